@@ -1,0 +1,78 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+    name: "dtq",
+    platforms: [.macOS(.v15)],
+    products: [
+        .library(name: "Durable", targets: ["Durable"]),
+        .executable(name: "dtq", targets: ["dtq"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+    ],
+    targets: [
+        // What the engine is: pure values and decisions.
+        .target(name: "DurableCore", dependencies: [.collections]),
+        .target(name: "DurableWire", dependencies: ["DurableCore", .protobuf]),
+        .target(name: "DurableBackend", dependencies: ["DurableCore"]),
+        .target(name: "DurableEngine", dependencies: ["DurableCore", "DurableWire", "DurableBackend", .collections, .log]),
+
+        // What app authors import.
+        .target(name: "DurableTask", dependencies: ["DurableCore", .log]),
+        .target(name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log]),
+        .target(name: "DurableClient", dependencies: ["DurableCore", "DurableWire", "DurableBackend", .log]),
+
+        // Adapters of the outside world.
+        .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
+        .target(name: "DurableAMQP", dependencies: ["DurableBackend", "DurableWire", "CRabbitMQ", .log]),
+        .target(name: "DurableSQLite", dependencies: ["DurableBackend", "DurableWire", .grdb]),
+        .target(name: "DurableMemory", dependencies: ["DurableBackend", "DurableWire", .collections]),
+
+        // Programs: composition roots that pick adapters.
+        .target(
+            name: "Durable",
+            dependencies: [
+                "DurableTask", "DurableWorker", "DurableClient", "DurableAMQP", "DurableSQLite", "DurableMemory",
+                .argumentParser, .log, .unixSignals,
+            ]),
+        .target(name: "DurableCLI", dependencies: ["DurableClient", "DurableCore", "DurableBackend", .argumentParser]),
+        .executableTarget(name: "dtq", dependencies: ["Durable", "DurableCLI", .argumentParser]),
+
+        // Rules each adapter must obey, and the tests.
+        .target(name: "DurableConformance", dependencies: ["DurableBackend", "DurableWire"]),
+        .testTarget(name: "DurableCoreTests", dependencies: ["DurableCore"]),
+        .testTarget(name: "DurableWireTests", dependencies: ["DurableWire", "DurableCore", .protobuf]),
+        .testTarget(name: "DurableTaskTests", dependencies: ["DurableTask", "DurableCore", .log]),
+        .testTarget(name: "DurableEngineTests", dependencies: ["DurableEngine", "DurableMemory", "DurableTask", "DurableWorker", "DurableClient", "DurableSQLite", .log]),
+        .testTarget(name: "MemoryConformanceTests", dependencies: ["DurableMemory", "DurableConformance"]),
+        .testTarget(name: "SQLiteConformanceTests", dependencies: ["DurableSQLite", "DurableConformance", .grdb]),
+        .testTarget(name: "BrokerTests", dependencies: ["Durable", "DurableAMQP", "DurableConformance"]),
+        .testTarget(name: "CLITests", dependencies: ["Durable", "DurableCLI", "DurableMemory"]),
+        .testTarget(name: "FaultTests", dependencies: ["DurableEngine", "DurableMemory", "DurableSQLite"]),
+        .testTarget(name: "LintTests"),
+    ]
+)
+
+extension Target.Dependency {
+    static let argumentParser: Self = .product(name: "ArgumentParser", package: "swift-argument-parser")
+    static let collections: Self = .product(name: "Collections", package: "swift-collections")
+    static let grdb: Self = .product(name: "GRDB", package: "GRDB.swift")
+    static let log: Self = .product(name: "Logging", package: "swift-log")
+    static let protobuf: Self = .product(name: "SwiftProtobuf", package: "swift-protobuf")
+    static let unixSignals: Self = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+}
+
+for target in package.targets where target.type != .system {
+    target.swiftSettings = [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    ]
+}

@@ -1,0 +1,117 @@
+package import DurableCore
+
+/// Every exchange, queue and stream of a task hub, from one description: names, kinds and bindings.
+///
+/// One exchange a queue family, the routing key is the queue's suffix: `dtq.H.control` with key `3` reaches
+/// `dtq.H.control.3`. Nothing goes through the default exchange. `topology/` holds the same as broker definitions.
+package struct HubTopology: Hashable, Sendable {
+    package var hub: HubName
+    package var partitionCount: Int
+    /// `quorum`, or `classic` for a throw-away node.
+    package var queueKind: QueueDescription.Kind
+
+    /// - Parameter partitionCount: 1 to 1024.
+    package init(hub: HubName, partitionCount: Int, queueKind: QueueDescription.Kind) {
+        self.hub = hub
+        self.partitionCount = partitionCount
+        self.queueKind = queueKind
+    }
+
+    /// One kind of queue, exchange or stream of a hub.
+    package enum Family: String, CaseIterable, Sendable {
+        /// Stream: descriptor and settings.
+        case hub
+        /// Stream: claims and releases of partitions.
+        case journal
+        /// Queue a partition: its one baton.
+        case own
+        /// Exchange only: what clients send to control and query queues.
+        case client
+        /// Queue a partition: its control messages.
+        case control
+        /// Queue a partition: questions to its owner; short-lived.
+        case query
+        /// Queue an activity name.
+        case work
+        /// Exchange only: answers to clients' private queues.
+        case reply
+        /// Exchange only: workers' heartbeats, to everyone who listens.
+        case fleet
+        /// Queue: dead letters.
+        case dead
+    }
+
+    package func name(_ family: Family) -> String { "dtq.\(hub).\(family.rawValue)" }
+    package func queue(_ family: Family, _ partition: PartitionID) -> String { "\(name(family)).\(partition)" }
+    /// Queue of one activity's tasks.
+    package func workQueue(_ activity: String) -> String { "\(name(.work)).\(activity)" }
+    /// Routing key, on the `client` exchange, of a partition's query queue.
+    package func queryKey(_ partition: PartitionID) -> String { "query.\(partition)" }
+    package func key(_ partition: PartitionID) -> String { String(partition.index) }
+
+    package var partitions: [PartitionID] { (0..<partitionCount).map { PartitionID($0) } }
+
+    /// Deliveries the broker allows before it dead-letters by itself: far above our own counting of attempts. Without
+    /// any limit a quorum queue puts what is given back at its tail.
+    package static let deliveryLimit = 1_000_000
+    /// How long a question waits for an owner.
+    package static let queryTTLMilliseconds: UInt64 = 10_000
+
+    /// What must be there before a descriptor can be read or written.
+    package var bootstrap: TopologyFragment {
+        TopologyFragment(
+            exchanges: [ExchangeDescription(name: name(.hub), kind: .direct)],
+            queues: [QueueDescription(name: name(.hub), kind: .stream)],
+            bindings: [BindingDescription(exchange: name(.hub), queue: name(.hub), routingKey: "")])
+    }
+
+    /// The whole hub, `bootstrap` included, work queues of activities excluded (`work(activities:)`).
+    package var everything: TopologyFragment {
+        var fragment = bootstrap
+        for (family, kind) in [
+            (Family.journal, ExchangeDescription.Kind.direct), (.own, .direct), (.client, .direct),
+            (.control, .direct), (.work, .direct), (.reply, .direct), (.fleet, .fanout), (.dead, .fanout),
+        ] {
+            fragment.exchanges.append(ExchangeDescription(name: name(family), kind: kind))
+        }
+        fragment.queues.append(QueueDescription(name: name(.journal), kind: .stream))
+        fragment.bindings.append(
+            BindingDescription(exchange: name(.journal), queue: name(.journal), routingKey: ""))
+        fragment.queues.append(shared(name(.dead), deadLetters: false))
+        fragment.bindings.append(BindingDescription(exchange: name(.dead), queue: name(.dead), routingKey: ""))
+        for partition in partitions {
+            let own = queue(.own, partition)
+            let control = queue(.control, partition)
+            let query = queue(.query, partition)
+            var baton = shared(own, deadLetters: false)
+            baton.isSingleActiveConsumer = true
+            fragment.queues.append(baton)
+            fragment.queues.append(shared(control, deadLetters: true))
+            fragment.queues.append(
+                QueueDescription(name: query, kind: .classic, messageTTLMilliseconds: Self.queryTTLMilliseconds))
+            fragment.bindings += [
+                BindingDescription(exchange: name(.own), queue: own, routingKey: key(partition)),
+                BindingDescription(exchange: name(.control), queue: control, routingKey: key(partition)),
+                BindingDescription(exchange: name(.client), queue: control, routingKey: key(partition)),
+                BindingDescription(exchange: name(.client), queue: query, routingKey: queryKey(partition)),
+            ]
+        }
+        return fragment
+    }
+
+    /// Queues of the activities a worker runs.
+    package func work(activities: [String]) -> TopologyFragment {
+        TopologyFragment(
+            queues: activities.map { shared(workQueue($0), deadLetters: true) },
+            bindings: activities.map {
+                BindingDescription(exchange: name(.work), queue: workQueue($0), routingKey: $0)
+            })
+    }
+
+    private func shared(_ name: String, deadLetters: Bool) -> QueueDescription {
+        QueueDescription(
+            name: name, kind: queueKind,
+            deadLetterExchange: deadLetters ? self.name(.dead) : nil,
+            deliveryLimit: queueKind == .quorum ? Self.deliveryLimit : nil)
+    }
+}

@@ -1,0 +1,113 @@
+/// Immutable fact in an instance's history. Kinds and their meaning are those of the Durable Task protocol.
+public struct HistoryEvent: Hashable, Sendable {
+    /// The action's ID for events that record an action (`taskScheduled`, `timerCreated` ...); `.none` otherwise.
+    public var eventID: EventID
+    /// When the owner recorded it.
+    public var timestamp: Timestamp
+    public var kind: Kind
+    /// Fields of a newer version that this one does not know, kept byte for byte; empty almost always.
+    package var unknownFields: [UInt8] = []
+
+    public init(eventID: EventID = .none, timestamp: Timestamp, kind: Kind) {
+        self.eventID = eventID
+        self.timestamp = timestamp
+        self.kind = kind
+    }
+
+    public enum Kind: Hashable, Sendable {
+        /// Start of an episode; its time stamp is the episode's `now`.
+        case orchestratorStarted
+        case executionStarted(ExecutionStarted)
+        case executionCompleted(status: OrchestrationStatus, result: Payload?, failure: FailureDetails?)
+        case executionTerminated(reason: Payload?, recurse: Bool)
+        case executionSuspended(reason: Payload?)
+        case executionResumed(reason: Payload?)
+        case taskScheduled(name: String, input: Payload?)
+        case taskCompleted(taskID: EventID, result: Payload?)
+        case taskFailed(taskID: EventID, failure: FailureDetails)
+        case timerCreated(fireAt: Timestamp)
+        case timerFired(timerID: EventID, fireAt: Timestamp)
+        case eventSent(instanceID: InstanceID, name: String, input: Payload?)
+        case eventRaised(name: String, input: Payload?)
+        case subOrchestrationCreated(instanceID: InstanceID, name: String, input: Payload?)
+        case subOrchestrationCompleted(taskID: EventID, result: Payload?)
+        case subOrchestrationFailed(taskID: EventID, failure: FailureDetails)
+        case continueAsNew(input: Payload?)
+    }
+
+    /// Name of the kind as it stands in `type` properties, logs and `dtq history`, such as `TaskScheduled`.
+    public var typeName: String {
+        switch kind {
+        case .orchestratorStarted: "OrchestratorStarted"
+        case .executionStarted: "ExecutionStarted"
+        case .executionCompleted: "ExecutionCompleted"
+        case .executionTerminated: "ExecutionTerminated"
+        case .executionSuspended: "ExecutionSuspended"
+        case .executionResumed: "ExecutionResumed"
+        case .taskScheduled: "TaskScheduled"
+        case .taskCompleted: "TaskCompleted"
+        case .taskFailed: "TaskFailed"
+        case .timerCreated: "TimerCreated"
+        case .timerFired: "TimerFired"
+        case .eventSent: "EventSent"
+        case .eventRaised: "EventRaised"
+        case .subOrchestrationCreated: "SubOrchestrationInstanceCreated"
+        case .subOrchestrationCompleted: "SubOrchestrationInstanceCompleted"
+        case .subOrchestrationFailed: "SubOrchestrationInstanceFailed"
+        case .continueAsNew: "ContinueAsNew"
+        }
+    }
+}
+
+/// What a new execution was started with.
+public struct ExecutionStarted: Hashable, Sendable {
+    public var name: String
+    public var version: String?
+    public var input: Payload?
+    public var instanceID: InstanceID
+    public var executionID: ExecutionID
+    /// Not before this time; nil: at once.
+    public var scheduledStart: Timestamp?
+    public var parent: ParentInstance?
+    /// W3C trace context of whoever asked for it.
+    public var traceParent: String?
+    /// In order of key, so that encoding is the same everywhere.
+    public var tags: [Tag]
+
+    public init(
+        name: String, version: String? = nil, input: Payload? = nil, instanceID: InstanceID, executionID: ExecutionID,
+        scheduledStart: Timestamp? = nil, parent: ParentInstance? = nil, traceParent: String? = nil, tags: [Tag] = []
+    ) {
+        self.name = name
+        self.version = version
+        self.input = input
+        self.instanceID = instanceID
+        self.executionID = executionID
+        self.scheduledStart = scheduledStart
+        self.parent = parent
+        self.traceParent = traceParent
+        self.tags = tags
+    }
+
+    public struct Tag: Hashable, Sendable {
+        public var key: String
+        public var value: String
+        public init(key: String, value: String) {
+            self.key = key
+            self.value = value
+        }
+    }
+
+    public struct ParentInstance: Hashable, Sendable {
+        public var taskID: EventID
+        public var name: String
+        public var instanceID: InstanceID
+        public var executionID: ExecutionID
+        public init(taskID: EventID, name: String, instanceID: InstanceID, executionID: ExecutionID) {
+            self.taskID = taskID
+            self.name = name
+            self.instanceID = instanceID
+            self.executionID = executionID
+        }
+    }
+}

@@ -1,0 +1,114 @@
+/// Key of an orchestration instance, unique within its task hub.
+///
+/// 1 to 256 bytes of UTF-8 without control characters; chosen by the client, or a UUID when it names none.
+public struct InstanceID: Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
+    public var value: String
+
+    public init(_ value: String) { self.value = value }
+
+    public init(from decoder: any Decoder) throws {
+        value = try decoder.singleValueContainer().decode(String.self)
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(value)
+    }
+
+    public static func < (left: Self, right: Self) -> Bool { left.value < right.value }
+    public var description: String { value }
+
+    /// Says what is wrong with the ID, or nil when it may be used.
+    package var defect: String? {
+        let length = value.utf8.count
+        if length == 0 { return "an instance ID must not be empty" }
+        if length > 256 { return "an instance ID has at most 256 bytes, this one has \(length)" }
+        if value.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f }) {
+            return "an instance ID must not contain control characters"
+        }
+        return nil
+    }
+}
+
+/// One generation of an instance; a new one begins with each continue-as-new.
+public struct ExecutionID: Hashable, Sendable, CustomStringConvertible {
+    public var value: String
+    public init(_ value: String) { self.value = value }
+    public var description: String { value }
+}
+
+/// Position an orchestration's action got in order of request, from 0; pairs a result with its request.
+/// History events that are no action carry `none`.
+public struct EventID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    public var value: Int32
+    public init(_ value: Int32) { self.value = value }
+    public static let none = EventID(-1)
+    public static func < (left: Self, right: Self) -> Bool { left.value < right.value }
+    public var description: String { String(value) }
+}
+
+/// Index of a partition: 0 to the hub's partition count less one.
+public struct PartitionID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    public var index: Int
+    public init(_ index: Int) { self.index = index }
+    public static func < (left: Self, right: Self) -> Bool { left.index < right.index }
+    public var description: String { String(index) }
+}
+
+/// Number of one activation of a partition. Higher means newer; the journal hands them out, each once.
+public struct Epoch: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// Generation of the journal that gave the epoch, from 1; 0 stands for "never owned".
+    public var generation: UInt32
+    /// Offset of the claim's first occurrence in that journal.
+    public var offset: UInt64
+
+    public init(generation: UInt32, offset: UInt64) {
+        self.generation = generation
+        self.offset = offset
+    }
+
+    /// Lower than every epoch a journal gives.
+    public static let zero = Epoch(generation: 0, offset: 0)
+
+    public static func < (left: Self, right: Self) -> Bool {
+        (left.generation, left.offset) < (right.generation, right.offset)
+    }
+
+    public var description: String { "\(generation).\(offset)" }
+}
+
+/// One worker process, unique among all that ever ran: host, process id and a random part.
+public struct WorkerID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    public var value: String
+    public init(_ value: String) { self.value = value }
+    public static func < (left: Self, right: Self) -> Bool { left.value < right.value }
+    public var description: String { value }
+}
+
+/// Identity of one accepted message, the same on every redelivery and resend of it.
+public struct MessageID: Hashable, Sendable, CustomStringConvertible {
+    public var value: String
+    public init(_ value: String) { self.value = value }
+    public var description: String { value }
+}
+
+/// Name of a task hub: 1 to 64 of letters, digits, `-` and `_`, since it is part of queue names.
+public struct HubName: Hashable, Sendable, CustomStringConvertible {
+    public let value: String
+
+    /// - Returns: nil when `value` is not a hub name.
+    public init?(_ value: String) {
+        let allowed = value.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+                true
+            default: false
+            }
+        }
+        guard allowed, (1...64).contains(value.utf8.count) else { return nil }
+        self.value = value
+    }
+
+    public var description: String { value }
+}

@@ -1,0 +1,23 @@
+/// What an orchestrator asked for during an episode, in order of request.
+/// Kinds are those of the Durable Task protocol.
+package enum OrchestratorAction: Hashable, Sendable {
+    case scheduleTask(id: EventID, name: String, input: Payload?)
+    case createTimer(id: EventID, fireAt: Timestamp)
+    /// The timer's result is not wanted any more; leaves no history event.
+    case cancelTimer(id: EventID)
+    case sendEvent(id: EventID, instanceID: InstanceID, name: String, input: Payload?)
+    /// Always the last action of an instance. `status` is `.completed` or `.failed`.
+    case completeOrchestration(id: EventID, status: OrchestrationStatus, result: Payload?, failure: FailureDetails?)
+    case setCustomStatus(Payload?)
+}
+
+/// Why an episode could not be used. Its instance is held: history unchanged, nothing lost.
+package enum EpisodeFailure: Error, Hashable, Sendable {
+    /// Replay asked for something other than what history holds (DTQ2003).
+    /// - `position`: index in the history, from 0, of the event that does not fit.
+    case nonDeterministic(position: Int, historyHolds: String, codeAsked: String)
+    /// The code awaited something that is not durable (DTQ2001).
+    case nonDurableAwait(String)
+    /// The context was used from outside the orchestrator's own tasks (DTQ2002).
+    case contextMisuse(String)
+}
