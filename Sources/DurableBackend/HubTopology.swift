@@ -115,3 +115,14 @@ package struct HubTopology: Hashable, Sendable {
             deliveryLimit: queueKind == .quorum ? Self.deliveryLimit : nil)
     }
 }
+
+extension HubDescriptor {
+    package var topology: HubTopology {
+        HubTopology(
+            hub: hub, partitionCount: partitionCount,
+            queueKind: switch queueKind {
+                case .quorum: .quorum
+                case .classic: .classic
+            })
+    }
+}

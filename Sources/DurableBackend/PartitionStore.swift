@@ -1,0 +1,148 @@
+package import DurableCore
+
+/// Tables of one partition, filled behind its log: what is not in memory is here. Adapters pass every `StoreRule`.
+///
+/// Calls block for the length of a local disk access, so they belong on the partition's own thread.
+package protocol PartitionStore: AnyObject, Sendable {
+    /// What an owner starts from; records after `position` come from the log.
+    func recover() throws(StoreError) -> StoreRecovery
+
+    /// - Returns: nil when there is no such instance.
+    func instance(_ id: InstanceID) throws(StoreError) -> InstanceState?
+
+    /// Events of the instance's current execution from index `first`, whole chunks, at least one event and about
+    /// `byteLimit` bytes; empty when there are none.
+    func history(of id: InstanceID, from first: Int, byteLimit: Int) throws(StoreError) -> [HistoryEvent]
+
+    /// Instances with something due at or before `through`, ordered by (due, ID), after `after`.
+    func due(after: DueInstance?, through: Timestamp, limit: Int) throws(StoreError) -> [DueInstance]
+
+    /// Instances on hold, ordered by ID, after `after`.
+    func held(after: InstanceID?, limit: Int) throws(StoreError) -> [InstanceID]
+
+    /// Instances that fit `filter`, ordered by (creation time, ID), after `after`.
+    func list(_ filter: ListFilter, after: ListCursor?, limit: Int) throws(StoreError) -> [InstanceState]
+
+    /// Number of instances by status; statuses without any are left out. In order of raw value.
+    func counts() throws(StoreError) -> [QueryAnswer.StatusCount]
+
+    /// Writes `flush` as one unit if the store stands at `flush.previous` and no newer epoch has begun.
+    ///
+    /// - Throws: `.fenced`: a newer owner exists, nothing was written. `.full`: nothing was written, the log still
+    ///   holds it all. `.outOfStep`: the store stands elsewhere, nothing was written.
+    func flush(_ flush: StoreFlush) throws(StoreError)
+
+    /// Closes files. Idempotent; other calls throw `.unavailable` afterwards.
+    func close()
+}
+
+package struct DueInstance: Hashable, Comparable, Sendable {
+    package var due: Timestamp
+    package var id: InstanceID
+    package init(due: Timestamp, id: InstanceID) {
+        self.due = due
+        self.id = id
+    }
+    package static func < (left: Self, right: Self) -> Bool { (left.due, left.id) < (right.due, right.id) }
+}
+
+package struct StoreRecovery: Hashable, Sendable {
+    /// Last log position the tables contain.
+    package var position: LogPosition
+    /// Random number given when the store was made; restores get a new one.
+    package var incarnation: UInt64
+    /// Unconfirmed messages, sequences and deduplication at `position`; `epoch` is the one that wrote last.
+    package var state: PartitionState
+    package init(position: LogPosition, incarnation: UInt64, state: PartitionState) {
+        self.position = position
+        self.incarnation = incarnation
+        self.state = state
+    }
+}
+
+/// Everything a stretch of the log changed, coalesced: an instance appears once, an outbox entry confirmed in between
+/// not at all.
+package struct StoreFlush: Hashable, Sendable {
+    /// Where the store must stand.
+    package var previous: LogPosition
+    /// Where it stands afterwards.
+    package var position: LogPosition
+    package var epoch: Epoch
+    package var instances: [InstanceFlush]
+    package var outboxAdded: [OutboxEntry]
+    package var outboxRemoved: [OutboxID]
+    package var nextOutboxID: OutboxID
+    /// Whole, each time: they are few.
+    package var deduplication: Deduplication
+    /// Whole, each time. Look-up only.
+    package var sequences: [PartitionID: UInt64]
+
+    package init(
+        previous: LogPosition, position: LogPosition, epoch: Epoch, instances: [InstanceFlush] = [],
+        outboxAdded: [OutboxEntry] = [], outboxRemoved: [OutboxID] = [], nextOutboxID: OutboxID = OutboxID(1),
+        deduplication: Deduplication = Deduplication(), sequences: [PartitionID: UInt64] = [:]
+    ) {
+        self.previous = previous
+        self.position = position
+        self.epoch = epoch
+        self.instances = instances
+        self.outboxAdded = outboxAdded
+        self.outboxRemoved = outboxRemoved
+        self.nextOutboxID = nextOutboxID
+        self.deduplication = deduplication
+        self.sequences = sequences
+    }
+
+    package struct InstanceFlush: Hashable, Sendable {
+        /// Replaces what is there; `state.nextDue` is what `due(...)` looks at.
+        package var state: InstanceState
+        /// Appended to its history, in order; the first event's index is `firstIndex`.
+        package var newHistory: [HistoryEvent]
+        package var firstIndex: Int
+        package init(state: InstanceState, newHistory: [HistoryEvent], firstIndex: Int) {
+            self.state = state
+            self.newHistory = newHistory
+            self.firstIndex = firstIndex
+        }
+    }
+}
+
+package enum StoreError: Error, Hashable, Sendable {
+    case fenced(newest: Epoch)
+    case full(String)
+    case outOfStep(actual: LogPosition)
+    /// There is no file where the hub's descriptor says one must be. Never taken for an empty partition.
+    case missing(String)
+    /// The file belongs to another hub or partition, is of a newer format, or is no database of ours.
+    case foreign(String)
+    /// The database reports corruption, or a row cannot be decoded.
+    case damaged(String)
+    /// I/O error, locked for too long, or closed.
+    case unavailable(String)
+}
+
+/// Makes and removes what a hub keeps outside the broker.
+package protocol HubStorage: Sendable {
+    /// Makes an empty log and store for each partition. Files of the same hub that are there already stay as they are.
+    ///
+    /// - Throws: `.foreign` when files of another hub are in the way, `.full`, `.unavailable`.
+    func create(_ descriptor: HubDescriptor) throws(StoreError)
+
+    /// Removes the hub's files; `.foreign` when they are another hub's. Missing files count as removed.
+    func remove(_ descriptor: HubDescriptor) throws(StoreError)
+}
+
+/// Opens partitions of one hub. In `local` mode log and store share one file.
+package protocol PartitionStorage: Sendable {
+    /// - Throws: `.missing`, `.foreign`, `.damaged`, `.unavailable` with the path in the text.
+    func open(_ partition: PartitionID) throws(StoreError) -> OpenPartition
+}
+
+package struct OpenPartition: Sendable {
+    package var log: any PartitionLog
+    package var store: any PartitionStore
+    package init(log: any PartitionLog, store: any PartitionStore) {
+        self.log = log
+        self.store = store
+    }
+}

@@ -1,0 +1,135 @@
+/// What one batch of an owner's work changed, saved together or not at all.
+package struct Checkpoint: Hashable, Sendable {
+    package var time: Timestamp
+    /// At most one an instance, in order of first arrival.
+    package var changes: [InstanceChange]
+    /// Messages to send once this is durable, in order; IDs follow each other without gaps.
+    package var outbox: [OutboxEntry]
+    /// Outbox entries that need no confirmation any more, because the answer to them arrived.
+    package var outboxRemoved: [OutboxID]
+    /// Sequences of other partitions applied by this batch.
+    package var applied: [Origin]
+
+    package init(
+        time: Timestamp, changes: [InstanceChange] = [], outbox: [OutboxEntry] = [], outboxRemoved: [OutboxID] = [],
+        applied: [Origin] = []
+    ) {
+        self.time = time
+        self.changes = changes
+        self.outbox = outbox
+        self.outboxRemoved = outboxRemoved
+        self.applied = applied
+    }
+
+    package var isEmpty: Bool { changes.isEmpty && outbox.isEmpty && outboxRemoved.isEmpty && applied.isEmpty }
+}
+
+/// What happened to one instance in one batch.
+package struct InstanceChange: Hashable, Sendable {
+    package var instanceID: InstanceID
+    package var time: Timestamp
+    /// Events the episode appended to the history; empty when no episode ran. They include what was buffered.
+    package var history: [HistoryEvent]
+    /// Events taken while no episode could run (held, suspended, not due yet): appended to the inbox.
+    package var buffered: [HistoryEvent]
+    /// Messages of clients this batch applied, so that a repeat is known.
+    package var appliedMessages: [MessageID]
+    package var scheduledTasks: [ScheduledTask]
+    package var canceledTimers: [EventID]
+    package var customStatus: Update<Payload?>
+    package var hold: Update<Hold?>
+
+    package init(
+        instanceID: InstanceID, time: Timestamp, history: [HistoryEvent] = [], buffered: [HistoryEvent] = [],
+        appliedMessages: [MessageID] = [], scheduledTasks: [ScheduledTask] = [], canceledTimers: [EventID] = [],
+        customStatus: Update<Payload?> = .unchanged, hold: Update<Hold?> = .unchanged
+    ) {
+        self.instanceID = instanceID
+        self.time = time
+        self.history = history
+        self.buffered = buffered
+        self.appliedMessages = appliedMessages
+        self.scheduledTasks = scheduledTasks
+        self.canceledTimers = canceledTimers
+        self.customStatus = customStatus
+        self.hold = hold
+    }
+
+    package enum Update<Value: Hashable & Sendable>: Hashable, Sendable {
+        case unchanged
+        case set(Value)
+    }
+
+    /// Pairs a `taskScheduled` event with the outbox entry that dispatches it.
+    package struct ScheduledTask: Hashable, Sendable {
+        package var taskID: EventID
+        package var dispatch: UInt32
+        package var outboxID: OutboxID
+        package init(taskID: EventID, dispatch: UInt32, outboxID: OutboxID) {
+            self.taskID = taskID
+            self.dispatch = dispatch
+            self.outboxID = outboxID
+        }
+    }
+}
+
+/// Why an instance is not run although it could: its history is kept, its messages are buffered.
+package struct Hold: Hashable, Sendable {
+    /// Error code such as `DTQ2003`.
+    package var code: String
+    package var text: String
+    package init(code: String, text: String) {
+        self.code = code
+        self.text = text
+    }
+}
+
+/// Number of an outbox entry within its partition, from 1, never used twice.
+package struct OutboxID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package var value: UInt64
+    package init(_ value: UInt64) { self.value = value }
+    package static func < (left: Self, right: Self) -> Bool { left.value < right.value }
+    package var description: String { String(value) }
+}
+
+/// A saved message the broker has not confirmed.
+package struct OutboxEntry: Hashable, Sendable {
+    package var id: OutboxID
+    /// Epoch in which it was made; entries of older ones wait for the owner's marker.
+    package var epoch: Epoch
+    package var body: Body
+
+    package init(id: OutboxID, epoch: Epoch, body: Body) {
+        self.id = id
+        self.epoch = epoch
+        self.body = body
+    }
+
+    package enum Body: Hashable, Sendable {
+        case task(TaskMessage)
+        /// To the control queue of the partition that owns the message's instance.
+        case message(Message)
+    }
+}
+
+/// One record of a partition's log.
+package enum PartitionRecord: Hashable, Sendable {
+    case begin(Begin)
+    case checkpoint(Checkpoint)
+    /// The broker holds these; a later owner need not send them.
+    case outboxConfirmed([OutboxID])
+    /// Last record of an epoch that ended in order.
+    case released(nextDue: Timestamp?)
+
+    /// First record of an epoch.
+    package struct Begin: Hashable, Sendable {
+        package var epoch: Epoch
+        package var worker: WorkerID
+        package var time: Timestamp
+        package init(epoch: Epoch, worker: WorkerID, time: Timestamp) {
+            self.epoch = epoch
+            self.worker = worker
+            self.time = time
+        }
+    }
+}

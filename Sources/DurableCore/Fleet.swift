@@ -1,0 +1,85 @@
+/// What a worker tells everyone about itself, at intervals and at every change.
+package struct WorkerHeartbeat: Hashable, Sendable {
+    package enum State: String, Hashable, Sendable { case starting, active, draining, stopped }
+
+    package var worker: WorkerID
+    package var state: State
+    package var time: Timestamp
+    package var startedAt: Timestamp
+    /// Milliseconds until the next one at the latest; after three without any the worker counts as gone.
+    package var intervalMilliseconds: Int
+    package var buildVersion: String
+    package var runsOrchestrations: Bool
+    package var runsActivities: Bool
+    package var orchestrations: [String]
+    package var activities: [Activity]
+    package var slots: Int
+    package var partitions: [Partition]
+    /// Asks others to send theirs at once; set on the first one.
+    package var isHello: Bool
+    /// Since its start.
+    package var episodeCount: UInt64
+    package var activityRunCount: UInt64
+
+    package init(
+        worker: WorkerID, state: State, time: Timestamp, startedAt: Timestamp, intervalMilliseconds: Int,
+        buildVersion: String, runsOrchestrations: Bool, runsActivities: Bool, orchestrations: [String] = [],
+        activities: [Activity] = [], slots: Int, partitions: [Partition] = [], isHello: Bool = false,
+        episodeCount: UInt64 = 0, activityRunCount: UInt64 = 0
+    ) {
+        self.worker = worker
+        self.state = state
+        self.time = time
+        self.startedAt = startedAt
+        self.intervalMilliseconds = intervalMilliseconds
+        self.buildVersion = buildVersion
+        self.runsOrchestrations = runsOrchestrations
+        self.runsActivities = runsActivities
+        self.orchestrations = orchestrations
+        self.activities = activities
+        self.slots = slots
+        self.partitions = partitions
+        self.isHello = isHello
+        self.episodeCount = episodeCount
+        self.activityRunCount = activityRunCount
+    }
+
+    package struct Activity: Hashable, Sendable {
+        package var name: String
+        /// Runs of it under way.
+        package var inFlight: Int
+        package init(name: String, inFlight: Int) {
+            self.name = name
+            self.inFlight = inFlight
+        }
+    }
+
+    /// An owned partition.
+    package struct Partition: Hashable, Sendable {
+        package var partition: PartitionID
+        package var epoch: Epoch
+        /// Deliveries taken and not acknowledged.
+        package var inFlight: Int
+        /// Messages the broker has not confirmed.
+        package var outbox: Int
+        package var heldInstances: Int
+        package var nextDue: Timestamp?
+        package init(
+            partition: PartitionID, epoch: Epoch, inFlight: Int, outbox: Int, heldInstances: Int, nextDue: Timestamp?
+        ) {
+            self.partition = partition
+            self.epoch = epoch
+            self.inFlight = inFlight
+            self.outbox = outbox
+            self.heldInstances = heldInstances
+            self.nextDue = nextDue
+        }
+    }
+}
+
+/// One record of the hub's journal.
+package enum JournalRecord: Hashable, Sendable {
+    /// A worker holds the baton and begins an epoch: its number is where this record stands.
+    case claim(partition: PartitionID, worker: WorkerID, nonce: String)
+    case released(partition: PartitionID, epoch: Epoch, nextDue: Timestamp?)
+}

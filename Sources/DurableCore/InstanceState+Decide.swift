@@ -1,0 +1,172 @@
+/// What the owner does with one message.
+package enum Acceptance: Hashable, Sendable {
+    /// Taken: fold the change in, then run an episode if the instance may run.
+    case accepted(InstanceChange, verdict: Verdict)
+    /// Nothing changes; the message is acknowledged all the same.
+    case ignored(Verdict)
+}
+
+/// The owner's answer to a client's message.
+package enum Verdict: String, Hashable, Sendable {
+    /// The instance was created by this message (now or when it first came).
+    case created
+    /// An instance of that ID is there, made by another start.
+    case exists
+    /// Taken into the history or the inbox.
+    case accepted
+    /// The same message was applied before.
+    case duplicate
+    /// No such instance.
+    case notFound
+    /// The instance has ended.
+    case ended
+    /// A completion nobody waits for: late, a repeat, or of an older execution.
+    case unexpected
+}
+
+extension InstanceState {
+    /// Decides about a message for an instance that does not exist.
+    package static func decide(_ message: Message, at now: Timestamp) -> Acceptance {
+        guard case .executionStarted(var start) = message.event.kind else { return .ignored(.notFound) }
+        // Clients in other languages may leave both to us.
+        start.instanceID = message.instanceID
+        if start.executionID.value.isEmpty { start.executionID = ExecutionID(message.id.value) }
+        return .accepted(
+            InstanceChange(
+                instanceID: message.instanceID, time: now,
+                buffered: [HistoryEvent(timestamp: now, kind: .executionStarted(start))],
+                appliedMessages: [message.id]),
+            verdict: .created)
+    }
+
+    /// Decides about a message for this instance, without changing anything.
+    package func decide(_ message: Message, at now: Timestamp) -> Acceptance {
+        switch message.event.kind {
+        case .executionStarted:
+            return .ignored(message.id == startID ? .created : .exists)
+        case .eventRaised, .executionTerminated, .executionSuspended, .executionResumed:
+            if appliedMessages.contains(message.id) { return .ignored(.duplicate) }
+            if status.isTerminal { return .ignored(.ended) }
+            return accept(message, at: now, remember: true)
+        case .taskCompleted(let taskID, _), .taskFailed(let taskID, _):
+            guard !status.isTerminal, message.executionID == executionID, let task = openTasks[taskID],
+                task.dispatch == message.dispatch
+            else { return .ignored(.unexpected) }
+            return accept(message, at: now, remember: false)
+        default:
+            return .ignored(.unexpected)
+        }
+    }
+
+    private func accept(_ message: Message, at now: Timestamp, remember: Bool) -> Acceptance {
+        var event = message.event
+        event.eventID = .none
+        event.timestamp = now
+        return .accepted(
+            InstanceChange(
+                instanceID: id, time: now, buffered: [event], appliedMessages: remember ? [message.id] : []),
+            verdict: .accepted)
+    }
+
+    /// The timers due at `now`, as events for the inbox, earliest first; nil when none is.
+    package func fireTimers(at now: Timestamp) -> InstanceChange? {
+        let due = openTimers.filter { $0.value <= now }
+            .sorted { ($0.value, $0.key) < ($1.value, $1.key) }
+        if due.isEmpty { return nil }
+        return InstanceChange(
+            instanceID: id, time: now,
+            buffered: due.map {
+                HistoryEvent(timestamp: now, kind: .timerFired(timerID: $0.key, fireAt: $0.value))
+            })
+    }
+
+    /// The events an episode starts from: its time, then what is in the inbox.
+    package func episodeEvents(at now: Timestamp) -> [HistoryEvent] {
+        [HistoryEvent(timestamp: now, kind: .orchestratorStarted)] + inbox
+    }
+
+    /// Whether an event in the inbox ends the instance from outside, without asking its code.
+    package var isTerminationRequested: Bool {
+        inbox.contains { if case .executionTerminated = $0.kind { true } else { false } }
+    }
+
+    /// Turns what the code asked for into history and messages.
+    ///
+    /// - Parameters:
+    ///   - events: What the episode was run over: `episodeEvents(at:)`.
+    ///   - actions: The code's requests in order.
+    ///   - outboxID: Next free number of the partition's outbox; raised for each message.
+    package func finishEpisode(
+        over events: [HistoryEvent], actions: [OrchestratorAction], at now: Timestamp, epoch: Epoch,
+        outboxID: inout OutboxID
+    ) -> (change: InstanceChange, outbox: [OutboxEntry]) {
+        var change = InstanceChange(instanceID: id, time: now, history: events)
+        var outbox: [OutboxEntry] = []
+        func record(_ id: EventID, _ kind: HistoryEvent.Kind) {
+            change.history.append(HistoryEvent(eventID: id, timestamp: now, kind: kind))
+        }
+        func send(_ body: OutboxEntry.Body) -> OutboxID {
+            defer { outboxID = OutboxID(outboxID.value + 1) }
+            outbox.append(OutboxEntry(id: outboxID, epoch: epoch, body: body))
+            return outboxID
+        }
+        for action in actions {
+            switch action {
+            case .scheduleTask(let taskID, let name, let input):
+                record(taskID, .taskScheduled(name: name, input: input))
+                let dispatched = send(
+                    .task(
+                        TaskMessage(
+                            instanceID: id, executionID: executionID, taskID: taskID, dispatch: 1, name: name,
+                            input: input, traceParent: traceParent)))
+                change.scheduledTasks.append(.init(taskID: taskID, dispatch: 1, outboxID: dispatched))
+            case .createTimer(let timerID, let fireAt):
+                record(timerID, .timerCreated(fireAt: fireAt))
+            case .cancelTimer(let timerID):
+                change.canceledTimers.append(timerID)
+            case .sendEvent(let eventID, let target, let name, let input):
+                record(eventID, .eventSent(instanceID: target, name: name, input: input))
+                _ = send(
+                    .message(
+                        Message(
+                            id: MessageID("\(executionID)/\(eventID)"), instanceID: target,
+                            event: HistoryEvent(timestamp: now, kind: .eventRaised(name: name, input: input)))))
+            case .completeOrchestration(let eventID, let status, let result, let failure):
+                record(eventID, .executionCompleted(status: status, result: result, failure: failure))
+            case .setCustomStatus(let payload):
+                change.customStatus = .set(payload)
+            }
+        }
+        return (change, outbox)
+    }
+
+    /// Ends the instance from outside; its code does not run again.
+    package func terminate(at now: Timestamp) -> InstanceChange {
+        var reason: Payload?
+        for case .executionTerminated(let text, _) in inbox.map(\.kind) where reason == nil { reason = text }
+        return InstanceChange(
+            instanceID: id, time: now,
+            history: episodeEvents(at: now) + [
+                HistoryEvent(
+                    timestamp: now, kind: .executionCompleted(status: .terminated, result: reason, failure: nil))
+            ])
+    }
+}
+
+extension InstanceChange {
+    /// Folds a later change of the same batch into this one. An episode's history contains what was buffered before.
+    package mutating func merge(_ later: InstanceChange) {
+        time = later.time
+        if later.history.isEmpty {
+            buffered += later.buffered
+        } else {
+            buffered = later.buffered
+            history += later.history
+        }
+        appliedMessages += later.appliedMessages
+        scheduledTasks += later.scheduledTasks
+        canceledTimers += later.canceledTimers
+        if case .set = later.customStatus { customStatus = later.customStatus }
+        if case .set = later.hold { hold = later.hold }
+    }
+}

@@ -1,0 +1,62 @@
+extension InstanceState {
+    /// Makes the instance a durable change begins with, or nil when the change does not start one.
+    package static func created(by change: InstanceChange) -> InstanceState? {
+        for event in change.history + change.buffered {
+            if case .executionStarted(let start) = event.kind, let startID = change.appliedMessages.first {
+                return InstanceState(start: start, startID: startID, at: change.time)
+            }
+        }
+        return nil
+    }
+
+    /// Folds one durable change in. Live work and recovery both come through here.
+    package mutating func evolve(with change: InstanceChange) {
+        lastUpdatedAt = change.time
+        for event in change.history { apply(event) }
+        historyCount += change.history.count
+        for event in change.buffered { close(event) }
+        // An episode handles all of the inbox; a termination found during it counts as handled too.
+        inbox = change.history.isEmpty ? inbox + change.buffered : change.buffered
+        for task in change.scheduledTasks where !status.isTerminal {
+            openTasks[task.taskID] = OpenTask(dispatch: task.dispatch, outboxID: task.outboxID)
+        }
+        for timer in change.canceledTimers { openTimers[timer] = nil }
+        appliedMessages += change.appliedMessages
+        if appliedMessages.count > Self.appliedMessagesLimit {
+            appliedMessages.removeFirst(appliedMessages.count - Self.appliedMessagesLimit)
+        }
+        if case .set(let value) = change.customStatus { customStatus = value }
+        if case .set(let value) = change.hold { hold = value }
+        if status.isTerminal {
+            openTasks = [:]
+            openTimers = [:]
+            inbox = []
+            hold = nil
+        }
+    }
+
+    private mutating func apply(_ event: HistoryEvent) {
+        switch event.kind {
+        case .orchestratorStarted:
+            status = .running
+            startAt = nil
+        case .timerCreated(let fireAt):
+            openTimers[event.eventID] = fireAt
+        case .executionCompleted(let status, let result, let failure):
+            self.status = status
+            output = result
+            self.failure = failure
+        default:
+            close(event)
+        }
+    }
+
+    /// What an accepted event answers is open no longer, whether its episode ran yet or not.
+    private mutating func close(_ event: HistoryEvent) {
+        switch event.kind {
+        case .taskCompleted(let taskID, _), .taskFailed(let taskID, _): openTasks[taskID] = nil
+        case .timerFired(let timerID, _): openTimers[timerID] = nil
+        default: break
+        }
+    }
+}

@@ -1,0 +1,87 @@
+/// One instance as a value: everything the engine needs to know without its history.
+///
+/// Live work and recovery both go through `evolve(with:)`. The user code's own state is not here: replay of the
+/// history rebuilds it.
+package struct InstanceState: Hashable, Sendable {
+    package var id: InstanceID
+    package var executionID: ExecutionID
+    /// Message that created it: a repeat of it is a duplicate, another start is refused.
+    package var startID: MessageID
+    package var name: String
+    package var version: String?
+    package var status: OrchestrationStatus
+    package var createdAt: Timestamp
+    package var lastUpdatedAt: Timestamp
+    /// First episode not before this time; nil once it ran, or when it may run at once.
+    package var startAt: Timestamp?
+    package var customStatus: Payload?
+    /// Result of a completed instance, reason of a terminated one.
+    package var output: Payload?
+    package var failure: FailureDetails?
+    package var parent: ExecutionStarted.ParentInstance?
+    package var traceParent: String?
+    package var tags: [ExecutionStarted.Tag]
+    /// Activities scheduled and not completed. Look-up only.
+    package var openTasks: [EventID: OpenTask]
+    /// Timers created and neither fired nor canceled. Look-up only.
+    package var openTimers: [EventID: Timestamp]
+    /// Number of events in the history.
+    package var historyCount: Int
+    /// Accepted events no episode has handled yet, in order of arrival.
+    package var inbox: [HistoryEvent]
+    /// Most recent messages of clients, oldest first, at most `appliedMessagesLimit`.
+    package var appliedMessages: [MessageID]
+    package var hold: Hold?
+
+    package static let appliedMessagesLimit = 128
+
+    package struct OpenTask: Hashable, Sendable {
+        package var dispatch: UInt32
+        package var outboxID: OutboxID
+        package init(dispatch: UInt32, outboxID: OutboxID) {
+            self.dispatch = dispatch
+            self.outboxID = outboxID
+        }
+    }
+
+    /// A new instance, before its first change is folded in.
+    package init(start: ExecutionStarted, startID: MessageID, at time: Timestamp) {
+        id = start.instanceID
+        executionID = start.executionID
+        self.startID = startID
+        name = start.name
+        version = start.version
+        status = .pending
+        createdAt = time
+        lastUpdatedAt = time
+        startAt = start.scheduledStart
+        parent = start.parent
+        traceParent = start.traceParent
+        tags = start.tags
+        openTasks = [:]
+        openTimers = [:]
+        historyCount = 0
+        inbox = []
+        appliedMessages = []
+    }
+
+    /// Whether an episode may run now, if there is something in the inbox.
+    package func mayRun(at now: Timestamp) -> Bool {
+        guard hold == nil else { return false }
+        switch status {
+        case .running: return true
+        case .pending: return startAt.map { $0 <= now } ?? true
+        case .suspended, .completed, .failed, .canceled, .terminated, .continuedAsNew: return false
+        }
+    }
+
+    /// When the owner must look at it without a message: a start time or the earliest timer; nil: never.
+    package var nextDue: Timestamp? {
+        if hold != nil || status.isTerminal { return nil }
+        if status == .pending { return startAt }
+        if status == .suspended { return nil }
+        var earliest: Timestamp?
+        for (_, fireAt) in openTimers where earliest.map({ fireAt < $0 }) ?? true { earliest = fireAt }
+        return earliest
+    }
+}

@@ -1,0 +1,102 @@
+/// What travels to a control queue about one instance. The event's kinds are those of the Durable Task protocol.
+package struct Message: Hashable, Sendable {
+    /// The same on every redelivery and resend.
+    package var id: MessageID
+    package var instanceID: InstanceID
+    /// Execution a completion belongs to; nil in clients' messages, which mean whichever execution is current.
+    package var executionID: ExecutionID?
+    /// Which dispatch of a task a completion answers; 0 for everything else.
+    package var dispatch: UInt32
+    /// Set on messages that partitions send each other.
+    package var origin: Origin?
+    /// Where the sender wants the owner's verdict; nil: nowhere.
+    package var reply: ReplyAddress?
+    package var event: HistoryEvent
+
+    package init(
+        id: MessageID, instanceID: InstanceID, executionID: ExecutionID? = nil, dispatch: UInt32 = 0,
+        origin: Origin? = nil, reply: ReplyAddress? = nil, event: HistoryEvent
+    ) {
+        self.id = id
+        self.instanceID = instanceID
+        self.executionID = executionID
+        self.dispatch = dispatch
+        self.origin = origin
+        self.reply = reply
+        self.event = event
+    }
+
+    /// Whether clients may send it; anything else counts only when a worker published it.
+    package var isClientMessage: Bool {
+        switch event.kind {
+        case .executionStarted, .eventRaised, .executionTerminated, .executionSuspended, .executionResumed: true
+        default: false
+        }
+    }
+}
+
+/// Position of a message among those one partition sent to another.
+package struct Origin: Hashable, Sendable {
+    package var partition: PartitionID
+    /// Changes when the sender's log was rebuilt or restored: sequences start anew.
+    package var incarnation: UInt64
+    /// From 1, without gaps, per (partition, incarnation, destination).
+    package var sequence: UInt64
+    package init(partition: PartitionID, incarnation: UInt64, sequence: UInt64) {
+        self.partition = partition
+        self.incarnation = incarnation
+        self.sequence = sequence
+    }
+}
+
+/// A client's private reply queue (routing key on the `reply` exchange) and the question the answer belongs to.
+package struct ReplyAddress: Hashable, Sendable {
+    package var routingKey: String
+    package var correlationID: String
+    package init(routingKey: String, correlationID: String) {
+        self.routingKey = routingKey
+        self.correlationID = correlationID
+    }
+}
+
+/// The body of one delivery on a control queue: one or more messages, or an owner's marker.
+package struct MessageBatch: Hashable, Sendable {
+    package var messages: [Message]
+    /// Sent by an owner to its own queue after its claim: what stood before it was queued before this epoch.
+    package var marker: Epoch?
+    package init(messages: [Message] = [], marker: Epoch? = nil) {
+        self.messages = messages
+        self.marker = marker
+    }
+}
+
+/// The body of one delivery on a work queue: one activity to run.
+package struct TaskMessage: Hashable, Sendable {
+    package var instanceID: InstanceID
+    package var executionID: ExecutionID
+    package var taskID: EventID
+    /// Which dispatch this is; a completion must carry it back.
+    package var dispatch: UInt32
+    package var name: String
+    package var input: Payload?
+    package var traceParent: String?
+    /// Sent again by a later owner because its first dispatch was not known to be confirmed.
+    package var isRedispatch: Bool
+
+    package init(
+        instanceID: InstanceID, executionID: ExecutionID, taskID: EventID, dispatch: UInt32, name: String,
+        input: Payload?, traceParent: String? = nil, isRedispatch: Bool = false
+    ) {
+        self.instanceID = instanceID
+        self.executionID = executionID
+        self.taskID = taskID
+        self.dispatch = dispatch
+        self.name = name
+        self.input = input
+        self.traceParent = traceParent
+        self.isRedispatch = isRedispatch
+    }
+
+    /// Stable over redeliveries, redispatches and workers: what an activity gives a payment provider.
+    package var idempotencyKey: String { "\(instanceID)/\(executionID)/\(taskID)" }
+}

@@ -1,0 +1,50 @@
+/// What a partition keeps in memory besides its instances: who owns it, what the broker has not confirmed, and which
+/// messages of other partitions were applied.
+package struct PartitionState: Hashable, Sendable {
+    package var epoch: Epoch
+    package var nextOutboxID: OutboxID
+    /// Messages the broker has not confirmed. Look-up only; `pendingOutbox` has them in order.
+    package var outbox: [OutboxID: OutboxEntry]
+    package var deduplication: Deduplication
+    /// Last sequence used towards each other partition. Look-up only.
+    package var sequences: [PartitionID: UInt64]
+
+    package init(
+        epoch: Epoch = .zero, nextOutboxID: OutboxID = OutboxID(1),
+        outbox: [OutboxID: OutboxEntry] = [:], deduplication: Deduplication = Deduplication(),
+        sequences: [PartitionID: UInt64] = [:]
+    ) {
+        self.epoch = epoch
+        self.nextOutboxID = nextOutboxID
+        self.outbox = outbox
+        self.deduplication = deduplication
+        self.sequences = sequences
+    }
+
+    /// Unconfirmed messages in order of their numbers.
+    package var pendingOutbox: [OutboxEntry] { outbox.values.sorted { $0.id < $1.id } }
+
+    /// Folds one durable record in; changes of instances are folded into `InstanceState`.
+    ///
+    /// - Parameter partitionCount: Of the hub; tells where a message goes.
+    package mutating func evolve(with record: PartitionRecord, partitionCount: Int) {
+        switch record {
+        case .begin(let begin):
+            epoch = begin.epoch
+        case .checkpoint(let checkpoint):
+            for entry in checkpoint.outbox {
+                outbox[entry.id] = entry
+                nextOutboxID = OutboxID(entry.id.value + 1)
+                if case .message(let message) = entry.body, let origin = message.origin {
+                    sequences[message.instanceID.partition(of: partitionCount)] = origin.sequence
+                }
+            }
+            for id in checkpoint.outboxRemoved { outbox[id] = nil }
+            for origin in checkpoint.applied { deduplication.markApplied(origin) }
+        case .outboxConfirmed(let ids):
+            for id in ids { outbox[id] = nil }
+        case .released:
+            break
+        }
+    }
+}

@@ -1,0 +1,150 @@
+/// A question to the owner of a partition, answered from durable state, not behind its backlog.
+package enum Query: Hashable, Sendable {
+    case status(InstanceID)
+    /// - `after`: index of the last event already known, -1 for all.
+    case history(InstanceID, after: Int, limit: Int)
+    /// Instances of the asked partition, oldest first.
+    case list(ListFilter, after: ListCursor?, limit: Int)
+    /// Answered when the instance reaches a terminal status; asked again by the client on silence.
+    case wait(InstanceID)
+    /// Number of instances by status in the asked partition.
+    case counts
+}
+
+package struct ListFilter: Hashable, Sendable {
+    /// Empty: any.
+    package var statuses: [OrchestrationStatus]
+    package var name: String?
+    package var idPrefix: String?
+    /// Created at or after.
+    package var createdFrom: Timestamp?
+    /// Created before.
+    package var createdTo: Timestamp?
+
+    package init(
+        statuses: [OrchestrationStatus] = [], name: String? = nil, idPrefix: String? = nil,
+        createdFrom: Timestamp? = nil, createdTo: Timestamp? = nil
+    ) {
+        self.statuses = statuses
+        self.name = name
+        self.idPrefix = idPrefix
+        self.createdFrom = createdFrom
+        self.createdTo = createdTo
+    }
+}
+
+/// Where a page of a list ended: lists are ordered by (creation time, ID).
+package struct ListCursor: Hashable, Comparable, Sendable {
+    package var createdAt: Timestamp
+    package var id: InstanceID
+    package init(createdAt: Timestamp, id: InstanceID) {
+        self.createdAt = createdAt
+        self.id = id
+    }
+    package static func < (left: Self, right: Self) -> Bool { (left.createdAt, left.id) < (right.createdAt, right.id) }
+}
+
+package enum QueryAnswer: Hashable, Sendable {
+    case status(InstanceSnapshot)
+    case history([HistoryEvent], isComplete: Bool)
+    case list([InstanceSnapshot], isComplete: Bool)
+    case counts([StatusCount])
+    /// No such instance.
+    case notFound
+    /// The owner could not answer; the text says why.
+    case failed(String)
+
+    package struct StatusCount: Hashable, Sendable {
+        package var status: OrchestrationStatus
+        package var count: Int
+        package init(status: OrchestrationStatus, count: Int) {
+            self.status = status
+            self.count = count
+        }
+    }
+}
+
+/// What an owner sends to a client's reply queue.
+package struct Reply: Hashable, Sendable {
+    package var correlationID: String
+    package var partition: PartitionID
+    /// Epoch of the owner that answered.
+    package var epoch: Epoch
+    package var body: Body
+
+    package init(correlationID: String, partition: PartitionID, epoch: Epoch, body: Body) {
+        self.correlationID = correlationID
+        self.partition = partition
+        self.epoch = epoch
+        self.body = body
+    }
+
+    package enum Body: Hashable, Sendable {
+        case verdict(Verdict)
+        case answer(QueryAnswer)
+    }
+}
+
+/// One instance as clients see it.
+public struct InstanceSnapshot: Hashable, Sendable {
+    public var id: InstanceID
+    public var executionID: ExecutionID
+    public var name: String
+    public var status: OrchestrationStatus
+    public var createdAt: Timestamp
+    public var lastUpdatedAt: Timestamp
+    /// Set while it waits for a later start.
+    public var startAt: Timestamp?
+    /// Lists leave inputs and outputs out.
+    public var input: Payload?
+    public var output: Payload?
+    public var failure: FailureDetails?
+    public var customStatus: Payload?
+    public var tags: [ExecutionStarted.Tag]
+    public var historyCount: Int
+    /// Activities scheduled and not completed.
+    public var openTaskCount: Int
+    /// Timers that have not fired.
+    public var openTimerCount: Int
+    /// Accepted messages no episode has handled yet.
+    public var inboxCount: Int
+    /// Error code and text when the instance is held; nil otherwise.
+    public var holdCode: String?
+    public var holdText: String?
+
+    package init(_ state: InstanceState, input: Payload?) {
+        id = state.id
+        executionID = state.executionID
+        name = state.name
+        status = state.status
+        createdAt = state.createdAt
+        lastUpdatedAt = state.lastUpdatedAt
+        startAt = state.startAt
+        self.input = input
+        output = state.output
+        failure = state.failure
+        customStatus = state.customStatus
+        tags = state.tags
+        historyCount = state.historyCount
+        openTaskCount = state.openTasks.count
+        openTimerCount = state.openTimers.count
+        inboxCount = state.inbox.count
+        holdCode = state.hold?.code
+        holdText = state.hold?.text
+    }
+
+    /// For decoders, which fill the fields in one by one.
+    package init(id: InstanceID, executionID: ExecutionID, name: String, status: OrchestrationStatus) {
+        self.id = id
+        self.executionID = executionID
+        self.name = name
+        self.status = status
+        createdAt = Timestamp(millisecondsSinceEpoch: 0)
+        lastUpdatedAt = createdAt
+        tags = []
+        historyCount = 0
+        openTaskCount = 0
+        openTimerCount = 0
+        inboxCount = 0
+    }
+}
