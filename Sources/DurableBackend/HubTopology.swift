@@ -118,11 +118,11 @@ package struct HubTopology: Hashable, Sendable {
 
 extension HubDescriptor {
     package var topology: HubTopology {
-        HubTopology(
-            hub: hub, partitionCount: partitionCount,
-            queueKind: switch queueKind {
-                case .quorum: .quorum
-                case .classic: .classic
-            })
+        let kind: QueueDescription.Kind =
+            switch queueKind {
+            case .quorum: .quorum
+            case .classic: .classic
+            }
+        return HubTopology(hub: hub, partitionCount: partitionCount, queueKind: kind)
     }
 }
