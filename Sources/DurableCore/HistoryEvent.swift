@@ -111,3 +111,23 @@ public struct ExecutionStarted: Hashable, Sendable {
         }
     }
 }
+
+extension HistoryEvent {
+    /// Bytes of user data it carries; nil when it carries none.
+    package var payloadBytes: Int? {
+        switch kind {
+        case .executionStarted(let start): start.input?.count
+        case .executionCompleted(_, let result, _): result?.count
+        case .executionTerminated(let reason, _), .executionSuspended(let reason), .executionResumed(let reason):
+            reason?.count
+        case .taskScheduled(_, let input), .eventSent(_, _, let input), .eventRaised(_, let input),
+            .subOrchestrationCreated(_, _, let input), .continueAsNew(let input):
+            input?.count
+        case .taskCompleted(_, let result), .subOrchestrationCompleted(_, let result): result?.count
+        case .orchestratorStarted, .taskFailed, .timerCreated, .timerFired, .subOrchestrationFailed: nil
+        }
+    }
+
+    /// Memory it takes, roughly.
+    package var estimatedBytes: Int { 112 + (payloadBytes ?? 0) }
+}

@@ -21,3 +21,35 @@ package enum EpisodeFailure: Error, Hashable, Sendable {
     /// The context was used from outside the orchestrator's own tasks (DTQ2002).
     case contextMisuse(String)
 }
+
+extension OrchestratorAction {
+    /// Bytes of user data it carries; nil when it carries none.
+    package var payloadBytes: Int? {
+        switch self {
+        case .scheduleTask(_, _, let input), .sendEvent(_, _, _, let input): input?.count
+        case .completeOrchestration(_, _, let result, _): result?.count
+        case .setCustomStatus(let status): status?.count
+        case .createTimer, .cancelTimer: nil
+        }
+    }
+
+    /// What its data is, for error texts.
+    package var payloadDescription: String {
+        switch self {
+        case .scheduleTask(_, let name, _): "the input of activity \"\(name)\""
+        case .sendEvent(_, _, let name, _): "the data of event \"\(name)\""
+        case .completeOrchestration: "the orchestration's result"
+        case .setCustomStatus: "the custom status"
+        case .createTimer, .cancelTimer: "a timer"
+        }
+    }
+
+    package var eventID: EventID {
+        switch self {
+        case .scheduleTask(let id, _, _), .createTimer(let id, _), .cancelTimer(let id), .sendEvent(let id, _, _, _),
+            .completeOrchestration(let id, _, _, _):
+            id
+        case .setCustomStatus: .none
+        }
+    }
+}

@@ -1,0 +1,31 @@
+/// Which workers serve which partition: balanced, and stable when workers come and go. Every worker computes the same
+/// from the same view; a stale view costs balance, never safety, since the baton decides who owns.
+package enum PartitionAssignment {
+    /// - Parameter workers: Those that run orchestrations, in any order.
+    /// - Returns: For each partition, in order, the worker that should own it and then the one that stands by; empty
+    ///   when there are no workers, without the second when there is one.
+    package static func candidates(partitionCount: Int, workers: [WorkerID]) -> [[WorkerID]] {
+        guard !workers.isEmpty else { return Array(repeating: [], count: partitionCount) }
+        let workers = Set(workers).sorted()
+        let cap = (partitionCount + workers.count - 1) / workers.count
+        var load: [WorkerID: Int] = [:]
+        return (0..<partitionCount).map { partition in
+            let ranking = workers.map { (weight: weight(of: $0, for: partition), worker: $0) }
+                .sorted { ($0.weight, $0.worker) > ($1.weight, $1.worker) }
+                .map(\.worker)
+            guard let owner = ranking.first(where: { load[$0, default: 0] < cap }) else { return ranking }
+            load[owner, default: 0] += 1
+            return [owner] + ranking.filter { $0 != owner }.prefix(1)
+        }
+    }
+
+    /// Rendezvous hashing: the worker with the highest weight wins, whoever else is there.
+    private static func weight(of worker: WorkerID, for partition: Int) -> UInt64 {
+        var hash = FNV1a.hash("\(worker)#\(partition)".utf8)
+        // FNV alone mixes the last bytes too little for a ranking.
+        hash ^= hash >> 33
+        hash &*= 0xff51_afd7_ed55_8ccd
+        hash ^= hash >> 33
+        return hash
+    }
+}

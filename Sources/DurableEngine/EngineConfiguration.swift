@@ -1,0 +1,44 @@
+package import DurableCore
+
+/// Limits and intervals of one worker's engine.
+package struct EngineConfiguration: Hashable, Sendable {
+    /// Deliveries of a control queue taken and unacknowledged at a time, per partition.
+    package var controlPrefetch = 512
+    /// Deliveries one checkpoint covers at most.
+    package var batchLimit = 256
+    /// Memory for cached instances, per partition.
+    package var cacheBytes = 64 << 20
+    /// Unflushed changes at which the store is filled at once.
+    package var flushBytes = 1 << 20
+    /// How long changes wait for the store, and confirmations for the log, at most.
+    package var flushInterval = Duration.milliseconds(250)
+    /// Unconfirmed messages at which the partition takes no more deliveries.
+    package var outboxBytes = 32 << 20
+    /// Timers kept in memory, the earliest ones; later ones wait in the store.
+    package var timerLimit = 10_000
+    /// Largest input, result or event data.
+    package var payloadLimit = 1 << 20
+    /// Client waits kept per partition; a client asks again every few seconds.
+    package var waiterLimit = 10_000
+    package var batonRotation = Duration.seconds(600)
+    /// Send every open task again at the start: for transports that forget their queues when the process ends.
+    package var redrivesAtStart = false
+    /// Replay every instance from its history after each episode and compare: for tests, slow.
+    package var checksReplay = false
+
+    package init() {}
+}
+
+/// Counters an owner shows in heartbeats.
+package struct PartitionStatistics: Hashable, Sendable {
+    package var epoch: Epoch
+    package var inFlight: Int
+    package var outbox: Int
+    package var heldInstances: Int
+    package var nextDue: Timestamp?
+    package var episodeCount: UInt64
+    package var checkpointCount: UInt64
+    package var duplicateCount: UInt64
+    package var cachedBytes: Int
+    package var cachedInstances: Int
+}

@@ -1,0 +1,30 @@
+package import DurableCore
+
+/// Runs user code for the engine, which knows orchestrations only by this contract:
+/// history and new events in, actions out.
+package protocol EpisodeExecutor: Sendable {
+    /// Makes a fresh, empty session for an instance.
+    ///
+    /// - Returns: nil when this worker has no code of that name and version.
+    func makeSession(
+        name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID
+    ) -> (any OrchestrationSession)?
+}
+
+/// One instance's code, suspended in memory between episodes. Used from the partition's thread only.
+package protocol OrchestrationSession: AnyObject {
+    /// Feeds a page of recorded history; any number of pages in order, before the first `run`.
+    func replay(_ page: [HistoryEvent]) throws(EpisodeFailure)
+
+    /// Runs one episode over new events, the first of which is `orchestratorStarted`.
+    ///
+    /// - Returns: What the code asked for, in order.
+    func run(_ newEvents: [HistoryEvent]) throws(EpisodeFailure) -> [OrchestratorAction]
+
+    /// Frees everything; what the dying code still does is ignored. Idempotent. After a thrown failure only this is
+    /// called.
+    func evict()
+
+    /// What it costs to keep it, for the sticky cache.
+    var estimatedBytes: Int { get }
+}

@@ -1,0 +1,144 @@
+package import DurableBackend
+package import DurableCore
+import DurableWire
+package import Logging
+
+/// This worker among the others: says what it does, at intervals and at every change, and hears what they do.
+package actor FleetMember {
+    private let worker: WorkerID
+    private let transport: any MessageTransport
+    private let topology: HubTopology
+    private let clock: any EngineClock
+    private let logger: Logger
+    private let interval: Duration
+    private let describe: @Sendable () async -> WorkerHeartbeat
+    private let changed = Signal()
+    private var others: [WorkerID: (heartbeat: WorkerHeartbeat, heardAt: Timestamp)] = [:]  // sorted before use
+    private var isStopped = false
+
+    /// - Parameters:
+    ///   - describe: Gives this worker's heartbeat as of now.
+    ///   - interval: Between heartbeats at the latest.
+    package init(
+        worker: WorkerID, transport: any MessageTransport, topology: HubTopology, clock: any EngineClock,
+        interval: Duration, logger: Logger, describe: @escaping @Sendable () async -> WorkerHeartbeat
+    ) {
+        self.worker = worker
+        self.transport = transport
+        self.topology = topology
+        self.clock = clock
+        self.interval = interval
+        self.logger = logger
+        self.describe = describe
+    }
+
+    /// Heartbeats of the other workers that are alive, in order of their IDs.
+    package var peers: [WorkerHeartbeat] {
+        let now = clock.now()
+        return others.values
+            .filter { $0.heartbeat.state != .stopped && now.since($0.heardAt) < $0.heartbeat.patience }
+            .map(\.heartbeat)
+            .sorted { $0.worker < $1.worker }
+    }
+
+    /// Announces the present state soon.
+    package nonisolated func announce() { changed.raise() }
+
+    /// Listens and announces until the task is cancelled.
+    ///
+    /// - Parameter onView: Called when the view of the fleet may have changed, and at every interval.
+    package func run(onView: @escaping @Sendable () async -> Void) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.listen(onView: onView) }
+            group.addTask { await self.tick() }
+            var isHello = true
+            while !Task.isCancelled {
+                await send(isHello: isHello)
+                isHello = false
+                await onView()
+                await changed.wait()
+            }
+            group.cancelAll()
+        }
+    }
+
+    /// Tells the others that this worker is gone.
+    package func leave() async {
+        isStopped = true
+        await send(isHello: false)
+    }
+
+    private func tick() async {
+        while !Task.isCancelled {
+            await clock.sleep(for: interval)
+            changed.raise()
+        }
+    }
+
+    private func send(isHello: Bool) async {
+        var heartbeat = await describe()
+        heartbeat.isHello = isHello
+        if isStopped { heartbeat.state = .stopped }
+        let message = OutgoingMessage(
+            exchange: topology.name(.fleet), routingKey: "",
+            properties: MessageProperties(type: "WorkerHeartbeat", timestamp: clock.now(), isPersistent: false),
+            body: heartbeat.wireBytes, isMandatory: false)
+        do {
+            _ = try await transport.publish([message])
+        } catch {
+            logger.debug("heartbeat not sent", metadata: ["cause": "\(error)"])
+        }
+    }
+
+    private func listen(onView: @Sendable () async -> Void) async {
+        while !Task.isCancelled {
+            do {
+                let channel = try await transport.openChannel()
+                let queue = "\(topology.name(.fleet)).\(worker)"
+                try await channel.declarePrivateQueue(
+                    name: queue, bindings: [PrivateBinding(exchange: topology.name(.fleet), routingKey: "")])
+                try await channel.consume(
+                    queue: queue, consumerTag: "fleet", prefetch: 256, from: nil, exclusive: true)
+                changed.raise()
+                for try await batch in channel.deliveries {
+                    guard let last = batch.last else { continue }
+                    channel.acknowledge(last.tag, multiple: true)
+                    if hear(batch) { await onView() }
+                }
+                await channel.close()
+            } catch {
+                logger.debug("lost the fleet's channel", metadata: ["cause": "\(error)"])
+                await clock.sleep(for: .milliseconds(500))
+            }
+        }
+    }
+
+    /// - Returns: Whether workers came, went or changed what they own.
+    private func hear(_ deliveries: [Delivery]) -> Bool {
+        var isNews = false
+        for delivery in deliveries {
+            if delivery.properties.type == "FleetHello" {
+                changed.raise()
+                continue
+            }
+            guard let heartbeat = try? WorkerHeartbeat(wire: delivery.body), heartbeat.worker != worker else { continue }
+            let before = others[heartbeat.worker]?.heartbeat
+            if before?.state != heartbeat.state || before?.partitions.map(\.partition) != heartbeat.partitions.map(\.partition)
+            {
+                isNews = true
+            }
+            if heartbeat.state == .stopped {
+                others[heartbeat.worker] = nil
+            } else {
+                others[heartbeat.worker] = (heartbeat, clock.now())
+            }
+            if heartbeat.isHello { changed.raise() }
+        }
+        return isNews
+    }
+}
+
+extension WorkerHeartbeat {
+    /// Silence after which a worker counts as gone.
+    package var patience: Duration { .milliseconds(intervalMilliseconds * 3) }
+}

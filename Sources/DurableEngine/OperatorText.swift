@@ -1,0 +1,52 @@
+package import DurableCore
+
+/// One-line texts an operator can act on: what failed, why, what was done about it, what to do.
+package enum OperatorText {
+    package static func episodeFailure(_ failure: EpisodeFailure, of state: InstanceState) -> Hold {
+        let subject = "instance \(state.id) (\(state.name)\(state.version.map { " v\($0)" } ?? ""))"
+        switch failure {
+        case .nonDeterministic(let position, let holds, let asked):
+            return hold(
+                "DTQ2003", subject,
+                "replay diverged at event \(position). History holds \(holds); the code asked for \(asked)",
+                "Deploy the version that wrote the history, or terminate the instance.")
+        case .nonDurableAwait(let text):
+            return hold(
+                "DTQ2001", subject, "its code awaited something that is not durable: \(text)",
+                "Await only what the context offers (callActivity, sleep, waitForExternalEvent), then deploy again.")
+        case .contextMisuse(let text):
+            return hold(
+                "DTQ2002", subject, "its context was used from outside the orchestration: \(text)",
+                "Use async let or a task group instead of Task {}, then deploy again.")
+        }
+    }
+
+    package static func noCode(for state: InstanceState) -> Hold {
+        hold(
+            "DTQ2005", "instance \(state.id)",
+            "this worker has no orchestration \"\(state.name)\"\(state.version.map { " version \($0)" } ?? "")",
+            "Start a worker that registers it.")
+    }
+
+    private static func hold(_ code: String, _ subject: String, _ cause: String, _ remedy: String) -> Hold {
+        Hold(
+            code: code,
+            text: "\(code) \(subject): \(cause). The instance is held, its history unchanged, its messages kept. "
+                + "\(remedy) See ops/errors/\(code).md")
+    }
+
+    package static func payloadTooLarge(_ bytes: Int, limit: Int, what: String) -> FailureDetails {
+        FailureDetails(
+            errorType: "PayloadTooLarge",
+            message: "DTQ2007 \(what) has \(bytes) bytes, the limit is \(limit). Pass a reference instead of the data.",
+            isNonRetryable: true)
+    }
+
+    package static func fenced(_ partition: PartitionID, hub: HubName, epoch: Epoch, by newest: Epoch, returned: Int) -> String {
+        """
+        DTQ1007 partition \(partition) of hub "\(hub)": epoch \(epoch) superseded by \(newest). Nothing was written; \
+        \(returned) deliveries went back to the control queue. No action needed unless it repeats within a minute. \
+        See ops/errors/DTQ1007.md
+        """
+    }
+}

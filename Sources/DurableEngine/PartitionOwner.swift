@@ -1,0 +1,205 @@
+package import DurableBackend
+package import DurableCore
+package import Logging
+
+/// Sees to one partition for as long as this worker is a candidate for it: waits for the baton, claims an epoch, runs
+/// a processor, and starts over when that ends.
+package actor PartitionOwner {
+    package struct Parts: Sendable {
+        package var partition: PartitionID
+        package var descriptor: HubDescriptor
+        package var worker: WorkerID
+        package var storage: any PartitionStorage
+        package var epochs: any EpochAuthority
+        package var executor: any EpisodeExecutor
+        package var transport: any MessageTransport
+        package var clock: any EngineClock
+        package var configuration: EngineConfiguration
+        package var thread: PartitionThread
+
+        package init(
+            partition: PartitionID, descriptor: HubDescriptor, worker: WorkerID, storage: any PartitionStorage,
+            epochs: any EpochAuthority, executor: any EpisodeExecutor, transport: any MessageTransport,
+            clock: any EngineClock, configuration: EngineConfiguration, thread: PartitionThread
+        ) {
+            self.partition = partition
+            self.descriptor = descriptor
+            self.worker = worker
+            self.storage = storage
+            self.epochs = epochs
+            self.executor = executor
+            self.transport = transport
+            self.clock = clock
+            self.configuration = configuration
+            self.thread = thread
+        }
+    }
+
+    private let parts: Parts
+    private let logger: Logger
+    private let onChange: @Sendable () -> Void
+    private var processor: PartitionProcessor?
+    private var channel: (any ConsumerChannel)?
+    private var isStopping = false
+    private var waitingSince: Timestamp?
+    private var owningSince: Timestamp?
+
+    /// - Parameter onChange: Called when the partition becomes owned or unowned here.
+    package init(_ parts: Parts, logger: Logger, onChange: @escaping @Sendable () -> Void) {
+        self.parts = parts
+        self.onChange = onChange
+        var logger = logger
+        logger[metadataKey: "partition"] = "\(parts.partition)"
+        self.logger = logger
+    }
+
+    /// Runs until `stop()`; failures are logged and tried again with growing pauses, up to 30 s.
+    package func run() async {
+        var pause = Duration.milliseconds(100)
+        while !isStopping {
+            let started = parts.clock.now()
+            do {
+                try await ownOnce()
+                pause = .milliseconds(100)
+            } catch {
+                report(error)
+                if parts.clock.now().since(started) > .seconds(30) { pause = .milliseconds(100) }
+                if !isStopping { await parts.clock.sleep(for: pause) }
+                pause = min(pause * 2, .seconds(30))
+            }
+        }
+    }
+
+    /// Hands the partition over, or stops waiting for it. `run()` returns when that is done.
+    package func stop() async {
+        isStopping = true
+        if let processor {
+            await processor.stop()
+        } else if let channel {
+            await channel.close()
+        }
+    }
+
+    /// Epoch and counters while the partition is owned here.
+    package func status() async -> (statistics: PartitionStatistics, since: Timestamp)? {
+        guard let processor, let owningSince else { return nil }
+        return (await processor.statistics, owningSince)
+    }
+
+    /// Publishes a baton when this worker has waited 5 s for one that is nowhere: neither queued nor held.
+    ///
+    /// - Parameter isOwnedElsewhere: Whether some worker says it owns the partition.
+    package func replaceLostBaton(isOwnedElsewhere: Bool) async {
+        guard processor == nil, !isOwnedElsewhere, let waitingSince,
+            parts.clock.now().since(waitingSince) >= .seconds(5)
+        else { return }
+        self.waitingSince = parts.clock.now()
+        let topology = parts.descriptor.topology
+        let queue = topology.queue(.own, parts.partition)
+        guard let inspection = try? await parts.transport.inspect(queue: queue), inspection.readyMessages == 0 else {
+            return
+        }
+        // Should somebody hold the old one after all: the extra baton goes to that owner, who removes it.
+        logger.warning("nobody holds the baton; publishing a new one")
+        _ = try? await parts.transport.publish([topology.baton(for: parts.partition)])
+    }
+
+    // MARK: - One activation
+
+    private func ownOnce() async throws {
+        let topology = parts.descriptor.topology
+        let channel = try await parts.transport.openChannel()
+        self.channel = channel
+        waitingSince = parts.clock.now()
+        do {
+            try await channel.consume(
+                queue: topology.queue(.own, parts.partition), consumerTag: PartitionProcessor.ConsumerTag.own,
+                prefetch: 8, from: nil, exclusive: false)
+            if let baton = try await waitForBaton(on: channel) {
+                try await serve(holding: baton, on: channel)
+            }
+        } catch {
+            await end(channel)
+            throw error
+        }
+        await end(channel)
+    }
+
+    private func end(_ channel: any ConsumerChannel) async {
+        let wasOwning = processor != nil
+        processor = nil
+        owningSince = nil
+        waitingSince = nil
+        self.channel = nil
+        await channel.close()
+        if wasOwning { onChange() }
+    }
+
+    private func waitForBaton(on channel: any ConsumerChannel) async throws -> DeliveryTag? {
+        for try await batch in channel.deliveries {
+            for extra in batch.dropFirst() { channel.acknowledge(extra.tag, multiple: false) }
+            if let baton = batch.first { return baton.tag }
+        }
+        return nil
+    }
+
+    private func serve(holding baton: DeliveryTag, on channel: any ConsumerChannel) async throws {
+        if isStopping { return }
+        waitingSince = nil
+        let storage = try parts.storage.open(parts.partition)
+        let epoch = try await parts.epochs.claim(parts.partition, by: parts.worker)
+        let processor = PartitionProcessor(
+            .init(
+                partition: parts.partition, descriptor: parts.descriptor, worker: parts.worker, epoch: epoch,
+                storage: storage, executor: parts.executor, transport: parts.transport, channel: channel, baton: baton,
+                clock: parts.clock, configuration: parts.configuration, thread: parts.thread),
+            logger: logger)
+        self.processor = processor
+        owningSince = parts.clock.now()
+        onChange()
+        if isStopping { await processor.stop() }
+        try await processor.run()
+        let nextDue = await processor.statistics.nextDue
+        try? await parts.epochs.release(parts.partition, epoch: epoch, nextDue: nextDue)
+    }
+
+    private func report(_ error: any Error) {
+        let hub = parts.descriptor.hub
+        switch error {
+        case PartitionEnd.fenced(let newest):
+            logger.info(
+                """
+                DTQ1007 partition \(parts.partition) of hub "\(hub)": superseded by epoch \(newest). Nothing of ours \
+                was written after it; unacknowledged deliveries went back to the control queue. No action needed \
+                unless it repeats within a minute. See ops/errors/DTQ1007.md
+                """)
+        case PartitionEnd.storage(let code, let text):
+            logger.error("\(Self.storageText(code, text, parts.partition, hub))")
+        case let error as StoreError:
+            if case .storage(let code, let text) = PartitionEnd(error) {
+                logger.error("\(Self.storageText(code, text, parts.partition, hub))")
+            }
+        case PartitionEnd.corrupt(let text):
+            logger.error(
+                """
+                DTQ1005 partition \(parts.partition) of hub "\(hub)": \(text). The partition is stopped, its log is \
+                kept as it is. Restore it or report the file. See ops/errors/DTQ1005.md
+                """)
+        case PartitionEnd.channel(.closed), TransportError.closed, TransportError.cancelled:
+            logger.debug("stopped waiting for the partition")
+        case PartitionEnd.channel(let cause), let cause as TransportError:
+            if !isStopping {
+                logger.info("lost the channel of the partition, trying again", metadata: ["cause": "\(cause)"])
+            }
+        default:
+            logger.warning("could not own the partition, trying again", metadata: ["cause": "\(error)"])
+        }
+    }
+
+    private static func storageText(_ code: String, _ text: String, _ partition: PartitionID, _ hub: HubName) -> String {
+        """
+        \(code) partition \(partition) of hub "\(hub)": \(text). The partition is stopped here, nothing is lost, other \
+        partitions go on; it is tried again. See ops/errors/\(code).md
+        """
+    }
+}

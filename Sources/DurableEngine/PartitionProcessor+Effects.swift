@@ -1,0 +1,107 @@
+import DurableBackend
+import DurableCore
+import DurableWire
+import Logging
+
+extension PartitionProcessor {
+    /// Releases what a durable checkpoint caused, in order.
+    func release(_ batch: Batch) {
+        for tag in batch.acknowledgements { acknowledge(tag) }
+        send(batch.outbox, isRedispatch: false)
+        for (address, verdict) in batch.verdicts { reply(.verdict(verdict), to: address) }
+        for entry in batch.ended { answerWaiters(of: entry) }
+    }
+
+    func send(_ entries: [OutboxEntry], isRedispatch: Bool) {
+        reliableLane.submit(
+            entries.map { .init(key: .outbox($0.id), message: message(for: $0.body, isRedispatch: isRedispatch)) })
+    }
+
+    private func message(for body: OutboxEntry.Body, isRedispatch: Bool) -> OutgoingMessage {
+        let now = parts.clock.now()
+        switch body {
+        case .task(var task):
+            task.isRedispatch = isRedispatch
+            var properties = MessageProperties(
+                messageID: task.messageID, type: "TaskScheduled", correlationID: task.instanceID.value,
+                timestamp: now, contentType: "application/x-protobuf")
+            properties.headers = [MessageHeader("dtq-version", .integer(1))]
+            if let traceParent = task.traceParent {
+                properties.headers.append(MessageHeader("traceparent", .string(traceParent)))
+            }
+            return OutgoingMessage(
+                exchange: topology.name(.work), routingKey: task.name, properties: properties, body: task.wireBytes)
+        case .message(let message):
+            let destination = message.instanceID.partition(of: topology.partitionCount)
+            return topology.controlMessage([message], to: destination, through: .control, at: now)
+        }
+    }
+
+    // MARK: - Marker and what older epochs left
+
+    func sendMarker() {
+        reliableLane.submit([
+            .init(
+                key: .marker,
+                message: OutgoingMessage(
+                    exchange: topology.name(.control), routingKey: topology.key(parts.partition),
+                    properties: MessageProperties(type: "Marker", timestamp: parts.clock.now()),
+                    body: MessageBatch(marker: parts.epoch).wireBytes))
+        ])
+    }
+
+    /// Everything queued before this epoch has been handled: what is still unanswered of older epochs is sent again.
+    func markerArrived() {
+        guard !isMarkerBack else { return }
+        isMarkerBack = true
+        resendMessages(tasks: true)
+    }
+
+    /// Sends unconfirmed messages of older epochs: those to partitions at once (receivers know repeats), tasks only
+    /// after the marker, since completions may stand before it.
+    func resendMessages(tasks: Bool) {
+        let old = state.pendingOutbox.filter { entry in
+            guard entry.epoch < parts.epoch else { return false }
+            if case .task = entry.body { return tasks }
+            return !tasks
+        }
+        if !old.isEmpty {
+            logger.info("sending \(old.count) messages again that an earlier owner left unconfirmed")
+            send(old, isRedispatch: true)
+        }
+    }
+
+    // MARK: - Dead letters
+
+    /// Moves a delivery to the dead-letter queue with the reason; it is acknowledged once the broker holds it there.
+    func setAside(_ delivery: Delivery, code: String, reason: String) {
+        let queue = topology.queue(.control, parts.partition)
+        logger.warning(
+            """
+            \(code) message \(delivery.properties.messageID ?? "without ID") from exchange \(delivery.exchange): \
+            \(reason). Moved to \(topology.name(.dead)); look at it with dtq dead list. See ops/errors/\(code).md
+            """)
+        reliableLane.submit([
+            .init(
+                key: .deadLetter(delivery.tag),
+                message: topology.deadLetter(delivery, from: queue, code: code, reason: reason))
+        ])
+    }
+
+    // MARK: - Replies
+
+    func reply(_ body: Reply.Body, to address: ReplyAddress) {
+        let reply = Reply(
+            correlationID: address.correlationID, partition: parts.partition, epoch: parts.epoch, body: body)
+        replyLane.submit([
+            .init(
+                key: .reply,
+                message: OutgoingMessage(
+                    exchange: topology.name(.reply), routingKey: address.routingKey,
+                    properties: MessageProperties(
+                        type: "Reply", correlationID: address.correlationID, timestamp: parts.clock.now(),
+                        isPersistent: false),
+                    body: reply.wireBytes, isMandatory: false))
+        ])
+    }
+}

@@ -1,0 +1,129 @@
+import DurableBackend
+import DurableCore
+import DurableWire
+
+/// A client that waits for an instance's end.
+struct Waiter {
+    var address: ReplyAddress
+    var expires: Timestamp
+}
+
+extension PartitionProcessor {
+    /// Answers what clients asked, from durable state.
+    func answerQueries() async throws(PartitionEnd) {
+        let asked = queries
+        queries = []
+        for delivery in asked {
+            parts.channel.acknowledge(delivery.tag, multiple: false)
+            guard let routingKey = delivery.properties.replyTo, let correlationID = delivery.properties.correlationID
+            else { continue }
+            let address = ReplyAddress(routingKey: routingKey, correlationID: correlationID)
+            do {
+                let query = try Query(wire: delivery.body)
+                if let answer = try await answer(query, to: address) { reply(.answer(answer), to: address) }
+            } catch let end as PartitionEnd {
+                throw end
+            } catch let error as StoreError {
+                throw PartitionEnd(error)
+            } catch {
+                reply(.answer(.failed("DTQ3001 the question cannot be decoded: \(error)")), to: address)
+            }
+        }
+    }
+
+    /// - Returns: nil when the answer comes later.
+    private func answer(_ query: Query, to address: ReplyAddress) async throws -> QueryAnswer? {
+        let store = parts.storage.store
+        switch query {
+        case .status(let id):
+            guard let entry = try entry(for: id) else { return .notFound }
+            return .status(InstanceSnapshot(entry.state, input: try input(of: entry)))
+        case .history(let id, let after, let limit):
+            guard let entry = try entry(for: id) else { return .notFound }
+            return try history(of: entry, from: max(0, after + 1), limit: min(max(limit, 1), 10_000))
+        case .list(let filter, let after, let limit):
+            try await flush()
+            let limit = min(max(limit, 1), 1000)
+            let states = try store.list(filter, after: after, limit: limit + 1)
+            return .list(
+                states.prefix(limit).map { state in
+                    var snapshot = InstanceSnapshot(state, input: nil)
+                    snapshot.output = nil
+                    return snapshot
+                }, isComplete: states.count <= limit)
+        case .wait(let id):
+            guard let entry = try entry(for: id) else { return .notFound }
+            if entry.state.status.isTerminal { return .status(InstanceSnapshot(entry.state, input: nil)) }
+            remember(Waiter(address: address, expires: parts.clock.now() + .seconds(15)), for: id)
+            return nil
+        case .counts:
+            try await flush()
+            return .counts(try store.counts())
+        }
+    }
+
+    private func input(of entry: InstanceEntry) throws -> Payload? {
+        for event in try firstEvents(of: entry) + entry.state.inbox {
+            if case .executionStarted(let start) = event.kind { return start.input }
+        }
+        return nil
+    }
+
+    private func firstEvents(of entry: InstanceEntry) throws -> [HistoryEvent] {
+        if entry.flushedCount == 0 { return entry.unflushed }
+        return try parts.storage.store.history(of: entry.state.id, from: 0, byteLimit: 1)
+    }
+
+    private func history(of entry: InstanceEntry, from first: Int, limit: Int) throws -> QueryAnswer {
+        var events: [HistoryEvent] = []
+        var bytes = 0
+        // Replies stay small enough for any broker; the client asks for the rest.
+        let byteLimit = 1 << 20
+        func take(_ page: some Sequence<HistoryEvent>) {
+            for event in page {
+                if events.count >= limit || bytes >= byteLimit { return }
+                events.append(event)
+                bytes += event.estimatedBytes
+            }
+        }
+        var position = first
+        while position < entry.flushedCount, events.count < limit, bytes < byteLimit {
+            let page = try parts.storage.store.history(of: entry.state.id, from: position, byteLimit: 256 << 10)
+            if page.isEmpty { break }
+            position += page.count
+            take(page)
+        }
+        if first + events.count >= entry.flushedCount {
+            take(entry.unflushed.dropFirst(max(0, first + events.count - entry.flushedCount)))
+        }
+        return .history(events, isComplete: first + events.count >= entry.state.historyCount)
+    }
+
+    // MARK: - Waiting clients
+
+    private func remember(_ waiter: Waiter, for id: InstanceID) {
+        let now = parts.clock.now()
+        if waiterCount >= parts.configuration.waiterLimit {
+            waiters = waiters.compactMapValues { list in
+                let alive = list.filter { $0.expires > now }
+                return alive.isEmpty ? nil : alive
+            }
+            waiterCount = waiters.values.reduce(0) { $0 + $1.count }
+            // Still too many: this client hears nothing and asks again.
+            if waiterCount >= parts.configuration.waiterLimit { return }
+        }
+        var list = waiters[id] ?? []
+        let before = list.count
+        list.removeAll { $0.address == waiter.address || $0.expires <= now }
+        list.append(waiter)
+        waiters[id] = list
+        waiterCount += list.count - before
+    }
+
+    func answerWaiters(of entry: InstanceEntry) {
+        guard let list = waiters.removeValue(forKey: entry.state.id) else { return }
+        waiterCount -= list.count
+        let snapshot = InstanceSnapshot(entry.state, input: nil)
+        for waiter in list { reply(.answer(.status(snapshot)), to: waiter.address) }
+    }
+}

@@ -1,0 +1,195 @@
+import DurableBackend
+import DurableCore
+import Logging
+
+/// Instances in memory, the log, and filling the store behind it.
+extension PartitionProcessor {
+    /// The instance, from memory or the store; nil when there is none.
+    func entry(for id: InstanceID) throws(PartitionEnd) -> InstanceEntry? {
+        if let entry = cache[id] { return entry }
+        do {
+            guard let state = try parts.storage.store.instance(id) else { return nil }
+            return cache.insert(state, flushedCount: state.historyCount)
+        } catch {
+            throw PartitionEnd(error)
+        }
+    }
+
+    /// The instance a change belongs to, which it may create.
+    func entry(for change: InstanceChange) throws(PartitionEnd) -> InstanceEntry {
+        if let entry = try entry(for: change.instanceID) { return entry }
+        guard let state = InstanceState.created(by: change) else {
+            throw .corrupt("a record changes instance \(change.instanceID), which does not exist")
+        }
+        return cache.insert(state, flushedCount: 0)
+    }
+
+    /// Folds a change into its instance. Live work and recovery both come through here.
+    func fold(_ change: InstanceChange, into entry: InstanceEntry) {
+        let dueBefore = entry.state.nextDue
+        entry.state.evolve(with: change)
+        entry.unflushed += change.history
+        if !entry.isDirty {
+            entry.isDirty = true
+            dirty.append(entry)
+        }
+        for event in change.history { dirtyBytes += event.estimatedBytes }
+        dirtyBytes += 256
+        scheduleFlush()
+        if let due = entry.state.nextDue, due != dueBefore {
+            timers.insert(DueInstance(due: due, id: entry.state.id))
+        }
+        if entry.state.hold == nil { heldInstances.remove(entry.state.id) } else { heldInstances.insert(entry.state.id) }
+    }
+
+    // MARK: - Log
+
+    /// Appends records, with the confirmations that wait, and folds them in.
+    func append(_ records: [PartitionRecord]) async throws(PartitionEnd) {
+        var records = records
+        if !confirmed.isEmpty {
+            let ids = confirmed.filter { state.outbox[$0] != nil }
+            confirmed = []
+            if !ids.isEmpty { records.insert(.outboxConfirmed(ids), at: 0) }
+        }
+        guard !records.isEmpty else { return }
+        do {
+            position = try await parts.storage.log.append(records, epoch: parts.epoch)
+        } catch {
+            throw PartitionEnd(error)
+        }
+        for record in records { evolve(with: record) }
+    }
+
+    /// Folds a durable record into the partition's state and notes what the store must learn of it.
+    func evolve(with record: PartitionRecord) {
+        switch record {
+        case .checkpoint(let checkpoint):
+            for entry in checkpoint.outbox { outboxBytes += entry.estimatedBytes }
+            outboxAdded += checkpoint.outbox
+            noteRemoved(checkpoint.outboxRemoved)
+        case .outboxConfirmed(let ids):
+            noteRemoved(ids)
+        case .begin, .released:
+            break
+        }
+        state.evolve(with: record, partitionCount: topology.partitionCount)
+        scheduleFlush()
+    }
+
+    private func noteRemoved(_ ids: [OutboxID]) {
+        for id in ids {
+            if let entry = state.outbox[id] { outboxBytes -= entry.estimatedBytes }
+        }
+        outboxRemoved += ids
+    }
+
+    // MARK: - Store
+
+    /// Writes waiting confirmations to the log and everything changed to the store.
+    func flush() async throws(PartitionEnd) {
+        try await append([])
+        try flushStore()
+    }
+
+    func flushStore() throws(PartitionEnd) {
+        flushDue = nil
+        guard position > flushedPosition else { return }
+        let removed = Set(outboxRemoved)
+        let added = outboxAdded.filter { !removed.contains($0.id) }
+        let skipped = Set(outboxAdded.map(\.id)).subtracting(added.map(\.id))
+        let flush = StoreFlush(
+            previous: flushedPosition, position: position, epoch: parts.epoch,
+            instances: dirty.map {
+                .init(state: $0.state, newHistory: $0.unflushed, firstIndex: $0.flushedCount)
+            },
+            outboxAdded: added, outboxRemoved: outboxRemoved.filter { !skipped.contains($0) },
+            nextOutboxID: state.nextOutboxID, deduplication: state.deduplication, sequences: state.sequences)
+        do {
+            try parts.storage.store.flush(flush)
+        } catch {
+            throw PartitionEnd(error)
+        }
+        flushedPosition = position
+        outboxAdded = []
+        outboxRemoved = []
+        for entry in dirty {
+            entry.flushedCount += entry.unflushed.count
+            entry.unflushed = []
+            entry.isDirty = false
+            if entry.state.status.isTerminal {
+                cache.remove(entry)
+            } else {
+                cache.touch(entry)
+            }
+        }
+        dirty = []
+        dirtyBytes = 0
+        _ = cache.shrink(to: parts.configuration.cacheBytes)
+    }
+
+    // MARK: - Recovery
+
+    /// Begins the epoch and rebuilds the partition from the store and the log after it.
+    func recover() async throws(PartitionEnd) {
+        let store = parts.storage.store
+        let recovery: StoreRecovery
+        let begin: LogPosition
+        do {
+            recovery = try store.recover()
+        } catch {
+            throw PartitionEnd(error)
+        }
+        do {
+            begin = try await parts.storage.log.begin(
+                PartitionRecord.Begin(epoch: parts.epoch, worker: parts.worker, time: parts.clock.now()))
+        } catch {
+            throw PartitionEnd(error)
+        }
+        state = recovery.state
+        incarnation = recovery.incarnation
+        position = recovery.position
+        flushedPosition = recovery.position
+        for entry in state.outbox.values { outboxBytes += entry.estimatedBytes }
+        while position < begin { try await recoverPage(through: begin) }
+        try flushStore()
+        try loadTimers()
+        try findHeld()
+        if parts.configuration.redrivesAtStart { try redriveOpenTasks() }
+        logger.info(
+            "serving the partition",
+            metadata: ["position": "\(position)", "outbox": "\(state.outbox.count)", "held": "\(heldInstances.count)"])
+    }
+
+    private func recoverPage(through begin: LogPosition) async throws(PartitionEnd) {
+        let page: [LogEntry]
+        do {
+            page = try await parts.storage.log.read(after: position, limit: 256)
+        } catch {
+            throw PartitionEnd(error)
+        }
+        if page.isEmpty { throw .corrupt("the log ends at \(position), before this epoch's begin at \(begin)") }
+        for entry in page where entry.position <= begin {
+            if case .checkpoint(let checkpoint) = entry.record {
+                for change in checkpoint.changes {
+                    let touched = try self.entry(for: change)
+                    fold(change, into: touched)
+                    cache.touch(touched)
+                }
+            }
+            evolve(with: entry.record)
+            position = entry.position
+        }
+        if dirtyBytes >= parts.configuration.flushBytes { try flushStore() }
+    }
+}
+
+extension OutboxEntry {
+    /// Memory it takes, roughly.
+    var estimatedBytes: Int {
+        switch body {
+        case .task(let task): 256 + (task.input?.count ?? 0)
+        case .message(let message): 256 + message.event.estimatedBytes
+        }
+    }
+}

@@ -1,0 +1,128 @@
+import DurableBackend
+import DurableCore
+import Logging
+
+extension PartitionProcessor {
+    /// Gives due instances their timers' events, and lets those run whose start time has come.
+    func fireTimers(into batch: inout Batch) throws(PartitionEnd) {
+        var fired = 0
+        while fired < parts.configuration.batchLimit, let due = timers.popDue(at: batch.now) {
+            // Stale entries are normal: the instance ended, or what was due moved.
+            guard let entry = try entry(for: due.id), let next = entry.state.nextDue else { continue }
+            guard next <= batch.now else {
+                timers.insert(DueInstance(due: next, id: due.id))
+                continue
+            }
+            fired += 1
+            if let change = entry.state.fireTimers(at: batch.now) {
+                fold(change, into: entry)
+                batch.note(change, of: entry)
+            } else if !batch.touched.contains(where: { $0 === entry }) {
+                batch.touched.append(entry)
+            }
+        }
+    }
+
+    /// Fills the timer queue from the store once everything below its horizon is done.
+    func refillTimers() throws(PartitionEnd) {
+        guard timers.needsPage else { return }
+        try flushStore()
+        try loadPage(after: timers.horizon)
+    }
+
+    func loadTimers() throws(PartitionEnd) {
+        timers = TimerQueue(limit: parts.configuration.timerLimit)
+        try loadPage(after: nil)
+    }
+
+    private func loadPage(after: DueInstance?) throws(PartitionEnd) {
+        let limit = max(1, parts.configuration.timerLimit / 2)
+        do {
+            let page = try parts.storage.store.due(after: after, through: .distantFuture, limit: limit)
+            timers.load(page, isLast: page.count < limit)
+        } catch {
+            throw PartitionEnd(error)
+        }
+    }
+
+    // MARK: - Start of an epoch
+
+    /// Finds the instances earlier epochs held: this worker may have the code that fits.
+    func findHeld() throws(PartitionEnd) {
+        var after: InstanceID?
+        while true {
+            let page: [InstanceID]
+            do {
+                page = try parts.storage.store.held(after: after, limit: 256)
+            } catch {
+                throw PartitionEnd(error)
+            }
+            for id in page { heldInstances.insert(id) }
+            retries += page
+            guard let last = page.last, page.count == 256 else { return }
+            after = last
+        }
+    }
+
+    /// Lets some of the held instances try again; those the code still does not fit are held again.
+    func retryHeld(into batch: inout Batch) throws(PartitionEnd) {
+        let some = retries.prefix(parts.configuration.batchLimit)
+        retries.removeFirst(some.count)
+        for id in some {
+            guard let entry = try entry(for: id), entry.state.hold != nil,
+                let session = parts.executor.makeSession(
+                    name: entry.state.name, version: entry.state.version, instanceID: id,
+                    executionID: entry.state.executionID)
+            else { continue }
+            session.evict()
+            let change = InstanceChange(instanceID: id, time: batch.now, hold: .set(nil))
+            fold(change, into: entry)
+            batch.note(change, of: entry)
+        }
+    }
+
+    /// Sends the task of every open activity again, for a transport whose queues did not survive.
+    func redriveOpenTasks() throws(PartitionEnd) {
+        var after: ListCursor?
+        var count = 0
+        while true {
+            let page: [InstanceState]
+            do {
+                page = try parts.storage.store.list(ListFilter(statuses: [.running, .suspended]), after: after, limit: 256)
+            } catch {
+                throw PartitionEnd(error)
+            }
+            for state in page where !state.openTasks.isEmpty { count += try redrive(state) }
+            guard let last = page.last else { break }
+            after = ListCursor(createdAt: last.createdAt, id: last.id)
+        }
+        if count > 0 { logger.info("sent \(count) open activities again") }
+    }
+
+    private func redrive(_ instance: InstanceState) throws(PartitionEnd) -> Int {
+        var position = 0
+        var count = 0
+        while position < instance.historyCount {
+            let page: [HistoryEvent]
+            do {
+                page = try parts.storage.store.history(of: instance.id, from: position, byteLimit: 256 << 10)
+            } catch {
+                throw PartitionEnd(error)
+            }
+            if page.isEmpty { break }
+            for event in page {
+                guard case .taskScheduled(let name, let input) = event.kind, let task = instance.openTasks[event.eventID],
+                    state.outbox[task.outboxID] == nil
+                else { continue }
+                let message = TaskMessage(
+                    instanceID: instance.id, executionID: instance.executionID, taskID: event.eventID,
+                    dispatch: task.dispatch, name: name, input: input, traceParent: instance.traceParent)
+                send(
+                    [OutboxEntry(id: task.outboxID, epoch: parts.epoch, body: .task(message))], isRedispatch: true)
+                count += 1
+            }
+            position += page.count
+        }
+        return count
+    }
+}

@@ -1,0 +1,368 @@
+package import DurableBackend
+package import DurableCore
+import DurableWire
+package import Logging
+
+/// Runs one partition for one epoch: takes deliveries and due timers, runs episodes, saves checkpoints, and releases
+/// their effects. Exactly one per partition and epoch; everything of it happens on one thread.
+///
+/// A failure of the log or the store ends the processor: what is in memory is dropped, unacknowledged deliveries go
+/// back to their queue, and whoever claims the next epoch recovers from log and store.
+package actor PartitionProcessor {
+    package struct Parts: Sendable {
+        package var partition: PartitionID
+        package var descriptor: HubDescriptor
+        package var worker: WorkerID
+        package var epoch: Epoch
+        package var storage: OpenPartition
+        package var executor: any EpisodeExecutor
+        package var transport: any MessageTransport
+        /// Holds the baton already; ends with the processor.
+        package var channel: any ConsumerChannel
+        package var baton: DeliveryTag
+        package var clock: any EngineClock
+        package var configuration: EngineConfiguration
+        package var thread: PartitionThread
+
+        package init(
+            partition: PartitionID, descriptor: HubDescriptor, worker: WorkerID, epoch: Epoch, storage: OpenPartition,
+            executor: any EpisodeExecutor, transport: any MessageTransport, channel: any ConsumerChannel,
+            baton: DeliveryTag, clock: any EngineClock, configuration: EngineConfiguration, thread: PartitionThread
+        ) {
+            self.partition = partition
+            self.descriptor = descriptor
+            self.worker = worker
+            self.epoch = epoch
+            self.storage = storage
+            self.executor = executor
+            self.transport = transport
+            self.channel = channel
+            self.baton = baton
+            self.clock = clock
+            self.configuration = configuration
+            self.thread = thread
+        }
+    }
+
+    /// Consumers on the owner's channel.
+    package enum ConsumerTag {
+        package static let own = "own"
+        package static let control = "control"
+        package static let query = "query"
+    }
+
+    /// What a confirmed publish was for.
+    enum PublishKey: Sendable {
+        case outbox(OutboxID)
+        /// A dead letter is with the broker: its delivery may be acknowledged.
+        case deadLetter(DeliveryTag)
+        /// A fresh baton is in the queue: the old one may go.
+        case baton
+        case marker
+        case reply
+    }
+
+    nonisolated let parts: Parts
+    nonisolated let topology: HubTopology
+    nonisolated let logger: Logger
+    nonisolated let reliableLane: PublishLane<PublishKey>
+    nonisolated let replyLane: PublishLane<PublishKey>
+    private nonisolated let signal = Signal()
+
+    var state = PartitionState()
+    var cache = InstanceCache()
+    var timers: TimerQueue
+    var incarnation: UInt64 = 0
+    /// Last record of the log this processor knows to be durable.
+    var position = LogPosition(0)
+    /// Where the store stands.
+    var flushedPosition = LogPosition(0)
+
+    // What has arrived and waits for the loop.
+    var arrivals: [Delivery] = []
+    var queries: [Delivery] = []
+    var confirmed: [OutboxID] = []
+    var batons: [DeliveryTag] = []
+    var arrivalsEnd: TransportError?
+    var arrivalsEnded = false
+    var isStopping = false
+
+    /// Messages above a gap in their origin's sequence, unacknowledged until it closes.
+    var heldBack: [Delivery] = []
+    /// Changed since the last flush, in order of first change.
+    var dirty: [InstanceEntry] = []
+    var dirtyBytes = 0
+    var outboxAdded: [OutboxEntry] = []
+    var outboxRemoved: [OutboxID] = []
+    /// When changes must reach the store, and confirmations the log; nil when there are none.
+    var flushDue: Timestamp?
+    var outboxBytes = 0
+    var isMarkerBack = false
+    var batonDue: Timestamp
+    var currentBaton: DeliveryTag
+    var waiters: [InstanceID: [Waiter]] = [:]
+    var waiterCount = 0
+    var heldInstances: Set<InstanceID> = []  // look-up and count only
+    /// Instances earlier epochs held, to be tried again with this worker's code.
+    var retries: [InstanceID] = []
+    private var isBatonSent = false
+    private var wakeUp: (due: Timestamp, task: Task<Void, Never>)?
+
+    var inFlight = 0
+    var episodeCount: UInt64 = 0
+    var checkpointCount: UInt64 = 0
+    var duplicateCount: UInt64 = 0
+
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { parts.thread.asUnownedSerialExecutor() }
+
+    package init(_ parts: Parts, logger: Logger) {
+        self.parts = parts
+        topology = parts.descriptor.topology
+        var logger = logger
+        logger[metadataKey: "partition"] = "\(parts.partition)"
+        logger[metadataKey: "epoch"] = "\(parts.epoch)"
+        self.logger = logger
+        reliableLane = PublishLane(transport: parts.transport, clock: parts.clock, isReliable: true, logger: logger)
+        replyLane = PublishLane(transport: parts.transport, clock: parts.clock, isReliable: false, logger: logger)
+        timers = TimerQueue(limit: parts.configuration.timerLimit)
+        batonDue = parts.clock.now() + parts.configuration.batonRotation
+        currentBaton = parts.baton
+    }
+
+    /// Begins the epoch and works until `stop()`, the channel's end or a failure of the storage. Called once.
+    ///
+    /// - Throws: Why it ended before it was asked to. Effects of checkpoints that are not durable were never released.
+    package func run() async throws(PartitionEnd) {
+        var end: PartitionEnd?
+        do {
+            try await recover()
+            end = await work()
+            if end == nil { try await release() }
+        } catch {
+            end = error
+        }
+        wakeUp?.task.cancel()
+        cache.removeAll()
+        parts.storage.store.close()
+        if let end { throw end }
+    }
+
+    /// Asks the processor to finish what it has in hand and to hand the partition over. Returns at once.
+    package func stop() {
+        isStopping = true
+        signal.raise()
+    }
+
+    package var statistics: PartitionStatistics {
+        PartitionStatistics(
+            epoch: parts.epoch, inFlight: inFlight, outbox: state.outbox.count, heldInstances: heldInstances.count,
+            nextDue: timers.nextDue, episodeCount: episodeCount, checkpointCount: checkpointCount,
+            duplicateCount: duplicateCount, cachedBytes: cache.bytes, cachedInstances: cache.count)
+    }
+
+    // MARK: - Loop
+
+    private func work() async -> PartitionEnd? {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.pump() }
+            group.addTask { await self.reliableLane.run { keys in await self.published(keys) } }
+            group.addTask { await self.replyLane.run { _ in } }
+            var end: PartitionEnd?
+            do throws(PartitionEnd) {
+                try await startConsuming()
+                try await loop()
+            } catch {
+                end = error
+            }
+            if end == nil { end = await settleEffects() }
+            group.cancelAll()
+            return end
+        }
+    }
+
+    private func startConsuming() async throws(PartitionEnd) {
+        sendMarker()
+        resendMessages(tasks: false)
+        do {
+            let channel = parts.channel
+            try await channel.consume(
+                queue: topology.queue(.control, parts.partition), consumerTag: ConsumerTag.control,
+                prefetch: parts.configuration.controlPrefetch, from: nil, exclusive: false)
+            try await channel.consume(
+                queue: topology.queue(.query, parts.partition), consumerTag: ConsumerTag.query, prefetch: 64,
+                from: nil, exclusive: false)
+        } catch {
+            throw .channel(error)
+        }
+    }
+
+    private func loop() async throws(PartitionEnd) {
+        while !isStopping {
+            if arrivalsEnded { throw .channel(arrivalsEnd ?? .closed) }
+            try await answerQueries()
+            let now = parts.clock.now()
+            rotateBaton(at: now)
+            let worked = isPaused ? false : try await processBatch(at: now)
+            if let flushDue, flushDue <= now || dirtyBytes >= parts.configuration.flushBytes {
+                try await flush()
+            }
+            if !worked { await waitForWork() }
+        }
+    }
+
+    /// No new deliveries while too much of what they caused is not with the broker yet.
+    private var isPaused: Bool { outboxBytes > parts.configuration.outboxBytes }
+
+    private func waitForWork() async {
+        if isStopping || arrivalsEnded || !queries.isEmpty { return }
+        if !isPaused && (!arrivals.isEmpty || !retries.isEmpty || timers.needsPage) { return }
+        let now = parts.clock.now()
+        var next = isBatonSent ? Timestamp.distantFuture : batonDue
+        if let flushDue { next = min(next, flushDue) }
+        if !isPaused, let due = timers.nextDue { next = min(next, due) }
+        if next <= now { return }
+        if wakeUp.map({ next < $0.due }) ?? true {
+            wakeUp?.task.cancel()
+            wakeUp = (next, wake(after: next.since(now)))
+        }
+        await signal.wait()
+        if let due = wakeUp?.due, due <= parts.clock.now() { wakeUp = nil }
+    }
+
+    private nonisolated func wake(after delay: Duration) -> Task<Void, Never> {
+        let clock = parts.clock
+        let signal = signal
+        return Task {
+            await clock.sleep(for: delay)
+            signal.raise()
+        }
+    }
+
+    private func pump() async {
+        var end: TransportError?
+        do throws(TransportError) {
+            for try await batch in parts.channel.deliveries { receive(batch) }
+        } catch {
+            end = error
+        }
+        arrivalsEnd = end
+        arrivalsEnded = true
+        signal.raise()
+    }
+
+    private func receive(_ deliveries: [Delivery]) {
+        for delivery in deliveries {
+            switch delivery.consumerTag {
+            case ConsumerTag.control:
+                inFlight += 1
+                arrivals.append(delivery)
+            case ConsumerTag.query: queries.append(delivery)
+            default: batons.append(delivery.tag)
+            }
+        }
+        signal.raise()
+    }
+
+    private func published(_ keys: [PublishKey]) {
+        for key in keys {
+            switch key {
+            case .outbox(let id): confirmed.append(id)
+            case .deadLetter(let tag): acknowledge(tag)
+            case .baton, .marker, .reply: break
+            }
+        }
+        if !confirmed.isEmpty { scheduleFlush() }
+        signal.raise()
+    }
+
+    /// Sees to it that changes and confirmations are written within the flush interval.
+    func scheduleFlush() {
+        if flushDue == nil { flushDue = parts.clock.now() + parts.configuration.flushInterval }
+    }
+
+    /// Tells the broker that a control delivery is done with.
+    func acknowledge(_ tag: DeliveryTag) {
+        inFlight -= 1
+        parts.channel.acknowledge(tag, multiple: false)
+    }
+
+    // MARK: - Baton
+
+    /// Replaces the baton before the broker's consumer timeout, and removes extra ones.
+    private func rotateBaton(at now: Timestamp) {
+        for tag in batons {
+            if tag > currentBaton, now >= batonDue {
+                parts.channel.acknowledge(currentBaton, multiple: false)
+                currentBaton = tag
+                batonDue = now + parts.configuration.batonRotation
+                isBatonSent = false
+            } else {
+                parts.channel.acknowledge(tag, multiple: false)
+            }
+        }
+        batons = []
+        if now >= batonDue, !isBatonSent {
+            isBatonSent = true
+            reliableLane.submit([.init(key: .baton, message: topology.baton(for: parts.partition))])
+        }
+    }
+
+    // MARK: - End
+
+    /// Waits for confirms of what is with the broker already, so that the next owner need not send it again.
+    private func settleEffects() async -> PartitionEnd? {
+        let deadline = parts.clock.now() + .seconds(2)
+        while reliableLane.pendingCount > reliableLane.parkedCount, parts.clock.now() < deadline, !arrivalsEnded {
+            scheduleFlush()
+            let timeout = wake(after: .milliseconds(100))
+            await signal.wait()
+            timeout.cancel()
+        }
+        return nil
+    }
+
+    private func release() async throws(PartitionEnd) {
+        try await flush()
+        try await append([.released(nextDue: timers.nextDue)])
+        try flushStore()
+        logger.info("released the partition", metadata: ["position": "\(position)"])
+    }
+}
+
+/// Why a processor ended before it was asked to.
+package enum PartitionEnd: Error, Hashable, Sendable {
+    /// A newer owner exists. Normal after a pause or a cut connection.
+    case fenced(newest: Epoch)
+    /// The owner's channel ended.
+    case channel(TransportError)
+    /// Log or store refuse to go on: DTQ1003 to DTQ1008.
+    case storage(code: String, text: String)
+    /// A record cannot be applied, or the hub is not what it should be.
+    case corrupt(String)
+}
+
+extension PartitionEnd {
+    init(_ error: LogError) {
+        self =
+            switch error {
+            case .fenced(let newest): .fenced(newest: newest)
+            case .full(let text): .storage(code: "DTQ1006", text: text)
+            case .damaged(let text): .storage(code: "DTQ1005", text: text)
+            case .unavailable(let text): .storage(code: "DTQ1008", text: text)
+            }
+    }
+
+    package init(_ error: StoreError) {
+        self =
+            switch error {
+            case .fenced(let newest): .fenced(newest: newest)
+            case .full(let text): .storage(code: "DTQ1006", text: text)
+            case .missing(let text): .storage(code: "DTQ1003", text: text)
+            case .foreign(let text): .storage(code: "DTQ1004", text: text)
+            case .damaged(let text): .storage(code: "DTQ1005", text: text)
+            case .unavailable(let text): .storage(code: "DTQ1008", text: text)
+            case .outOfStep(let actual):
+                .storage(code: "DTQ1008", text: "the store stands at \(actual), another process filled it")
+            }
+    }
+}

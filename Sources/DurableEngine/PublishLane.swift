@@ -1,0 +1,137 @@
+package import DurableBackend
+import DurableCore
+package import Logging
+
+/// Publishes items in order, one publish under way at a time, everything that waits in the next one.
+///
+/// A reliable lane keeps each item until the broker confirms it: lost connections are tried again at once they are
+/// back, returned and refused messages with growing pauses. The other kind tries once.
+package final class PublishLane<Key: Sendable>: Sendable {
+    package struct Item: Sendable {
+        package var key: Key
+        package var message: OutgoingMessage
+        package init(key: Key, message: OutgoingMessage) {
+            self.key = key
+            self.message = message
+        }
+    }
+
+    private struct State {
+        var waiting: [Item] = []
+        /// Returned or refused; tried again after a pause.
+        var parked: [Item] = []
+        var underWay = 0
+    }
+
+    private let transport: any MessageTransport
+    private let clock: any EngineClock
+    private let logger: Logger
+    private let isReliable: Bool
+    private let state = PlatformLock(State())
+    private let signal = Signal()
+
+    private static var itemsPerPublish: Int { 1024 }
+
+    package init(transport: any MessageTransport, clock: any EngineClock, isReliable: Bool, logger: Logger) {
+        self.transport = transport
+        self.clock = clock
+        self.isReliable = isReliable
+        self.logger = logger
+    }
+
+    package func submit(_ items: [Item]) {
+        guard !items.isEmpty else { return }
+        state.withLock { $0.waiting += items }
+        signal.raise()
+    }
+
+    /// Items not confirmed yet, parked ones included.
+    package var pendingCount: Int { state.withLock { $0.waiting.count + $0.parked.count + $0.underWay } }
+    /// Items the broker returned or refused, waiting for another try.
+    package var parkedCount: Int { state.withLock { $0.parked.count } }
+
+    /// Publishes until the task is cancelled or the transport is closed.
+    ///
+    /// - Parameter onConfirmed: Called with the keys the broker confirmed, in order.
+    package func run(onConfirmed: @escaping @Sendable ([Key]) async -> Void) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.retryParked() }
+            var pause = Duration.milliseconds(100)
+            while !Task.isCancelled {
+                let items = take()
+                if items.isEmpty {
+                    await signal.wait()
+                    continue
+                }
+                do throws(TransportError) {
+                    let outcomes = try await transport.publish(items.map(\.message))
+                    pause = .milliseconds(100)
+                    let confirmed = settle(items, outcomes)
+                    if !confirmed.isEmpty { await onConfirmed(confirmed) }
+                } catch {
+                    if error == .closed || error == .cancelled {
+                        giveBack(items)
+                        break
+                    }
+                    giveBack(isReliable ? items : [])
+                    logger.debug("publishing \(items.count) messages failed, trying again", metadata: ["cause": "\(error)"])
+                    await clock.sleep(for: pause)
+                    pause = min(pause * 2, .seconds(5))
+                }
+            }
+            group.cancelAll()
+        }
+    }
+
+    private func take() -> [Item] {
+        state.withLock { state in
+            let items = Array(state.waiting.prefix(Self.itemsPerPublish))
+            state.waiting.removeFirst(items.count)
+            state.underWay = items.count
+            return items
+        }
+    }
+
+    private func giveBack(_ items: [Item]) {
+        state.withLock { state in
+            state.waiting.insert(contentsOf: items, at: 0)
+            state.underWay = 0
+        }
+    }
+
+    private func settle(_ items: [Item], _ outcomes: [PublishOutcome]) -> [Key] {
+        var confirmed: [Key] = []
+        var unroutable: [Item] = []
+        for (item, outcome) in zip(items, outcomes) {
+            switch outcome {
+            case .confirmed: confirmed.append(item.key)
+            case .returned, .rejected: if isReliable { unroutable.append(item) }
+            }
+        }
+        for destination in Set(unroutable.map { "\($0.message.exchange) \($0.message.routingKey)" }).sorted() {
+            logger.warning(
+                """
+                DTQ2006 no queue takes messages for \(destination): they are kept and sent again until one does. \
+                Start a worker that registers that activity. See ops/errors/DTQ2006.md
+                """)
+        }
+        state.withLock { state in
+            state.parked += unroutable
+            state.underWay = 0
+        }
+        return confirmed
+    }
+
+    private func retryParked() async {
+        var pause = Duration.seconds(1)
+        while !Task.isCancelled {
+            await clock.sleep(for: pause)
+            let parked = state.withLock { state in
+                defer { state.parked = [] }
+                return state.parked
+            }
+            pause = parked.isEmpty ? .seconds(1) : min(pause * 2, .seconds(15))
+            submit(parked)
+        }
+    }
+}
