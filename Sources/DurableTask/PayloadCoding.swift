@@ -1,0 +1,99 @@
+import DurableCore
+import FoundationEssentials
+
+/// Values as payloads: JSON with sorted keys, dates in ISO 8601, fragments (`"text"`, `7`, `null`) included.
+/// `NoValue` is no payload at all.
+enum PayloadCoding {
+    // JSONEncoder and JSONDecoder are Sendable; their options are set once, here.
+    private static let encoder = {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.dateEncodingStrategy = .iso8601
+        return encoder
+    }()
+
+    private static let decoder = {
+        let decoder = JSONDecoder()
+        decoder.dateDecodingStrategy = .iso8601
+        return decoder
+    }()
+
+    /// - Parameter what: Whose payload it is, for the error's text.
+    static func encode<Value: Encodable>(
+        _ value: Value, as what: @autoclosure () -> String
+    ) throws(PayloadError) -> Payload? {
+        if value is NoValue { return nil }
+        do {
+            return Payload(Array(try encoder.encode(value)))
+        } catch {
+            throw PayloadError(direction: .encoding, subject: what(), reason: Self.reason(for: error, Value.self))
+        }
+    }
+
+    /// - Parameter what: Whose payload it is, for the error's text.
+    static func decode<Value: Decodable>(
+        _ type: Value.Type, from payload: Payload?, as what: @autoclosure () -> String
+    ) throws(PayloadError) -> Value {
+        // Whatever arrives: who sends it may be of another version.
+        if type == NoValue.self, let nothing = NoValue() as? Value { return nothing }
+        do {
+            return try decoder.decode(type, from: payload.map { Data($0.bytes) } ?? Data("null".utf8))
+        } catch {
+            let reason =
+                payload == nil ? "expected \(type), but there is no payload" : Self.reason(for: error, type)
+            throw PayloadError(direction: .decoding, subject: what(), reason: reason)
+        }
+    }
+
+    /// Says what was expected and where, never what stood there: debug descriptions quote the payload.
+    private static func reason(for error: any Error, _ type: Any.Type) -> String {
+        switch error {
+        case DecodingError.typeMismatch(let expected, let context):
+            "expected \(expected) at \(path(context.codingPath)) while reading \(type)"
+        case DecodingError.valueNotFound(let expected, let context):
+            "expected \(expected), found null at \(path(context.codingPath)) while reading \(type)"
+        case DecodingError.keyNotFound(let key, let context):
+            "key \"\(key.stringValue)\" is missing at \(path(context.codingPath)) while reading \(type)"
+        case DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty:
+            "expected \(type), found something that is no JSON or does not fit"
+        case DecodingError.dataCorrupted(let context):
+            "the value at \(path(context.codingPath)) does not fit while reading \(type)"
+        case EncodingError.invalidValue(let value, let context):
+            "\(Swift.type(of: value)) at \(path(context.codingPath)) of \(type) has a value that JSON cannot hold"
+        default:
+            "\(type) threw an error of type \(Swift.type(of: error))"
+        }
+    }
+
+    private static func path(_ keys: [any CodingKey]) -> String {
+        keys.reduce(into: "$") { path, key in
+            if let index = key.intValue { path += "[\(index)]" } else { path += ".\(key.stringValue)" }
+        }
+    }
+}
+
+/// A value could not be turned into a payload, or a payload not into the expected type. Its text holds types and
+/// paths, no content.
+public struct PayloadError: Error, Hashable, Sendable, CustomStringConvertible {
+    public enum Direction: Hashable, Sendable {
+        case encoding, decoding
+    }
+
+    public let direction: Direction
+    /// Whose payload it is, such as `the result of activity "Charge"`.
+    public let subject: String
+    public let reason: String
+
+    static let encodingErrorType = "PayloadEncodingError"
+
+    public var description: String {
+        "\(subject) cannot be \(direction == .encoding ? "encoded" : "decoded"): \(reason)"
+    }
+
+    /// Trying again meets the same bytes.
+    var failureDetails: FailureDetails {
+        FailureDetails(
+            errorType: direction == .encoding ? Self.encodingErrorType : "PayloadDecodingError",
+            message: description, isNonRetryable: true)
+    }
+}

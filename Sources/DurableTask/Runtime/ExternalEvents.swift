@@ -1,0 +1,72 @@
+import DurableCore
+
+/// External events by name: those that came early, in order of arrival, and those who wait, in order of request.
+/// For one name never both.
+struct ExternalEvents {
+    struct Waiter {
+        /// Tells the waiters of one instance apart.
+        let ticket: Int
+        let continuation: WaitContinuation
+        /// The timer that limits the wait.
+        let timeout: EventID?
+    }
+
+    private var early: [String: FIFO<Payload?>] = [:]
+    private var waiters: [String: FIFO<Waiter>] = [:]
+    private var lastTicket = 0
+    private(set) var waitingCount = 0
+    /// Size of the events nobody took yet.
+    private(set) var bufferedBytes = 0
+
+    mutating func newTicket() -> Int {
+        lastTicket += 1
+        return lastTicket
+    }
+
+    mutating func takeEarly(_ name: String) -> Payload?? {
+        guard let payload = early[name]?.popFirst() else { return nil }
+        if early[name]?.isEmpty == true { early[name] = nil }
+        bufferedBytes -= Self.cost(name, payload)
+        return .some(payload)
+    }
+
+    mutating func buffer(_ payload: Payload?, name: String) {
+        early[name, default: FIFO()].append(payload)
+        bufferedBytes += Self.cost(name, payload)
+    }
+
+    mutating func wait(for name: String, _ waiter: Waiter) {
+        waiters[name, default: FIFO()].append(waiter)
+        waitingCount += 1
+    }
+
+    mutating func firstWaiter(for name: String) -> Waiter? {
+        removed(waiters[name]?.popFirst(), name)
+    }
+
+    mutating func removeWaiter(for name: String, where matches: (Waiter) -> Bool) -> Waiter? {
+        removed(waiters[name]?.removeFirst(where: matches), name)
+    }
+
+    /// Everyone who waits, in order of request.
+    mutating func removeAllWaiters() -> [Waiter] {
+        var all: [Waiter] = []
+        for name in waiters.keys {
+            while let waiter = waiters[name]?.popFirst() { all.append(waiter) }
+        }
+        waiters = [:]
+        waitingCount = 0
+        return all.sorted { $0.ticket < $1.ticket }
+    }
+
+    private mutating func removed(_ waiter: Waiter?, _ name: String) -> Waiter? {
+        guard let waiter else { return nil }
+        waitingCount -= 1
+        if waiters[name]?.isEmpty == true { waiters[name] = nil }
+        return waiter
+    }
+
+    private static func cost(_ name: String, _ payload: Payload?) -> Int {
+        64 + name.utf8.count + (payload?.count ?? 0)
+    }
+}

@@ -1,0 +1,47 @@
+import DurableCore
+
+/// What history holds and what the code asked for, compared and in words.
+enum HistoryText {
+    /// Whether `event` is what `action` leaves in history. Inputs are not compared: they are not encoded on replay.
+    static func isRecord(_ event: HistoryEvent, of action: OrchestratorAction) -> Bool {
+        switch (event.kind, action) {
+        case (.taskScheduled(let recorded, _), .scheduleTask(let id, let name, _)):
+            event.eventID == id && recorded == name
+        case (.timerCreated(let recorded), .createTimer(let id, let fireAt)):
+            event.eventID == id && recorded == fireAt
+        case (.eventSent(let recordedTarget, let recorded, _), .sendEvent(let id, let target, let name, _)):
+            event.eventID == id && recorded == name && recordedTarget == target
+        case (.executionCompleted(let recorded, _, _), .completeOrchestration(let id, let status, _, _)):
+            event.eventID == id && recorded == status
+        default: false
+        }
+    }
+
+    static func describe(_ event: HistoryEvent) -> String {
+        switch event.kind {
+        case .taskScheduled(let name, _): #"TaskScheduled "\#(name)" (event ID \#(event.eventID))"#
+        case .timerCreated(let fireAt): "TimerCreated due \(fireAt) (event ID \(event.eventID))"
+        case .eventSent(let target, let name, _):
+            #"EventSent "\#(name)" to instance "\#(target)" (event ID \#(event.eventID))"#
+        case .executionCompleted(let status, _, _): "ExecutionCompleted as \(status) (event ID \(event.eventID))"
+        case .subOrchestrationCreated(_, let name, _):
+            #"SubOrchestrationInstanceCreated "\#(name)" (event ID \#(event.eventID))"#
+        case .taskCompleted(let id, _), .taskFailed(let id, _), .subOrchestrationCompleted(let id, _),
+            .subOrchestrationFailed(let id, _), .timerFired(let id, _):
+            "\(event.typeName) for event ID \(id)"
+        default: event.typeName
+        }
+    }
+
+    static func describe(_ action: OrchestratorAction) -> String {
+        switch action {
+        case .scheduleTask(let id, let name, _): #"activity "\#(name)" (event ID \#(id))"#
+        case .createTimer(let id, let fireAt): "a timer due \(fireAt) (event ID \(id))"
+        case .cancelTimer(let id): "to cancel the timer of event ID \(id)"
+        case .sendEvent(let id, let target, let name, _):
+            #"to raise event "\#(name)" for instance "\#(target)" (event ID \#(id))"#
+        case .completeOrchestration(let id, let status, _, _): "to end as \(status) (event ID \(id))"
+        case .setCustomStatus: "to set its custom status"
+        }
+    }
+}

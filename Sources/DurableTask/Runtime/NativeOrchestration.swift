@@ -1,0 +1,159 @@
+package import DurableCore
+package import Logging
+
+/// One live instance of an orchestration written in Swift, suspended between its episodes.
+///
+/// The user's function runs as a task whose jobs are collected and run inline on the thread that calls `replay`, `run`
+/// or `evict`. History is fed one event at a time and the jobs run after each, live and on replay alike, so that the
+/// order in which code resumes depends on the history alone. Any thread may call, one at a time.
+package final class NativeOrchestration {
+    package struct Options: Sendable {
+        /// Where the context's logger writes.
+        package var logger: Logger
+        /// Hands recorded results to the code without suspending it where that cannot change the order. Off only to
+        /// test that it cannot.
+        package var usesFastPath = true
+
+        package init(logger: Logger = Logger(label: "dtq.orchestration")) { self.logger = logger }
+    }
+
+    private let orchestration: AnyOrchestration
+    private let runtime: OrchestratorRuntime
+    private var root: Task<Void, Never>?
+    private var hasStarted = false
+
+    package init(
+        orchestration: AnyOrchestration, version: String? = nil, instanceID: InstanceID, executionID: ExecutionID,
+        options: Options = Options()
+    ) {
+        self.orchestration = orchestration
+        runtime = OrchestratorRuntime(
+            name: orchestration.name, version: version, instanceID: instanceID, executionID: executionID,
+            options: options)
+    }
+
+    deinit { evict() }
+
+    /// True once the code returned or threw; the last action of that episode says how.
+    package var isComplete: Bool { runtime.isComplete }
+
+    /// What the instance costs in memory, roughly: a suspended task, its open operations, and the payloads it was
+    /// handed or that wait for it. Rises over an execution, since the code may keep what it was handed.
+    package var estimatedBytes: Int {
+        let open = runtime.operations.waitingCount + runtime.events.waitingCount
+        return 3500 + open * 1200 + runtime.events.bufferedBytes + runtime.deliveredBytes
+    }
+
+    /// Feeds a page of recorded history, any number of events. Before the first `run` only.
+    ///
+    /// - Throws: What makes the instance unusable; only `evict` may follow.
+    package func replay(_ page: [HistoryEvent]) throws(EpisodeFailure) {
+        runtime.mode.isReplaying = true
+        defer { runtime.mode.isReplaying = false }
+        try feed(page)
+    }
+
+    /// Runs one episode.
+    ///
+    /// - Parameter newEvents: `orchestratorStarted`, then what arrived, in order. The events that record an episode's
+    ///   actions are never fed to the instance that asked for them.
+    /// - Returns: What the code asked for, in order of request. The last is `completeOrchestration` if it ended.
+    /// - Throws: What makes the instance unusable; only `evict` may follow.
+    package func run(_ newEvents: [HistoryEvent]) throws(EpisodeFailure) -> [OrchestratorAction] {
+        try feed(newEvents)
+        if let failure = runtime.unencodable, !runtime.isComplete {
+            runtime.isComplete = true
+            let id = runtime.operations.add(.settled)
+            runtime.asked.removeAll()
+            runtime.asked.append(.completeOrchestration(id: id, status: .failed, result: nil, failure: failure))
+        }
+        let actions = runtime.asked.takeAll()
+        runtime.feed.skip(recorded: actions.count(where: \.leavesHistoryEvent))
+        return actions
+    }
+
+    /// Ends the suspended code and frees what it holds; what it does on its way out is ignored. May be called again.
+    ///
+    /// Code that still awaits something that is not durable ends by itself, on another thread, once that returns.
+    package func evict() {
+        if runtime.mode.isEvicted { return }
+        let executor = runtime.executor
+        executor.enter()
+        runtime.mode.isEvicted = true
+        runtime.feed.unload()
+        for continuation in runtime.operations.settleAll() { continuation.resume(returning: .interrupted) }
+        for waiter in runtime.events.removeAllWaiters() { waiter.continuation.resume(returning: .interrupted) }
+        root?.cancel()
+        root = nil
+        executor.run()
+        executor.leave()
+        executor.abandon()
+    }
+
+    // MARK: Feeding
+
+    private func feed(_ events: [HistoryEvent]) throws(EpisodeFailure) {
+        precondition(!runtime.mode.isEvicted, "an evicted instance runs no episode")
+        if let fault = runtime.fault { throw fault }
+        runtime.executor.enter()
+        defer { runtime.executor.leave() }
+        runtime.feed.load(events)
+        defer { runtime.feed.unload() }
+        while let event = runtime.feed.upcoming {
+            runtime.feed.advance()
+            runtime.apply(event)
+            if case .executionStarted(let started) = event.kind { start(input: started.input) }
+            runtime.executor.run()
+            if let fault = runtime.fault ?? misuse() ?? escape() {
+                runtime.fault = fault
+                throw fault
+            }
+        }
+    }
+
+    private func start(input: Payload?) {
+        if hasStarted { return }
+        hasStarted = true
+        runtime.deliveredBytes += input?.count ?? 0
+        // Detached: no task-locals, no priority of whoever runs the episode. The task must not keep `self`.
+        root = Task.detached(executorPreference: runtime.executor) { [runtime, orchestration] in
+            runtime.finish(await orchestration.run(input, OrchestrationContext(runtime: runtime)))
+        }
+    }
+
+    private func misuse() -> EpisodeFailure? {
+        guard let call = runtime.misuse.withLock({ $0 }) else { return nil }
+        return .contextMisuse(
+            "\(call) was called from outside the orchestration (Task {}, Task.detached, a callback, another thread); "
+                + "use async let or a task group instead, or move that work into an activity")
+    }
+
+    /// The queue is empty: each task of the orchestration is done or suspended. One that waits for nothing durable
+    /// waits for something that history will not bring back.
+    private func escape() -> EpisodeFailure? {
+        guard hasStarted, !runtime.isComplete, runtime.unencodable == nil else { return nil }
+        let remedy =
+            "Move such work into an activity; use context.sleep instead of Task.sleep, and async let or a task group "
+            + "instead of Task {}"
+        if runtime.executor.hasForeignJobs {
+            return .nonDurableAwait(
+                "the orchestration was resumed by another thread: it awaited something that is not durable "
+                    + "(Task {}, Task.sleep, a shared actor, MainActor, a callback). \(remedy)")
+        }
+        if runtime.operations.waitingCount + runtime.events.waitingCount == 0 {
+            return .nonDurableAwait(
+                "the orchestration is suspended, but on no activity, timer or event: it awaits something that is not "
+                    + "durable (Task {}, Task.sleep, a shared actor, MainActor, a callback). \(remedy)")
+        }
+        return nil
+    }
+}
+
+extension OrchestratorAction {
+    fileprivate var leavesHistoryEvent: Bool {
+        switch self {
+        case .scheduleTask, .createTimer, .sendEvent, .completeOrchestration: true
+        case .cancelTimer, .setCustomStatus: false
+        }
+    }
+}

@@ -1,0 +1,155 @@
+import DurableCore
+
+/// A page of history on its way into the code.
+struct HistoryFeed {
+    private(set) var events: [HistoryEvent] = []
+    private var next = 0
+    /// Index in the whole history, from 0, of the event after the last one taken.
+    private(set) var position = 0
+
+    /// The next event, which stays.
+    var upcoming: HistoryEvent? { next < events.count ? events[next] : nil }
+
+    mutating func load(_ events: [HistoryEvent]) {
+        self.events = events
+        next = 0
+    }
+
+    /// Takes the upcoming event, before it is applied.
+    mutating func advance() {
+        next += 1
+        position += 1
+    }
+
+    mutating func unload() { events = [] }
+
+    /// Counts the events that the episode's actions leave in history.
+    mutating func skip(recorded count: Int) { position += count }
+}
+
+extension OrchestratorRuntime {
+    /// Hands one event to the code that waits for it; what that code does runs when the queue is drained.
+    func apply(_ event: HistoryEvent) {
+        switch event.kind {
+        case .orchestratorStarted: startEpisode(event)
+        case .taskScheduled, .timerCreated, .eventSent, .executionCompleted, .subOrchestrationCreated:
+            match(event)
+        case .taskCompleted(let id, let result):
+            settle(id, event, .completed(result))
+        case .taskFailed(let id, let failure):
+            settle(id, event, .failed(failure))
+        case .timerFired(let id, _):
+            settle(id, event, .timerFired)
+        case .subOrchestrationCompleted(let id, _), .subOrchestrationFailed(let id, _):
+            diverge(event, codeAsked: asked(for: id))
+        case .eventRaised(let name, let input):
+            raise(name, input)
+        case .executionStarted, .executionTerminated, .executionSuspended, .executionResumed, .continueAsNew:
+            break
+        }
+    }
+
+    private func startEpisode(_ event: HistoryEvent) {
+        // An episode's actions are recorded with it: what is left over, history does not know.
+        if let first = asked.first {
+            diverge(event, holds: "the end of that episode", codeAsked: HistoryText.describe(first))
+        }
+        now = event.timestamp
+    }
+
+    private func raise(_ name: String, _ input: Payload?) {
+        if isComplete { return }
+        guard let waiter = events.firstWaiter(for: name) else { return events.buffer(input, name: name) }
+        if let timer = waiter.timeout {
+            _ = operations.settle(timer)
+            dropTimer(timer)
+        }
+        deliveredBytes += input?.count ?? 0
+        waiter.continuation.resume(returning: .completed(input))
+    }
+
+    private func settle(_ id: EventID, _ event: HistoryEvent, _ outcome: WaitOutcome) {
+        switch (operations[id], outcome) {
+        case (.settled?, _):
+            return  // late: cancelled before
+        case (.task?, .completed(let payload)):
+            deliveredBytes += payload?.count ?? 0
+            operations.settle(id)?.resume(returning: outcome)
+        case (.task?, .failed), (.timer?, .timerFired):
+            operations.settle(id)?.resume(returning: outcome)
+        case (.eventTimeout(let name)?, .timerFired):
+            _ = operations.settle(id)
+            events.removeWaiter(for: name) { $0.timeout == id }?.continuation.resume(returning: .timerFired)
+        default:
+            diverge(event, codeAsked: asked(for: id))
+        }
+    }
+
+    /// Compares a recorded action with the first one the code asked for and history has not confirmed yet.
+    private func match(_ event: HistoryEvent) {
+        guard let action = asked.first else {
+            if isRecordedEncodingFailure(event) { return }
+            return diverge(event, codeAsked: "nothing more")
+        }
+        guard HistoryText.isRecord(event, of: action) else {
+            if isRecordedEncodingFailure(event) { return }
+            return diverge(event, codeAsked: HistoryText.describe(action))
+        }
+        _ = asked.popFirst()
+    }
+
+    /// The instance failed because a value could not be encoded. Replay does not encode, so that the code went on.
+    private func isRecordedEncodingFailure(_ event: HistoryEvent) -> Bool {
+        guard case .executionCompleted(.failed, _, let failure?) = event.kind,
+            failure.errorType == PayloadError.encodingErrorType
+        else { return false }
+        asked.removeAll()
+        unencodable = failure
+        isComplete = true
+        return true
+    }
+
+    /// The outcome of `id`, when history's next word for the code is just that and no other task of the orchestration
+    /// could run before: suspending and being resumed would give the same order.
+    func recordedOutcome(of id: EventID) -> WaitOutcome? {
+        guard !executor.hasQueuedJobs else { return nil }
+        while fault == nil, let event = feed.upcoming {
+            let outcome: WaitOutcome
+            switch event.kind {
+            case .taskScheduled, .timerCreated, .eventSent, .orchestratorStarted:
+                feed.advance()
+                apply(event)
+                continue
+            case .taskCompleted(id, let result):
+                deliveredBytes += result?.count ?? 0
+                outcome = .completed(result)
+            case .taskFailed(id, let failure): outcome = .failed(failure)
+            case .timerFired(id, _): outcome = .timerFired
+            default: return nil
+            }
+            switch (operations[id], outcome) {
+            case (.task?, .completed), (.task?, .failed), (.timer?, .timerFired): break
+            default: return nil
+            }
+            feed.advance()
+            _ = operations.settle(id)
+            return outcome
+        }
+        return nil
+    }
+
+    private func diverge(_ event: HistoryEvent, holds: String? = nil, codeAsked: String) {
+        if fault != nil { return }
+        fault = .nonDeterministic(
+            position: feed.position - 1, historyHolds: holds ?? HistoryText.describe(event), codeAsked: codeAsked)
+    }
+
+    private func asked(for id: EventID) -> String {
+        switch operations[id] {
+        case .task?: "an activity (event ID \(id))"
+        case .timer?, .eventTimeout?: "a timer (event ID \(id))"
+        case .settled?: "something else (event ID \(id))"
+        case nil: "nothing with that event ID"
+        }
+    }
+}

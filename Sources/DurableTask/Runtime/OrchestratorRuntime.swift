@@ -1,0 +1,252 @@
+import DurableCore
+import Logging
+import Synchronization
+
+/// The state behind one instance's context.
+///
+/// Sendable because child tasks capture the context. Everything is touched only on the thread that owns the
+/// executor (an episode, an eviction, or what ends after it); each entry from user code checks that first.
+final class OrchestratorRuntime: @unchecked Sendable {
+    let executor = EpisodeExecutor()
+    let orchestrationName: String
+    let version: String?
+    let instanceID: InstanceID
+    let executionID: ExecutionID
+    let mode: EpisodeMode
+    private let baseLogger: Logger
+    private let usesFastPath: Bool
+
+    var now = Timestamp(millisecondsSinceEpoch: 0)
+    var operations = OperationTable()
+    var events = ExternalEvents()
+    /// What the code asked for: on replay what history has not confirmed yet, live what the episode returns.
+    var asked = FIFO<OrchestratorAction>()
+    var feed = HistoryFeed()
+    /// Sticky: the first thing that makes the episode unusable.
+    var fault: EpisodeFailure?
+    /// A value the code handed over could not be encoded; the instance fails with this.
+    var unencodable: FailureDetails?
+    var isComplete = false
+    /// Bytes of the payloads handed to the code, which it may still hold.
+    var deliveredBytes = 0
+    private var recordedValues: RecordedValues?
+
+    /// Set by a use of the context from another thread.
+    let misuse = PlatformLock<String?>(nil)
+    /// Durable calls refused since the end of the instance; code that swallows the error is parked.
+    let refusals = Atomic<Int>(0)
+
+    init(
+        name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID,
+        options: NativeOrchestration.Options
+    ) {
+        orchestrationName = name
+        self.version = version
+        self.instanceID = instanceID
+        self.executionID = executionID
+        mode = EpisodeMode(executor: executor)
+        baseLogger = options.logger
+        usesFastPath = options.usesFastPath
+    }
+
+    lazy var logger: Logger = {
+        var logger = baseLogger
+        logger.handler = ReplaySafeLogHandler(base: baseLogger.handler, mode: mode)
+        logger[metadataKey: "instance"] = "\(instanceID)"
+        logger[metadataKey: "orchestration"] = "\(orchestrationName)"
+        return logger
+    }()
+
+    // MARK: Entry from user code
+
+    /// Notes a use from outside the orchestration.
+    ///
+    /// - Returns: false when there, true inside an episode (or an eviction).
+    func isInside(_ call: @autoclosure () -> String) -> Bool {
+        if executor.isOwner { return true }
+        let call = call()
+        misuse.withLock { if $0 == nil { $0 = call } }
+        return false
+    }
+
+    /// Whether what the code asks for still counts.
+    func mayAct(_ call: @autoclosure () -> String) -> Bool {
+        isInside(call()) && !mode.isEvicted && fault == nil && unencodable == nil && !isComplete
+    }
+
+    /// Lets a durable wait begin, or throws since the instance ended or the surrounding task is cancelled.
+    func admit(_ call: @autoclosure () -> String) async throws {
+        guard mayAct(call()) else { return try await refuse() }
+        if Task.isCancelled { throw CancellationError() }
+    }
+
+    /// A loop that swallows the error would spin for ever, so that its task is left suspended in the end (and
+    /// never freed, about 2 KB).
+    private func refuse() async throws {
+        let count = refusals.wrappingAdd(1, ordering: .relaxed).newValue
+        if count > 1000 { await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in } }
+        throw OrchestrationInterrupted()
+    }
+
+    /// The encoded value; nil on replay, where history holds it.
+    func encodeUnlessReplaying(
+        _ value: some Encodable, as what: @autoclosure () -> String
+    ) throws(PayloadError) -> Payload? {
+        if mode.isReplaying { return nil }
+        do {
+            return try PayloadCoding.encode(value, as: what())
+        } catch {
+            // Not left to the code to catch: on replay nothing is encoded, so that it would take another path.
+            unencodable = error.failureDetails
+            throw error
+        }
+    }
+
+    // MARK: Waiting
+
+    func callActivity(_ name: String, input: Payload?) async throws -> Payload? {
+        let id = operations.add(.task(nil))
+        asked.append(.scheduleTask(id: id, name: name, input: input))
+        switch try await wait(for: id) {
+        case .completed(let result): return result
+        case .failed(let details): throw ActivityFailure(activityName: name, taskID: id, details: details)
+        case .cancelled: throw CancellationError()
+        case .timerFired, .interrupted: throw OrchestrationInterrupted()
+        }
+    }
+
+    func sleep(until fireAt: Timestamp) async throws {
+        let id = operations.add(.timer(nil))
+        asked.append(.createTimer(id: id, fireAt: fireAt))
+        switch try await wait(for: id) {
+        case .timerFired: return
+        case .cancelled: throw CancellationError()
+        case .completed, .failed, .interrupted: throw OrchestrationInterrupted()
+        }
+    }
+
+    private func wait(for id: EventID) async throws -> WaitOutcome {
+        // Inside an actor suspending would let others in, so that the recorded outcome must not be taken at once.
+        let actor: (any Actor)? = #isolation
+        if usesFastPath, mode.isReplaying, actor == nil, let outcome = recordedOutcome(of: id) { return outcome }
+        try checkTask()
+        return await withTaskCancellationHandler {
+            await withUnsafeContinuation { operations.wait(for: id, $0) }
+        } onCancel: {
+            cancelWait(for: id)
+        }
+    }
+
+    /// - Parameter timeout: ends the wait with `timerFired`.
+    func waitForEvent(_ name: String, timeout: Duration?) async throws -> Payload? {
+        if let payload = events.takeEarly(name) {
+            deliveredBytes += payload?.count ?? 0
+            return payload
+        }
+        try checkTask()
+        var timer: EventID?
+        if let timeout {
+            let fireAt = now + timeout
+            let id = operations.add(.eventTimeout(name: name))
+            asked.append(.createTimer(id: id, fireAt: fireAt))
+            timer = id
+        }
+        let ticket = events.newTicket()
+        let outcome = await withTaskCancellationHandler {
+            await withUnsafeContinuation { continuation in
+                events.wait(
+                    for: name,
+                    ExternalEvents.Waiter(ticket: ticket, continuation: continuation, timeout: timer))
+            }
+        } onCancel: {
+            cancelEventWait(name, ticket: ticket)
+        }
+        switch outcome {
+        case .completed(let payload): return payload
+        case .timerFired: throw ExternalEventTimeout(eventName: name, timeout: timeout ?? .zero)
+        case .cancelled: throw CancellationError()
+        case .failed, .interrupted: throw OrchestrationInterrupted()
+        }
+    }
+
+    /// A task that does not prefer this executor, such as `Task.immediate`, would be resumed elsewhere.
+    private func checkTask() throws {
+        let prefersExecutor = withUnsafeCurrentTask {
+            $0?.unownedTaskExecutor == executor.asUnownedTaskExecutor()
+        }
+        if prefersExecutor { return }
+        fault = .contextMisuse(
+            "an unstructured task (Task {}, Task.immediate) awaited a durable operation; "
+                + "use async let or a task group")
+        throw OrchestrationInterrupted()
+    }
+
+    private func cancelWait(for id: EventID) {
+        guard isInside("cancellation"), !mode.isEvicted, let operation = operations[id] else { return }
+        guard let continuation = operations.settle(id) else { return }
+        if case .timer = operation { dropTimer(id) }
+        continuation.resume(returning: .cancelled)
+    }
+
+    private func cancelEventWait(_ name: String, ticket: Int) {
+        guard isInside("cancellation"), !mode.isEvicted,
+            let waiter = events.removeWaiter(for: name, where: { $0.ticket == ticket })
+        else { return }
+        if let timer = waiter.timeout {
+            _ = operations.settle(timer)
+            dropTimer(timer)
+        }
+        waiter.continuation.resume(returning: .cancelled)
+    }
+
+    /// The timer's result is not wanted any more. Leaves no history event, so that replay has nothing to match.
+    func dropTimer(_ id: EventID) {
+        if !mode.isReplaying { asked.append(.cancelTimer(id: id)) }
+    }
+
+    // MARK: At once
+
+    func raiseEvent(to instance: InstanceID, name: String, input: Payload?) {
+        let id = operations.add(.settled)
+        asked.append(.sendEvent(id: id, instanceID: instance, name: name, input: input))
+    }
+
+    func setCustomStatus(_ status: Payload?) {
+        if !mode.isReplaying { asked.append(.setCustomStatus(status)) }
+    }
+
+    /// Draws from the instance's series of recorded values.
+    func draw<Value>(_ body: (inout RecordedValues) -> Value) -> Value {
+        var values = recordedValues ?? RecordedValues(instanceID: instanceID, executionID: executionID)
+        defer { recordedValues = values }
+        return body(&values)
+    }
+
+    /// The orchestration returned or threw.
+    func finish(_ result: Result<Payload?, FailureDetails>) {
+        if mode.isEvicted || fault != nil || unencodable != nil { return }
+        isComplete = true
+        let id = operations.add(.settled)
+        switch result {
+        case .success(let output):
+            asked.append(.completeOrchestration(id: id, status: .completed, result: output, failure: nil))
+        case .failure(let failure):
+            asked.append(.completeOrchestration(id: id, status: .failed, result: nil, failure: failure))
+        }
+    }
+}
+
+/// What durable calls throw when the instance leaves memory or its episode failed. What the code does after it is
+/// ignored.
+struct OrchestrationInterrupted: Error, CustomStringConvertible {
+    var description: String { "the orchestration is being taken out of memory; what it does now is ignored" }
+}
+
+/// Where the instance stands, shared with its log handler.
+final class EpisodeMode: @unchecked Sendable {  // written and read on the executor's owner thread
+    let executor: EpisodeExecutor
+    var isReplaying = false
+    var isEvicted = false
+
+    init(executor: EpisodeExecutor) { self.executor = executor }
+}
