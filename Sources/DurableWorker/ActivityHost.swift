@@ -1,0 +1,214 @@
+import DurableBackend
+import DurableCore
+import DurableEngine
+import DurableTask
+import DurableWire
+import Logging
+
+/// Runs activities: takes tasks from their work queues, runs as many at a time as there are slots, publishes each
+/// completion, and acknowledges the task once the broker holds the completion.
+actor ActivityHost {
+    struct Parts: Sendable {
+        var topology: HubTopology
+        var registry: Registry
+        var transport: any MessageTransport
+        var clock: any EngineClock
+        var slots: Int
+        var payloadLimit: Int
+    }
+
+    /// What is acknowledged when a publish is confirmed.
+    private struct Settled: Sendable {
+        var channel: any ConsumerChannel
+        var tag: DeliveryTag
+        var activity: String
+    }
+
+    private struct Run {
+        var task: Task<Void, Never>
+        var activity: String
+    }
+
+    private let parts: Parts
+    private let logger: Logger
+    private let lane: PublishLane<Settled>
+    private let freeSlots: SlotPool
+    private let changed = Signal()
+
+    private var running: [Int: Run] = [:]  // by number, in order of start when sorted
+    private var nextRun = 0
+    private var inFlight: [String: Int] = [:]
+    private var channels: [String: any ConsumerChannel] = [:]
+    private var isStopping = false
+    private var unstarted = 0
+    private(set) var runCount: UInt64 = 0
+
+    init(_ parts: Parts, logger: Logger) {
+        self.parts = parts
+        self.logger = logger
+        freeSlots = SlotPool(count: parts.slots)
+        lane = PublishLane(transport: parts.transport, clock: parts.clock, isReliable: true, logger: logger)
+    }
+
+    /// Activities by name with the runs under way, in order of name.
+    var activities: [WorkerHeartbeat.Activity] {
+        parts.registry.activityNames.map { .init(name: $0, inFlight: inFlight[$0] ?? 0) }
+    }
+
+    /// Runs until `stop`. The work queues must exist.
+    func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            for name in parts.registry.activityNames {
+                guard let activity = parts.registry.activity(named: name) else { continue }
+                group.addTask { await self.consume(activity) }
+            }
+            let publishing = Task { await lane.run { settled in await self.settle(settled) } }
+            await group.waitForAll()
+            publishing.cancel()
+        }
+    }
+
+    /// Starts nothing new, lets what runs finish for up to `grace`, cancels the rest, and gives back what is left.
+    func stop(grace: Duration) async -> WorkerReceipt {
+        var receipt = WorkerReceipt()
+        isStopping = true
+        freeSlots.close()
+        let atStop = running.count
+        let deadline = parts.clock.now() + grace
+        await wait(until: deadline) { $0.running.isEmpty && $0.lane.pendingCount == 0 }
+        receipt.finishedActivities = atStop - running.count
+        receipt.canceledActivities = running.count
+        receipt.returnedDeliveries = unstarted
+        // From here on nothing of these runs is published: the broker gives their tasks to somebody else.
+        let cutOff = running.sorted { $0.key < $1.key }.map(\.value.task)
+        running = [:]
+        for task in cutOff { task.cancel() }
+        for channel in channels.sorted(by: { $0.key < $1.key }).map(\.value) { await channel.close() }
+        return receipt
+    }
+
+    private func wait(until deadline: Timestamp, for condition: (isolated ActivityHost) -> Bool) async {
+        while !condition(self), parts.clock.now() < deadline {
+            let clock = parts.clock
+            let changed = changed
+            let alarm = Task {
+                await clock.sleep(for: min(deadline.since(clock.now()), .milliseconds(500)))
+                changed.raise()
+            }
+            await changed.wait()
+            alarm.cancel()
+        }
+    }
+
+    // MARK: - Taking tasks
+
+    private func consume(_ activity: AnyActivity) async {
+        var pause = Duration.milliseconds(100)
+        while !isStopping {
+            do {
+                let channel = try await parts.transport.openChannel()
+                channels[activity.name] = channel
+                try await channel.consume(
+                    queue: parts.topology.workQueue(activity.name), consumerTag: "work", prefetch: parts.slots,
+                    from: nil, exclusive: false)
+                pause = .milliseconds(100)
+                for try await batch in channel.deliveries {
+                    for delivery in batch { await start(delivery, of: activity, on: channel) }
+                }
+            } catch {
+                if isStopping { return }
+                logger.info(
+                    "lost the channel of activity \(activity.name), trying again", metadata: ["cause": "\(error)"])
+                await parts.clock.sleep(for: pause)
+                pause = min(pause * 2, .seconds(10))
+            }
+        }
+    }
+
+    private func start(_ delivery: Delivery, of activity: AnyActivity, on channel: any ConsumerChannel) async {
+        guard await freeSlots.take(), !isStopping else {
+            unstarted += 1
+            return
+        }
+        let settled = Settled(channel: channel, tag: delivery.tag, activity: activity.name)
+        let task: TaskMessage
+        do {
+            task = try TaskMessage(wire: delivery.body)
+        } catch {
+            freeSlots.give()
+            setAside(delivery, settled, reason: "cannot be decoded: \(error)")
+            return
+        }
+        let number = nextRun
+        nextRun += 1
+        runCount += 1
+        inFlight[activity.name, default: 0] += 1
+        let deliveryCount = 1 + (delivery.deliveryCount ?? (delivery.isRedelivered ? 1 : 0))
+        let context = ActivityContext(
+            name: activity.name, instanceID: task.instanceID, executionID: task.executionID, taskID: task.taskID,
+            attempt: 1, deliveryCount: deliveryCount, logger: logger)
+        running[number] = Run(
+            task: Task.detached {
+                let result = await activity.run(input: task.input, context: context)
+                await self.finish(number, task, result, settled)
+            }, activity: activity.name)
+    }
+
+    // MARK: - Completing them
+
+    private func finish(
+        _ number: Int, _ task: TaskMessage, _ result: Result<Payload?, FailureDetails>, _ settled: Settled
+    ) {
+        // Cut off by `stop`: decided already, nothing may be published.
+        guard running.removeValue(forKey: number) != nil else { return }
+        freeSlots.give()
+        lane.submit([.init(key: settled, message: completion(of: task, with: result))])
+        changed.raise()
+    }
+
+    private func completion(of task: TaskMessage, with result: Result<Payload?, FailureDetails>) -> OutgoingMessage {
+        let now = parts.clock.now()
+        let kind: HistoryEvent.Kind
+        switch result {
+        case .success(let output):
+            let bytes = output?.count ?? 0
+            if bytes > parts.payloadLimit {
+                let failure = OperatorText.payloadTooLarge(
+                    bytes, limit: parts.payloadLimit, what: "the result of activity \"\(task.name)\"")
+                kind = .taskFailed(taskID: task.taskID, failure: failure)
+            } else {
+                kind = .taskCompleted(taskID: task.taskID, result: output)
+            }
+        case .failure(let failure):
+            kind = .taskFailed(taskID: task.taskID, failure: failure)
+        }
+        let message = Message(
+            id: MessageID(task.messageID), instanceID: task.instanceID, executionID: task.executionID,
+            dispatch: task.dispatch, event: HistoryEvent(timestamp: now, kind: kind))
+        return parts.topology.controlMessage(
+            [message], to: task.instanceID.partition(of: parts.topology.partitionCount), through: .control, at: now)
+    }
+
+    private func setAside(_ delivery: Delivery, _ settled: Settled, reason: String) {
+        let queue = parts.topology.workQueue(settled.activity)
+        logger.warning(
+            """
+            DTQ3001 task \(delivery.properties.messageID ?? "without ID") on \(queue): \(reason). Moved to \
+            \(parts.topology.name(.dead)); look at it with dtq dead list. See ops/errors/DTQ3001.md
+            """)
+        inFlight[settled.activity, default: 0] += 1
+        lane.submit([
+            .init(
+                key: settled,
+                message: parts.topology.deadLetter(delivery, from: queue, code: "DTQ3001", reason: reason))
+        ])
+    }
+
+    private func settle(_ settled: [Settled]) {
+        for item in settled {
+            item.channel.acknowledge(item.tag, multiple: false)
+            inFlight[item.activity, default: 1] -= 1
+        }
+        changed.raise()
+    }
+}

@@ -1,0 +1,24 @@
+package import DurableCore
+package import DurableEngine
+package import DurableTask
+import Logging
+
+/// Runs the orchestrations this worker registered.
+package struct NativeExecutor: EpisodeExecutor {
+    private let registry: Registry
+    private let options: NativeOrchestration.Options
+
+    package init(registry: Registry, options: NativeOrchestration.Options) {
+        self.registry = registry
+        self.options = options
+    }
+
+    package func makeSession(
+        name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID
+    ) -> (any OrchestrationSession)? {
+        registry.makeSession(
+            name: name, version: version, instanceID: instanceID, executionID: executionID, options: options)
+    }
+}
+
+extension NativeOrchestration: OrchestrationSession {}

@@ -1,0 +1,37 @@
+package import DurableEngine
+
+/// What one worker process does and how much of it.
+package struct WorkerConfiguration: Sendable {
+    package var runsOrchestrations = true
+    package var runsActivities = true
+    /// Activities that run at a time, all names together.
+    package var slots = 32
+    /// How long running activities may go on after a stop was asked for.
+    package var gracePeriod = Duration.seconds(30)
+    package var heartbeatInterval = Duration.seconds(2)
+    /// How long to hear other workers before taking partitions, so that a fleet that starts together shares them.
+    package var settlingTime = Duration.milliseconds(500)
+    /// How long an owner keeps a partition that another worker should have.
+    package var minimumTenure = Duration.seconds(10)
+    /// Threads that partitions share.
+    package var partitionThreads = 2
+    package var buildVersion = "dev"
+    package var engine = EngineConfiguration()
+
+    package init() {}
+}
+
+/// What became of the work in hand when a worker stopped.
+package struct WorkerReceipt: Hashable, Sendable {
+    /// Activities that ran to their end during the stop.
+    package var finishedActivities = 0
+    /// Activities cut off at the end of the grace period; the broker gives them to another worker.
+    package var canceledActivities = 0
+    /// Deliveries returned unstarted.
+    package var returnedDeliveries = 0
+    /// Partitions given up in order.
+    package var releasedPartitions = 0
+    package var duration = Duration.zero
+
+    package init() {}
+}
