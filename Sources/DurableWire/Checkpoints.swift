@@ -1,0 +1,83 @@
+internal import DurableCore
+
+extension PBCheckpoint {
+    init(_ checkpoint: Checkpoint) {
+        self.init()
+        timeMs = checkpoint.time.millisecondsSinceEpoch
+        changes = checkpoint.changes.map(PBInstanceChange.init)
+        outbox = checkpoint.outbox.map(PBOutboxEntry.init)
+        outboxRemoved = checkpoint.outboxRemoved.map(\.value)
+        applied = checkpoint.applied.map(PBOrigin.init)
+    }
+}
+
+extension Checkpoint {
+    init(_ wire: PBCheckpoint) throws(WireError) {
+        self.init(
+            time: Timestamp(ms: wire.timeMs),
+            changes: try wire.changes.map(InstanceChange.init),
+            outbox: try wire.outbox.map(OutboxEntry.init),
+            outboxRemoved: wire.outboxRemoved.map(OutboxID.init),
+            applied: try wire.applied.map(Origin.init))
+    }
+}
+
+extension PBInstanceChange {
+    init(_ change: InstanceChange) {
+        self.init()
+        instanceID = change.instanceID.value
+        timeMs = change.time.millisecondsSinceEpoch
+        history = change.history.map(PBHistoryEvent.init)
+        buffered = change.buffered.map(PBHistoryEvent.init)
+        appliedMessages = change.appliedMessages.map(\.value)
+        scheduledTasks = change.scheduledTasks.map { task in
+            var wire = ScheduledTask()
+            wire.taskID = task.taskID.value
+            wire.dispatch = task.dispatch
+            wire.outboxID = task.outboxID.value
+            return wire
+        }
+        canceledTimers = change.canceledTimers.map(\.value)
+        if case .set(let status) = change.customStatus {
+            var update = CustomStatusUpdate()
+            if let status { update.value = status.data }
+            customStatus = update
+        }
+        if case .set(let value) = change.hold {
+            var update = HoldUpdate()
+            if let value { update.value = PBHold(value) }
+            hold = update
+        }
+    }
+}
+
+extension InstanceChange {
+    init(_ wire: PBInstanceChange) throws(WireError) {
+        self.init(
+            instanceID: InstanceID(wire.instanceID),
+            time: Timestamp(ms: wire.timeMs),
+            history: try wire.history.map(HistoryEvent.init),
+            buffered: try wire.buffered.map(HistoryEvent.init),
+            appliedMessages: wire.appliedMessages.map(MessageID.init),
+            scheduledTasks: wire.scheduledTasks.map {
+                ScheduledTask(taskID: EventID($0.taskID), dispatch: $0.dispatch, outboxID: OutboxID($0.outboxID))
+            },
+            canceledTimers: wire.canceledTimers.map(EventID.init))
+        if wire.hasCustomStatus {
+            customStatus = .set(wire.customStatus.hasValue ? Payload(wire.customStatus.value) : nil)
+        }
+        if wire.hasHold { hold = .set(wire.hold.hasValue ? Hold(wire.hold.value) : nil) }
+    }
+}
+
+extension PBHold {
+    init(_ hold: Hold) {
+        self.init()
+        code = hold.code
+        text = hold.text
+    }
+}
+
+extension Hold {
+    init(_ wire: PBHold) { self.init(code: wire.code, text: wire.text) }
+}

@@ -1,0 +1,47 @@
+internal import DurableCore
+
+extension PBInstanceSnapshot {
+    init(_ snapshot: InstanceSnapshot) {
+        self.init()
+        id = snapshot.id.value
+        executionID = snapshot.executionID.value
+        name = snapshot.name
+        status = PBOrchestrationStatus(snapshot.status)
+        createdAtMs = snapshot.createdAt.millisecondsSinceEpoch
+        lastUpdatedAtMs = snapshot.lastUpdatedAt.millisecondsSinceEpoch
+        if let startAt = snapshot.startAt { startAtMs = startAt.millisecondsSinceEpoch }
+        if let input = snapshot.input { self.input = input.data }
+        if let output = snapshot.output { self.output = output.data }
+        if let failure = snapshot.failure { self.failure = PBFailureDetails(failure) }
+        if let customStatus = snapshot.customStatus { self.customStatus = customStatus.data }
+        tags = snapshot.tags.map(PBTag.init)
+        historyCount = Int64(snapshot.historyCount)
+        openTaskCount = Int64(snapshot.openTaskCount)
+        openTimerCount = Int64(snapshot.openTimerCount)
+        inboxCount = Int64(snapshot.inboxCount)
+        if let holdCode = snapshot.holdCode { self.holdCode = holdCode }
+        if let holdText = snapshot.holdText { self.holdText = holdText }
+    }
+}
+
+extension InstanceSnapshot {
+    init(_ wire: PBInstanceSnapshot) throws(WireError) {
+        self.init(
+            id: InstanceID(wire.id), executionID: ExecutionID(wire.executionID), name: wire.name,
+            status: try OrchestrationStatus(wire.status))
+        createdAt = Timestamp(ms: wire.createdAtMs)
+        lastUpdatedAt = Timestamp(ms: wire.lastUpdatedAtMs)
+        if wire.hasStartAtMs { startAt = Timestamp(ms: wire.startAtMs) }
+        if wire.hasInput { input = Payload(wire.input) }
+        if wire.hasOutput { output = Payload(wire.output) }
+        if wire.hasFailure { failure = FailureDetails(wire.failure) }
+        if wire.hasCustomStatus { customStatus = Payload(wire.customStatus) }
+        tags = [ExecutionStarted.Tag](wire.tags)
+        historyCount = try checkedCount(wire.historyCount, "history count of instance \(wire.id)")
+        openTaskCount = try checkedCount(wire.openTaskCount, "open tasks of instance \(wire.id)")
+        openTimerCount = try checkedCount(wire.openTimerCount, "open timers of instance \(wire.id)")
+        inboxCount = try checkedCount(wire.inboxCount, "inbox count of instance \(wire.id)")
+        if wire.hasHoldCode { holdCode = wire.holdCode }
+        if wire.hasHoldText { holdText = wire.holdText }
+    }
+}

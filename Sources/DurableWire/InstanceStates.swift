@@ -1,0 +1,65 @@
+package import DurableCore
+
+extension InstanceState: WireCodable {
+    package init(wire bytes: [UInt8]) throws(WireError) {
+        let wire = try PBInstanceState(alone: bytes)
+        let start = ExecutionStarted(
+            name: wire.name, version: wire.hasVersion ? wire.version : nil, instanceID: InstanceID(wire.id),
+            executionID: ExecutionID(wire.executionID),
+            scheduledStart: wire.hasStartAtMs ? Timestamp(ms: wire.startAtMs) : nil,
+            parent: wire.hasParent ? ExecutionStarted.ParentInstance(wire.parent) : nil,
+            traceParent: wire.hasTraceParent ? wire.traceParent : nil,
+            tags: [ExecutionStarted.Tag](wire.tags))
+        self.init(start: start, startID: MessageID(wire.startID), at: Timestamp(ms: wire.createdAtMs))
+        status = try OrchestrationStatus(wire.status)
+        lastUpdatedAt = Timestamp(ms: wire.lastUpdatedAtMs)
+        if wire.hasCustomStatus { customStatus = Payload(wire.customStatus) }
+        if wire.hasOutput { output = Payload(wire.output) }
+        if wire.hasFailure { failure = FailureDetails(wire.failure) }
+        for task in wire.openTasks {
+            openTasks[EventID(task.taskID)] = OpenTask(dispatch: task.dispatch, outboxID: OutboxID(task.outboxID))
+        }
+        for timer in wire.openTimers { openTimers[EventID(timer.timerID)] = Timestamp(ms: timer.fireAtMs) }
+        historyCount = try checkedCount(wire.historyCount, "history count of instance \(wire.id)")
+        inbox = try wire.inbox.map(HistoryEvent.init)
+        appliedMessages = wire.appliedMessages.map(MessageID.init)
+        if wire.hasHold { hold = Hold(wire.hold) }
+    }
+
+    package var wireBytes: [UInt8] {
+        var wire = PBInstanceState()
+        wire.id = id.value
+        wire.executionID = executionID.value
+        wire.startID = startID.value
+        wire.name = name
+        if let version { wire.version = version }
+        wire.status = PBOrchestrationStatus(status)
+        wire.createdAtMs = createdAt.millisecondsSinceEpoch
+        wire.lastUpdatedAtMs = lastUpdatedAt.millisecondsSinceEpoch
+        if let startAt { wire.startAtMs = startAt.millisecondsSinceEpoch }
+        if let customStatus { wire.customStatus = customStatus.data }
+        if let output { wire.output = output.data }
+        if let failure { wire.failure = PBFailureDetails(failure) }
+        if let parent { wire.parent = PBParentInstance(parent) }
+        if let traceParent { wire.traceParent = traceParent }
+        wire.tags = tags.map(PBTag.init)
+        wire.openTasks = openTasks.sorted { $0.key < $1.key }.map { id, task in
+            var wire = PBInstanceState.OpenTask()
+            wire.taskID = id.value
+            wire.dispatch = task.dispatch
+            wire.outboxID = task.outboxID.value
+            return wire
+        }
+        wire.openTimers = openTimers.sorted { $0.key < $1.key }.map { id, fireAt in
+            var wire = PBInstanceState.OpenTimer()
+            wire.timerID = id.value
+            wire.fireAtMs = fireAt.millisecondsSinceEpoch
+            return wire
+        }
+        wire.historyCount = Int64(historyCount)
+        wire.inbox = inbox.map(PBHistoryEvent.init)
+        wire.appliedMessages = appliedMessages.map(\.value)
+        if let hold { wire.hold = PBHold(hold) }
+        return wire.aloneBytes()
+    }
+}

@@ -1,0 +1,34 @@
+package import DurableCore
+
+extension JournalRecord: WireCodable {
+    package init(wire bytes: [UInt8]) throws(WireError) {
+        switch try PBJournalRecord(alone: bytes).kind {
+        case .claim(let wire):
+            self = .claim(
+                partition: try PartitionID(wireIndex: wire.partition), worker: WorkerID(wire.worker),
+                nonce: wire.nonce)
+        case .released(let wire):
+            try required(wire.hasEpoch, "epoch of a release")
+            self = .released(
+                partition: try PartitionID(wireIndex: wire.partition), epoch: Epoch(wire.epoch),
+                nextDue: wire.hasNextDueMs ? Timestamp(ms: wire.nextDueMs) : nil)
+        case nil:
+            throw .undecodable("journal record of a kind this version does not know")
+        }
+    }
+
+    package var wireBytes: [UInt8] {
+        var wire = PBJournalRecord()
+        switch self {
+        case .claim(let partition, let worker, let nonce):
+            wire.claim.partition = partition.wireIndex
+            wire.claim.worker = worker.value
+            wire.claim.nonce = nonce
+        case .released(let partition, let epoch, let nextDue):
+            wire.released.partition = partition.wireIndex
+            wire.released.epoch = PBEpoch(epoch)
+            if let nextDue { wire.released.nextDueMs = nextDue.millisecondsSinceEpoch }
+        }
+        return wire.aloneBytes()
+    }
+}

@@ -1,0 +1,47 @@
+package import DurableCore
+
+extension MessageBatch: WireCodable {
+    package init(wire bytes: [UInt8]) throws(WireError) {
+        let wire = try PBMessageBatch(alone: bytes)
+        self.init(
+            messages: try wire.messages.map(Message.init), marker: wire.hasMarker ? Epoch(wire.marker) : nil)
+    }
+
+    package var wireBytes: [UInt8] {
+        var wire = PBMessageBatch()
+        wire.messages = messages.map(PBMessage.init)
+        if let marker { wire.marker = PBEpoch(marker) }
+        return wire.aloneBytes()
+    }
+}
+
+extension PBMessage {
+    init(_ message: Message) {
+        self.init()
+        id = message.id.value
+        instanceID = message.instanceID.value
+        if let executionID = message.executionID { self.executionID = executionID.value }
+        dispatch = message.dispatch
+        if let origin = message.origin { self.origin = PBOrigin(origin) }
+        if let reply = message.reply {
+            self.reply.routingKey = reply.routingKey
+            self.reply.correlationID = reply.correlationID
+        }
+        event = PBHistoryEvent(message.event)
+    }
+}
+
+extension Message {
+    init(_ wire: PBMessage) throws(WireError) {
+        try required(wire.hasEvent, "event of message \(wire.id)")
+        self.init(
+            id: MessageID(wire.id),
+            instanceID: InstanceID(wire.instanceID),
+            executionID: wire.hasExecutionID ? ExecutionID(wire.executionID) : nil,
+            dispatch: wire.dispatch,
+            origin: wire.hasOrigin ? try Origin(wire.origin) : nil,
+            reply: wire.hasReply
+                ? ReplyAddress(routingKey: wire.reply.routingKey, correlationID: wire.reply.correlationID) : nil,
+            event: try HistoryEvent(wire.event))
+    }
+}

@@ -1,0 +1,38 @@
+package import DurableCore
+
+extension PartitionRecord: WireCodable {
+    package init(wire bytes: [UInt8]) throws(WireError) {
+        switch try PBPartitionRecord(alone: bytes).kind {
+        case .begin(let wire):
+            try required(wire.hasEpoch, "epoch of a partition record")
+            self = .begin(
+                Begin(epoch: Epoch(wire.epoch), worker: WorkerID(wire.worker), time: Timestamp(ms: wire.timeMs)))
+        case .checkpoint(let wire):
+            self = .checkpoint(try Checkpoint(wire))
+        case .outboxConfirmed(let wire):
+            self = .outboxConfirmed(wire.ids.map(OutboxID.init))
+        case .released(let wire):
+            self = .released(nextDue: wire.hasNextDueMs ? Timestamp(ms: wire.nextDueMs) : nil)
+        case nil:
+            throw .undecodable("partition record of a kind this version does not know")
+        }
+    }
+
+    package var wireBytes: [UInt8] {
+        var wire = PBPartitionRecord()
+        switch self {
+        case .begin(let begin):
+            wire.begin.epoch = PBEpoch(begin.epoch)
+            wire.begin.worker = begin.worker.value
+            wire.begin.timeMs = begin.time.millisecondsSinceEpoch
+        case .checkpoint(let checkpoint):
+            wire.checkpoint = PBCheckpoint(checkpoint)
+        case .outboxConfirmed(let ids):
+            wire.outboxConfirmed.ids = ids.map(\.value)
+        case .released(let nextDue):
+            wire.released = PBPartitionRecord.Released()
+            if let nextDue { wire.released.nextDueMs = nextDue.millisecondsSinceEpoch }
+        }
+        return wire.aloneBytes()
+    }
+}

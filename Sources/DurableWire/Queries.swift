@@ -1,0 +1,81 @@
+package import DurableCore
+
+extension Query: WireCodable {
+    package init(wire bytes: [UInt8]) throws(WireError) {
+        switch try PBQuery(alone: bytes).kind {
+        case .status(let wire):
+            self = .status(InstanceID(wire.id))
+        case .history(let wire):
+            guard wire.after >= -1, let after = Int(exactly: wire.after) else {
+                throw .undecodable("history query after event \(wire.after)")
+            }
+            self = .history(
+                InstanceID(wire.id), after: after, limit: try checkedCount(wire.limit, "limit of a history query"))
+        case .list(let wire):
+            self = .list(
+                try ListFilter(wire.filter), after: wire.hasAfter ? ListCursor(wire.after) : nil,
+                limit: try checkedCount(wire.limit, "limit of a list query"))
+        case .wait(let wire):
+            self = .wait(InstanceID(wire.id))
+        case .counts:
+            self = .counts
+        case nil:
+            throw .undecodable("query of a kind this version does not know")
+        }
+    }
+
+    package var wireBytes: [UInt8] {
+        var wire = PBQuery()
+        switch self {
+        case .status(let id):
+            wire.status.id = id.value
+        case .history(let id, let after, let limit):
+            wire.history.id = id.value
+            wire.history.after = Int64(after)
+            wire.history.limit = Int64(limit)
+        case .list(let filter, let after, let limit):
+            wire.list.filter = PBListFilter(filter)
+            if let after { wire.list.after = PBListCursor(after) }
+            wire.list.limit = Int64(limit)
+        case .wait(let id):
+            wire.wait.id = id.value
+        case .counts:
+            wire.counts = PBQuery.Counts()
+        }
+        return wire.aloneBytes()
+    }
+}
+
+extension PBListFilter {
+    init(_ filter: ListFilter) {
+        self.init()
+        statuses = filter.statuses.map(PBOrchestrationStatus.init)
+        if let name = filter.name { self.name = name }
+        if let idPrefix = filter.idPrefix { self.idPrefix = idPrefix }
+        if let time = filter.createdFrom { createdFromMs = time.millisecondsSinceEpoch }
+        if let time = filter.createdTo { createdToMs = time.millisecondsSinceEpoch }
+    }
+}
+
+extension ListFilter {
+    init(_ wire: PBListFilter) throws(WireError) {
+        self.init(
+            statuses: try wire.statuses.map(OrchestrationStatus.init),
+            name: wire.hasName ? wire.name : nil,
+            idPrefix: wire.hasIDPrefix ? wire.idPrefix : nil,
+            createdFrom: wire.hasCreatedFromMs ? Timestamp(ms: wire.createdFromMs) : nil,
+            createdTo: wire.hasCreatedToMs ? Timestamp(ms: wire.createdToMs) : nil)
+    }
+}
+
+extension PBListCursor {
+    init(_ cursor: ListCursor) {
+        self.init()
+        createdAtMs = cursor.createdAt.millisecondsSinceEpoch
+        id = cursor.id.value
+    }
+}
+
+extension ListCursor {
+    init(_ wire: PBListCursor) { self.init(createdAt: Timestamp(ms: wire.createdAtMs), id: InstanceID(wire.id)) }
+}

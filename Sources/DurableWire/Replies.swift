@@ -1,0 +1,114 @@
+package import DurableCore
+
+extension Reply: WireCodable {
+    package init(wire bytes: [UInt8]) throws(WireError) {
+        let wire = try PBReply(alone: bytes)
+        let body: Body
+        switch wire.body {
+        case .verdict(let verdict): body = .verdict(try Verdict(verdict))
+        case .answer(let answer): body = .answer(try QueryAnswer(answer))
+        case nil: throw .undecodable("reply of a kind this version does not know")
+        }
+        self.init(
+            correlationID: wire.correlationID, partition: try PartitionID(wireIndex: wire.partition),
+            epoch: Epoch(wire.epoch), body: body)
+    }
+
+    package var wireBytes: [UInt8] {
+        var wire = PBReply()
+        wire.correlationID = correlationID
+        wire.partition = partition.wireIndex
+        wire.epoch = PBEpoch(epoch)
+        switch body {
+        case .verdict(let verdict): wire.verdict = PBVerdict(verdict)
+        case .answer(let answer): wire.answer = PBQueryAnswer(answer)
+        }
+        return wire.aloneBytes()
+    }
+}
+
+extension PBVerdict {
+    init(_ verdict: Verdict) {
+        self =
+            switch verdict {
+            case .created: .created
+            case .exists: .exists
+            case .accepted: .accepted
+            case .duplicate: .duplicate
+            case .notFound: .notFound
+            case .ended: .ended
+            case .unexpected: .unexpected
+            }
+    }
+}
+
+extension Verdict {
+    init(_ wire: PBVerdict) throws(WireError) {
+        switch wire {
+        case .created: self = .created
+        case .exists: self = .exists
+        case .accepted: self = .accepted
+        case .duplicate: self = .duplicate
+        case .notFound: self = .notFound
+        case .ended: self = .ended
+        case .unexpected: self = .unexpected
+        case .unspecified, .UNRECOGNIZED:
+            throw .undecodable("verdict \(wire.rawValue) is not known to this version")
+        }
+    }
+}
+
+extension PBQueryAnswer {
+    init(_ answer: QueryAnswer) {
+        self.init()
+        switch answer {
+        case .status(let snapshot):
+            status = PBInstanceSnapshot(snapshot)
+        case .history(let events, let isComplete):
+            history.events = events.map(PBHistoryEvent.init)
+            history.isComplete = isComplete
+        case .list(let instances, let isComplete):
+            list.instances = instances.map(PBInstanceSnapshot.init)
+            list.isComplete = isComplete
+        case .counts(let counts):
+            self.counts.counts = counts.map { count in
+                var wire = StatusCount()
+                wire.status = PBOrchestrationStatus(count.status)
+                wire.count = Int64(count.count)
+                return wire
+            }
+        case .notFound:
+            notFound = NotFound()
+        case .failed(let text):
+            failed.text = text
+        }
+    }
+}
+
+extension QueryAnswer {
+    init(_ wire: PBQueryAnswer) throws(WireError) {
+        switch wire.kind {
+        case .status(let snapshot):
+            self = .status(try InstanceSnapshot(snapshot))
+        case .history(let history):
+            self = .history(try history.events.map(HistoryEvent.init), isComplete: history.isComplete)
+        case .list(let list):
+            self = .list(try list.instances.map(InstanceSnapshot.init), isComplete: list.isComplete)
+        case .counts(let counts):
+            self = .counts(try counts.counts.map(StatusCount.init))
+        case .notFound:
+            self = .notFound
+        case .failed(let failed):
+            self = .failed(failed.text)
+        case nil:
+            throw .undecodable("answer of a kind this version does not know")
+        }
+    }
+}
+
+extension QueryAnswer.StatusCount {
+    fileprivate init(_ wire: PBQueryAnswer.StatusCount) throws(WireError) {
+        self.init(
+            status: try OrchestrationStatus(wire.status), count: try checkedCount(wire.count, "number of instances"))
+    }
+}

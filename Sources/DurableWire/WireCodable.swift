@@ -1,0 +1,57 @@
+internal import SwiftProtobuf
+
+/// Why bytes could not be read. The bytes stay as they are: the caller sets them aside.
+package enum WireError: Error, Hashable, Sendable {
+    /// Not ours, cut off, out of range, or of a kind this version does not know.
+    case undecodable(String)
+    /// Written by a newer version in a layout this one cannot read.
+    case newerFormat(found: Int, supported: Int)
+}
+
+/// A value that stands alone in a message body, a stream record or a database row.
+///
+/// Equal values give equal bytes on every machine. Decoding checks ranges and never traps, whatever the bytes are.
+package protocol WireCodable {
+    init(wire bytes: [UInt8]) throws(WireError)
+    var wireBytes: [UInt8] { get }
+}
+
+/// A generated message that begins with the version of its layout.
+protocol Versioned: SwiftProtobuf.Message {
+    var format: Int32 { get set }
+}
+
+/// Version of the layouts this build writes, and the highest it reads.
+let supportedFormat: Int32 = 1
+
+extension Versioned {
+    init(alone bytes: [UInt8]) throws(WireError) {
+        do {
+            try self.init(serializedBytes: bytes)
+        } catch {
+            throw .undecodable("\(Self.protoMessageName): \(error)")
+        }
+        if format > supportedFormat { throw .newerFormat(found: Int(format), supported: Int(supportedFormat)) }
+        if format < 1 { throw .undecodable("\(Self.protoMessageName): no format version") }
+    }
+
+    consuming func aloneBytes() -> [UInt8] {
+        format = supportedFormat
+        guard let bytes: [UInt8] = try? serializedBytes() else {
+            preconditionFailure("\(Self.protoMessageName) must stay below 2 GiB")
+        }
+        return bytes
+    }
+}
+
+extension PBMessageBatch: Versioned {}
+extension PBTaskMessage: Versioned {}
+extension PBHistory: Versioned {}
+extension PBOutboxEntry: Versioned {}
+extension PBPartitionRecord: Versioned {}
+extension PBInstanceState: Versioned {}
+extension PBQuery: Versioned {}
+extension PBReply: Versioned {}
+extension PBWorkerHeartbeat: Versioned {}
+extension PBJournalRecord: Versioned {}
+extension PBHubDescriptor: Versioned {}
