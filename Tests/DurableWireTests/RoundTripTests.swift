@@ -1,0 +1,67 @@
+import DurableCore
+import DurableWire
+import Testing
+
+@Suite("Round trips") struct RoundTripTests {
+    @Test("Every kind of history event comes back as it was", arguments: Samples.events)
+    func event(_ event: HistoryEvent) throws {
+        #expect(try HistoryCodec.decode(HistoryCodec.encode([event])) == [event])
+    }
+
+    @Test("A history keeps its order")
+    func history() throws {
+        let reversed = Array(Samples.events.reversed())
+        #expect(try HistoryCodec.decode(HistoryCodec.encode(reversed)) == reversed)
+        #expect(try HistoryCodec.decode(HistoryCodec.encode([])) == [])
+    }
+
+    @Test("Every value that stands alone comes back as it was", arguments: TopLevel.all)
+    func value(_ kind: TopLevel) throws {
+        #expect(kind.roundTrips())
+    }
+
+    @Test("Equal values give equal bytes, whatever order their dictionaries have")
+    func deterministic() {
+        let state = Samples.states[0]
+        for seed in 1...20 {
+            var other = state
+            other.openTasks = [:]
+            other.openTimers = [:]
+            other.openTasks.reserveCapacity(seed * 100)
+            for (id, task) in state.openTasks { other.openTasks[id] = task }
+            for (id, fireAt) in state.openTimers { other.openTimers[id] = fireAt }
+            #expect(other.wireBytes == state.wireBytes)
+        }
+    }
+
+    @Test("Times keep their milliseconds, before 1970 and at the ends of the range", arguments: [
+        Timestamp(millisecondsSinceEpoch: -1), Timestamp(millisecondsSinceEpoch: -1000),
+        Timestamp(millisecondsSinceEpoch: 999), .distantPast, .distantFuture,
+    ])
+    func times(_ time: Timestamp) throws {
+        let event = HistoryEvent(timestamp: time, kind: .timerCreated(fireAt: time))
+        #expect(try HistoryCodec.decode(HistoryCodec.encode([event])) == [event])
+    }
+
+    @Test("Sixteen causes of a failure are kept, deeper ones are cut off, nested ones are laid flat")
+    func causes() throws {
+        func failure(_ causes: Int) -> FailureDetails {
+            FailureDetails(
+                errorType: "E", message: "top",
+                cause: (0..<causes).map { FailureDetails(errorType: "E", message: "\($0)") })
+        }
+        func recoded(_ failure: FailureDetails) throws -> FailureDetails? {
+            let event = HistoryEvent(timestamp: Samples.time, kind: .taskFailed(taskID: EventID(1), failure: failure))
+            guard case .taskFailed(_, let back) = try HistoryCodec.decode(HistoryCodec.encode([event])).first?.kind
+            else { return nil }
+            return back
+        }
+        #expect(try recoded(failure(16)) == failure(16))
+        #expect(try recoded(failure(17)) == failure(16))
+        #expect(try recoded(failure(5000)) == failure(16))
+
+        var nested = FailureDetails(errorType: "E", message: "2")
+        for text in ["1", "0", "top"] { nested = FailureDetails(errorType: "E", message: text, cause: [nested]) }
+        #expect(try recoded(nested) == failure(3))
+    }
+}

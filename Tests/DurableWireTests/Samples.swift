@@ -1,0 +1,197 @@
+import DurableCore
+
+/// Values that fill every field at least once.
+enum Samples {
+    static let time = Timestamp(millisecondsSinceEpoch: 1_795_512_600_123)
+    static let epoch = Epoch(generation: 3, offset: 41)
+
+    static let failure = FailureDetails(
+        errorType: "PaymentDeclined", message: "card expired", stackTrace: "at charge()", isNonRetryable: true,
+        cause: [
+            FailureDetails(errorType: "GatewayError", message: "402"),
+            FailureDetails(errorType: "SocketError", message: "reset", stackTrace: ""),
+        ])
+
+    static let start = ExecutionStarted(
+        name: "ShipOrder", version: "3", input: Payload("{\"order\":1}"), instanceID: InstanceID("o-1881"),
+        executionID: ExecutionID("exec-1"), scheduledStart: time,
+        parent: .init(
+            taskID: EventID(4), name: "Parent", instanceID: InstanceID("p-1"), executionID: ExecutionID("exec-0")),
+        traceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        tags: [.init(key: "customer", value: "7"), .init(key: "region", value: "eu")])
+
+    /// Every kind of event, with and without its optional parts.
+    static let kinds: [HistoryEvent.Kind] = [
+        .orchestratorStarted,
+        .executionStarted(start),
+        .executionStarted(
+            ExecutionStarted(name: "Bare", instanceID: InstanceID("b"), executionID: ExecutionID(""))),
+        .executionCompleted(status: .completed, result: Payload("[1]"), failure: nil),
+        .executionCompleted(status: .failed, result: nil, failure: failure),
+        .executionTerminated(reason: Payload("too late"), recurse: true),
+        .executionTerminated(reason: nil, recurse: false),
+        .executionSuspended(reason: Payload("audit")),
+        .executionSuspended(reason: nil),
+        .executionResumed(reason: Payload("done")),
+        .executionResumed(reason: nil),
+        .taskScheduled(name: "Charge", input: Payload("{}")),
+        .taskScheduled(name: "Charge", input: nil),
+        .taskCompleted(taskID: EventID(0), result: Payload([0, 0xff, 0x80])),
+        .taskCompleted(taskID: EventID(7), result: Payload()),
+        .taskCompleted(taskID: EventID(7), result: nil),
+        .taskFailed(taskID: EventID(2), failure: failure),
+        .timerCreated(fireAt: time),
+        .timerFired(timerID: EventID(3), fireAt: time),
+        .eventSent(instanceID: InstanceID("other"), name: "Paid", input: Payload("1")),
+        .eventSent(instanceID: InstanceID("other"), name: "Paid", input: nil),
+        .eventRaised(name: "Paid", input: Payload("1")),
+        .eventRaised(name: "Paid", input: nil),
+        .subOrchestrationCreated(instanceID: InstanceID("child"), name: "Child", input: Payload("1")),
+        .subOrchestrationCreated(instanceID: InstanceID("child"), name: "Child", input: nil),
+        .subOrchestrationCompleted(taskID: EventID(5), result: Payload("1")),
+        .subOrchestrationCompleted(taskID: EventID(5), result: nil),
+        .subOrchestrationFailed(taskID: EventID(5), failure: failure),
+        .continueAsNew(input: Payload("2")),
+        .continueAsNew(input: nil),
+    ]
+
+    static let events = kinds.enumerated().map { index, kind in
+        HistoryEvent(eventID: index % 3 == 0 ? .none : EventID(Int32(index)), timestamp: time, kind: kind)
+    }
+
+    static let origin = Origin(partition: PartitionID(1023), incarnation: .max, sequence: 9)
+
+    static let message = Message(
+        id: MessageID("m-1"), instanceID: InstanceID("o-1881"), executionID: ExecutionID("exec-1"), dispatch: 2,
+        origin: origin, reply: ReplyAddress(routingKey: "key", correlationID: "c-1"), event: events[1])
+
+    static let bareMessage = Message(id: MessageID("m-2"), instanceID: InstanceID("ö"), event: events[21])
+
+    static let batches = [
+        MessageBatch(messages: [message, bareMessage]), MessageBatch(marker: epoch), MessageBatch(),
+    ]
+
+    static let task = TaskMessage(
+        instanceID: InstanceID("o-1881"), executionID: ExecutionID("exec-1"), taskID: EventID(4), dispatch: 3,
+        name: "Charge", input: Payload("{}"), traceParent: "00-01", isRedispatch: true)
+
+    static let tasks = [
+        task,
+        TaskMessage(
+            instanceID: InstanceID("a"), executionID: ExecutionID("e"), taskID: EventID(0), dispatch: 0, name: "A",
+            input: nil),
+    ]
+
+    static let outbox = [
+        OutboxEntry(id: OutboxID(1), epoch: epoch, body: .task(task)),
+        OutboxEntry(id: OutboxID(.max), epoch: .zero, body: .message(message)),
+    ]
+
+    static let changes = [
+        InstanceChange(
+            instanceID: InstanceID("o-1881"), time: time, history: events, buffered: [events[0]],
+            appliedMessages: [MessageID("m-1"), MessageID("m-2")],
+            scheduledTasks: [.init(taskID: EventID(4), dispatch: 1, outboxID: OutboxID(12))],
+            canceledTimers: [EventID(0), EventID(9)], customStatus: .set(Payload("half")),
+            hold: .set(Hold(code: "DTQ2003", text: "diverged"))),
+        InstanceChange(
+            instanceID: InstanceID("b"), time: .distantPast, customStatus: .set(nil), hold: .set(nil)),
+        InstanceChange(instanceID: InstanceID("c"), time: .distantFuture),
+    ]
+
+    static let records: [PartitionRecord] = [
+        .begin(.init(epoch: epoch, worker: WorkerID("worker-b7"), time: time)),
+        .checkpoint(
+            Checkpoint(
+                time: time, changes: changes, outbox: outbox, outboxRemoved: [OutboxID(3), OutboxID(5)],
+                applied: [origin])),
+        .checkpoint(Checkpoint(time: time)),
+        .outboxConfirmed([OutboxID(1), OutboxID(300)]),
+        .outboxConfirmed([]),
+        .released(nextDue: time),
+        .released(nextDue: nil),
+    ]
+
+    static let states: [InstanceState] = {
+        var full = InstanceState(start: start, startID: MessageID("m-1"), at: time)
+        full.status = .suspended
+        full.lastUpdatedAt = time + .seconds(5)
+        full.customStatus = Payload("half")
+        full.output = Payload()
+        full.failure = failure
+        for id in 0..<40 {
+            full.openTasks[EventID(Int32(id))] = .init(dispatch: UInt32(id), outboxID: OutboxID(UInt64(id)))
+            full.openTimers[EventID(Int32(100 + id))] = time + .seconds(id)
+        }
+        full.historyCount = 77
+        full.inbox = events
+        full.appliedMessages = [MessageID("m-1"), MessageID("m-9")]
+        full.hold = Hold(code: "DTQ2005", text: "no code")
+        let bare = InstanceState(
+            start: ExecutionStarted(name: "A", instanceID: InstanceID("a"), executionID: ExecutionID("e")),
+            startID: MessageID("m"), at: Timestamp(millisecondsSinceEpoch: -1))
+        return [full, bare]
+    }()
+
+    static let queries: [Query] = [
+        .status(InstanceID("a")),
+        .history(InstanceID("a"), after: -1, limit: 100),
+        .list(
+            ListFilter(
+                statuses: [.running, .suspended], name: "A", idPrefix: "o-", createdFrom: time,
+                createdTo: .distantFuture),
+            after: ListCursor(createdAt: time, id: InstanceID("a")), limit: 20),
+        .list(ListFilter(), after: nil, limit: 0),
+        .wait(InstanceID("a")),
+        .counts,
+    ]
+
+    static let snapshots: [InstanceSnapshot] = states.map { InstanceSnapshot($0, input: Payload("{}")) }
+
+    static let answers: [QueryAnswer] = [
+        .status(snapshots[0]),
+        .history(events, isComplete: true),
+        .history([], isComplete: false),
+        .list(snapshots, isComplete: false),
+        .counts([.init(status: .running, count: 3), .init(status: .failed, count: 0)]),
+        .counts([]),
+        .notFound,
+        .failed("the store is full"),
+    ]
+
+    static let replies: [Reply] = {
+        let verdicts: [Verdict] = [.created, .exists, .accepted, .duplicate, .notFound, .ended, .unexpected]
+        return (verdicts.map(Reply.Body.verdict) + answers.map(Reply.Body.answer)).map {
+            Reply(correlationID: "c-1", partition: PartitionID(7), epoch: epoch, body: $0)
+        }
+    }()
+
+    static let heartbeats: [WorkerHeartbeat] = [.starting, .active, .draining, .stopped].map { state in
+        WorkerHeartbeat(
+            worker: WorkerID("host-1-ab"), state: state, time: time, startedAt: time, intervalMilliseconds: 5000,
+            buildVersion: "0.1.0", runsOrchestrations: true, runsActivities: state == .active,
+            orchestrations: ["A", "B"], activities: [.init(name: "Charge", inFlight: 3)], slots: 8,
+            partitions: [
+                .init(
+                    partition: PartitionID(0), epoch: epoch, inFlight: 1, outbox: 2, heldInstances: 3, nextDue: time),
+                .init(
+                    partition: PartitionID(5), epoch: epoch, inFlight: 0, outbox: 0, heldInstances: 0, nextDue: nil),
+            ],
+            isHello: state == .starting, episodeCount: 10, activityRunCount: 11)
+    }
+
+    static let journal: [JournalRecord] = [
+        .claim(partition: PartitionID(0), worker: WorkerID("w"), nonce: "n"),
+        .released(partition: PartitionID(3), epoch: epoch, nextDue: time),
+        .released(partition: PartitionID(3), epoch: epoch, nextDue: nil),
+    ]
+
+    static let descriptors: [HubDescriptor] = [.quorum, .classic].compactMap { kind in
+        HubName("orders").map {
+            HubDescriptor(
+                hubID: "6e8b1c9e", hub: $0, partitionCount: 1024, queueKind: kind,
+                logMode: kind == .quorum ? .local : .replicated, dataDirectory: "/var/lib/dtq", formatVersion: 7,
+                createdAt: time)
+        }
+    }
+}
