@@ -70,7 +70,7 @@ public struct OrchestrationRandomNumberGenerator: RandomNumberGenerator, Sendabl
     let runtime: OrchestratorRuntime
 
     public mutating func next() -> UInt64 {
-        guard runtime.isInside("context.randomNumberGenerator") else { return 0 }
+        guard runtime.isInside("context.randomNumberGenerator") else { return UInt64.random(in: 0 ... .max) }
         return runtime.draw { $0.nextRandom() }
     }
 }

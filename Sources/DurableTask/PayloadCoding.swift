@@ -1,25 +1,35 @@
-import DurableCore
+package import DurableCore
 import FoundationEssentials
 
-/// Values as payloads: JSON with sorted keys, dates in ISO 8601, fragments (`"text"`, `7`, `null`) included.
+/// Values as payloads: JSON with sorted keys, dates in ISO 8601 to the millisecond, fragments (`"text"`, `7`, `null`)
+/// included.
 /// `NoValue` is no payload at all.
-enum PayloadCoding {
+package enum PayloadCoding {
     // JSONEncoder and JSONDecoder are Sendable; their options are set once, here.
     private static let encoder = {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        encoder.dateEncodingStrategy = .iso8601
+        encoder.dateEncodingStrategy = .custom { date, encoder in
+            var container = encoder.singleValueContainer()
+            try container.encode(Timestamp(date).description)
+        }
         return encoder
     }()
 
     private static let decoder = {
         let decoder = JSONDecoder()
-        decoder.dateDecodingStrategy = .iso8601
+        decoder.dateDecodingStrategy = .custom { decoder in
+            let container = try decoder.singleValueContainer()
+            guard let timestamp = Timestamp(iso8601: try container.decode(String.self)) else {
+                throw DecodingError.dataCorruptedError(in: container, debugDescription: "no ISO 8601 date")
+            }
+            return Date(timestamp)
+        }
         return decoder
     }()
 
     /// - Parameter what: Whose payload it is, for the error's text.
-    static func encode<Value: Encodable>(
+    package static func encode<Value: Encodable>(
         _ value: Value, as what: @autoclosure () -> String
     ) throws(PayloadError) -> Payload? {
         if value is NoValue { return nil }
@@ -31,7 +41,7 @@ enum PayloadCoding {
     }
 
     /// - Parameter what: Whose payload it is, for the error's text.
-    static func decode<Value: Decodable>(
+    package static func decode<Value: Decodable>(
         _ type: Value.Type, from payload: Payload?, as what: @autoclosure () -> String
     ) throws(PayloadError) -> Value {
         // Whatever arrives: who sends it may be of another version.

@@ -54,7 +54,7 @@ public struct Registry: Sendable {
         if isTaken {
             throw RegistryError(
                 code: .duplicateName,
-                message: "two \(kind)s are named \"\(name)\"; each needs a name of its own, since histories know it by "
+                message: "two \(kind == "activity" ? "activities" : "orchestrations") are named \"\(name)\"; each needs a name of its own, since histories know it by "
                     + "that name alone")
         }
         // Part of queue names, which have at most 255 bytes.

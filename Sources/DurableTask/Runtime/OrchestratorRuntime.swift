@@ -182,14 +182,14 @@ final class OrchestratorRuntime: @unchecked Sendable {
     }
 
     private func cancelWait(for id: EventID) {
-        guard isInside("cancellation"), !mode.isEvicted, let operation = operations[id] else { return }
+        guard isInside("Task.cancel"), !mode.isEvicted, let operation = operations[id] else { return }
         guard let continuation = operations.settle(id) else { return }
         if case .timer = operation { dropTimer(id) }
         continuation.resume(returning: .cancelled)
     }
 
     private func cancelEventWait(_ name: String, ticket: Int) {
-        guard isInside("cancellation"), !mode.isEvicted,
+        guard isInside("Task.cancel"), !mode.isEvicted,
             let waiter = events.removeWaiter(for: name, where: { $0.ticket == ticket })
         else { return }
         if let timer = waiter.timeout {
