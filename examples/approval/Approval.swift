@@ -1,0 +1,46 @@
+import Durable
+
+struct Expense: Codable, Sendable {
+    var employee: String
+    var amount: Int
+    /// How long the approver has.
+    var secondsToDecide: Int
+}
+
+struct Decision: Codable, Sendable {
+    var isApproved: Bool
+    var by: String
+}
+
+struct Notice: Codable, Sendable {
+    var to: String
+    var text: String
+}
+
+let notify = Activity("Notify") { (notice: Notice, context: ActivityContext) in
+    context.logger.info("to \(notice.to): \(notice.text)")
+}
+
+/// Asks a person and goes on when the answer comes, or when time is up: whichever is first. Answer with
+/// `dtq raise ID decision --input '{"isApproved":true,"by":"ana"}'`.
+let approval = Orchestration("Approval") { (expense: Expense, context: OrchestrationContext) -> String in
+    try await context.callActivity(
+        notify, Notice(to: "approver", text: "\(expense.employee) asks for \(expense.amount)"))
+    context.setCustomStatus("waiting for a decision")
+    do {
+        let decision = try await context.waitForExternalEvent(
+            "decision", as: Decision.self, timeout: .seconds(expense.secondsToDecide))
+        let outcome = decision.isApproved ? "approved" : "rejected"
+        try await context.callActivity(notify, Notice(to: expense.employee, text: "\(outcome) by \(decision.by)"))
+        return outcome
+    } catch is ExternalEventTimeout {
+        try await context.callActivity(notify, Notice(to: "manager", text: "nobody decided about \(expense.employee)"))
+        return "escalated"
+    }
+}
+
+@main struct ApprovalProgram {
+    static func main() async {
+        await Worker.main(notify, approval)
+    }
+}

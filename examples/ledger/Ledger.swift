@@ -1,0 +1,87 @@
+import Durable
+import Foundation
+
+/// What an entry needs to know.
+struct Entry: Codable, Sendable {
+    /// The ledger: an existing or new file on the workers' host.
+    var file: String
+    /// How long the work takes.
+    var milliseconds: Int
+    var label: String
+}
+
+struct Job: Codable, Sendable {
+    var file: String
+    var steps: Int
+    var milliseconds: Int
+}
+
+/// Appends one line per run to the ledger, when the run ends: instance, task ID, delivery count, worker's process ID,
+/// start and end (milliseconds since 1970), separated by tabs. The honest witness of fault tests: a run that was
+/// repeated shows as a second line with the same instance and task.
+let append = Activity("AppendLine") { (entry: Entry, context: ActivityContext) async throws -> String in
+    let start = Date()
+    if entry.milliseconds > 0 { try await Task.sleep(for: .milliseconds(entry.milliseconds)) }
+    let fields = [
+        context.instanceID.value, "\(context.taskID)", "\(context.deliveryCount)",
+        "\(ProcessInfo.processInfo.processIdentifier)", milliseconds(start), milliseconds(Date()), entry.label,
+    ]
+    try appendLine(fields.joined(separator: "\t") + "\n", to: entry.file)
+    return entry.label
+}
+
+/// One step after the other.
+let sequence = Orchestration("LedgerSequence") { (job: Job, context: OrchestrationContext) -> Int in
+    for step in 0..<job.steps {
+        _ = try await context.callActivity(
+            append, Entry(file: job.file, milliseconds: job.milliseconds, label: "step-\(step)"))
+    }
+    return job.steps
+}
+
+/// All steps at once.
+let fanOut = Orchestration("LedgerFanOut") { (job: Job, context: OrchestrationContext) -> Int in
+    try await withThrowingTaskGroup(of: String.self) { group in
+        for step in 0..<job.steps {
+            group.addTask {
+                try await context.callActivity(
+                    append, Entry(file: job.file, milliseconds: job.milliseconds, label: "part-\(step)"))
+            }
+        }
+        return try await group.reduce(into: 0) { count, _ in count += 1 }
+    }
+}
+
+/// A step, a pause on a durable timer, a step, and so on.
+let paced = Orchestration("LedgerPaced") { (job: Job, context: OrchestrationContext) -> Int in
+    for step in 0..<job.steps {
+        _ = try await context.callActivity(append, Entry(file: job.file, milliseconds: 0, label: "tick-\(step)"))
+        try await context.sleep(for: .milliseconds(job.milliseconds))
+    }
+    return job.steps
+}
+
+private func milliseconds(_ date: Date) -> String { String(Int64(date.timeIntervalSince1970 * 1000)) }
+
+/// One write call on a descriptor in append mode: lines of several processes do not mix.
+private func appendLine(_ line: String, to path: String) throws {
+    let descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT, 0o644)
+    guard descriptor >= 0 else { throw LedgerError(path: path, reason: String(cString: strerror(errno))) }
+    defer { close(descriptor) }
+    let bytes = Array(line.utf8)
+    guard write(descriptor, bytes, bytes.count) == bytes.count else {
+        throw LedgerError(path: path, reason: String(cString: strerror(errno)))
+    }
+}
+
+struct LedgerError: Error, CustomStringConvertible {
+    var path: String
+    var reason: String
+    var description: String { "cannot append to \(path): \(reason)" }
+}
+
+@main struct Ledger {
+    static func main() async {
+        await Worker.main(append, sequence, fanOut, paced)
+    }
+}
