@@ -1,0 +1,4 @@
+// One import for app authors.
+@_exported public import DurableClient
+@_exported public import DurableCore
+@_exported public import DurableTask
