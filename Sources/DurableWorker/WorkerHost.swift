@@ -74,10 +74,9 @@ package actor WorkerHost {
             try await parts.transport.declare(
                 parts.descriptor.topology.work(activities: parts.registry.activityNames))
         }
-        let milliseconds = configuration.heartbeatInterval
         let fleet = FleetMember(
             worker: parts.worker, transport: parts.transport, topology: parts.descriptor.topology, clock: parts.clock,
-            interval: milliseconds, logger: logger, describe: { await self.heartbeat() })
+            interval: configuration.heartbeatInterval, logger: logger, describe: { await self.heartbeat() })
         self.fleet = fleet
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await fleet.run { await self.rebalance() } }
@@ -111,11 +110,11 @@ package actor WorkerHost {
     private func rebalance() async {
         guard state == .active, parts.configuration.runsOrchestrations, let fleet else { return }
         let peers = await fleet.peers.filter { $0.runsOrchestrations && ($0.state == .active || $0.state == .starting) }
-        guard state == .active else { return }
         let candidates = PartitionAssignment.candidates(
             partitionCount: parts.descriptor.partitionCount, workers: peers.map(\.worker) + [parts.worker])
         for (index, candidates) in candidates.enumerated() {
             let partition = PartitionID(index)
+            guard state == .active else { return }
             if candidates.contains(parts.worker), owners[partition] == nil { startOwner(of: partition) }
             guard let owned = owners[partition], !owned.isStopping else { continue }
             let isOwnedElsewhere = peers.contains { $0.partitions.contains { $0.partition == partition } }
