@@ -54,8 +54,8 @@ public struct Registry: Sendable {
         if isTaken {
             throw RegistryError(
                 code: .duplicateName,
-                message: "two \(kind == "activity" ? "activities" : "orchestrations") are named \"\(name)\"; each needs a name of its own, since histories know it by "
-                    + "that name alone")
+                message: "two \(kind == "activity" ? "activities" : "orchestrations") are named \"\(name)\"; "
+                    + "each needs a name of its own, since histories know it by that name alone")
         }
         // Part of queue names, which have at most 255 bytes.
         if name.isEmpty || name.utf8.count > 128 || name.unicodeScalars.contains(where: { $0.value < 0x20 }) {

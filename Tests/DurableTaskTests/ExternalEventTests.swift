@@ -48,7 +48,8 @@ import Testing
         #expect(driver.outcome == #"completed ["1:timeout","0:7","2:8"]"#)
     }
 
-    @Test("A wait with timeout: an early event takes no timer, a later one drops it, none throws") func timeout() throws {
+    @Test("A wait with timeout: an early event takes no timer, a later one drops it, none throws")
+    func timeout() throws {
         var driver = Driver(orchestrate { context -> String in
             let early = try await context.waitForExternalEvent("e", as: Int.self, timeout: .seconds(1))
             let later = try await context.waitForExternalEvent("e", as: Int.self, timeout: .seconds(2))

@@ -20,12 +20,13 @@ private struct Order: Codable, Sendable {
         await AnyActivity(activity).run(input: json.map { Payload($0) }, context: context)
     }
 
-    @Test("JSON has sorted keys, ISO 8601 dates and plain slashes; fragments are payloads") func encoding() async throws {
+    @Test("JSON has sorted keys, ISO 8601 dates and plain slashes; fragments are payloads")
+    func encoding() async throws {
         let ship = Activity("Ship") { (order: Order, _: ActivityContext) async throws -> Order in order }
         let json = #"{"due":"2026-11-24T09:30:00.250Z","id":7,"lines":[{"item":"a/b"}]}"#
         #expect(await run(ship, json) == .success(Payload(json)))
-        let whole = json.replacing("00.250Z", with: "00Z"), zone = json.replacing("09:30:00.250Z", with: "10:30:00+01:00")
-        for other in [whole, zone] {
+        for time in ["09:30:00Z", "10:30:00+01:00"] {
+            let other = json.replacing("09:30:00.250Z", with: time)
             #expect(await run(ship, other) == .success(Payload(json.replacing(".250Z", with: ".000Z"))))
         }
         let length = Activity("Length") { (text: String, _: ActivityContext) async throws -> Int in text.count }
@@ -49,7 +50,10 @@ private struct Order: Codable, Sendable {
         "What cannot be decoded fails for good, names type and path, and quotes nothing",
         arguments: [
             (#"{"due":"2026-11-24T09:30:00Z","id":"secret","lines":[]}"#, ["Int", "$.id", "Order"]),
-            (#"{"due":"2026-11-24T09:30:00Z","id":1,"lines":[{"item":"x"},{"item":7}]}"#, ["String", "$.lines[1].item"]),
+            (
+                #"{"due":"2026-11-24T09:30:00Z","id":1,"lines":[{"item":"x"},{"item":7}]}"#,
+                ["String", "$.lines[1].item"]
+            ),
             (#"{"due":"2026-11-24T09:30:00Z","id":1,"lines":[{}]}"#, ["key \"item\" is missing", "$.lines[0]"]),
             (#"{"due":"2026-11-24T09:30:00Z","id":null,"lines":[]}"#, ["Int", "null", "$.id"]),
             (#"{"due":"secret","id":1,"lines":[]}"#, ["$.due", "does not fit"]),
@@ -71,7 +75,9 @@ private struct Order: Codable, Sendable {
     }
 
     @Test("An orchestration fails for good when its input cannot be decoded") func orchestrationInput() throws {
-        let double = Orchestration("Double") { (number: Int, _: OrchestrationContext) async throws -> Int in 2 * number }
+        let double = Orchestration("Double") { (number: Int, _: OrchestrationContext) async throws -> Int in
+            2 * number
+        }
         var driver = Driver(AnyOrchestration(double))
         try driver.start(input: Payload("\"secret\""))
         let failure = try #require(driver.failure)
@@ -80,7 +86,8 @@ private struct Order: Codable, Sendable {
         #expect(!failure.message.contains("secret"))
     }
 
-    @Test("A result of another type throws in the orchestration, named by its activity") func resultOfAnotherType() throws {
+    @Test("A result of another type throws in the orchestration, named by its activity")
+    func resultOfAnotherType() throws {
         var driver = Driver(orchestrate { context -> String in
             do {
                 let _: Int = try await context.callActivity("Count", "x")
