@@ -11,10 +11,11 @@ import Testing
         _ body: @escaping @Sendable (OrchestrationContext) async throws -> Void
     ) async throws -> EpisodeFailure? {
         let freed = Counter()
-        var driver = Driver(orchestrate { [token = Token(freed)] context in
-            _ = token
-            try await body(context)
-        })
+        var driver = Driver(
+            orchestrate { [token = Token(freed)] context in
+                _ = token
+                try await body(context)
+            })
         var failure: EpisodeFailure?
         do {
             try driver.start()
@@ -103,15 +104,16 @@ import Testing
     @Test("The context used inside Task {} is found, even if the code swallows the error")
     func contextInsideTask() async throws {
         let used = Counter()
-        var driver = Driver(orchestrate { context in
-            async let activity: String = context.callActivity("a", "a")
-            Task {
-                let _: String? = try? await context.callActivity("inside", "x")
-                used.increment()
-            }
-            _ = try await activity
-            let _: String = try await context.callActivity("b", "b")
-        })
+        var driver = Driver(
+            orchestrate { context in
+                async let activity: String = context.callActivity("a", "a")
+                Task {
+                    let _: String? = try? await context.callActivity("inside", "x")
+                    used.increment()
+                }
+                _ = try await activity
+                let _: String = try await context.callActivity("b", "b")
+            })
         let failure: EpisodeFailure
         do {
             try driver.start()
@@ -130,14 +132,15 @@ import Testing
     @Test("A value read from the context by another thread is found", arguments: ContextUse.allCases)
     func valueReadOutside(_ use: ContextUse) async throws {
         let used = Counter()
-        var driver = Driver(orchestrate { context in
-            Task.detached {
-                use.perform(context)
-                used.increment()
-            }
-            let _: String = try await context.callActivity("a", "a")
-            let _: String = try await context.callActivity("b", "b")
-        })
+        var driver = Driver(
+            orchestrate { context in
+                Task.detached {
+                    use.perform(context)
+                    used.increment()
+                }
+                let _: String = try await context.callActivity("a", "a")
+                let _: String = try await context.callActivity("b", "b")
+            })
         var failure: EpisodeFailure?
         do {
             try driver.start()
@@ -164,10 +167,11 @@ import Testing
     }
 
     @Test("A loop that swallows the refusal ends the episode all the same") func swallowingLoop() throws {
-        let driver = Driver(orchestrate { context in
-            Task.immediate { let _: String? = try? await context.callActivity("inside", "x") }
-            while true { let _: String? = try? await context.callActivity("a", "a") }
-        })
+        let driver = Driver(
+            orchestrate { context in
+                Task.immediate { let _: String? = try? await context.callActivity("inside", "x") }
+                while true { let _: String? = try? await context.callActivity("a", "a") }
+            })
         var copy = driver
         guard case .contextMisuse = try episodeFailure({ try copy.start() }) else {
             Issue.record("expected misuse")

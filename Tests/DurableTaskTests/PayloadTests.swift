@@ -88,12 +88,13 @@ private struct Order: Codable, Sendable {
 
     @Test("A result of another type throws in the orchestration, named by its activity")
     func resultOfAnotherType() throws {
-        var driver = Driver(orchestrate { context -> String in
-            do {
-                let _: Int = try await context.callActivity("Count", "x")
-                return "counted"
-            } catch let error as PayloadError { return "\(error)" }
-        })
+        var driver = Driver(
+            orchestrate { context -> String in
+                do {
+                    let _: Int = try await context.callActivity("Count", "x")
+                    return "counted"
+                } catch let error as PayloadError { return "\(error)" }
+            })
         try driver.start()
         try driver.episode([driver.complete(EventID(0))])
         let outcome = try #require(driver.outcome)

@@ -2,9 +2,9 @@ import DurableCore
 import Synchronization
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// A task executor that only collects jobs. They run when `run` is called, inline on the calling thread, first in
@@ -34,9 +34,9 @@ final class EpisodeExecutor: TaskExecutor, @unchecked Sendable {  // `jobs` and 
 
     private static var thisThread: UInt {
         #if canImport(Darwin)
-        UInt(bitPattern: pthread_self())
+            UInt(bitPattern: pthread_self())
         #else
-        UInt(pthread_self())
+            UInt(pthread_self())
         #endif
     }
 
