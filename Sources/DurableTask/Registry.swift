@@ -9,6 +9,9 @@ public struct Registry: Sendable {
     private var activities: [String: AnyActivity] = [:]
     private var orchestrations: [String: AnyOrchestration] = [:]
 
+    /// Nothing yet.
+    public init() {}
+
     /// - Throws: Two of one kind share a name, or a name cannot be used.
     public init(_ items: any Registrable...) throws(RegistryError) {
         for item in items { try item.register(in: &self) }

@@ -156,6 +156,19 @@ private struct Order: Codable, Sendable {
         #expect(encoded.value == 3)
     }
 
+    @Test("A timestamp is written as a date is") func timestamps() async throws {
+        let echo = Activity("Echo") { (time: Timestamp, _: ActivityContext) async throws -> Timestamp in time }
+        let day = Activity("Day") { (date: Date, _: ActivityContext) async throws -> Date in date }
+        let json = #""2026-11-24T09:30:00.250Z""#
+        #expect(await run(echo, json) == .success(Payload(json)))
+        #expect(await run(day, json) == .success(Payload(json)))
+        guard case .failure(let failure) = await run(echo, "\"tomorrow\"") else {
+            Issue.record("read a time")
+            return
+        }
+        #expect(failure.message.contains("Timestamp") && !failure.message.contains("tomorrow"))
+    }
+
     @Test("Dates and timestamps turn into each other, to the millisecond") func dates() {
         let time = Timestamp(millisecondsSinceEpoch: 1_795_512_600_123)
         #expect(Timestamp(Date(time)) == time)
