@@ -1,8 +1,23 @@
 /// A point in time as data: whole milliseconds since the Unix epoch, UTC.
-public struct Timestamp: Hashable, Comparable, Sendable {
+public struct Timestamp: Hashable, Comparable, Sendable, Codable {
     public var millisecondsSinceEpoch: Int64
 
     public init(millisecondsSinceEpoch: Int64) { self.millisecondsSinceEpoch = millisecondsSinceEpoch }
+
+    /// Reads the text that `encode` writes, or any that `init(iso8601:)` takes.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        guard let timestamp = Timestamp(iso8601: try container.decode(String.self)) else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "expected an ISO 8601 time")
+        }
+        self = timestamp
+    }
+
+    /// As ISO 8601 text, `2026-11-24T09:30:00.000Z`.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(description)
+    }
 
     public static let distantPast = Timestamp(millisecondsSinceEpoch: .min)
     public static let distantFuture = Timestamp(millisecondsSinceEpoch: .max)

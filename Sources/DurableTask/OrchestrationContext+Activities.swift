@@ -1,8 +1,8 @@
 extension OrchestrationContext {
     /// Has a worker run `activity` and waits for its result.
     ///
-    /// - Throws: `ActivityFailure` if the activity failed, `CancellationError` if this task is cancelled (before: nothing
-    ///   was requested; while waiting: the result is ignored), `PayloadError` if the result is no `Output`.
+    /// - Throws: `ActivityFailure` if the activity failed, `CancellationError` if this task is cancelled (before:
+    ///   nothing was requested; while waiting: the result is ignored), `PayloadError` if the result is no `Output`.
     public func callActivity<Input, Output>(
         _ activity: Activity<Input, Output>, _ input: Input
     ) async throws -> Output {

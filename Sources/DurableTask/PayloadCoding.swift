@@ -32,7 +32,7 @@ package enum PayloadCoding {
     package static func encode<Value: Encodable>(
         _ value: Value, as what: @autoclosure () -> String
     ) throws(PayloadError) -> Payload? {
-        if value is NoValue { return nil }
+        if Value.self == NoValue.self { return nil }
         do {
             return Payload(Array(try encoder.encode(value)))
         } catch {

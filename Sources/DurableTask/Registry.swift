@@ -9,6 +9,9 @@ public struct Registry: Sendable {
     private var activities: [String: AnyActivity] = [:]
     private var orchestrations: [String: AnyOrchestration] = [:]
 
+    /// Nothing yet.
+    public init() {}
+
     /// - Throws: Two of one kind share a name, or a name cannot be used.
     public init(_ items: any Registrable...) throws(RegistryError) {
         for item in items { try item.register(in: &self) }
@@ -54,8 +57,8 @@ public struct Registry: Sendable {
         if isTaken {
             throw RegistryError(
                 code: .duplicateName,
-                message: "two \(kind == "activity" ? "activities" : "orchestrations") are named \"\(name)\"; each needs a name of its own, since histories know it by "
-                    + "that name alone")
+                message: "two \(kind == "activity" ? "activities" : "orchestrations") are named \"\(name)\"; "
+                    + "each needs a name of its own, since histories know it by that name alone")
         }
         // Part of queue names, which have at most 255 bytes.
         if name.isEmpty || name.utf8.count > 128 || name.unicodeScalars.contains(where: { $0.value < 0x20 }) {

@@ -5,7 +5,8 @@ extension Timestamp {
     /// The millisecond nearest to `date`.
     public init(_ date: Date) {
         let milliseconds = (date.timeIntervalSince1970 * 1000).rounded()
-        self = Int64(exactly: milliseconds).map { Timestamp(millisecondsSinceEpoch: $0) }
+        self =
+            Int64(exactly: milliseconds).map { Timestamp(millisecondsSinceEpoch: $0) }
             ?? (milliseconds < 0 ? .distantPast : .distantFuture)
     }
 }

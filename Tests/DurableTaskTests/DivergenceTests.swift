@@ -40,7 +40,7 @@ import Testing
             return (-1, "", "")
         }
         // Sticky: whatever is fed next meets the same failure.
-        #expect(try episodeFailure { try session.replay([]) } == failure)
+        #expect(try episodeFailure { _ = try session.run([]) } == failure)
         session.evict()
         return (position, holds, asked)
     }

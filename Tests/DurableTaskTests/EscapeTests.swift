@@ -11,10 +11,11 @@ import Testing
         _ body: @escaping @Sendable (OrchestrationContext) async throws -> Void
     ) async throws -> EpisodeFailure? {
         let freed = Counter()
-        var driver = Driver(orchestrate { [token = Token(freed)] context in
-            _ = token
-            try await body(context)
-        })
+        var driver = Driver(
+            orchestrate { [token = Token(freed)] context in
+                _ = token
+                try await body(context)
+            })
         var failure: EpisodeFailure?
         do {
             try driver.start()
@@ -80,15 +81,19 @@ import Testing
     func callbackBesideActivity() async throws {
         let gate = DispatchSemaphore(value: 0)
         let returned = Counter()
-        var driver = Driver(orchestrate { context in
-            async let activity: String = context.callActivity("a", "a")
-            await resumedByAnotherThread(once: gate) { returned.increment() }
-            _ = try await activity
-        })
+        var options = NativeOrchestration.Options()
+        options.onEscape = { returned.increment() }
+        var driver = Driver(
+            orchestrate { context in
+                async let activity: String = context.callActivity("a", "a")
+                await resumedByAnotherThread(once: gate)
+                _ = try await activity
+            }, options: options)
         try driver.start()
+        #expect(returned.value == 0)
         gate.signal()
-        try await eventually("the callback has come back") { returned.value == 1 }
-        let failure = try episodeFailure { try driver.episode([driver.complete(EventID(0))]) }
+        try await eventually("the engine is told that the callback has come back") { returned.value == 1 }
+        let failure = try episodeFailure { try driver.episode([]) }
         guard case .nonDurableAwait(let text) = failure else {
             Issue.record("\(failure)")
             return
@@ -99,15 +104,16 @@ import Testing
     @Test("The context used inside Task {} is found, even if the code swallows the error")
     func contextInsideTask() async throws {
         let used = Counter()
-        var driver = Driver(orchestrate { context in
-            async let activity: String = context.callActivity("a", "a")
-            Task {
-                let _: String? = try? await context.callActivity("inside", "x")
-                used.increment()
-            }
-            _ = try await activity
-            let _: String = try await context.callActivity("b", "b")
-        })
+        var driver = Driver(
+            orchestrate { context in
+                async let activity: String = context.callActivity("a", "a")
+                Task {
+                    let _: String? = try? await context.callActivity("inside", "x")
+                    used.increment()
+                }
+                _ = try await activity
+                let _: String = try await context.callActivity("b", "b")
+            })
         let failure: EpisodeFailure
         do {
             try driver.start()
@@ -126,14 +132,15 @@ import Testing
     @Test("A value read from the context by another thread is found", arguments: ContextUse.allCases)
     func valueReadOutside(_ use: ContextUse) async throws {
         let used = Counter()
-        var driver = Driver(orchestrate { context in
-            Task.detached {
-                use.perform(context)
-                used.increment()
-            }
-            let _: String = try await context.callActivity("a", "a")
-            let _: String = try await context.callActivity("b", "b")
-        })
+        var driver = Driver(
+            orchestrate { context in
+                Task.detached {
+                    use.perform(context)
+                    used.increment()
+                }
+                let _: String = try await context.callActivity("a", "a")
+                let _: String = try await context.callActivity("b", "b")
+            })
         var failure: EpisodeFailure?
         do {
             try driver.start()
@@ -160,10 +167,11 @@ import Testing
     }
 
     @Test("A loop that swallows the refusal ends the episode all the same") func swallowingLoop() throws {
-        let driver = Driver(orchestrate { context in
-            Task.immediate { let _: String? = try? await context.callActivity("inside", "x") }
-            while true { let _: String? = try? await context.callActivity("a", "a") }
-        })
+        let driver = Driver(
+            orchestrate { context in
+                Task.immediate { let _: String? = try? await context.callActivity("inside", "x") }
+                while true { let _: String? = try? await context.callActivity("a", "a") }
+            })
         var copy = driver
         guard case .contextMisuse = try episodeFailure({ try copy.start() }) else {
             Issue.record("expected misuse")
@@ -213,14 +221,11 @@ private actor Tally {
 }
 
 /// Suspends until the gate opens; resumed by a thread of Dispatch.
-private func resumedByAnotherThread(
-    once gate: DispatchSemaphore, then: @escaping @Sendable () -> Void = {}
-) async {
+private func resumedByAnotherThread(once gate: DispatchSemaphore) async {
     await withUnsafeContinuation { continuation in
         DispatchQueue.global().async {
             gate.wait()
             continuation.resume()
-            then()
         }
     }
 }

@@ -4,7 +4,8 @@ import Logging
 import Testing
 
 @Suite("Replay-safe logger") struct LoggerTests {
-    @Test("A line is written once, live, with instance and orchestration; replay writes nothing") func onceOnly() throws {
+    @Test("A line is written once, live, with instance and orchestration; replay writes nothing")
+    func onceOnly() throws {
         let sink = Sink()
         var options = NativeOrchestration.Options()
         options.logger = Logger(label: "test") { _ in SinkHandler(sink: sink) }

@@ -6,13 +6,14 @@ import Testing
 @Suite("Orchestration context") struct OrchestrationContextTests {
     @Test("Actions come in order of request, with IDs from 0, inputs encoded, the completion last")
     func actionsInOrder() throws {
-        var driver = Driver(orchestrate { context -> String in
-            context.setCustomStatus("began")
-            context.raiseEvent(to: InstanceID("other"), "hello", ["n": 1])
-            async let first: String = context.callActivity("First", 1)
-            try await context.sleep(for: .milliseconds(1500))
-            return try await first
-        })
+        var driver = Driver(
+            orchestrate { context -> String in
+                context.setCustomStatus("began")
+                context.raiseEvent(to: InstanceID("other"), "hello", ["n": 1])
+                async let first: String = context.callActivity("First", 1)
+                try await context.sleep(for: .milliseconds(1500))
+                return try await first
+            })
         let start = try driver.start()
         #expect(
             start == [
@@ -34,14 +35,15 @@ import Testing
     }
 
     @Test("An activity's failure is thrown with its name, task and details") func activityFailure() throws {
-        var driver = Driver(orchestrate { context -> String in
-            do {
-                let _: Int = try await context.callActivity("failCharge", 1)
-                return "charged"
-            } catch let failure as ActivityFailure {
-                return "\(failure.activityName) \(failure.taskID) \(failure.details.errorType)"
-            }
-        })
+        var driver = Driver(
+            orchestrate { context -> String in
+                do {
+                    let _: Int = try await context.callActivity("failCharge", 1)
+                    return "charged"
+                } catch let failure as ActivityFailure {
+                    return "\(failure.activityName) \(failure.taskID) \(failure.details.errorType)"
+                }
+            })
         try driver.start()
         try driver.episode([driver.complete(EventID(0))])
         #expect(driver.outcome == "completed \"failCharge 0 Declined\"")
@@ -77,10 +79,11 @@ import Testing
 
     @Test("Timers in the past are timers all the same", arguments: [-5, 0, 5])
     func pastTimers(offset: Int) throws {
-        var driver = Driver(orchestrate { context in
-            try await context.sleep(until: context.now + .milliseconds(offset))
-            try await context.sleep(for: .milliseconds(offset))
-        })
+        var driver = Driver(
+            orchestrate { context in
+                try await context.sleep(until: context.now + .milliseconds(offset))
+                try await context.sleep(for: .milliseconds(offset))
+            })
         let due = Timestamp(millisecondsSinceEpoch: Int64(1100 + offset))
         #expect(try driver.start() == [.createTimer(id: EventID(0), fireAt: due)])
         let next = try driver.episode([driver.complete(EventID(0))])
@@ -89,19 +92,22 @@ import Testing
 
     @Test("A cancelled task asks for nothing; one cancelled while it waits ends, its late result is ignored")
     func cancellation() throws {
-        var driver = Driver(orchestrate { context -> [String] in
-            await withTaskGroup(of: String.self) { group in
-                group.addTask { await ending { let _: String = try await context.callActivity("Slow", 1) } }
-                group.addTask { await ending { try await context.sleep(for: .seconds(60)) } }
-                group.addTask { await ending { try await context.waitForExternalEvent("go", timeout: .seconds(60)) } }
-                try? await context.waitForExternalEvent("stop")
-                group.cancelAll()
-                group.addTask { await ending { let _: String = try await context.callActivity("Never", 1) } }
-                group.addTask { await ending { try await context.sleep(for: .seconds(1)) } }
-                group.addTask { await ending { try await context.waitForExternalEvent("go") } }
-                return await group.reduce(into: []) { $0.append($1) }
-            }
-        })
+        var driver = Driver(
+            orchestrate { context -> [String] in
+                await withTaskGroup(of: String.self) { group in
+                    group.addTask { await ending { let _: String = try await context.callActivity("Slow", 1) } }
+                    group.addTask { await ending { try await context.sleep(for: .seconds(60)) } }
+                    group.addTask {
+                        await ending { try await context.waitForExternalEvent("go", timeout: .seconds(60)) }
+                    }
+                    try? await context.waitForExternalEvent("stop")
+                    group.cancelAll()
+                    group.addTask { await ending { let _: String = try await context.callActivity("Never", 1) } }
+                    group.addTask { await ending { try await context.sleep(for: .seconds(1)) } }
+                    group.addTask { await ending { try await context.waitForExternalEvent("go") } }
+                    return await group.reduce(into: []) { $0.append($1) }
+                }
+            })
         try driver.start()
         #expect(driver.open.count == 3)
         let actions = try driver.episode([
@@ -115,22 +121,24 @@ import Testing
     }
 
     @Test("Time stands still within an episode and moves with the next") func now() throws {
-        var driver = Driver(orchestrate { context -> [Int64] in
-            let first = context.now
-            let _: Int = try await context.callActivity("a", 1)
-            let second = context.now
-            return [first, second, context.now].map(\.millisecondsSinceEpoch)
-        })
+        var driver = Driver(
+            orchestrate { context -> [Int64] in
+                let first = context.now
+                let _: Int = try await context.callActivity("a", 1)
+                let second = context.now
+                return [first, second, context.now].map(\.millisecondsSinceEpoch)
+            })
         try driver.start()
         try driver.episode([driver.complete(EventID(0))])
         #expect(driver.outcome == "completed [1100,1200,1200]")
     }
 
     @Test("Random numbers and UUIDs are fixed by instance and execution ID, for ever") func recordedValues() throws {
-        var driver = Driver(orchestrate { context -> [String] in
-            let numbers = (0..<2).map { _ in "\(context.randomNumberGenerator.next())" }
-            return numbers + [context.newUUID().uuidString, context.newUUID().uuidString]
-        })
+        var driver = Driver(
+            orchestrate { context -> [String] in
+                let numbers = (0..<2).map { _ in "\(context.randomNumberGenerator.next())" }
+                return numbers + [context.newUUID().uuidString, context.newUUID().uuidString]
+            })
         try driver.start()
         let values = try JSONDecoder().decode([String].self, from: Data(try #require(driver.resultBytes)))
         #expect(
@@ -149,20 +157,22 @@ import Testing
     }
 
     @Test("The context knows its instance") func identity() throws {
-        var driver = Driver(orchestrate { context in
-            "\(context.name) \(context.version ?? "-") \(context.instanceID) \(context.executionID)"
-        })
+        var driver = Driver(
+            orchestrate { context in
+                "\(context.name) \(context.version ?? "-") \(context.instanceID) \(context.executionID)"
+            })
         try driver.start()
         #expect(driver.outcome == "completed \"test 1 order-1 e-1\"")
     }
 
     @Test("A long run does not pile up settled operations") func longRun() throws {
-        var driver = Driver(orchestrate { context -> Int in
-            var sum = 0
-            async let beside: Int = context.callActivity("beside", 1)
-            for number in 0..<2000 { sum += try await context.callActivity("add", number) }
-            return try await sum + beside
-        })
+        var driver = Driver(
+            orchestrate { context -> Int in
+                var sum = 0
+                async let beside: Int = context.callActivity("beside", 1)
+                for number in 0..<2000 { sum += try await context.callActivity("add", number) }
+                return try await sum + beside
+            })
         try driver.start()
         let small = driver.session.estimatedBytes
         for id in 0...2000 where id != 1 { try driver.episode([driver.complete(EventID(Int32(id)))]) }

@@ -29,7 +29,8 @@ private struct Greetings: Registrable {
 }
 
 @Suite("Registry") struct RegistryTests {
-    @Test("An orchestration registered by value runs with the activities registered by value") func runs() async throws {
+    @Test("An orchestration registered by value runs with the activities registered by value")
+    func runs() async throws {
         let registry = try Registry(helloCities, sayHello, note, ping, tick)
         #expect(registry.activityNames == ["Note", "Ping", "SayHello", "Tick"])
         #expect(registry.orchestrationNames == ["HelloCities"])
@@ -71,7 +72,7 @@ private struct Greetings: Registrable {
     }
 
     @Test("No session for a name nobody registered") func unknownName() throws {
-        let registry = try Registry()
+        let registry = Registry()
         #expect(
             registry.makeSession(
                 name: "Missing", version: nil, instanceID: Driver.instanceID, executionID: Driver.executionID) == nil)
@@ -94,7 +95,8 @@ private struct Greetings: Registrable {
         #expect(
             await decline.run(input: nil, context: context)
                 == .failure(FailureDetails(errorType: "Declined", message: "no funds", isNonRetryable: true)))
-        let patient = AnyActivity(Activity("Patient") { (_: ActivityContext) async throws in try Task.checkCancellation() })
+        let patient = AnyActivity(
+            Activity("Patient") { (_: ActivityContext) async throws in try Task.checkCancellation() })
         let task = Task {
             withUnsafeCurrentTask { $0?.cancel() }
             return await patient.run(input: nil, context: context)

@@ -2,9 +2,9 @@ import DurableCore
 import Synchronization
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// A task executor that only collects jobs. They run when `run` is called, inline on the calling thread, first in
@@ -24,12 +24,19 @@ final class EpisodeExecutor: TaskExecutor, @unchecked Sendable {  // `jobs` and 
         var isAbandoned = false
     }
     private let foreign = PlatformLock(Foreign())
+    /// Whether `foreign` holds jobs; spares the lock where it matters.
+    private let isForeignWaiting = Atomic<Bool>(false)
+    private let onForeignJob: (@Sendable () -> Void)?
+
+    /// - Parameter onForeignJob: Called by any thread when something comes back from an await that is not durable,
+    ///   unless the instance is gone.
+    init(onForeignJob: (@Sendable () -> Void)? = nil) { self.onForeignJob = onForeignJob }
 
     private static var thisThread: UInt {
         #if canImport(Darwin)
-        UInt(bitPattern: pthread_self())
+            UInt(bitPattern: pthread_self())
         #else
-        UInt(pthread_self())
+            UInt(pthread_self())
         #endif
     }
 
@@ -40,7 +47,7 @@ final class EpisodeExecutor: TaskExecutor, @unchecked Sendable {  // `jobs` and 
     var hasQueuedJobs: Bool { head < jobs.count }
 
     /// Whether something came back from an await that is not durable; it has not run.
-    var hasForeignJobs: Bool { foreign.withLock { !$0.jobs.isEmpty } }
+    var hasForeignJobs: Bool { isForeignWaiting.load(ordering: .acquiring) }
 
     func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
@@ -52,7 +59,9 @@ final class EpisodeExecutor: TaskExecutor, @unchecked Sendable {  // `jobs` and 
             state.jobs.append(job)
             return state.isAbandoned
         }
-        if isAbandoned { runForeignJobsElsewhere() }
+        if isAbandoned { return runForeignJobsElsewhere() }
+        isForeignWaiting.store(true, ordering: .releasing)
+        onForeignJob?()
     }
 
     func enter() {

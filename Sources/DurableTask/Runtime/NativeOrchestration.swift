@@ -13,6 +13,9 @@ package final class NativeOrchestration {
         /// Hands recorded results to the code without suspending it where that cannot change the order. Off only to
         /// test that it cannot.
         package var usesFastPath = true
+        /// Called by any thread when code comes back from an await that is not durable while no episode may be due:
+        /// the next `run`, of `orchestratorStarted` alone if nothing else is there, throws `nonDurableAwait`.
+        package var onEscape: (@Sendable () -> Void)?
 
         package init(logger: Logger = Logger(label: "dtq.orchestration")) { self.logger = logger }
     }
@@ -21,6 +24,7 @@ package final class NativeOrchestration {
     private let runtime: OrchestratorRuntime
     private var root: Task<Void, Never>?
     private var hasStarted = false
+    private var hasRun = false
 
     package init(
         orchestration: AnyOrchestration, version: String? = nil, instanceID: InstanceID, executionID: ExecutionID,
@@ -40,14 +44,15 @@ package final class NativeOrchestration {
     /// What the instance costs in memory, roughly: a suspended task, its open operations, and the payloads it was
     /// handed or that wait for it. Rises over an execution, since the code may keep what it was handed.
     package var estimatedBytes: Int {
-        let open = runtime.operations.waitingCount + runtime.events.waitingCount
-        return 3500 + open * 1200 + runtime.events.bufferedBytes + runtime.deliveredBytes
+        // Measured: 4.7 KB for a sequence, 240 B for each child of a group that waits for an activity.
+        return 4500 + runtime.waitingCount * 300 + runtime.events.bufferedBytes + runtime.deliveredBytes
     }
 
     /// Feeds a page of recorded history, any number of events. Before the first `run` only.
     ///
     /// - Throws: What makes the instance unusable; only `evict` may follow.
     package func replay(_ page: [HistoryEvent]) throws(EpisodeFailure) {
+        precondition(!hasRun, "history comes before new events")
         runtime.mode.isReplaying = true
         defer { runtime.mode.isReplaying = false }
         try feed(page)
@@ -60,6 +65,7 @@ package final class NativeOrchestration {
     /// - Returns: What the code asked for, in order of request. The last is `completeOrchestration` if it ended.
     /// - Throws: What makes the instance unusable; only `evict` may follow.
     package func run(_ newEvents: [HistoryEvent]) throws(EpisodeFailure) -> [OrchestratorAction] {
+        hasRun = true
         try feed(newEvents)
         if let failure = runtime.unencodable, !runtime.isComplete {
             runtime.isComplete = true
@@ -79,10 +85,7 @@ package final class NativeOrchestration {
         if runtime.mode.isEvicted { return }
         let executor = runtime.executor
         executor.enter()
-        runtime.mode.isEvicted = true
-        runtime.feed.unload()
-        for continuation in runtime.operations.settleAll() { continuation.resume(returning: .interrupted) }
-        for waiter in runtime.events.removeAllWaiters() { waiter.continuation.resume(returning: .interrupted) }
+        runtime.interruptAll()
         root?.cancel()
         root = nil
         executor.run()
@@ -122,7 +125,7 @@ package final class NativeOrchestration {
     }
 
     private func misuse() -> EpisodeFailure? {
-        guard let call = runtime.misuse.withLock({ $0 }) else { return nil }
+        guard let call = runtime.misusedCall else { return nil }
         return .contextMisuse(
             "\(call) was called from outside the orchestration (Task {}, Task.detached, a callback, another thread); "
                 + "use async let or a task group instead, or move that work into an activity")
@@ -140,7 +143,7 @@ package final class NativeOrchestration {
                 "the orchestration was resumed by another thread: it awaited something that is not durable "
                     + "(Task {}, Task.sleep, a shared actor, MainActor, a callback). \(remedy)")
         }
-        if runtime.operations.waitingCount + runtime.events.waitingCount == 0 {
+        if runtime.waitingCount == 0 {
             return .nonDurableAwait(
                 "the orchestration is suspended, but on no activity, timer or event: it awaits something that is not "
                     + "durable (Task {}, Task.sleep, a shared actor, MainActor, a callback). \(remedy)")

@@ -7,7 +7,7 @@ import Synchronization
 /// Sendable because child tasks capture the context. Everything is touched only on the thread that owns the
 /// executor (an episode, an eviction, or what ends after it); each entry from user code checks that first.
 final class OrchestratorRuntime: @unchecked Sendable {
-    let executor = EpisodeExecutor()
+    let executor: EpisodeExecutor
     let orchestrationName: String
     let version: String?
     let instanceID: InstanceID
@@ -31,10 +31,13 @@ final class OrchestratorRuntime: @unchecked Sendable {
     var deliveredBytes = 0
     private var recordedValues: RecordedValues?
 
-    /// Set by a use of the context from another thread.
-    let misuse = PlatformLock<String?>(nil)
-    /// Durable calls refused since the end of the instance; code that swallows the error is parked.
-    let refusals = Atomic<Int>(0)
+    /// The first use of the context from another thread.
+    private let misuse = PlatformLock<String?>(nil)
+    private let isMisused = Atomic<Bool>(false)
+    /// Durable calls refused since the instance ended.
+    private let refusals = Atomic<Int>(0)
+    /// How many waits eviction ended.
+    private var evictedWaits = 0
 
     init(
         name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID,
@@ -44,6 +47,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
         self.version = version
         self.instanceID = instanceID
         self.executionID = executionID
+        executor = EpisodeExecutor(onForeignJob: options.onEscape)
         mode = EpisodeMode(executor: executor)
         baseLogger = options.logger
         usesFastPath = options.usesFastPath
@@ -66,7 +70,13 @@ final class OrchestratorRuntime: @unchecked Sendable {
         if executor.isOwner { return true }
         let call = call()
         misuse.withLock { if $0 == nil { $0 = call } }
+        isMisused.store(true, ordering: .releasing)
         return false
+    }
+
+    /// The call that came from outside, if one did.
+    var misusedCall: String? {
+        isMisused.load(ordering: .acquiring) ? misuse.withLock { $0 } : nil
     }
 
     /// Whether what the code asks for still counts.
@@ -81,10 +91,11 @@ final class OrchestratorRuntime: @unchecked Sendable {
     }
 
     /// A loop that swallows the error would spin for ever, so that its task is left suspended in the end (and
-    /// never freed, about 2 KB).
+    /// never freed, about 2 KB). Each of many children may well be refused a few times while it cleans up.
     private func refuse() async throws {
         let count = refusals.wrappingAdd(1, ordering: .relaxed).newValue
-        if count > 1000 { await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in } }
+        let waits = executor.isOwner ? max(waitingCount, evictedWaits) : 0
+        if count > 1000 + 20 * waits { await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in } }
         throw OrchestrationInterrupted()
     }
 
@@ -103,6 +114,18 @@ final class OrchestratorRuntime: @unchecked Sendable {
     }
 
     // MARK: Waiting
+
+    /// How many durable waits are open.
+    var waitingCount: Int { operations.waitingCount + events.waitingCount }
+
+    /// Ends every wait; what the code does from now on is ignored.
+    func interruptAll() {
+        mode.isEvicted = true
+        evictedWaits = waitingCount
+        feed.unload()
+        for continuation in operations.settleAll() { continuation.resume(returning: .interrupted) }
+        for waiter in events.removeAllWaiters() { waiter.continuation.resume(returning: .interrupted) }
+    }
 
     func callActivity(_ name: String, input: Payload?) async throws -> Payload? {
         let id = operations.add(.task(nil))
