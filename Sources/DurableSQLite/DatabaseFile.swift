@@ -129,7 +129,6 @@ extension DatabaseFile {
     private static func configuration(_ options: SQLiteOptions) -> Configuration {
         var configuration = Configuration()
         configuration.foreignKeysEnabled = false
-        configuration.automaticMemoryManagement = false
         configuration.busyMode = .timeout(options.busyTimeoutSeconds)
         configuration.prepareDatabase { database in
             try database.execute(sql: """

@@ -1,4 +1,5 @@
 internal import DurableCore
+internal import OrderedCollections
 
 /// Deduplication and sequences as columns: 64-bit little-endian integers, row after row.
 enum WatermarkCodec {
