@@ -1,4 +1,3 @@
-package import DurableBackend
 package import DurableCore
 
 /// Values for rules and tests: small, all different, the same on every run.

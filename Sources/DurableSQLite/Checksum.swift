@@ -1,11 +1,13 @@
 /// CRC-32C (RFC 3720, appendix B.4) over what a row says and where it stands.
 ///
 /// SQLite notices damage to its own structures, not to the bytes we store. Part of the file format: never changes.
-struct Checksum {
+package struct Checksum {
     private var register: UInt32 = .max
 
+    package init() {}
+
     /// 0 to 2^32 - 1.
-    var value: Int64 { Int64(~register) }
+    package var value: Int64 { Int64(~register) }
 
     mutating func add(_ number: Int64) {
         withUnsafeBytes(of: number.littleEndian) { add($0) }
@@ -13,7 +15,7 @@ struct Checksum {
 
     mutating func add(_ number: UInt64) { add(Int64(bitPattern: number)) }
 
-    mutating func add(_ bytes: [UInt8]) {
+    package mutating func add(_ bytes: [UInt8]) {
         bytes.withUnsafeBytes { add($0) }
     }
 

@@ -64,5 +64,8 @@ enum FileSystem {
         }
     }
 
+    /// A directory that holds something else stays.
+    static func removeIfEmpty(_ directory: String) { rmdir(directory) }
+
     private static func text(_ code: Int32) -> String { String(cString: strerror(code)) }
 }

@@ -59,6 +59,7 @@ package struct SQLiteHubStorage: HubStorage {
         for path in existing.map({ SQLiteStorage.path(of: $0, in: directory) }) + [hubPath] {
             for suffix in ["", "-wal", "-shm"] { try FileSystem.remove(path + suffix) }
         }
+        FileSystem.removeIfEmpty(directory)
     }
 
     /// The hub whose files are in `directory`; the embedded mode starts from it.
