@@ -31,7 +31,7 @@ let package = Package(
         // Adapters of the outside world.
         .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
         .target(name: "DurableAMQP", dependencies: ["DurableBackend", "DurableWire", "CRabbitMQ", .log]),
-        .target(name: "DurableSQLite", dependencies: ["DurableBackend", "DurableWire", .grdb]),
+        .target(name: "DurableSQLite", dependencies: ["DurableBackend", "DurableWire", .collections, .grdb]),
         .target(name: "DurableMemory", dependencies: ["DurableBackend", "DurableWire", .collections]),
 
         // Programs: composition roots that pick adapters.

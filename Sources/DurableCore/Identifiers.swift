@@ -15,7 +15,15 @@ public struct InstanceID: Hashable, Comparable, Sendable, Codable, CustomStringC
         try container.encode(value)
     }
 
-    public static func < (left: Self, right: Self) -> Bool { left.value < right.value }
+    /// Compares bytes, as the partition hash and the tables do: spellings that Unicode calls equal are different IDs.
+    public static func == (left: Self, right: Self) -> Bool {
+        left.value == right.value && left.value.utf8.elementsEqual(right.value.utf8)
+    }
+
+    public static func < (left: Self, right: Self) -> Bool {
+        left.value.utf8.lexicographicallyPrecedes(right.value.utf8)
+    }
+
     public var description: String { value }
 
     /// Says what is wrong with the ID, or nil when it may be used.

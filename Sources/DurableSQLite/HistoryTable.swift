@@ -1,0 +1,112 @@
+internal import DurableBackend
+internal import DurableCore
+internal import DurableWire
+internal import Foundation
+internal import GRDB
+
+/// Histories in rows of several events each; what a flush adds to one instance is a row, or more when it is large.
+enum HistoryTable {
+    /// Most events and about the most bytes in a row, so that a page of history need not read much more than asked.
+    static let rowLimit = (events: 256, bytes: 64 * 1024)
+
+    /// - Parameter held: Events the tables hold of the instance; all of them belong to one execution.
+    static func append(
+        _ instance: StoreFlush.InstanceFlush, to number: Int64, holding held: Int, _ database: Database
+    ) throws {
+        let (id, total) = (instance.state.id, instance.state.historyCount)
+        var held = held
+        // A new execution (continue-as-new) begins at 0 again: what the old one did is over.
+        if held > 0, instance.firstIndex == 0 && !instance.newHistory.isEmpty || total == 0 {
+            try database.cachedStatement(sql: "DELETE FROM history WHERE instance = ?").execute(arguments: [number])
+            held = 0
+        }
+        guard instance.newHistory.isEmpty || instance.firstIndex == held, held + instance.newHistory.count == total
+        else {
+            throw RowDamage("instance \(id) has \(held) events here; \(instance.newHistory.count) from index "
+                + "\(instance.firstIndex) do not make \(total)")
+        }
+        let statement = try database.cachedStatement(
+            sql: "INSERT INTO history (instance, first_index, event_count, events, checksum) VALUES (?, ?, ?, ?, ?)")
+        for events in rows(of: instance.newHistory) {
+            let bytes = HistoryCodec.encode(Array(events))
+            let first = instance.firstIndex + events.startIndex
+            try statement.execute(arguments: [
+                number, first, events.count, Data(bytes), checksum(number, first, events.count, bytes),
+            ])
+        }
+    }
+
+    static func read(
+        _ instance: InstanceTable.Entry, from first: Int, byteLimit: Int, _ database: Database
+    ) throws -> [HistoryEvent] {
+        let statement = try database.cachedStatement(
+            sql: """
+                SELECT first_index, event_count, events, checksum FROM history
+                WHERE instance = ?1 AND first_index >= coalesce(
+                    (SELECT max(first_index) FROM history WHERE instance = ?1 AND first_index <= ?2), 0)
+                ORDER BY first_index
+                """)
+        let rows = try Row.fetchCursor(statement, arguments: [instance.number, first])
+        var events: [HistoryEvent] = []
+        var (next, byteCount) = (first, 0)
+        while next < instance.historyCount, byteCount < byteLimit || events.isEmpty {
+            guard let row = try rows.next() else { throw RowDamage(gap(next, instance)) }
+            let (start, count) = (Int(try row.integer(0)), Int(try row.integer(1)))
+            guard start <= next, next < start + count, start == next || events.isEmpty else {
+                throw RowDamage(gap(next, instance))
+            }
+            let bytes = try row.bytes(2)
+            guard try row.integer(3) == checksum(instance.number, start, count, bytes) else {
+                throw RowDamage("history from index \(start) of instance number \(instance.number) has a wrong checksum")
+            }
+            let decoded = try HistoryCodec.decode(bytes)
+            guard decoded.count == count else { throw RowDamage(gap(next, instance)) }
+            events += decoded[(next - start)...]
+            byteCount += bytes.count
+            next = start + count
+        }
+        return events
+    }
+
+    private static func gap(_ index: Int, _ instance: InstanceTable.Entry) -> String {
+        "event \(index) of the \(instance.historyCount) of instance number \(instance.number) is missing"
+    }
+
+    private static func rows(of events: [HistoryEvent]) -> [ArraySlice<HistoryEvent>] {
+        var rows: [ArraySlice<HistoryEvent>] = []
+        var (start, byteCount) = (0, 0)
+        for index in events.indices {
+            byteCount += events[index].approximateByteCount
+            if index + 1 - start == rowLimit.events || byteCount >= rowLimit.bytes || index + 1 == events.count {
+                rows.append(events[start...index])
+                (start, byteCount) = (index + 1, 0)
+            }
+        }
+        return rows
+    }
+
+    private static func checksum(_ number: Int64, _ first: Int, _ count: Int, _ events: [UInt8]) -> Int64 {
+        var checksum = Checksum()
+        checksum.add(number)
+        checksum.add(Int64(first))
+        checksum.add(Int64(count))
+        checksum.add(events)
+        return checksum.value
+    }
+}
+
+extension HistoryEvent {
+    /// Near enough to split rows by: the payload and a little for the rest.
+    fileprivate var approximateByteCount: Int {
+        let payload: Payload? = switch kind {
+        case .executionStarted(let start): start.input
+        case .executionCompleted(_, let result, _): result
+        case .executionTerminated(let reason, _), .executionSuspended(let reason), .executionResumed(let reason): reason
+        case .taskScheduled(_, let input), .eventSent(_, _, let input), .eventRaised(_, let input),
+            .subOrchestrationCreated(_, _, let input), .continueAsNew(let input): input
+        case .taskCompleted(_, let result), .subOrchestrationCompleted(_, let result): result
+        case .orchestratorStarted, .taskFailed, .timerCreated, .timerFired, .subOrchestrationFailed: nil
+        }
+        return 64 + (payload?.count ?? 0)
+    }
+}

@@ -1,0 +1,128 @@
+internal import DurableBackend
+internal import DurableCore
+internal import Foundation
+internal import GRDB
+
+/// Tables of a partition file, and whose file it is.
+///
+/// Instances have integer numbers and history is appended in rows of several events: this schema writes three times
+/// as many checkpoints a second as one with text keys.
+enum PartitionSchema {
+    static let sql = """
+        -- One row: whose file this is.
+        CREATE TABLE identity (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            hub_id TEXT NOT NULL,
+            hub TEXT NOT NULL,
+            partition INTEGER NOT NULL,
+            partition_count INTEGER NOT NULL,
+            incarnation INTEGER NOT NULL,
+            created_at INTEGER NOT NULL
+        ) STRICT;
+
+        -- One row: the newest epoch that began; every write to log and tables is checked against it.
+        CREATE TABLE log_state (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            epoch_generation INTEGER NOT NULL,
+            epoch_offset INTEGER NOT NULL,
+            checksum INTEGER NOT NULL
+        ) STRICT;
+
+        -- Records not yet in the tables.
+        CREATE TABLE log (
+            position INTEGER PRIMARY KEY,
+            epoch_generation INTEGER NOT NULL,
+            epoch_offset INTEGER NOT NULL,
+            record BLOB NOT NULL,
+            checksum INTEGER NOT NULL
+        ) STRICT;
+
+        -- One row: where the tables stand.
+        CREATE TABLE store_state (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            position INTEGER NOT NULL,
+            epoch_generation INTEGER NOT NULL,
+            epoch_offset INTEGER NOT NULL,
+            next_outbox INTEGER NOT NULL,
+            deduplication BLOB NOT NULL,
+            sequences BLOB NOT NULL,
+            checksum INTEGER NOT NULL
+        ) STRICT;
+
+        CREATE TABLE instances (
+            number INTEGER PRIMARY KEY,
+            id TEXT NOT NULL,
+            name TEXT NOT NULL,
+            status INTEGER NOT NULL,
+            created_at INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL,
+            next_due INTEGER,
+            is_held INTEGER NOT NULL,
+            history_count INTEGER NOT NULL,
+            state BLOB NOT NULL,
+            checksum INTEGER NOT NULL
+        ) STRICT;
+        CREATE UNIQUE INDEX instances_by_id ON instances (id);
+        CREATE INDEX instances_by_status ON instances (status, created_at, id);
+        CREATE INDEX instances_by_due ON instances (next_due, id) WHERE next_due IS NOT NULL;
+        CREATE INDEX instances_held ON instances (id) WHERE is_held = 1;
+
+        -- Number of instances by status, kept by each flush: counting a million rows takes too long.
+        CREATE TABLE counts (
+            status INTEGER PRIMARY KEY,
+            instances INTEGER NOT NULL
+        ) STRICT;
+
+        CREATE TABLE history (
+            instance INTEGER NOT NULL,
+            first_index INTEGER NOT NULL,
+            event_count INTEGER NOT NULL,
+            events BLOB NOT NULL,
+            checksum INTEGER NOT NULL
+        ) STRICT;
+        CREATE UNIQUE INDEX history_by_instance ON history (instance, first_index);
+
+        CREATE TABLE outbox (
+            id INTEGER PRIMARY KEY,
+            entry BLOB NOT NULL,
+            checksum INTEGER NOT NULL
+        ) STRICT;
+        """
+
+    /// Fills the tables that have one row.
+    static func initialize(
+        _ database: Database, _ descriptor: HubDescriptor, _ partition: PartitionID, incarnation: UInt64
+    ) throws {
+        try database.execute(
+            sql: "INSERT INTO identity VALUES (1, ?, ?, ?, ?, ?, ?)",
+            arguments: [
+                descriptor.hubID, descriptor.hub.value, partition.index, descriptor.partitionCount, incarnation.column,
+                descriptor.createdAt.millisecondsSinceEpoch,
+            ])
+        try database.execute(
+            sql: "INSERT INTO log_state VALUES (1, 0, 0, ?)", arguments: [NewestEpoch.checksum(of: .zero)])
+        let start = StoreState(position: LogPosition(0), epoch: .zero, nextOutboxID: OutboxID(1))
+        try database.execute(
+            sql: "INSERT INTO store_state VALUES (1, ?, ?, ?, ?, ?, ?, ?)", arguments: start.columns)
+    }
+
+    /// - Throws: `.foreign` when the file is another hub's or another partition's.
+    static func check(
+        _ database: Database, _ path: String, _ descriptor: HubDescriptor, _ partition: PartitionID
+    ) throws {
+        let sql = "SELECT hub_id, hub, partition, partition_count FROM identity"
+        guard let row = try Row.fetchOne(database, sql: sql) else {
+            throw StoreError.damaged("\(path) does not say whose it is. \(Remedy.restore)")
+        }
+        let (hubID, hub) = (try row.text(0), try row.text(1))
+        let (found, count) = (try row.integer(2), try row.integer(3))
+        guard hubID == descriptor.hubID else {
+            throw StoreError.foreign("\(path) belongs to hub \"\(hub)\" (\(hubID)), not to hub \"\(descriptor.hub)\" "
+                + "(\(descriptor.hubID)). It was left as it is: check the hub's data directory")
+        }
+        guard found == Int64(partition.index), count == Int64(descriptor.partitionCount) else {
+            throw StoreError.foreign("\(path) holds partition \(found) of \(count), not partition \(partition) of "
+                + "\(descriptor.partitionCount). It was left as it is: was it renamed?")
+        }
+    }
+}
