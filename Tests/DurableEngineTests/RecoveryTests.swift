@@ -1,0 +1,61 @@
+import DurableBackend
+import DurableCore
+import DurableTask
+import Testing
+
+@Suite("What a checkpoint holds survives the process") struct RecoveryTests {
+    private let step = Activity("Step") { (value: Int, _: ActivityContext) in value + 1 }
+
+    private var flow: Orchestration<Int, Int> {
+        let step = step
+        return Orchestration("Flow") { (count: Int, context: OrchestrationContext) in
+            var value = 0
+            for _ in 0..<count { value = try await context.callActivity(step, value) }
+            return value
+        }
+    }
+
+    @Test(
+        "A worker killed at any point of its work is replaced without loss or doubling", arguments: Array(1...12))
+    func killedAtAnyPoint(steps: Int) async throws {
+        let hub = try await EngineHarness()
+        var worker = try hub.startWorker("w0", [step, flow])
+        try await hub.start("Flow", id: "a", input: "12")
+        try await hub.eventually("\(steps) results") {
+            try await hub.snapshot("a").map { $0.historyCount >= steps * 3 || $0.status.isTerminal } ?? false
+        }
+        hub.kill(worker)
+        worker = try hub.startWorker("w1", [step, flow])
+        let snapshot = try await hub.wait(for: "a", .completed)
+        #expect(snapshot.output == Payload("12"))
+        let history = try await hub.history("a")
+        let completions = history.compactMap { event -> EventID? in
+            if case .taskCompleted(let id, _) = event.kind { id } else { nil }
+        }
+        #expect(completions.map(\.value) == Array(0..<12))
+        try await worker.stop()
+        let recovered = try hub.storage.open(PartitionID(0)).store.recover()
+        #expect(recovered.state.outbox.isEmpty)
+    }
+
+    @Test func evictedInstancesAreRebuiltFromTheStore() async throws {
+        let hub = try await EngineHarness()
+        let worker = try hub.startWorker("w1", [step, flow]) {
+            $0.engine.cacheBytes = 0
+            $0.engine.checksReplay = false
+        }
+        for number in 0..<10 { try await hub.start("Flow", id: "i-\(number)", input: "8") }
+        for number in 0..<10 {
+            #expect(try await hub.wait(for: "i-\(number)", .completed).output == Payload("8"))
+        }
+        try await worker.stop()
+    }
+
+    @Test func startsThatNobodyServedYetAreServedLater() async throws {
+        let hub = try await EngineHarness(partitions: 3)
+        for number in 0..<30 { try await hub.start("Flow", id: "i-\(number)", input: "1") }
+        let worker = try hub.startWorker("w1", [step, flow])
+        for number in 0..<30 { try await hub.wait(for: "i-\(number)", .completed) }
+        try await worker.stop()
+    }
+}

@@ -1,0 +1,206 @@
+import DurableBackend
+import DurableClient
+import DurableCore
+import DurableEngine
+import DurableMemory
+import DurableSQLite
+import DurableTask
+import DurableWire
+import DurableWorker
+import Foundation
+import Logging
+
+/// One partition on a broker in memory and real SQLite files, with a clock moved by hand: workers come and go by name.
+final class EngineHarness: Sendable {
+    let clock = ManualClock()
+    let broker: MemoryBroker
+    let descriptor: HubDescriptor
+    let directory: String
+    let client: MemoryTransport
+    var topology: HubTopology { descriptor.topology }
+
+    init(partitions: Int = 1, faults: FaultPlan = .none) async throws {
+        broker = MemoryBroker(clock: clock, faults: faults)
+        directory = FileManager.default.temporaryDirectory.path + "/dtq-engine-\(UUID().uuidString)"
+        descriptor = HubDescriptor(
+            hubID: "hub-1", hub: HubName("test")!, partitionCount: partitions, queueKind: .quorum, logMode: .local,
+            dataDirectory: directory, createdAt: clock.now())
+        client = broker.connect(as: "client")
+        try SQLiteHubStorage(directory: directory).create(descriptor)
+        try await client.declare(descriptor.topology.everything)
+        _ = try await client.publish(descriptor.topology.partitions.map { descriptor.topology.baton(for: $0) })
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: directory) }
+
+    var storage: SQLiteStorage { SQLiteStorage(descriptor: descriptor, directory: directory) }
+
+    // MARK: - Workers
+
+    /// A whole worker with its own connection, named `name` at the broker.
+    func startWorker(
+        _ name: String, _ items: [any Registrable], configure: (inout WorkerConfiguration) -> Void = { _ in }
+    ) throws -> RunningWorker {
+        var configuration = WorkerConfiguration()
+        configuration.settlingTime = .zero
+        configuration.partitionThreads = 1
+        configuration.engine.checksReplay = true
+        configure(&configuration)
+        var registry = Registry()
+        for item in items { try item.register(in: &registry) }
+        let transport = broker.connect(as: name)
+        let nonces = Counter()
+        let host = WorkerHost(
+            .init(
+                worker: WorkerID(name), descriptor: descriptor, registry: registry, transport: transport,
+                storage: storage,
+                epochs: JournalEpochAuthority(
+                    transport: transport, topology: topology, clock: clock,
+                    makeNonce: { "\(name)-\(nonces.next())" }),
+                clock: clock, configuration: configuration),
+            logger: Logger(label: name, factory: { _ in SwiftLogNoOpLogHandler() }))
+        let task = Task { try await host.run() }
+        return RunningWorker(name: name, host: host, task: task)
+    }
+
+    /// What kill -9 does to a worker: its connection ends, and nothing it does afterwards reaches anything.
+    func kill(_ worker: RunningWorker) {
+        broker.kill(worker.name)
+        worker.task.cancel()
+        worker.host.stop()
+    }
+
+    // MARK: - Clients
+
+    func send(_ message: Message) async throws {
+        let partition = message.instanceID.partition(of: topology.partitionCount)
+        let outcome = try await client.publish([
+            topology.controlMessage([message], to: partition, through: .client, at: clock.now())
+        ])
+        precondition(outcome == [.confirmed], "the hub takes messages")
+    }
+
+    func start(
+        _ name: String, id: String, input: String? = nil, message: String? = nil, startAt: Timestamp? = nil
+    ) async throws {
+        let message = MessageID(message ?? "start-\(id)")
+        try await send(
+            Message(
+                id: message, instanceID: InstanceID(id),
+                event: HistoryEvent(
+                    timestamp: clock.now(),
+                    kind: .executionStarted(
+                        ExecutionStarted(
+                            name: name, input: input.map { Payload($0) }, instanceID: InstanceID(id),
+                            executionID: ExecutionID(message.value), scheduledStart: startAt)))))
+    }
+
+    func raise(_ name: String, to id: String, _ input: String? = nil, message: String) async throws {
+        try await send(
+            Message(
+                id: MessageID(message), instanceID: InstanceID(id),
+                event: HistoryEvent(
+                    timestamp: clock.now(), kind: .eventRaised(name: name, input: input.map { Payload($0) }))))
+    }
+
+    func terminate(_ id: String, message: String) async throws {
+        try await send(
+            Message(
+                id: MessageID(message), instanceID: InstanceID(id),
+                event: HistoryEvent(
+                    timestamp: clock.now(), kind: .executionTerminated(reason: Payload("\"enough\""), recurse: false))))
+    }
+
+    /// Asks the owner, as a client would; moves the clock while it waits, so that everything armed gets its turn.
+    func ask(_ query: Query, partition: Int = 0) async throws -> QueryAnswer {
+        let channel = try await client.openChannel()
+        let key = UUID().uuidString
+        let queue = "\(topology.name(.reply)).\(key)"
+        try await channel.declarePrivateQueue(
+            name: queue, bindings: [PrivateBinding(exchange: topology.name(.reply), routingKey: key)])
+        try await channel.consume(queue: queue, consumerTag: "replies", prefetch: 10, from: nil, exclusive: true)
+        _ = try await client.publish([
+            OutgoingMessage(
+                exchange: topology.name(.client), routingKey: topology.queryKey(PartitionID(partition)),
+                properties: MessageProperties(type: "Query", correlationID: key, replyTo: key), body: query.wireBytes)
+        ])
+        var iterator = channel.deliveries.makeAsyncIterator()
+        let delivery = try await iterator.next()?.first
+        await channel.close()
+        guard let delivery, case .answer(let answer) = try Reply(wire: delivery.body).body else {
+            throw HarnessError("no answer to \(query)")
+        }
+        return answer
+    }
+
+    func snapshot(_ id: String) async throws -> InstanceSnapshot? {
+        let partition = InstanceID(id).partition(of: topology.partitionCount)
+        if case .status(let snapshot) = try await ask(.status(InstanceID(id)), partition: partition.index) {
+            return snapshot
+        }
+        return nil
+    }
+
+    func history(_ id: String) async throws -> [HistoryEvent] {
+        let partition = InstanceID(id).partition(of: topology.partitionCount)
+        guard
+            case .history(let events, true) = try await ask(
+                .history(InstanceID(id), after: -1, limit: 10_000), partition: partition.index)
+        else { throw HarnessError("no history of \(id)") }
+        return events
+    }
+
+    /// Waits for a status; moves the clock a little at each look, for flushes, retries and durable timers.
+    @discardableResult
+    func wait(
+        for id: String, _ status: OrchestrationStatus, moving step: Duration = .milliseconds(50)
+    ) async throws -> InstanceSnapshot {
+        for _ in 0..<20_000 {
+            if let snapshot = try await snapshot(id), snapshot.status == status { return snapshot }
+            clock.advance(by: step)
+            await Task.yield()
+        }
+        throw HarnessError("instance \(id) is \(String(describing: try await snapshot(id)?.status)), not \(status)")
+    }
+
+    /// Polls a condition while the clock moves.
+    func eventually(_ what: String, _ condition: () async throws -> Bool) async throws {
+        for _ in 0..<20_000 {
+            if try await condition() { return }
+            clock.advance(by: .milliseconds(50))
+            await Task.yield()
+        }
+        throw HarnessError("waited in vain for: \(what)")
+    }
+
+    func deadLetters() -> [Delivery] { broker.readyMessages(in: topology.name(.dead)) }
+}
+
+struct RunningWorker: Sendable {
+    let name: String
+    let host: WorkerHost
+    let task: Task<WorkerReceipt, any Error>
+
+    @discardableResult
+    func stop() async throws -> WorkerReceipt {
+        host.stop()
+        return try await task.value
+    }
+}
+
+struct HarnessError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
+
+final class Counter: Sendable {
+    private let value = PlatformLock(0)
+    @discardableResult
+    func next() -> Int {
+        value.withLock {
+            $0 += 1
+            return $0
+        }
+    }
+    var count: Int { value.withLock { $0 } }
+}
