@@ -1,0 +1,185 @@
+internal import DequeModule
+internal import DurableBackend
+internal import DurableCore
+
+/// A message as a queue holds it.
+struct QueuedMessage {
+    var exchange: String
+    var routingKey: String
+    var properties: MessageProperties
+    var body: [UInt8]
+    /// Place in the queue: what comes back goes where it was. In a stream, its offset.
+    var position: UInt64 = 0
+    var deliveryCount = 0
+    var isRedelivered = false
+    var expiresAt: Timestamp?
+    /// Queues it died in, so that it cannot go round in circles.
+    var deaths: [String] = []
+}
+
+/// One queue or stream. Guarded by the broker's lock, like everything it refers to.
+final class MemoryQueue {
+    let description: QueueDescription
+    /// Set for private queues: they end with it.
+    let owner: MemoryChannelState?
+    var ready: Deque<QueuedMessage> = []
+    /// Streams only: all that was ever published.
+    var log: [QueuedMessage] = []
+    /// In order of subscription.
+    var consumers: [MemoryConsumer] = []
+    var isDeleted = false
+    var unacknowledgedCount = 0
+    private var nextPosition: UInt64 = 0
+    private var nextTurn = 0
+
+    init(_ description: QueueDescription, owner: MemoryChannelState? = nil) {
+        self.description = description
+        self.owner = owner
+    }
+
+    var name: String { description.name }
+    /// Holds nothing, delivered or not.
+    var isEmpty: Bool { ready.isEmpty && unacknowledgedCount == 0 }
+
+    func append(_ message: QueuedMessage, at now: Timestamp) {
+        var message = message
+        message.position = nextPosition
+        nextPosition += 1
+        if description.kind == .stream {
+            log.append(message)
+            return
+        }
+        let lifetimes = [description.messageTTLMilliseconds, message.properties.expirationMilliseconds]
+        message.expiresAt = lifetimes.compactMap { $0 }.min().map { now + .milliseconds(Int64(clamping: $0)) }
+        ready.append(message)
+    }
+
+    /// Puts messages that come in order of their places back there.
+    func putBack(_ messages: [QueuedMessage]) {
+        guard let last = messages.last else { return }
+        guard let first = ready.first, first.position < last.position else {
+            ready.prepend(contentsOf: messages)
+            return
+        }
+        ready = Deque((Array(ready) + messages).sorted { $0.position < $1.position })
+    }
+
+    func putAtTail(_ message: QueuedMessage) {
+        var message = message
+        message.position = nextPosition
+        nextPosition += 1
+        ready.append(message)
+    }
+
+    /// Whose turn it is: consumers with room take turns, except that a single active consumer gets everything.
+    func takeTurn() -> MemoryConsumer? {
+        if description.isSingleActiveConsumer {
+            return consumers.first.flatMap { $0.hasRoom ? $0 : nil }
+        }
+        for step in 0..<consumers.count {
+            let index = (nextTurn + step) % consumers.count
+            if consumers[index].hasRoom {
+                nextTurn = index + 1
+                return consumers[index]
+            }
+        }
+        return nil
+    }
+}
+
+final class MemoryConsumer {
+    let channel: MemoryChannelState
+    let queue: MemoryQueue
+    let tag: String
+    let prefetch: Int
+    let isExclusive: Bool
+    var unacknowledgedCount = 0
+    /// Streams only: index of the next message.
+    var streamIndex = 0
+
+    init(channel: MemoryChannelState, queue: MemoryQueue, tag: String, prefetch: Int, isExclusive: Bool) {
+        self.channel = channel
+        self.queue = queue
+        self.tag = tag
+        self.prefetch = prefetch
+        self.isExclusive = isExclusive
+    }
+
+    var hasRoom: Bool { unacknowledgedCount < prefetch }
+}
+
+/// One channel: its consumers and what they hold.
+final class MemoryChannelState {
+    struct Unacknowledged {
+        var message: QueuedMessage
+        var consumer: MemoryConsumer
+    }
+
+    let id: UInt64
+    let connection: MemoryConnectionState
+    let deliveries: DeliverySequence
+    var consumers: [MemoryConsumer] = []
+    var privateQueues: [String] = []
+    /// By tag, from `firstTag` on; nil where one was settled out of order.
+    var unacknowledged: Deque<Unacknowledged?> = []
+    var firstTag: UInt64 = 1
+    /// Assigned and not yet pushed.
+    var outgoing: [Delivery] = []
+
+    init(id: UInt64, connection: MemoryConnectionState, deliveries: DeliverySequence) {
+        self.id = id
+        self.connection = connection
+        self.deliveries = deliveries
+    }
+
+    func assign(_ message: QueuedMessage, to consumer: MemoryConsumer) {
+        let tag = firstTag + UInt64(unacknowledged.count)
+        unacknowledged.append(Unacknowledged(message: message, consumer: consumer))
+        consumer.unacknowledgedCount += 1
+        consumer.queue.unacknowledgedCount += 1
+        outgoing.append(message.delivery(tag: tag, consumerTag: consumer.tag, kind: consumer.queue.description.kind))
+    }
+
+    /// Takes what `tag` (with `multiple`: everything up to it) stands for; nil when there is no such delivery.
+    func settle(_ tag: UInt64, multiple: Bool) -> [Unacknowledged]? {
+        guard tag >= firstTag, tag - firstTag < UInt64(unacknowledged.count) else { return nil }
+        let last = Int(tag - firstTag)
+        guard unacknowledged[last] != nil else { return nil }
+        var settled: [Unacknowledged] = []
+        for index in (multiple ? 0 : last)...last {
+            guard let one = unacknowledged[index] else { continue }
+            settled.append(one)
+            unacknowledged[index] = nil
+            one.consumer.unacknowledgedCount -= 1
+            one.consumer.queue.unacknowledgedCount -= 1
+        }
+        while let first = unacknowledged.first, first == nil {
+            unacknowledged.removeFirst()
+            firstTag += 1
+        }
+        return settled
+    }
+}
+
+/// One transport's connections.
+final class MemoryConnectionState {
+    enum Status { case open, closed, killed }
+
+    let name: String
+    var status = Status.open
+    /// Raised by each cut: what began before it does not get an answer.
+    var generation = 0
+    /// In order of opening.
+    var channels: [MemoryChannelState] = []
+
+    init(name: String) { self.name = name }
+}
+
+extension QueuedMessage {
+    func delivery(tag: UInt64, consumerTag: String, kind: QueueDescription.Kind) -> Delivery {
+        Delivery(
+            tag: DeliveryTag(tag), consumerTag: consumerTag, exchange: exchange, routingKey: routingKey,
+            isRedelivered: isRedelivered, deliveryCount: kind == .quorum && deliveryCount > 0 ? deliveryCount : nil,
+            streamOffset: kind == .stream ? position : nil, properties: properties, body: body)
+    }
+}
