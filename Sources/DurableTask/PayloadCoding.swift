@@ -1,9 +1,8 @@
 package import DurableCore
 import FoundationEssentials
 
-/// Values as payloads: JSON with sorted keys, dates in ISO 8601 to the millisecond, fragments (`"text"`, `7`, `null`)
-/// included.
-/// `NoValue` is no payload at all.
+/// Values as payloads: JSON with sorted keys and fragments (`"text"`, `7`, `null`), dates in ISO 8601 to the
+/// millisecond; any fraction and offset is read. `NoValue` is no payload at all.
 package enum PayloadCoding {
     // JSONEncoder and JSONDecoder are Sendable; their options are set once, here.
     private static let encoder = {
