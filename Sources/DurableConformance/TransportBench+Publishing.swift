@@ -1,0 +1,130 @@
+internal import DurableBackend
+internal import DurableCore
+
+extension TransportBench {
+    func publishedMessagesKeepTheirOrder() async throws {
+        for kind in QueueDescription.Kind.allCases {
+            let queue = try await queue("order.\(kind)", kind)
+            let reader = try await consume(queue, on: first, prefetch: 1000, from: kind == .stream ? .first : nil)
+            try await publish(numbers(0..<200), to: queue)
+            try await publish(numbers(200..<300), to: queue)
+            let deliveries = try await reader.take(300)
+            try expect(deliveries.texts == numbers(0..<300), "a \(kind) queue keeps the order, got \(deliveries.texts)")
+            try expect(
+                zip(deliveries, deliveries.dropFirst()).allSatisfy { $0.tag < $1.tag }, "tags grow on a channel")
+            try expect(deliveries.allSatisfy { !$0.isRedelivered }, "nothing is redelivered")
+        }
+    }
+
+    func unroutableMessageIsReturned() async throws {
+        let queue = try await queue("q", .classic)
+        var notice = message("notice", to: name("nowhere"))
+        notice.isMandatory = false
+        let outcomes = try await first.publish([
+            message("a", to: queue), message("b", to: name("nowhere")), notice, message("c", to: queue),
+        ])
+        try expect(
+            outcomes == [.confirmed, .returned("NO_ROUTE"), .confirmed, .confirmed],
+            "only the mandatory unroutable message is returned, got \(outcomes)")
+        let deliveries = try await consume(queue, on: second).take(2)
+        try expect(deliveries.texts == ["a", "c"], "its neighbours arrive, got \(deliveries.texts)")
+    }
+
+    func publishToMissingExchangeIsRefused() async throws {
+        let queue = try await queue("q", .classic)
+        var lost = message("lost", to: queue)
+        lost.exchange = name("missing")
+        do {
+            let outcomes = try await first.publish([lost])
+            throw RuleViolation("expected an error, got \(outcomes)")
+        } catch TransportError.refused(code: 404, let text) {
+            try expect(text.contains(lost.exchange), "the text names the exchange, got \(text)")
+        }
+        let outcomes = try await first.publish([message("next", to: queue)])
+        try expect(outcomes == [.confirmed], "the transport goes on, got \(outcomes)")
+    }
+
+    func exchangesRouteByTheirKind() async throws {
+        let (fanout, topic) = (name("fanout"), name("topic"))
+        let (a, b) = (try await queue("a", .classic), try await queue("b", .classic))
+        try await declare(
+            TopologyFragment(
+                exchanges: [
+                    ExchangeDescription(name: fanout, kind: .fanout), ExchangeDescription(name: topic, kind: .topic),
+                ],
+                bindings: [
+                    BindingDescription(exchange: fanout, queue: a, routingKey: ""),
+                    BindingDescription(exchange: fanout, queue: b, routingKey: "ignored"),
+                    BindingDescription(exchange: topic, queue: a, routingKey: "orders.*.paid"),
+                    BindingDescription(exchange: topic, queue: b, routingKey: "orders.#"),
+                    BindingDescription(exchange: topic, queue: b, routingKey: "#.paid"),
+                ]))
+        func send(_ text: String, _ exchange: String, _ key: String) async throws {
+            var message = message(text, to: key)
+            message.exchange = exchange
+            let outcomes = try await first.publish([message])
+            try expect(outcomes == [.confirmed], "\(text) is confirmed, got \(outcomes)")
+        }
+        try await send("fanout", fanout, "any")
+        try await send("both", topic, "orders.7.paid")
+        try await send("b only", topic, "orders")
+        try await send("b again", topic, "orders.7.8.paid")
+        let (atA, atB) = (try await consume(a, on: second), try await consume(b, on: second))
+        try expect(try await atA.take(2).texts == ["fanout", "both"], "queue a gets what fits its bindings")
+        try await expectNothingMore(for: atA)
+        let texts = try await atB.take(4).texts
+        try expect(texts == ["fanout", "both", "b only", "b again"], "queue b gets each once, got \(texts)")
+        try await expectNothingMore(for: atB)
+    }
+
+    func largeBodySurvives() async throws {
+        let body = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
+        for kind in QueueDescription.Kind.allCases {
+            let queue = try await queue("large.\(kind)", kind)
+            let reader = try await consume(queue, on: first, prefetch: 2, from: kind == .stream ? .first : nil)
+            var large = message("large", to: queue)
+            large.body = body
+            var empty = large
+            empty.body = []
+            let outcomes = try await second.publish([large, empty])
+            try expect(outcomes == [.confirmed, .confirmed], "both are confirmed, got \(outcomes)")
+            let deliveries = try await reader.take(2)
+            try expect(deliveries.first?.body == body, "200,000 bytes pass a \(kind) queue unchanged")
+            try expect(deliveries.last?.body == [], "an empty body stays empty")
+        }
+    }
+
+    func propertiesAndHeadersSurvive() async throws {
+        let headers = [
+            MessageHeader("dtq-flag", .boolean(true)), MessageHeader("dtq-negative", .integer(-5)),
+            MessageHeader("dtq-sequence", .integer(.max)), MessageHeader("dtq-text", .string("ä\u{1F600}")),
+            MessageHeader("dtq-version", .integer(1)),
+        ]
+        let properties = MessageProperties(
+            messageID: "m-1", type: "TaskCompleted", correlationID: "o-1881", replyTo: "back",
+            timestamp: Timestamp(millisecondsSinceEpoch: 1_795_512_600_000), appID: "dtq",
+            contentType: "application/x-protobuf", expirationMilliseconds: 3_600_000, isPersistent: true,
+            headers: headers)
+        for kind in QueueDescription.Kind.allCases {
+            let queue = try await queue("properties.\(kind)", kind)
+            let reader = try await consume(queue, on: first, prefetch: 2, from: kind == .stream ? .first : nil)
+            var full = message("full", to: queue)
+            full.properties = properties
+            var bare = message("bare", to: queue)
+            bare.properties = MessageProperties(appID: nil, isPersistent: false)
+            let outcomes = try await second.publish([full, bare])
+            try expect(outcomes == [.confirmed, .confirmed], "both are confirmed, got \(outcomes)")
+            let deliveries = try await reader.take(2)
+            for (delivery, sent) in zip(deliveries, [full, bare]) {
+                // A broker may add headers of its own.
+                var received = delivery.properties
+                received.headers.removeAll { header in !sent.properties.headers.contains { $0.name == header.name } }
+                try expect(received == sent.properties, "a \(kind) queue keeps \(sent.properties), got \(received)")
+                try expect(
+                    delivery.exchange == exchange && delivery.routingKey == queue,
+                    "exchange and key arrive, got \(delivery.exchange), \(delivery.routingKey)")
+                try expect(delivery.consumerTag == "c-\(queue)", "the tag is ours, got \(delivery.consumerTag)")
+            }
+        }
+    }
+}

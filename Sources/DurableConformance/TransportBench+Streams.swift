@@ -1,0 +1,55 @@
+internal import DurableBackend
+internal import DurableCore
+
+extension TransportBench {
+    func streamOffsetsAreContiguous() async throws {
+        let stream = try await queue("s", .stream)
+        let reader = try await consume(stream, on: first, prefetch: 7, from: .first)
+        for start in stride(from: 0, to: 60, by: 20) { try await publish(numbers(start..<start + 20), to: stream) }
+        var offsets: [UInt64] = []
+        while offsets.count < 60 {
+            guard let delivery = try await reader.take(1).first else { continue }
+            let text = String(decoding: delivery.body, as: UTF8.self)
+            try expect(
+                delivery.streamOffset.map { String($0) } == text, "offset \(delivery.streamOffset ?? 0) holds \(text)")
+            offsets.append(delivery.streamOffset ?? 0)
+            reader.acknowledge(delivery)
+        }
+        try expect(offsets == Array(0..<60), "offsets follow each other from 0, got \(offsets)")
+    }
+
+    func streamStartsWhereAsked() async throws {
+        let stream = try await queue("s", .stream)
+        try await publish(numbers(0..<30), to: stream)
+        let next = try await consume(stream, on: first, from: .next)
+        let beyond = try await consume(stream, on: first, from: .offset(30))
+        let fromFirst = try await consume(stream, on: first, from: .first)
+        let exact = try await consume(stream, on: second, from: .offset(17))
+        let last = try await consume(stream, on: second, from: .last)
+        try await publish(numbers(30..<35), to: stream)
+        try expect(try await fromFirst.take(35).texts == numbers(0..<35), "first starts at offset 0")
+        try expect(try await exact.take(18).texts == numbers(17..<35), "an offset starts exactly there")
+        let new = try await next.take(5).texts
+        try expect(new == numbers(30..<35), "next starts with what is published afterwards, got \(new)")
+        let later = try await beyond.take(5).texts
+        try expect(later == numbers(30..<35), "an offset that is not there yet waits for it, got \(later)")
+        let start = try await last.take(1).first?.streamOffset ?? 0
+        try expect((0...29).contains(start), "last starts at or before the last message there was, got \(start)")
+    }
+
+    func streamReadersEachSeeEverything() async throws {
+        let stream = try await queue("s", .stream)
+        try await publish(numbers(0..<10), to: stream)
+        let readers = [
+            try await consume(stream, on: first, from: .first), try await consume(stream, on: second, from: .first),
+        ]
+        for reader in readers {
+            let deliveries = try await reader.take(10)
+            try expect(deliveries.texts == numbers(0..<10), "every reader sees all, got \(deliveries.texts)")
+            reader.acknowledge(deliveries.last, multiple: true)
+            await reader.close()
+        }
+        let again = try await consume(stream, on: first, from: .first).take(10)
+        try expect(again.texts == numbers(0..<10), "acknowledging removes nothing, got \(again.texts)")
+    }
+}

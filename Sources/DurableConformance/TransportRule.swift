@@ -1,0 +1,108 @@
+package import DurableBackend
+
+/// What every `MessageTransport` must do; the same cases run on each adapter.
+package enum TransportRule: String, CaseIterable, Sendable {
+    // Publishing
+    case publishedMessagesKeepTheirOrder
+    case unroutableMessageIsReturned
+    case publishToMissingExchangeIsRefused
+    case exchangesRouteByTheirKind
+    case largeBodySurvives
+    case propertiesAndHeadersSurvive
+    // Consuming
+    case acknowledgedMessageIsGone
+    case multipleAcknowledgesEverythingBefore
+    case prefetchBoundsUnacknowledged
+    case consumersShareAQueue
+    case twoQueuesShareAChannel
+    case channelCloseReturnsInOrder
+    case deliveryCountGrows
+    case deliveryLimitMovesAside
+    case rejectedMessageGoesToDeadLetters
+    case requeuedMessageKeepsItsPlace
+    case expiredMessageGoesToDeadLetters
+    case lateAcknowledgementIsHarmless
+    // Ownership
+    case standbyGetsNothing
+    case takeoverBeginsWithUnacknowledged
+    // Streams
+    case streamOffsetsAreContiguous
+    case streamStartsWhereAsked
+    case streamReadersEachSeeEverything
+    // Topology
+    case declareTwiceIsFine
+    case declareWithOtherPropertiesIsRefused
+    case bindingToMissingQueueFails
+    case consumeOfMissingQueueFails
+    case privateQueueEndsWithItsChannel
+    case inspectCountsReadyAndConsumers
+    case getTakesOrPeeks
+    case deleteIsIdempotent
+    // Ends
+    case channelCloseEndsItsSequence
+    case transportCloseEndsEverything
+
+    /// Runs the rule against a fresh broker, or a shared one: it uses names of its own and removes what it made.
+    ///
+    /// - Parameter makeTransport: Two transports on the same broker, which the rule closes.
+    /// - Throws: `RuleViolation`, or the transport's own error where none was expected.
+    package func verify(makeTransport: @Sendable () async throws -> TransportPair) async throws {
+        let bench = TransportBench(try await makeTransport(), rule: self)
+        do {
+            try await bench.prepare()
+            try await run(on: bench)
+        } catch {
+            await bench.tearDown()
+            throw RuleViolation("\(rawValue): \(error)")
+        }
+        await bench.tearDown()
+    }
+
+    private func run(on bench: TransportBench) async throws {
+        switch self {
+        case .publishedMessagesKeepTheirOrder: try await bench.publishedMessagesKeepTheirOrder()
+        case .unroutableMessageIsReturned: try await bench.unroutableMessageIsReturned()
+        case .publishToMissingExchangeIsRefused: try await bench.publishToMissingExchangeIsRefused()
+        case .exchangesRouteByTheirKind: try await bench.exchangesRouteByTheirKind()
+        case .largeBodySurvives: try await bench.largeBodySurvives()
+        case .propertiesAndHeadersSurvive: try await bench.propertiesAndHeadersSurvive()
+        case .acknowledgedMessageIsGone: try await bench.acknowledgedMessageIsGone()
+        case .multipleAcknowledgesEverythingBefore: try await bench.multipleAcknowledgesEverythingBefore()
+        case .prefetchBoundsUnacknowledged: try await bench.prefetchBoundsUnacknowledged()
+        case .consumersShareAQueue: try await bench.consumersShareAQueue()
+        case .twoQueuesShareAChannel: try await bench.twoQueuesShareAChannel()
+        case .channelCloseReturnsInOrder: try await bench.channelCloseReturnsInOrder()
+        case .deliveryCountGrows: try await bench.deliveryCountGrows()
+        case .deliveryLimitMovesAside: try await bench.deliveryLimitMovesAside()
+        case .rejectedMessageGoesToDeadLetters: try await bench.rejectedMessageGoesToDeadLetters()
+        case .requeuedMessageKeepsItsPlace: try await bench.requeuedMessageKeepsItsPlace()
+        case .expiredMessageGoesToDeadLetters: try await bench.expiredMessageGoesToDeadLetters()
+        case .lateAcknowledgementIsHarmless: try await bench.lateAcknowledgementIsHarmless()
+        case .standbyGetsNothing: try await bench.standbyGetsNothing()
+        case .takeoverBeginsWithUnacknowledged: try await bench.takeoverBeginsWithUnacknowledged()
+        case .streamOffsetsAreContiguous: try await bench.streamOffsetsAreContiguous()
+        case .streamStartsWhereAsked: try await bench.streamStartsWhereAsked()
+        case .streamReadersEachSeeEverything: try await bench.streamReadersEachSeeEverything()
+        case .declareTwiceIsFine: try await bench.declareTwiceIsFine()
+        case .declareWithOtherPropertiesIsRefused: try await bench.declareWithOtherPropertiesIsRefused()
+        case .bindingToMissingQueueFails: try await bench.bindingToMissingQueueFails()
+        case .consumeOfMissingQueueFails: try await bench.consumeOfMissingQueueFails()
+        case .privateQueueEndsWithItsChannel: try await bench.privateQueueEndsWithItsChannel()
+        case .inspectCountsReadyAndConsumers: try await bench.inspectCountsReadyAndConsumers()
+        case .getTakesOrPeeks: try await bench.getTakesOrPeeks()
+        case .deleteIsIdempotent: try await bench.deleteIsIdempotent()
+        case .channelCloseEndsItsSequence: try await bench.channelCloseEndsItsSequence()
+        case .transportCloseEndsEverything: try await bench.transportCloseEndsEverything()
+        }
+    }
+}
+
+/// Two clients of one broker.
+package struct TransportPair: Sendable {
+    package var first: any MessageTransport
+    package var second: any MessageTransport
+    package init(first: any MessageTransport, second: any MessageTransport) {
+        self.first = first
+        self.second = second
+    }
+}
