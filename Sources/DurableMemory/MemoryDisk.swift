@@ -1,0 +1,146 @@
+internal import DequeModule
+internal import DurableBackend
+internal import DurableCore
+
+/// What survives a crash, behind one lock.
+final class MemoryDisk: Sendable {
+    private let contents = PlatformLock(DiskContents())
+    private let faults: PlatformLock<(plan: StorageFaultPlan, callCount: Int)>
+
+    init(faults: StorageFaultPlan) { self.faults = PlatformLock((faults, 0)) }
+
+    func access<Result, Failure: Error>(
+        _ body: (inout DiskContents) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
+        try contents.withLock(body)
+    }
+
+    func setFaults(_ plan: StorageFaultPlan) { faults.withLock { $0.plan = plan } }
+
+    var callCount: Int { faults.withLock(\.callCount) }
+
+    func fault(_ call: StorageFaultPlan.Call, _ partition: PartitionID) -> StorageFaultPlan.Fault {
+        let (plan, number) = faults.withLock { faults in
+            faults.callCount += 1
+            return (faults.plan, faults.callCount)
+        }
+        return plan.decide(.init(number: number, partition: partition, call: call))
+    }
+}
+
+struct DiskContents {
+    private var descriptor: HubDescriptor?
+    private var partitions: [PartitionID: PartitionContents] = [:]
+    private var creationCount = 0
+
+    /// Leaves partitions alone that are there already.
+    mutating func create(_ descriptor: HubDescriptor) {
+        if self.descriptor != nil { return }
+        self.descriptor = descriptor
+        creationCount += 1
+        for index in 0..<descriptor.partitionCount {
+            partitions[PartitionID(index)] = PartitionContents(
+                incarnation: FNV1a.hash("\(descriptor.hubID)/\(index)/\(creationCount)".utf8))
+        }
+    }
+
+    mutating func remove() {
+        descriptor = nil
+        partitions = [:]
+    }
+
+    func requireOwn(_ asked: HubDescriptor) throws(StoreError) {
+        if let descriptor, descriptor.hubID != asked.hubID {
+            throw .foreign("this storage belongs to hub \"\(descriptor.hub)\" (\(descriptor.hubID))")
+        }
+    }
+
+    func partition(_ id: PartitionID) throws(StoreError) -> PartitionContents {
+        guard let contents = partitions[id] else { throw .missing("there is no partition \(id) in this storage") }
+        return contents
+    }
+}
+
+/// Log and tables of one partition. A class, so that changes happen in place; guarded by the disk's lock.
+final class PartitionContents {
+    struct LogRow {
+        var epoch: Epoch
+        var record: [UInt8]
+    }
+
+    struct HistoryChunk {
+        var firstIndex: Int
+        var count: Int
+        var events: [UInt8]
+    }
+
+    /// An instance and what lists and timers look at, taken from it when it was written.
+    struct InstanceRow {
+        var key: InstanceKey
+        var state: [UInt8]
+        var status: OrchestrationStatus
+        var name: [UInt8]
+        var createdAt: Timestamp
+        var nextDue: Timestamp?
+        var isHeld: Bool
+        var historyCount: Int
+        var chunks: [HistoryChunk]
+    }
+
+    let incarnation: UInt64
+    /// Newest epoch that has begun.
+    var newest = Epoch.zero
+    /// Records after `trimmed`.
+    var log: Deque<LogRow> = []
+    /// Records up to here are in the tables only.
+    var trimmed: UInt64 = 0
+    // The tables.
+    var position: UInt64 = 0
+    var state = PartitionState()
+    var outbox: [OutboxID: [UInt8]] = [:]
+    var instances: [InstanceKey: InstanceRow] = [:]
+
+    init(incarnation: UInt64) { self.incarnation = incarnation }
+
+    /// Position of the last record.
+    var end: UInt64 { trimmed + UInt64(log.count) }
+}
+
+/// An instance ID as its bytes: text that only Unicode calls equal is another ID.
+struct InstanceKey: Hashable, Comparable {
+    var bytes: [UInt8]
+    init(_ id: InstanceID) { bytes = Array(id.value.utf8) }
+    static func < (left: Self, right: Self) -> Bool { left.bytes.lexicographicallyPrecedes(right.bytes) }
+}
+
+/// One opening of a partition: ends on its own, while the disk stays.
+final class MemoryOpening: Sendable {
+    private let disk: MemoryDisk
+    let partition: PartitionID
+    private let isClosed = PlatformLock(false)
+
+    init(disk: MemoryDisk, partition: PartitionID) {
+        self.disk = disk
+        self.partition = partition
+    }
+
+    func close() { isClosed.withLock { $0 = true } }
+
+    /// One call under the fault plan.
+    func access<Result>(
+        _ call: StorageFaultPlan.Call, _ body: (PartitionContents) throws(StoreError) -> Result
+    ) throws(StoreError) -> Result {
+        if isClosed.withLock({ $0 }) { throw .unavailable("partition \(partition) is closed") }
+        let fault = disk.fault(call, partition)
+        switch (fault, call) {
+        case (.full, .begin), (.full, .append), (.full, .flush):
+            throw .full("no space for partition \(partition)")
+        case (.unavailable(isWritten: false), _):
+            throw .unavailable("input/output error on partition \(partition)")
+        default: break
+        }
+        let result = try disk.access { contents throws(StoreError) in try body(try contents.partition(partition)) }
+        if case .unavailable = fault { throw .unavailable("input/output error on partition \(partition)") }
+        return result
+    }
+}

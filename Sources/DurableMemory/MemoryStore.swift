@@ -1,0 +1,172 @@
+package import DurableBackend
+package import DurableCore
+internal import DurableWire
+
+/// The tables of one partition in memory.
+package final class MemoryStore: PartitionStore {
+    private let opening: MemoryOpening
+
+    init(_ opening: MemoryOpening) { self.opening = opening }
+
+    package func recover() throws(StoreError) -> StoreRecovery {
+        try opening.access(.recover) { contents throws(StoreError) in
+            var state = contents.state
+            for (id, bytes) in contents.outbox {
+                state.outbox[id] = try Self.decoded("outbox entry \(id)") { () throws(WireError) in
+                    try OutboxEntry(wire: bytes)
+                }
+            }
+            return StoreRecovery(
+                position: LogPosition(contents.position), incarnation: contents.incarnation, state: state)
+        }
+    }
+
+    package func instance(_ id: InstanceID) throws(StoreError) -> InstanceState? {
+        try opening.access(.look) { contents throws(StoreError) in
+            guard let row = contents.instances[InstanceKey(id)] else { return nil }
+            return try Self.state(row)
+        }
+    }
+
+    package func history(
+        of id: InstanceID, from first: Int, byteLimit: Int
+    ) throws(StoreError) -> [HistoryEvent] {
+        precondition(first >= 0, "the first event of a history has index 0")
+        return try opening.access(.look) { contents throws(StoreError) in
+            var events: [HistoryEvent] = []
+            var byteCount = 0
+            for chunk in contents.instances[InstanceKey(id)]?.chunks ?? [] {
+                if chunk.firstIndex + chunk.count <= first { continue }
+                if !events.isEmpty && byteCount >= byteLimit { break }
+                let decoded = try Self.decoded("history of \(id)") { () throws(WireError) in
+                    try HistoryCodec.decode(chunk.events)
+                }
+                events += decoded.dropFirst(max(0, first - chunk.firstIndex))
+                byteCount += chunk.events.count
+            }
+            return events
+        }
+    }
+
+    package func due(
+        after: DueInstance?, through: Timestamp, limit: Int
+    ) throws(StoreError) -> [DueInstance] {
+        try rows { row in row.nextDue.map { $0 <= through } ?? false }
+            .map { (due: $0.nextDue ?? .distantFuture, row: $0) }
+            .filter { entry in after.map { ($0.due, InstanceKey($0.id)) < (entry.due, entry.row.key) } ?? true }
+            .sorted { ($0.due, $0.row.key) < ($1.due, $1.row.key) }
+            .prefix(limit)
+            .map { DueInstance(due: $0.due, id: $0.row.key.id) }
+    }
+
+    package func held(after: InstanceID?, limit: Int) throws(StoreError) -> [InstanceID] {
+        try rows { row in row.isHeld && (after.map { InstanceKey($0) < row.key } ?? true) }
+            .sorted { $0.key < $1.key }
+            .prefix(limit)
+            .map(\.key.id)
+    }
+
+    package func list(
+        _ filter: ListFilter, after: ListCursor?, limit: Int
+    ) throws(StoreError) -> [InstanceState] {
+        let cursor = after.map { ($0.createdAt, InstanceKey($0.id)) }
+        let page = try rows { row in row.fits(filter) && (cursor.map { $0 < (row.createdAt, row.key) } ?? true) }
+            .sorted { ($0.createdAt, $0.key) < ($1.createdAt, $1.key) }
+            .prefix(limit)
+        return try page.map { row throws(StoreError) in try Self.state(row) }
+    }
+
+    package func counts() throws(StoreError) -> [QueryAnswer.StatusCount] {
+        let rows = try rows { _ in true }
+        return OrchestrationStatus.allCases.sorted { $0.rawValue < $1.rawValue }.compactMap { status in
+            let count = rows.count { $0.status == status }
+            return count == 0 ? nil : QueryAnswer.StatusCount(status: status, count: count)
+        }
+    }
+
+    package func flush(_ flush: StoreFlush) throws(StoreError) {
+        try opening.access(.flush(flush.position)) { contents throws(StoreError) in
+            guard flush.epoch == contents.newest else { throw .fenced(newest: contents.newest) }
+            guard flush.previous.value == contents.position else {
+                throw .outOfStep(actual: LogPosition(contents.position))
+            }
+            guard (contents.position...contents.end).contains(flush.position.value) else {
+                throw .damaged("a flush through \(flush.position) does not fit a log that ends at \(contents.end)")
+            }
+            // Everything that can be refused comes before the first change.
+            var rows: [PartitionContents.InstanceRow] = []
+            for instance in flush.instances {
+                let key = InstanceKey(instance.state.id)
+                rows.append(try .init(instance, over: contents.instances[key]))
+            }
+            for row in rows { contents.instances[row.key] = row }
+            for entry in flush.outboxAdded { contents.outbox[entry.id] = entry.wireBytes }
+            for id in flush.outboxRemoved { contents.outbox[id] = nil }
+            contents.state = PartitionState(
+                epoch: flush.epoch, nextOutboxID: flush.nextOutboxID, deduplication: flush.deduplication,
+                sequences: flush.sequences)
+            contents.position = flush.position.value
+            contents.log.removeFirst(Int(flush.position.value - contents.trimmed))
+            contents.trimmed = flush.position.value
+        }
+    }
+
+    package func close() { opening.close() }
+
+    // MARK: - Rows
+
+    private func rows(
+        where isWanted: (PartitionContents.InstanceRow) -> Bool
+    ) throws(StoreError) -> [PartitionContents.InstanceRow] {
+        try opening.access(.look) { contents in contents.instances.values.filter(isWanted) }
+    }
+
+    private static func state(_ row: PartitionContents.InstanceRow) throws(StoreError) -> InstanceState {
+        try decoded("instance \(row.key.id)") { () throws(WireError) in try InstanceState(wire: row.state) }
+    }
+
+    private static func decoded<Value>(
+        _ what: String, _ decode: () throws(WireError) -> Value
+    ) throws(StoreError) -> Value {
+        do { return try decode() } catch { throw .damaged("\(what): \(error)") }
+    }
+}
+
+extension PartitionContents.InstanceRow {
+    /// Events in a chunk, so that a page of history need not hold much more than asked.
+    private static let chunkLength = 64
+
+    fileprivate init(_ flush: StoreFlush.InstanceFlush, over old: Self?) throws(StoreError) {
+        let (state, events) = (flush.state, flush.newHistory)
+        var chunks = old?.chunks ?? []
+        var held = old?.historyCount ?? 0
+        // A new execution begins at 0 again: what the old one did is over.
+        if flush.firstIndex == 0 && !events.isEmpty || state.historyCount == 0 { (chunks, held) = ([], 0) }
+        guard events.isEmpty || flush.firstIndex == held, held + events.count == state.historyCount else {
+            throw .damaged(
+                "instance \(state.id) has \(held) events here; \(events.count) from index \(flush.firstIndex) "
+                    + "do not make \(state.historyCount)")
+        }
+        for start in stride(from: 0, to: events.count, by: Self.chunkLength) {
+            let part = Array(events[start..<min(start + Self.chunkLength, events.count)])
+            chunks.append(
+                .init(firstIndex: held + start, count: part.count, events: HistoryCodec.encode(part)))
+        }
+        self.init(
+            key: InstanceKey(state.id), state: state.wireBytes, status: state.status, name: Array(state.name.utf8),
+            createdAt: state.createdAt, nextDue: state.nextDue, isHeld: state.hold != nil,
+            historyCount: state.historyCount, chunks: chunks)
+    }
+
+    fileprivate func fits(_ filter: ListFilter) -> Bool {
+        (filter.statuses.isEmpty || filter.statuses.contains(status))
+            && (filter.name.map { Array($0.utf8) == name } ?? true)
+            && (filter.idPrefix.map { key.bytes.starts(with: $0.utf8) } ?? true)
+            && (filter.createdFrom.map { $0 <= createdAt } ?? true)
+            && (filter.createdTo.map { createdAt < $0 } ?? true)
+    }
+}
+
+extension InstanceKey {
+    fileprivate var id: InstanceID { InstanceID(String(decoding: bytes, as: UTF8.self)) }
+}
