@@ -44,11 +44,6 @@ let package = Package(
         .target(name: "DurableCLI", dependencies: ["DurableClient", "DurableCore", "DurableBackend", .argumentParser]),
         .executableTarget(name: "dtq", dependencies: ["Durable", "DurableCLI", .argumentParser]),
 
-        // Small programs as users write them.
-        .executableTarget(name: "hello-cities", dependencies: ["Durable"], path: "examples/hello-cities"),
-        .executableTarget(name: "ledger", dependencies: ["Durable"], path: "examples/ledger"),
-        .executableTarget(name: "word-count", dependencies: ["Durable"], path: "examples/word-count"),
-        .executableTarget(name: "approval", dependencies: ["Durable"], path: "examples/approval"),
 
         // Rules each adapter must obey, and the tests.
         .target(name: "DurableConformance", dependencies: ["DurableBackend", "DurableWire"]),

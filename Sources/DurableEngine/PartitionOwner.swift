@@ -38,6 +38,7 @@ package actor PartitionOwner {
     private let parts: Parts
     private let logger: Logger
     private let onChange: @Sendable () -> Void
+    private let backingOff: Pause
     private var processor: PartitionProcessor?
     private var channel: (any ConsumerChannel)?
     private var isStopping = false
@@ -48,6 +49,7 @@ package actor PartitionOwner {
     package init(_ parts: Parts, logger: Logger, onChange: @escaping @Sendable () -> Void) {
         self.parts = parts
         self.onChange = onChange
+        backingOff = Pause(clock: parts.clock)
         var logger = logger
         logger[metadataKey: "partition"] = "\(parts.partition)"
         self.logger = logger
@@ -64,7 +66,7 @@ package actor PartitionOwner {
             } catch {
                 report(error)
                 if parts.clock.now().since(started) > .seconds(30) { pause = .milliseconds(100) }
-                if !isStopping { await parts.clock.sleep(for: pause) }
+                await backingOff.sleep(for: pause)
                 pause = min(pause * 2, .seconds(30))
             }
         }
@@ -73,6 +75,7 @@ package actor PartitionOwner {
     /// Hands the partition over, or stops waiting for it. `run()` returns when that is done.
     package func stop() async {
         isStopping = true
+        backingOff.end()
         if let processor {
             await processor.stop()
         } else if let channel {

@@ -197,7 +197,8 @@ package actor PartitionProcessor {
     }
 
     private func loop() async throws(PartitionEnd) {
-        while !isStopping {
+        // A cancelled task cannot wait any more: it hands over like one that was asked to stop.
+        while !isStopping, !Task.isCancelled {
             if arrivalsEnded { throw .channel(arrivalsEnd ?? .closed) }
             try await answerQueries()
             let now = parts.clock.now()
@@ -312,7 +313,7 @@ package actor PartitionProcessor {
     /// Waits for confirms of what is with the broker already, so that the next owner need not send it again.
     private func settleEffects() async -> PartitionEnd? {
         let deadline = parts.clock.now() + .seconds(2)
-        while reliableLane.pendingCount > reliableLane.parkedCount, parts.clock.now() < deadline, !arrivalsEnded {
+        while reliableLane.pendingCount > reliableLane.parkedCount, parts.clock.now() < deadline, !arrivalsEnded, !Task.isCancelled {
             scheduleFlush()
             let timeout = wake(after: .milliseconds(100))
             await signal.wait()

@@ -34,6 +34,7 @@ actor ActivityHost {
     private let lane: PublishLane<Settled>
     private let freeSlots: SlotPool
     private let changed = Signal()
+    private let backingOff: Pause
 
     private var running: [Int: Run] = [:]  // by number, in order of start when sorted
     private var nextRun = 0
@@ -47,6 +48,7 @@ actor ActivityHost {
         self.parts = parts
         self.logger = logger
         freeSlots = SlotPool(count: parts.slots)
+        backingOff = Pause(clock: parts.clock)
         lane = PublishLane(transport: parts.transport, clock: parts.clock, isReliable: true, logger: logger)
     }
 
@@ -73,6 +75,7 @@ actor ActivityHost {
         var receipt = WorkerReceipt()
         isStopping = true
         freeSlots.close()
+        backingOff.end()
         let atStop = running.count
         let deadline = parts.clock.now() + grace
         await wait(until: deadline) { $0.running.isEmpty && $0.lane.pendingCount == 0 }
@@ -88,7 +91,7 @@ actor ActivityHost {
     }
 
     private func wait(until deadline: Timestamp, for condition: (isolated ActivityHost) -> Bool) async {
-        while !condition(self), parts.clock.now() < deadline {
+        while !condition(self), parts.clock.now() < deadline, !Task.isCancelled {
             let clock = parts.clock
             let changed = changed
             let alarm = Task {
@@ -119,7 +122,7 @@ actor ActivityHost {
                 if isStopping { return }
                 logger.info(
                     "lost the channel of activity \(activity.name), trying again", metadata: ["cause": "\(error)"])
-                await parts.clock.sleep(for: pause)
+                await backingOff.sleep(for: pause)
                 pause = min(pause * 2, .seconds(10))
             }
         }

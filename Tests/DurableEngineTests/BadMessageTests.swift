@@ -1,7 +1,11 @@
 import DurableBackend
 import DurableCore
+import DurableEngine
+import DurableMemory
+import DurableSQLite
 import DurableTask
 import DurableWire
+import DurableWorker
 import Testing
 
 @Suite("Messages that must not be applied are set aside with their reason") struct BadMessageTests {

@@ -2,6 +2,7 @@ import DurableBackend
 import DurableCore
 import DurableEngine
 import DurableMemory
+import DurableSQLite
 import DurableTask
 import DurableWorker
 import Foundation

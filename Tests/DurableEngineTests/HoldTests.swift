@@ -1,5 +1,10 @@
+import DurableBackend
 import DurableCore
+import DurableEngine
+import DurableMemory
+import DurableSQLite
 import DurableTask
+import DurableWorker
 import Testing
 
 @Suite("Instances whose code does not fit are held, and nothing of them is lost") struct HoldTests {

@@ -1,6 +1,10 @@
 import DurableBackend
 import DurableCore
+import DurableEngine
+import DurableMemory
+import DurableSQLite
 import DurableTask
+import DurableWorker
 import Testing
 
 @Suite("What a checkpoint holds survives the process") struct RecoveryTests {

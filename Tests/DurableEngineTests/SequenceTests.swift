@@ -1,5 +1,10 @@
+import DurableBackend
 import DurableCore
+import DurableEngine
+import DurableMemory
+import DurableSQLite
 import DurableTask
+import DurableWorker
 import Testing
 
 @Suite("One partition from start to end") struct SequenceTests {
@@ -74,7 +79,8 @@ import Testing
         let second = try hub.startWorker("w2", [slow, flow])
         let snapshot = try await hub.wait(for: "a", .completed)
         #expect(snapshot.output == Payload("3"))
-        #expect(reached.count == 3)
+        // The cut run again, the second task, and one more when the first dispatch was not known to be confirmed.
+        #expect((3...4).contains(reached.count))
         try await second.stop()
     }
 

@@ -1,5 +1,10 @@
+import DurableBackend
 import DurableCore
+import DurableEngine
+import DurableMemory
+import DurableSQLite
 import DurableTask
+import DurableWorker
 import Testing
 
 @Suite("Time is data") struct TimerTests {
