@@ -98,6 +98,8 @@ final class DatabaseFile: Sendable {
     ) throws(StoreError) -> Value {
         try access {
             try connection.writeWithoutTransaction { database in
+                // A rollback that failed is made up for before anything else.
+                if database.isInsideTransaction { try database.rollback() }
                 try database.cachedStatement(sql: begin).execute()
                 do {
                     let value = try body(database)
@@ -129,6 +131,7 @@ extension DatabaseFile {
     private static func configuration(_ options: SQLiteOptions) -> Configuration {
         var configuration = Configuration()
         configuration.foreignKeysEnabled = false
+        configuration.allowsUnsafeTransactions = true  // no crash when a rollback fails
         configuration.busyMode = .timeout(options.busyTimeoutSeconds)
         configuration.prepareDatabase { database in
             try database.execute(sql: """

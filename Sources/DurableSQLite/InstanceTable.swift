@@ -30,9 +30,12 @@ enum InstanceTable {
         }
     }
 
-    static func state(of id: InstanceID, _ database: Database) throws -> InstanceState? {
-        let statement = try database.cachedStatement(sql: "SELECT id, state, checksum FROM instances WHERE id = ?")
-        return try statement.first([id.value], state)
+    static func numberAndState(
+        of id: InstanceID, _ database: Database
+    ) throws -> (number: Int64, state: InstanceState)? {
+        let statement = try database.cachedStatement(
+            sql: "SELECT id, state, checksum, number FROM instances WHERE id = ?")
+        return try statement.first([id.value]) { row in (try row.integer(3), try state(row)) }
     }
 
     /// Reads a row of ID, state, checksum.

@@ -29,7 +29,7 @@ package struct SQLiteStorage: PartitionStorage {
         }
         do {
             try file.readTogether { database in
-                try PartitionSchema.check(database, path, descriptor, partition)
+                try PartitionIdentity.read(database).check(path, descriptor, partition)
             }
         } catch {
             file.close()
