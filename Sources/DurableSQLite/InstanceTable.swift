@@ -95,7 +95,8 @@ enum InstanceTable {
 
     /// Leaves columns alone that did not change: SQLite rewrites every index a statement names a column of.
     private static func update(_ old: Entry, _ state: InstanceState, _ database: Database) throws {
-        let isIndexed = old.status != state.status || old.nextDue != state.nextDue
+        let isIndexed =
+            old.status != state.status || old.nextDue != state.nextDue
             || old.isHeld != (state.hold != nil) || old.createdAt != state.createdAt || old.name != state.name
         let bytes = state.wireBytes
         let common: StatementArguments = [

@@ -38,12 +38,14 @@ struct PartitionIdentity {
     /// - Throws: `.foreign` when the file is another hub's or another partition's.
     func check(_ path: String, _ descriptor: HubDescriptor, _ partition: PartitionID) throws {
         guard hubID == descriptor.hubID else {
-            throw StoreError.foreign("\(path) belongs to hub \"\(hub)\" (\(hubID)), not to hub \"\(descriptor.hub)\" "
-                + "(\(descriptor.hubID)). It was left as it is: check the hub's data directory")
+            throw StoreError.foreign(
+                "\(path) belongs to hub \"\(hub)\" (\(hubID)), not to hub \"\(descriptor.hub)\" "
+                    + "(\(descriptor.hubID)). It was left as it is: check the hub's data directory")
         }
         guard self.partition == Int64(partition.index), partitionCount == Int64(descriptor.partitionCount) else {
-            throw StoreError.foreign("\(path) holds partition \(self.partition) of \(partitionCount), not partition "
-                + "\(partition) of \(descriptor.partitionCount). It was left as it is: was it renamed?")
+            throw StoreError.foreign(
+                "\(path) holds partition \(self.partition) of \(partitionCount), not partition "
+                    + "\(partition) of \(descriptor.partitionCount). It was left as it is: was it renamed?")
         }
     }
 

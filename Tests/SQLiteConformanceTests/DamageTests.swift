@@ -38,8 +38,10 @@ import Testing
         defer { opened.store.close() }
         let recovery = try opened.store.recover()
         #expect(recovery.state.outbox.count == 19)
-        #expect(try await opened.log.read(after: recovery.position, limit: 1000) == SampleRecords.records(20)[2...]
-            .enumerated().map { LogEntry(position: LogPosition(UInt64($0 + 4)), epoch: epoch, record: $1) })
+        #expect(
+            try await opened.log.read(after: recovery.position, limit: 1000)
+                == SampleRecords.records(20)[2...]
+                .enumerated().map { LogEntry(position: LogPosition(UInt64($0 + 4)), epoch: epoch, record: $1) })
         var found = 0
         for number in 0..<100 {
             let expected = SampleRecords.instance("i-\(number)", timer: Int64(number), historyCount: 10)

@@ -82,7 +82,7 @@ import Testing
         guard case .unavailable(let text) = error else { Issue.record("got \(String(describing: error))"); return }
         #expect(text.contains(hub.path(0)))
         #if os(Linux)
-        #expect(text.contains("process \(getpid())"))
+            #expect(text.contains("process \(getpid())"))
         #endif
         // Reading goes on meanwhile.
         #expect(try await opened.log.read(after: LogPosition(0), limit: 10).count == 1)

@@ -6,7 +6,7 @@ import Foundation
 import Testing
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// A small volume in memory, mounted for one test.
@@ -81,7 +81,8 @@ struct VolumeTests {
             previous: LogPosition(1), position: end, epoch: epoch,
             instances: [
                 .init(
-                    state: big, newHistory: SampleRecords.history(of: big.id, 3..<40, payloadBytes: 5000), firstIndex: 3)
+                    state: big, newHistory: SampleRecords.history(of: big.id, 3..<40, payloadBytes: 5000), firstIndex: 3
+                )
             ])
         expectStoreError(containing: hub.path(0), .isFull) { try opened.store.flush(flush) }
 
