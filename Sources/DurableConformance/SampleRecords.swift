@@ -36,7 +36,8 @@ package enum SampleRecords {
             time: time(Int64(number)),
             changes: [
                 InstanceChange(
-                    instanceID: id, time: time(Int64(number)), history: history(of: id, 0..<3, payloadBytes: payloadBytes),
+                    instanceID: id, time: time(Int64(number)),
+                    history: history(of: id, 0..<3, payloadBytes: payloadBytes),
                     appliedMessages: [MessageID("start-\(number)")],
                     scheduledTasks: [.init(taskID: EventID(0), dispatch: 1, outboxID: OutboxID(UInt64(number)))])
             ],
@@ -49,17 +50,18 @@ package enum SampleRecords {
     package static func history(of id: InstanceID, _ range: Range<Int>, payloadBytes: Int = 16) -> [HistoryEvent] {
         range.map { index in
             let payload = Payload([UInt8](repeating: UInt8(truncatingIfNeeded: index), count: payloadBytes))
-            let kind: HistoryEvent.Kind = switch index {
-            case 0: .orchestratorStarted
-            case 1:
-                .executionStarted(
-                    ExecutionStarted(
-                        name: "Sample", input: payload, instanceID: id, executionID: ExecutionID("execution-\(id)"),
-                        tags: [.init(key: "colour", value: "blue")]))
-            case let index where index.isMultiple(of: 2):
-                .taskScheduled(name: "Activity\(index)", input: payload)
-            default: .taskCompleted(taskID: EventID(Int32(index - 1)), result: payload)
-            }
+            let kind: HistoryEvent.Kind =
+                switch index {
+                case 0: .orchestratorStarted
+                case 1:
+                    .executionStarted(
+                        ExecutionStarted(
+                            name: "Sample", input: payload, instanceID: id, executionID: ExecutionID("execution-\(id)"),
+                            tags: [.init(key: "colour", value: "blue")]))
+                case let index where index.isMultiple(of: 2):
+                    .taskScheduled(name: "Activity\(index)", input: payload)
+                default: .taskCompleted(taskID: EventID(Int32(index - 1)), result: payload)
+                }
             return HistoryEvent(
                 eventID: index > 1 && index.isMultiple(of: 2) ? EventID(Int32(index)) : .none,
                 timestamp: time(Int64(index)), kind: kind)

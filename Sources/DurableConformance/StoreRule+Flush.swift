@@ -128,7 +128,9 @@ extension StoreRule {
 
     static func outboxEntriesComeAndGo(_ fixture: StoreFixture) async throws {
         try await fixture.flush { flush in
-            flush.outboxAdded = [SampleRecords.outboxTask(1), SampleRecords.outboxMessage(2), SampleRecords.outboxTask(3)]
+            flush.outboxAdded = [
+                SampleRecords.outboxTask(1), SampleRecords.outboxMessage(2), SampleRecords.outboxTask(3),
+            ]
             flush.nextOutboxID = OutboxID(4)
         }
         try await fixture.flush { flush in

@@ -11,9 +11,10 @@ extension StoreRule {
 
     static func instanceComesBackAsFlushed(_ fixture: StoreFixture) async throws {
         let hold = Hold(code: "DTQ2003", text: "diverged")
-        let states = OrchestrationStatus.allCases.map { status in
-            SampleRecords.instance("i-\(status)", status: status, created: Int64(status.rawValue), timer: 3)
-        } + [SampleRecords.instance("held", hold: hold), SampleRecords.instance("größe/日本 🜁")]
+        let states =
+            OrchestrationStatus.allCases.map { status in
+                SampleRecords.instance("i-\(status)", status: status, created: Int64(status.rawValue), timer: 3)
+            } + [SampleRecords.instance("held", hold: hold), SampleRecords.instance("größe/日本 🜁")]
         try await fixture.flush(states)
         for state in states {
             try StorageCheck.equal(try fixture.store.instance(state.id), state, "instance \(state.id)")

@@ -30,7 +30,8 @@ extension StoreRule {
         waiting.startAt = SampleRecords.time(50)
         try await fixture.flush([waiting, SampleRecords.instance("b", timer: 10)])
         let b = DueInstance(due: SampleRecords.time(10), id: InstanceID("b"))
-        try StorageCheck.equal(try due(), [b, DueInstance(due: SampleRecords.time(50), id: waiting.id)], "start and timer")
+        try StorageCheck.equal(
+            try due(), [b, DueInstance(due: SampleRecords.time(50), id: waiting.id)], "start and timer")
         try await fixture.flush([SampleRecords.instance("a", timer: 5)])
         try StorageCheck.equal(try due(), [DueInstance(due: SampleRecords.time(5), id: waiting.id), b], "moved")
         try await fixture.flush([

@@ -100,7 +100,8 @@ final class StoreFixture {
     }
 
     /// Appends one record to the log, then flushes through it.
-    func flush(_ instances: [StoreFlush.InstanceFlush] = [], change: (inout StoreFlush) -> Void = { _ in }) async throws {
+    func flush(_ instances: [StoreFlush.InstanceFlush] = [], change: (inout StoreFlush) -> Void = { _ in }) async throws
+    {
         let end = try await log.append([.released(nextDue: nil)], epoch: epoch)
         var flush = StoreFlush(previous: position, position: end, epoch: epoch, instances: instances)
         change(&flush)

@@ -25,7 +25,8 @@ package struct Checksum {
             var register = register
             var position = 0
             while position + 8 <= bytes.count {
-                let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self))
+                let word =
+                    UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self))
                     ^ UInt64(register)
                 register = 0
                 for step in 0..<8 {

@@ -38,8 +38,9 @@ final class DatabaseFile: Sendable {
             connection = try DatabaseQueue(path: path, configuration: Self.configuration(options))
             try connection.writeWithoutTransaction { database in try Self.checkHeader(of: database, kind, path) }
         } catch let error as DatabaseError where error.resultCode == .SQLITE_NOTADB {
-            throw .foreign("\(path) is no SQLite database, so it is no \(kind.title) of ours. It was left as it is: "
-                + "move it away and put the right file in its place")
+            throw .foreign(
+                "\(path) is no SQLite database, so it is no \(kind.title) of ours. It was left as it is: "
+                    + "move it away and put the right file in its place")
         } catch {
             throw StoreError(error, path: path)
         }
@@ -98,6 +99,8 @@ final class DatabaseFile: Sendable {
     ) throws(StoreError) -> Value {
         try access {
             try connection.writeWithoutTransaction { database in
+                // A rollback that failed is made up for before anything else.
+                if database.isInsideTransaction { try database.rollback() }
                 try database.cachedStatement(sql: begin).execute()
                 do {
                     let value = try body(database)
@@ -129,20 +132,22 @@ extension DatabaseFile {
     private static func configuration(_ options: SQLiteOptions) -> Configuration {
         var configuration = Configuration()
         configuration.foreignKeysEnabled = false
+        configuration.allowsUnsafeTransactions = true  // no crash when a rollback fails
         configuration.busyMode = .timeout(options.busyTimeoutSeconds)
         configuration.prepareDatabase { database in
-            try database.execute(sql: """
-                PRAGMA synchronous = FULL;
-                PRAGMA fullfsync = ON;
-                PRAGMA checkpoint_fullfsync = ON;
-                PRAGMA secure_delete = OFF;
-                PRAGMA cell_size_check = ON;
-                PRAGMA trusted_schema = OFF;
-                PRAGMA temp_store = MEMORY;
-                PRAGMA cache_size = -\(options.cacheKibibytes);
-                PRAGMA wal_autocheckpoint = \(options.checkpointAfterPages);
-                PRAGMA journal_size_limit = 67108864;
-                """)
+            try database.execute(
+                sql: """
+                    PRAGMA synchronous = FULL;
+                    PRAGMA fullfsync = ON;
+                    PRAGMA checkpoint_fullfsync = ON;
+                    PRAGMA secure_delete = OFF;
+                    PRAGMA cell_size_check = ON;
+                    PRAGMA trusted_schema = OFF;
+                    PRAGMA temp_store = MEMORY;
+                    PRAGMA cache_size = -\(options.cacheKibibytes);
+                    PRAGMA wal_autocheckpoint = \(options.checkpointAfterPages);
+                    PRAGMA journal_size_limit = 67108864;
+                    """)
         }
         return configuration
     }
@@ -153,13 +158,15 @@ extension DatabaseFile {
         }
         let applicationID = try Int32.fetchOne(database, sql: "PRAGMA application_id") ?? 0
         guard applicationID == kind.applicationID else {
-            throw StoreError.foreign("\(path) is an SQLite database, but no \(kind.title) of ours (application ID "
-                + "\(applicationID)). It was left as it is: move it away and put the right file in its place")
+            throw StoreError.foreign(
+                "\(path) is an SQLite database, but no \(kind.title) of ours (application ID "
+                    + "\(applicationID)). It was left as it is: move it away and put the right file in its place")
         }
         let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
         guard (1...kind.version).contains(version) else {
-            throw StoreError.foreign("\(path) has format \(version); this program reads formats up to "
-                + "\(kind.version). The file was left as it is: run a newer version of the program")
+            throw StoreError.foreign(
+                "\(path) has format \(version); this program reads formats up to "
+                    + "\(kind.version). The file was left as it is: run a newer version of the program")
         }
         // Copies made by some backup tools lose the mode; two processes may only share the file in this one.
         if try String.fetchOne(database, sql: "PRAGMA journal_mode") != "wal" {

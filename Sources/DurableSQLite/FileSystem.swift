@@ -2,9 +2,9 @@ internal import DurableBackend
 internal import Foundation
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #elseif canImport(Darwin)
-internal import Darwin
+    internal import Darwin
 #endif
 
 /// The few things we do with files besides SQLite.

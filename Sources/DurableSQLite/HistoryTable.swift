@@ -22,8 +22,9 @@ enum HistoryTable {
         }
         guard instance.newHistory.isEmpty || instance.firstIndex == held, held + instance.newHistory.count == total
         else {
-            throw RowDamage("instance \(id) has \(held) events here; \(instance.newHistory.count) from index "
-                + "\(instance.firstIndex) do not make \(total)")
+            throw RowDamage(
+                "instance \(id) has \(held) events here; \(instance.newHistory.count) from index "
+                    + "\(instance.firstIndex) do not make \(total)")
         }
         let statement = try database.cachedStatement(
             sql: "INSERT INTO history (instance, first_index, event_count, events, checksum) VALUES (?, ?, ?, ?, ?)")
@@ -36,9 +37,11 @@ enum HistoryTable {
         }
     }
 
+    /// Events of `range`, from its first on: whole rows, at least one event and about `byteLimit` bytes.
     static func read(
-        _ instance: InstanceTable.Entry, from first: Int, byteLimit: Int, _ database: Database
+        _ instance: Int64, _ range: Range<Int>, byteLimit: Int, _ database: Database
     ) throws -> [HistoryEvent] {
+        if range.isEmpty { return [] }
         let statement = try database.cachedStatement(
             sql: """
                 SELECT first_index, event_count, events, checksum FROM history
@@ -46,30 +49,26 @@ enum HistoryTable {
                     (SELECT max(first_index) FROM history WHERE instance = ?1 AND first_index <= ?2), 0)
                 ORDER BY first_index
                 """)
-        let rows = try Row.fetchCursor(statement, arguments: [instance.number, first])
+        let rows = try Row.fetchCursor(statement, arguments: [instance, range.lowerBound])
         var events: [HistoryEvent] = []
-        var (next, byteCount) = (first, 0)
-        while next < instance.historyCount, byteCount < byteLimit || events.isEmpty {
-            guard let row = try rows.next() else { throw RowDamage(gap(next, instance)) }
+        var (next, byteCount) = (range.lowerBound, 0)
+        while next < range.upperBound, byteCount < byteLimit || events.isEmpty {
+            let missing = RowDamage(
+                "event \(next) of the \(range.upperBound) of instance number \(instance) is missing")
+            guard let row = try rows.next() else { throw missing }
             let (start, count) = (Int(try row.integer(0)), Int(try row.integer(1)))
-            guard start <= next, next < start + count, start == next || events.isEmpty else {
-                throw RowDamage(gap(next, instance))
-            }
             let bytes = try row.bytes(2)
-            guard try row.integer(3) == checksum(instance.number, start, count, bytes) else {
-                throw RowDamage("history from index \(start) of instance number \(instance.number) has a wrong checksum")
+            guard try row.integer(3) == checksum(instance, start, count, bytes) else {
+                throw RowDamage("history from index \(start) of instance number \(instance) has a wrong checksum")
             }
+            guard start <= next, next < start + count, start == next || events.isEmpty else { throw missing }
             let decoded = try HistoryCodec.decode(bytes)
-            guard decoded.count == count else { throw RowDamage(gap(next, instance)) }
+            guard decoded.count == count, start + count <= range.upperBound else { throw missing }
             events += decoded[(next - start)...]
             byteCount += bytes.count
             next = start + count
         }
         return events
-    }
-
-    private static func gap(_ index: Int, _ instance: InstanceTable.Entry) -> String {
-        "event \(index) of the \(instance.historyCount) of instance number \(instance.number) is missing"
     }
 
     private static func rows(of events: [HistoryEvent]) -> [ArraySlice<HistoryEvent>] {
@@ -98,15 +97,18 @@ enum HistoryTable {
 extension HistoryEvent {
     /// Near enough to split rows by: the payload and a little for the rest.
     fileprivate var approximateByteCount: Int {
-        let payload: Payload? = switch kind {
-        case .executionStarted(let start): start.input
-        case .executionCompleted(_, let result, _): result
-        case .executionTerminated(let reason, _), .executionSuspended(let reason), .executionResumed(let reason): reason
-        case .taskScheduled(_, let input), .eventSent(_, _, let input), .eventRaised(_, let input),
-            .subOrchestrationCreated(_, _, let input), .continueAsNew(let input): input
-        case .taskCompleted(_, let result), .subOrchestrationCompleted(_, let result): result
-        case .orchestratorStarted, .taskFailed, .timerCreated, .timerFired, .subOrchestrationFailed: nil
-        }
+        let payload: Payload? =
+            switch kind {
+            case .executionStarted(let start): start.input
+            case .executionCompleted(_, let result, _): result
+            case .executionTerminated(let reason, _), .executionSuspended(let reason), .executionResumed(let reason):
+                reason
+            case .taskScheduled(_, let input), .eventSent(_, _, let input), .eventRaised(_, let input),
+                .subOrchestrationCreated(_, _, let input), .continueAsNew(let input):
+                input
+            case .taskCompleted(_, let result), .subOrchestrationCompleted(_, let result): result
+            case .orchestratorStarted, .taskFailed, .timerCreated, .timerFired, .subOrchestrationFailed: nil
+            }
         return 64 + (payload?.count ?? 0)
     }
 }

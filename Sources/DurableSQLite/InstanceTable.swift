@@ -30,9 +30,12 @@ enum InstanceTable {
         }
     }
 
-    static func state(of id: InstanceID, _ database: Database) throws -> InstanceState? {
-        let statement = try database.cachedStatement(sql: "SELECT id, state, checksum FROM instances WHERE id = ?")
-        return try statement.first([id.value], state)
+    static func numberAndState(
+        of id: InstanceID, _ database: Database
+    ) throws -> (number: Int64, state: InstanceState)? {
+        let statement = try database.cachedStatement(
+            sql: "SELECT id, state, checksum, number FROM instances WHERE id = ?")
+        return try statement.first([id.value]) { row in (try row.integer(3), try state(row)) }
     }
 
     /// Reads a row of ID, state, checksum.
@@ -92,7 +95,8 @@ enum InstanceTable {
 
     /// Leaves columns alone that did not change: SQLite rewrites every index a statement names a column of.
     private static func update(_ old: Entry, _ state: InstanceState, _ database: Database) throws {
-        let isIndexed = old.status != state.status || old.nextDue != state.nextDue
+        let isIndexed =
+            old.status != state.status || old.nextDue != state.nextDue
             || old.isHeld != (state.hold != nil) || old.createdAt != state.createdAt || old.name != state.name
         let bytes = state.wireBytes
         let common: StatementArguments = [

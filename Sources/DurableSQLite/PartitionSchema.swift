@@ -17,7 +17,8 @@ enum PartitionSchema {
             partition INTEGER NOT NULL,
             partition_count INTEGER NOT NULL,
             incarnation INTEGER NOT NULL,
-            created_at INTEGER NOT NULL
+            created_at INTEGER NOT NULL,
+            checksum INTEGER NOT NULL
         ) STRICT;
 
         -- One row: the newest epoch that began; every write to log and tables is checked against it.
@@ -93,36 +94,14 @@ enum PartitionSchema {
     static func initialize(
         _ database: Database, _ descriptor: HubDescriptor, _ partition: PartitionID, incarnation: UInt64
     ) throws {
-        try database.execute(
-            sql: "INSERT INTO identity VALUES (1, ?, ?, ?, ?, ?, ?)",
-            arguments: [
-                descriptor.hubID, descriptor.hub.value, partition.index, descriptor.partitionCount, incarnation.column,
-                descriptor.createdAt.millisecondsSinceEpoch,
-            ])
+        try PartitionIdentity(
+            hubID: descriptor.hubID, hub: descriptor.hub.value, partition: Int64(partition.index),
+            partitionCount: Int64(descriptor.partitionCount), incarnation: incarnation, createdAt: descriptor.createdAt
+        ).insert(database)
         try database.execute(
             sql: "INSERT INTO log_state VALUES (1, 0, 0, ?)", arguments: [NewestEpoch.checksum(of: .zero)])
         let start = StoreState(position: LogPosition(0), epoch: .zero, nextOutboxID: OutboxID(1))
         try database.execute(
             sql: "INSERT INTO store_state VALUES (1, ?, ?, ?, ?, ?, ?, ?)", arguments: start.columns)
-    }
-
-    /// - Throws: `.foreign` when the file is another hub's or another partition's.
-    static func check(
-        _ database: Database, _ path: String, _ descriptor: HubDescriptor, _ partition: PartitionID
-    ) throws {
-        let sql = "SELECT hub_id, hub, partition, partition_count FROM identity"
-        guard let row = try Row.fetchOne(database, sql: sql) else {
-            throw StoreError.damaged("\(path) does not say whose it is. \(Remedy.restore)")
-        }
-        let (hubID, hub) = (try row.text(0), try row.text(1))
-        let (found, count) = (try row.integer(2), try row.integer(3))
-        guard hubID == descriptor.hubID else {
-            throw StoreError.foreign("\(path) belongs to hub \"\(hub)\" (\(hubID)), not to hub \"\(descriptor.hub)\" "
-                + "(\(descriptor.hubID)). It was left as it is: check the hub's data directory")
-        }
-        guard found == Int64(partition.index), count == Int64(descriptor.partitionCount) else {
-            throw StoreError.foreign("\(path) holds partition \(found) of \(count), not partition \(partition) of "
-                + "\(descriptor.partitionCount). It was left as it is: was it renamed?")
-        }
     }
 }

@@ -20,8 +20,9 @@ package struct SQLiteHubStorage: HubStorage {
         let existing = try Self.partitions(of: descriptor, in: directory)
         let hubPath = Self.hubPath(in: directory)
         if !existing.isEmpty, try !FileSystem.exists(hubPath) {
-            throw .missing("\(hubPath) is gone although partition files of a hub are beside it. Nothing was changed. "
-                + "Restore it from a backup, or move the others away")
+            throw .missing(
+                "\(hubPath) is gone although partition files of a hub are beside it. Nothing was changed. "
+                    + "Restore it from a backup, or move the others away")
         }
         try Self.make(hubPath, kind: .hub, schema: HubSchema.sql) { try HubSchema.initialize($0, descriptor) }
         let hub = try Self.openHub(descriptor, directory)
@@ -79,12 +80,14 @@ package struct SQLiteHubStorage: HubStorage {
         do {
             let found = try file.read(HubSchema.descriptor)
             guard found.hubID == descriptor.hubID else {
-                throw StoreError.foreign("\(directory) holds the files of hub \"\(found.hub)\" (\(found.hubID)), not of "
-                    + "hub \"\(descriptor.hub)\" (\(descriptor.hubID)). Nothing was changed: use another directory")
+                throw StoreError.foreign(
+                    "\(directory) holds the files of hub \"\(found.hub)\" (\(found.hubID)), not of "
+                        + "hub \"\(descriptor.hub)\" (\(descriptor.hubID)). Nothing was changed: use another directory")
             }
             guard found.partitionCount == descriptor.partitionCount else {
-                throw StoreError.foreign("\(path) says that hub \"\(found.hub)\" has \(found.partitionCount) partitions, "
-                    + "not \(descriptor.partitionCount). Nothing was changed")
+                throw StoreError.foreign(
+                    "\(path) says that hub \"\(found.hub)\" has \(found.partitionCount) partitions, "
+                        + "not \(descriptor.partitionCount). Nothing was changed")
             }
             return file
         } catch {

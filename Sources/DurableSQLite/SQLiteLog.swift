@@ -36,8 +36,9 @@ package final class SQLiteLog: PartitionLog {
             return try file.readTogether { database in
                 let flushed = try StoreState.position(database)
                 guard position >= flushed else {
-                    throw StoreError.damaged("records \(position.value + 1) to \(flushed) are not in the log any more, "
-                        + "they are in the tables: a later owner has moved them. Read the tables again")
+                    throw StoreError.damaged(
+                        "records \(position.value + 1) to \(flushed) are not in the log any more, "
+                            + "they are in the tables: a later owner has moved them. Read the tables again")
                 }
                 return try Self.entries(after: position, limit: limit, database)
             }

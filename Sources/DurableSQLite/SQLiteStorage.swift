@@ -24,12 +24,13 @@ package struct SQLiteStorage: PartitionStorage {
         do {
             file = try DatabaseFile(opening: path, kind: .partition, options: options)
         } catch .missing(let text) {
-            throw .missing("\(text): hub \"\(descriptor.hub)\" (\(descriptor.hubID)) keeps partition \(partition) "
-                + "there. Mount the volume that holds it, or restore it from a backup")
+            throw .missing(
+                "\(text): hub \"\(descriptor.hub)\" (\(descriptor.hubID)) keeps partition \(partition) "
+                    + "there. Mount the volume that holds it, or restore it from a backup")
         }
         do {
             try file.readTogether { database in
-                try PartitionSchema.check(database, path, descriptor, partition)
+                try PartitionIdentity.read(database).check(path, descriptor, partition)
             }
         } catch {
             file.close()

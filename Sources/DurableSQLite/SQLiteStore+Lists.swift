@@ -36,10 +36,12 @@ extension SQLiteStore {
         _ filter: ListFilter, after: ListCursor?, limit: Int
     ) throws(StoreError) -> [InstanceState] {
         let statuses = OrchestrationStatus.allCases.filter { filter.statuses.isEmpty || filter.statuses.contains($0) }
+        // No instance has an empty ID: (time, "") comes before all of that time.
+        let from = ListCursor(createdAt: filter.createdFrom ?? .distantPast, id: InstanceID(""))
+        let start = max(from, after ?? from)
         let columns = "SELECT created_at, id, number FROM instances"
         let common = """
-            (created_at, id) > (:afterTime, :afterID) AND created_at >= :from AND created_at < :to
-            AND (:name IS NULL OR name = :name)
+            (created_at, id) > (:afterTime, :afterID) AND created_at < :to AND (:name IS NULL OR name = :name)
             """
         let matches: String
         let prefix = filter.idPrefix.flatMap { $0.isEmpty ? nil : $0 }
@@ -62,9 +64,7 @@ extension SQLiteStore {
                     ORDER BY m.created_at, m.id
                     """)
             var arguments: StatementArguments = [
-                // No instance has an empty ID: (earliest time, "") comes before all.
-                "afterTime": after?.createdAt.millisecondsSinceEpoch ?? Int64.min, "afterID": after?.id.value ?? "",
-                "from": (filter.createdFrom ?? .distantPast).millisecondsSinceEpoch,
+                "afterTime": start.createdAt.millisecondsSinceEpoch, "afterID": start.id.value,
                 "to": (filter.createdTo ?? .distantFuture).millisecondsSinceEpoch, "name": filter.name, "limit": limit,
             ]
             if let prefix {

@@ -13,14 +13,10 @@ package final class SQLiteStore: PartitionStore {
     package func recover() throws(StoreError) -> StoreRecovery {
         try file.readTogether { database in
             let state = try StoreState.read(database)
-            let identity = try database.cachedStatement(sql: "SELECT incarnation FROM identity")
-            guard let incarnation = try identity.first([], { try $0.integer(0) }) else {
-                throw RowDamage("the file's identity is missing")
-            }
             var outbox: [OutboxID: OutboxEntry] = [:]
             for entry in try OutboxTable.all(database) { outbox[entry.id] = entry }
             return StoreRecovery(
-                position: state.position, incarnation: UInt64(column: incarnation),
+                position: state.position, incarnation: try PartitionIdentity.read(database).incarnation,
                 state: PartitionState(
                     epoch: state.epoch, nextOutboxID: state.nextOutboxID, outbox: outbox,
                     deduplication: state.deduplication, sequences: state.sequences))
@@ -28,7 +24,7 @@ package final class SQLiteStore: PartitionStore {
     }
 
     package func instance(_ id: InstanceID) throws(StoreError) -> InstanceState? {
-        try file.read { database in try InstanceTable.state(of: id, database) }
+        try file.read { database in try InstanceTable.numberAndState(of: id, database)?.state }
     }
 
     package func history(
@@ -36,8 +32,9 @@ package final class SQLiteStore: PartitionStore {
     ) throws(StoreError) -> [HistoryEvent] {
         precondition(first >= 0, "the first event of a history has index 0")
         return try file.readTogether { database in
-            guard let row = try InstanceTable.row(of: id, database), first < row.historyCount else { return [] }
-            return try HistoryTable.read(row, from: first, byteLimit: byteLimit, database)
+            guard let (number, state) = try InstanceTable.numberAndState(of: id, database) else { return [] }
+            return try HistoryTable.read(
+                number, first..<max(first, state.historyCount), byteLimit: byteLimit, database)
         }
     }
 

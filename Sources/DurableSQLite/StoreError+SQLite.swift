@@ -4,7 +4,8 @@ internal import GRDB
 
 /// What operators can do; ends the texts of our errors.
 enum Remedy {
-    static let restore = "The file was left as it is, other partitions go on. Keep a copy of it for analysis, then "
+    static let restore =
+        "The file was left as it is, other partitions go on. Keep a copy of it for analysis, then "
         + "restore it from a backup"
     static let space = "Free space on its volume; the partition goes on by itself"
 }
@@ -16,14 +17,16 @@ extension StoreError {
         case let error as StoreError:
             self = error
         case WireError.newerFormat(let found, let supported):
-            self = .foreign("\(path) holds a value of format \(found); this program reads formats up to \(supported). "
-                + "The file was left as it is: run a newer version of the program")
+            self = .foreign(
+                "\(path) holds a value of format \(found); this program reads formats up to \(supported). "
+                    + "The file was left as it is: run a newer version of the program")
         case WireError.undecodable(let reason):
             self = .damaged("\(path) holds a value that cannot be decoded (\(reason)). \(Remedy.restore)")
         case let error as RowDamage:
             self = .damaged("\(path) is damaged: \(error.text). \(Remedy.restore)")
         case let error as ColumnError:
-            self = .damaged("\(path) holds a row whose column \(error.index) has no value of its type. \(Remedy.restore)")
+            self = .damaged(
+                "\(path) holds a row whose column \(error.index) has no value of its type. \(Remedy.restore)")
         case let error as DatabaseError:
             self.init(error, path: path)
         default:
@@ -36,22 +39,26 @@ extension StoreError {
         let reason = "\(error.message ?? "no message") (SQLite code \(error.extendedResultCode.rawValue))"
         switch error.resultCode {
         case .SQLITE_FULL:
-            self = .full("the disk is full: \(path) could not grow. Nothing of this write was kept, everything before "
-                + "it was. \(Remedy.space)")
+            self = .full(
+                "the disk is full: \(path) could not grow. Nothing of this write was kept, everything before "
+                    + "it was. \(Remedy.space)")
         case .SQLITE_CORRUPT, .SQLITE_NOTADB:
             self = .damaged("\(path) is damaged: \(reason). \(Remedy.restore)")
         case .SQLITE_CONSTRAINT, .SQLITE_MISMATCH, .SQLITE_ERROR:
             self = .damaged("\(path) contradicts itself: \(reason). \(Remedy.restore)")
         case .SQLITE_BUSY, .SQLITE_LOCKED, .SQLITE_PROTOCOL:
             let holder = LockHolder.ofWriteLock(on: path).map { ", held by process \($0)" } ?? ""
-            self = .unavailable("\(path) stayed locked\(holder). Nothing was written. If that process is frozen, "
-                + "end it; otherwise no action needed unless it repeats")
+            self = .unavailable(
+                "\(path) stayed locked\(holder). Nothing was written. If that process is frozen, "
+                    + "end it; otherwise no action needed unless it repeats")
         case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM, .SQLITE_AUTH:
-            self = .unavailable("\(path) cannot be opened for writing: \(reason). It and its directory must be "
-                + "writable for the worker's user")
+            self = .unavailable(
+                "\(path) cannot be opened for writing: \(reason). It and its directory must be "
+                    + "writable for the worker's user")
         default:
-            self = .unavailable("\(path): \(reason). Whether the last write was kept is unknown; what was confirmed "
-                + "before is kept. Check the volume")
+            self = .unavailable(
+                "\(path): \(reason). Whether the last write was kept is unknown; what was confirmed "
+                    + "before is kept. Check the volume")
         }
     }
 }

@@ -5,9 +5,10 @@ internal import OrderedCollections
 enum WatermarkCodec {
     /// Partition, incarnation, watermark; in order of first contact.
     static func encode(_ deduplication: Deduplication) -> [UInt8] {
-        bytes(deduplication.watermarks.flatMap { source, watermark in
-            [UInt64(source.partition.index), source.incarnation, watermark]
-        })
+        bytes(
+            deduplication.watermarks.flatMap { source, watermark in
+                [UInt64(source.partition.index), source.incarnation, watermark]
+            })
     }
 
     /// Partition, last sequence; in order of partition.
