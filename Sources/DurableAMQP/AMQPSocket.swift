@@ -52,15 +52,12 @@ final class AMQPSocket {
         _ state: amqp_connection_state_t, _ endpoint: AMQPEndpoint, _ timeout: Duration
     ) throws(TransportError) {
         guard let socket = amqp_tcp_socket_new(state) else { throw .unreachable("\(endpoint): out of memory") }
-        var limit = timeval(timeout)
-        errno = 0
-        let status = amqp_socket_open_noblock(socket, endpoint.host, Int32(endpoint.port), &limit)
-        let cause = errno
-        guard status == AMQP_STATUS_OK.rawValue else {
-            let isSystemError = status == AMQP_STATUS_SOCKET_ERROR.rawValue && cause != 0
-            let text = isSystemError ? String(cString: strerror(cause)) : describe(status)
-            throw .unreachable("\(endpoint): \(text)")
+        // librabbitmq would connect too, but does not tell why it could not.
+        let descriptor = try openTCP(host: endpoint.host, port: endpoint.port, timeout: timeout) { text in
+            TransportError.unreachable("\(endpoint): \(text)")
         }
+        amqp_tcp_socket_set_sockfd(socket, descriptor)
+        var limit = timeval(timeout)
         amqp_set_handshake_timeout(state, &limit)
     }
 

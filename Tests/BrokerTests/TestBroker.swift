@@ -4,10 +4,6 @@ import Foundation
 import Logging
 import Testing
 
-#if canImport(FoundationNetworking)
-import FoundationNetworking
-#endif
-
 /// The broker the environment names (`ops/lib/broker.sh start DIR; . DIR/env`).
 enum TestBroker {
     static let amqpURL = ProcessInfo.processInfo.environment["DTQ_TEST_AMQP_URL"]
@@ -23,25 +19,16 @@ enum TestBroker {
 
     /// One request to the management API.
     @discardableResult
-    static func manage(_ method: String, _ path: String, _ body: String? = nil) async throws -> Data {
-        guard let managementURL, var parts = URLComponents(string: managementURL) else {
+    static func manage(_ method: String, _ path: String, _ body: String = "") async throws -> String {
+        guard let managementURL, var url = URLComponents(string: managementURL) else {
             throw Unusable(text: "DTQ_TEST_MANAGEMENT_URL is not set or no URL")
         }
-        let login = "\(parts.user ?? "guest"):\(parts.password ?? "guest")"
-        parts.user = nil
-        parts.password = nil
-        guard let url = URL(string: (parts.string ?? "") + "/api/" + path) else { throw Unusable(text: "path \(path)") }
-        var request = URLRequest(url: url)
-        request.httpMethod = method
-        request.httpBody = body.map { Data($0.utf8) }
-        request.setValue("application/json", forHTTPHeaderField: "Content-Type")
-        request.setValue("Basic " + Data(login.utf8).base64EncodedString(), forHTTPHeaderField: "Authorization")
-        let (data, response) = try await URLSession.shared.data(for: request)
-        let status = (response as? HTTPURLResponse)?.statusCode ?? 0
-        guard (200..<300).contains(status) else {
-            throw Unusable(text: "\(method) \(path): \(status) \(String(decoding: data, as: UTF8.self))")
+        url.percentEncodedPath = "/api/" + path
+        let answer = try await HTTPRequest(method: method, url: url, body: body).send()
+        guard (200..<300).contains(answer.status) else {
+            throw Unusable(text: "\(method) \(path): \(answer.status) \(answer.body)")
         }
-        return data
+        return answer.body
     }
 
     /// Runs rabbitmqctl for the private broker; false when it fails.
@@ -152,7 +139,7 @@ extension MessageTransport {
 
     /// Waits until the queue's depth fits; the suite's time limit ends a wait in vain.
     func wait(for queue: String, until fits: (QueueInspection?) -> Bool) async throws {
-        while !fits(try await inspect(queue: queue)) { await Task.yield() }
+        while !fits(try await inspect(queue: queue)) { try await pause() }
     }
 }
 
@@ -180,4 +167,10 @@ final class DeliveryReader {
 
 extension Delivery {
     var text: String { String(decoding: body, as: UTF8.self) }
+}
+
+/// Lets others run between two looks at a condition; throws once the suite's time limit has cancelled the test.
+func pause() async throws {
+    try Task.checkCancellation()
+    await Task.yield()
 }
