@@ -53,7 +53,9 @@ let package = Package(
         .testTarget(name: "DurableEngineTests", dependencies: ["DurableEngine", "DurableMemory", "DurableTask", "DurableWorker", "DurableClient", "DurableSQLite", .log]),
         .testTarget(name: "MemoryConformanceTests", dependencies: ["DurableMemory", "DurableConformance"]),
         .testTarget(name: "SQLiteConformanceTests", dependencies: ["DurableSQLite", "DurableConformance", .grdb]),
-        .testTarget(name: "BrokerTests", dependencies: ["Durable", "DurableAMQP", "DurableConformance"]),
+        .testTarget(
+            name: "BrokerTests",
+            dependencies: ["Durable", "DurableAMQP", "DurableBackend", "DurableConformance", "DurableCore", .log]),
         .testTarget(name: "CLITests", dependencies: ["Durable", "DurableCLI", "DurableMemory"]),
         .testTarget(name: "FaultTests", dependencies: ["DurableEngine", "DurableMemory", "DurableSQLite"]),
         .testTarget(name: "LintTests"),
