@@ -26,7 +26,7 @@ let package = Package(
         // What app authors import.
         .target(name: "DurableTask", dependencies: ["DurableCore", .log]),
         .target(name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log]),
-        .target(name: "DurableClient", dependencies: ["DurableCore", "DurableWire", "DurableBackend", .log]),
+        .target(name: "DurableClient", dependencies: ["DurableCore", "DurableWire", "DurableBackend", "DurableTask"]),
 
         // Adapters of the outside world.
         .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),

@@ -1,0 +1,128 @@
+package import DurableBackend
+
+/// Why something a client asked for was not done, in words an operator can act on.
+///
+/// The text names identifiers, sizes and positions, never payloads or credentials.
+public struct ClientError: Error, Sendable, CustomStringConvertible {
+    /// Number of an error, such as `DTQ1001`: each has a page in `ops/errors`. The list grows with new versions.
+    public struct Code: Hashable, Sendable, CustomStringConvertible {
+        public let value: String
+        package init(_ value: String) { self.value = value }
+        public var description: String { value }
+
+        /// No hub of that name is on the broker.
+        public static let hubNotFound = Code("DTQ1001")
+        /// The hub is there but not as asked for, or written by a newer version.
+        public static let hubDoesNotFit = Code("DTQ1002")
+        public static let storeMissing = Code("DTQ1003")
+        public static let storeForeign = Code("DTQ1004")
+        public static let storeDamaged = Code("DTQ1005")
+        public static let diskFull = Code("DTQ1006")
+        public static let fenced = Code("DTQ1007")
+        public static let storeUnavailable = Code("DTQ1008")
+        /// An input cannot be encoded, or an output cannot be decoded.
+        public static let payloadUnreadable = Code("DTQ2004")
+        public static let payloadTooLarge = Code("DTQ2007")
+        /// What came back cannot be read.
+        public static let messageUndecodable = Code("DTQ3001")
+        public static let brokerUnreachable = Code("DTQ4001")
+        public static let accessRefused = Code("DTQ4002")
+        /// The broker refused a request: a queue or exchange is there with other properties.
+        public static let topologyDiffers = Code("DTQ4003")
+        /// The broker takes no messages at present.
+        public static let brokerBlocked = Code("DTQ4004")
+        public static let connectionLost = Code("DTQ4005")
+        public static let noWorker = Code("DTQ5001")
+        public static let instanceNotFound = Code("DTQ5002")
+        public static let wrongArgument = Code("DTQ5003")
+    }
+
+    public let code: Code
+    /// What failed, why, what was done about it, what to do; without the code.
+    public let text: String
+    /// What lies beneath, where there is something.
+    public let cause: (any Error)?
+
+    package init(_ code: Code, _ text: String, cause: (any Error)? = nil) {
+        self.code = code
+        self.text = Redaction.apply(to: text)
+        self.cause = cause
+    }
+
+    /// One line: the code, the text, and the page that says more.
+    public var description: String { "\(code) \(text) See ops/errors/\(code).md" }
+}
+
+extension ClientError {
+    /// Says for `subject` ("cannot publish to hub ...") what went wrong on the way to the broker. Cancellation stays
+    /// what it is.
+    package static func wrapping(_ error: TransportError, _ subject: String) -> any Error {
+        switch error {
+        case .unreachable(let text):
+            ClientError(
+                .brokerUnreachable,
+                "\(subject): the broker cannot be reached (\(text)). Nothing was sent. "
+                    + "Check --broker (DTQ_BROKER) and that the broker runs.",
+                cause: error)
+        case .accessRefused(let text):
+            ClientError(
+                .accessRefused,
+                "\(subject): the broker refused the login or the virtual host (\(text)). Nothing was sent. "
+                    + "Check user, password and virtual host in --broker (DTQ_BROKER).",
+                cause: error)
+        case .connectionLost(let text):
+            ClientError(
+                .connectionLost,
+                "\(subject): the connection ended and did not come back in time (\(text)). "
+                    + "Whether the broker took the request is unknown. Ask for the status, then try again.",
+                cause: error)
+        case .notFound(let text):
+            ClientError(
+                .hubDoesNotFit,
+                "\(subject): a queue or exchange of the hub is missing (\(text)). "
+                    + "See the differences with dtq hub verify; dtq hub create declares what is missing.",
+                cause: error)
+        case .refused(let code, let text):
+            ClientError(
+                .topologyDiffers,
+                "\(subject): the broker refused it with code \(code) (\(text)). "
+                    + "See the differences with dtq hub verify.",
+                cause: error)
+        case .closed:
+            ClientError(.connectionLost, "\(subject): this client was closed. Nothing was sent.", cause: error)
+        case .cancelled:
+            CancellationError()
+        }
+    }
+
+    /// - Parameter subject: What was being done, such as "cannot create hub ...".
+    package static func wrapping(_ error: StoreError, _ subject: String) -> ClientError {
+        switch error {
+        case .missing(let text):
+            ClientError(.storeMissing, "\(subject): a store file is missing (\(text)).", cause: error)
+        case .foreign(let text):
+            ClientError(
+                .storeForeign,
+                "\(subject): a store file is not this hub's (\(text)). It was left as it is. "
+                    + "Name another directory with --data, or move the files away.",
+                cause: error)
+        case .damaged(let text):
+            ClientError(
+                .storeDamaged,
+                "\(subject): a store file is damaged (\(text)). It was left as it is. Restore it from a backup.",
+                cause: error)
+        case .full(let text):
+            ClientError(.diskFull, "\(subject): the disk is full (\(text)). Make room, then try again.", cause: error)
+        case .fenced(let newest):
+            ClientError(.fenced, "\(subject): epoch \(newest) owns the store. Nothing was written.", cause: error)
+        case .outOfStep(let actual):
+            ClientError(
+                .storeUnavailable, "\(subject): the store stands at position \(actual). Try again.", cause: error)
+        case .unavailable(let text):
+            ClientError(
+                .storeUnavailable,
+                "\(subject): the store cannot be used (\(text)). Check the directory and its permissions.",
+                cause: error)
+        }
+    }
+}

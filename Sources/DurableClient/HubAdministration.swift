@@ -1,0 +1,200 @@
+package import DurableBackend
+package import DurableCore
+
+/// Makes, checks and removes hubs.
+package struct HubAdministration: Sendable {
+    package var transport: any MessageTransport
+    package var hub: HubName
+    package var clock: any EngineClock
+    /// Where the hub's files are made, in `local` log mode.
+    package var storage: any HubStorage
+
+    package init(
+        transport: any MessageTransport, hub: HubName, clock: any EngineClock, storage: any HubStorage
+    ) {
+        self.transport = transport
+        self.hub = hub
+        self.clock = clock
+        self.storage = storage
+    }
+
+    /// What a new hub shall be; nil fields take the default, and fit whatever hub is there already.
+    package struct Request: Hashable, Sendable {
+        /// 1 to 1024; default 8.
+        package var partitionCount: Int?
+        /// Default `quorum`.
+        package var queueKind: HubDescriptor.QueueKind?
+        /// Default `local`, the only one this version can make.
+        package var logMode: HubDescriptor.LogMode?
+        /// Absolute path.
+        package var dataDirectory: String?
+        /// Taken when `dataDirectory` is nil and the hub is new.
+        package var defaultDataDirectory: String
+
+        package init(
+            partitionCount: Int? = nil, queueKind: HubDescriptor.QueueKind? = nil,
+            logMode: HubDescriptor.LogMode? = nil, dataDirectory: String? = nil, defaultDataDirectory: String
+        ) {
+            self.partitionCount = partitionCount
+            self.queueKind = queueKind
+            self.logMode = logMode
+            self.dataDirectory = dataDirectory
+            self.defaultDataDirectory = defaultDataDirectory
+        }
+    }
+
+    /// Creates the hub, or completes one that is there and fits. Safe to repeat and to race: the first descriptor wins.
+    ///
+    /// - Parameter hubID: A new UUID.
+    /// - Returns: What the hub is, and whether this call made it.
+    /// - Throws: `ClientError` DTQ1002 when a hub is there that is not as asked for; DTQ4003 when the broker holds a
+    ///   queue or exchange with other properties; DTQ1003 to DTQ1008 for its files.
+    package func create(
+        _ request: Request, hubID: String = RandomID.make()
+    ) async throws -> (descriptor: HubDescriptor, isNew: Bool) {
+        let descriptor = try await settle(request, hubID: hubID)
+        try check(request, against: descriptor)
+        let topology = descriptor.topology
+        do throws(TransportError) {
+            try await transport.declare(topology.everything)
+        } catch {
+            throw ClientError.wrapping(error, "cannot declare hub \"\(hub)\"")
+        }
+        if descriptor.logMode == .local {
+            do throws(StoreError) {
+                try storage.create(descriptor)
+            } catch {
+                throw ClientError.wrapping(error, "cannot make the files of hub \"\(hub)\"")
+            }
+        }
+        try await placeBatons(of: topology, client(for: descriptor))
+        return (descriptor, descriptor.hubID == hubID)
+    }
+
+    /// Removes queues, exchanges, streams and files. A removal cut short can be repeated: the descriptor goes last.
+    ///
+    /// - Parameters:
+    ///   - activities: Whose work queues go too, besides those that live workers name.
+    ///   - isForced: Go on although workers are alive.
+    /// - Returns: Names of the queues removed.
+    /// - Throws: `ClientError` DTQ1001 when there is no such hub, DTQ5003 when workers are alive; nothing was removed.
+    package func delete(activities: [String] = [], isForced: Bool = false) async throws -> [String] {
+        let descriptor = try await descriptor()
+        let topology = descriptor.topology
+        let workers = try await workersIfPossible(of: descriptor)
+        if !workers.isEmpty && !isForced {
+            throw ClientError(
+                .wrongArgument,
+                "hub \"\(hub)\" has live workers: \(workers.map(\.worker.value).joined(separator: ", ")). "
+                    + "Nothing was removed. Stop them first, or use --force.")
+        }
+        let everything = topology.everything
+        let names = Set(activities + workers.flatMap { $0.activities.map(\.name) }).sorted()
+        let last = topology.bootstrap
+        let queues = everything.queues.map(\.name).filter { $0 != topology.name(.hub) } + names.map(topology.workQueue)
+        let exchanges = everything.exchanges.map(\.name).filter { $0 != topology.name(.hub) }
+        do throws(TransportError) {
+            try await transport.delete(queues: queues, exchanges: exchanges)
+        } catch {
+            throw ClientError.wrapping(error, "cannot remove hub \"\(hub)\"")
+        }
+        if descriptor.logMode == .local {
+            do throws(StoreError) {
+                try storage.remove(descriptor)
+            } catch {
+                throw ClientError.wrapping(error, "cannot remove the files of hub \"\(hub)\"")
+            }
+        }
+        do throws(TransportError) {
+            try await transport.delete(queues: last.queues.map(\.name), exchanges: last.exchanges.map(\.name))
+        } catch {
+            throw ClientError.wrapping(error, "cannot remove hub \"\(hub)\"")
+        }
+        return queues + last.queues.map(\.name)
+    }
+
+    /// - Throws: `ClientError` DTQ1001 when there is no such hub.
+    package func descriptor() async throws -> HubDescriptor {
+        let client = try await HubClient.connect(transport: transport, hub: hub, clock: clock)
+        return client.descriptor
+    }
+
+    private func client(for descriptor: HubDescriptor) -> HubClient {
+        HubClient(descriptor: descriptor, transport: transport, clock: clock)
+    }
+
+    /// Half a hub has no fleet exchange to listen to, and no workers.
+    private func workersIfPossible(of descriptor: HubDescriptor) async throws -> [WorkerHeartbeat] {
+        do throws(TransportError) {
+            guard try await transport.exchangeExists(descriptor.topology.name(.fleet)) else { return [] }
+        } catch {
+            throw ClientError.wrapping(error, "cannot look for workers of hub \"\(hub)\"")
+        }
+        return try await client(for: descriptor).workers()
+    }
+
+    // MARK: - Creating
+
+    /// The descriptor that counts: the one that was there, or whichever of those racing came first.
+    private func settle(_ request: Request, hubID: String) async throws -> HubDescriptor {
+        let reader = DescriptorReader(transport: transport, hub: hub, clock: clock)
+        if let existing = try await reader.read() { return existing }
+        if request.logMode == .replicated {
+            throw ClientError(
+                .wrongArgument,
+                "this version cannot make hubs with a replicated log. Nothing was created. Use --log local.")
+        }
+        let wanted = HubDescriptor(
+            hubID: hubID, hub: hub, partitionCount: request.partitionCount ?? 8,
+            queueKind: request.queueKind ?? .quorum, logMode: .local,
+            dataDirectory: request.dataDirectory ?? request.defaultDataDirectory, createdAt: clock.now())
+        let client = client(for: wanted)
+        do throws(TransportError) {
+            try await transport.declare(wanted.topology.bootstrap)
+        } catch {
+            throw ClientError.wrapping(error, "cannot create hub \"\(hub)\"")
+        }
+        try await client.publish(
+            [Outgoing(topology: wanted.topology).descriptor(wanted, at: clock.now())], "cannot create hub \"\(hub)\"")
+        guard let first = try await reader.read() else {
+            throw ClientError(
+                .hubNotFound,
+                "hub \"\(hub)\": its stream does not give back the descriptor just written. "
+                    + "Repeat dtq hub create; if it stays so, look at the stream \(wanted.topology.name(.hub)).")
+        }
+        return first
+    }
+
+    private func check(_ request: Request, against descriptor: HubDescriptor) throws {
+        var differences: [String] = []
+        func compare<Value: Equatable>(_ what: String, _ wanted: Value?, _ actual: Value) {
+            if let wanted, wanted != actual { differences.append("\(what) is \(actual), asked for was \(wanted)") }
+        }
+        compare("partition count", request.partitionCount, descriptor.partitionCount)
+        compare("queue kind", request.queueKind?.rawValue, descriptor.queueKind.rawValue)
+        compare("log mode", request.logMode?.rawValue, descriptor.logMode.rawValue)
+        compare("data directory", request.dataDirectory, descriptor.dataDirectory)
+        guard !differences.isEmpty else { return }
+        throw ClientError(
+            .hubDoesNotFit,
+            "hub \"\(hub)\" is there already and differs: \(differences.joined(separator: "; ")). "
+                + "Nothing was changed. Leave the options out to use it as it is, or choose another name.")
+    }
+
+    /// One baton for each partition that has neither one waiting nor anyone who could hold it.
+    private func placeBatons(of topology: HubTopology, _ client: HubClient) async throws {
+        var missing: [PartitionID] = []
+        do throws(TransportError) {
+            for partition in topology.partitions {
+                let own = try await transport.inspect(queue: topology.queue(.own, partition))
+                if (own?.readyMessages ?? 0) == 0 && (own?.consumers ?? 0) == 0 { missing.append(partition) }
+            }
+        } catch {
+            throw ClientError.wrapping(error, "cannot inspect the batons of hub \"\(hub)\"")
+        }
+        if missing.isEmpty { return }
+        let outgoing = Outgoing(topology: topology)
+        try await client.publish(
+            missing.map { outgoing.baton(for: $0, at: clock.now()) }, "cannot place the batons of hub \"\(hub)\"")
+    }
+}

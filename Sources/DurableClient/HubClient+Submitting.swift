@@ -1,0 +1,89 @@
+import DurableBackend
+package import DurableCore
+
+extension HubClient {
+    /// Starts one instance. Returns when the broker holds the start, with the owner's verdict if it comes in time.
+    ///
+    /// - Throws: `ClientError`: nothing was started, or (DTQ4005) that is unknown.
+    package func start(_ request: StartRequest) async throws -> Submission {
+        try await submit(try message(for: request))
+    }
+
+    /// Sends an external event to an instance: verdict `accepted`, `duplicate`, `notFound` or `ended`.
+    package func raiseEvent(_ name: String, to id: InstanceID, data: Payload? = nil) async throws -> Submission {
+        try check(id)
+        try check(name: name, "an event's name")
+        try check(data, "the data of event \"\(name)\" for instance \(id)")
+        return try await submit(message(to: id, .eventRaised(name: name, input: data)))
+    }
+
+    /// Ends an instance from outside: verdict `accepted`, `duplicate`, `notFound` or `ended`.
+    package func terminate(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
+        try check(id)
+        try check(reason, "the reason to terminate instance \(id)")
+        return try await submit(message(to: id, .executionTerminated(reason: reason, recurse: false)))
+    }
+
+    /// - Throws: `ClientError` when the request cannot be sent as it is; nothing was sent.
+    package func message(for request: StartRequest) throws -> Message {
+        let messageID = makeID()
+        let id = request.id ?? InstanceID(makeID())
+        try check(id)
+        try check(name: request.name, "an orchestration's name")
+        try check(request.input, "the input of instance \(id)")
+        let start = ExecutionStarted(
+            name: request.name, version: request.version, input: request.input, instanceID: id,
+            executionID: ExecutionID(messageID), scheduledStart: request.startAt, traceParent: request.traceParent)
+        return Message(
+            id: MessageID(messageID), instanceID: id,
+            event: HistoryEvent(timestamp: clock.now(), kind: .executionStarted(start)))
+    }
+
+    private func message(to id: InstanceID, _ kind: HistoryEvent.Kind) -> Message {
+        Message(
+            id: MessageID(makeID()), instanceID: id, event: HistoryEvent(timestamp: clock.now(), kind: kind))
+    }
+
+    private func submit(_ message: Message) async throws -> Submission {
+        let partition = partition(of: message.instanceID)
+        let correlationID = message.id.value
+        try await replies.open()
+        var message = message
+        message.reply = ReplyAddress(routingKey: replies.routingKey, correlationID: correlationID)
+        await replies.expect(correlationID)
+        let reply: Reply?
+        do {
+            let outgoing = Outgoing(topology: topology).control(message, to: partition, at: clock.now())
+            try await publish(
+                [outgoing], "cannot send \(message.event.typeName) to instance \(message.instanceID)")
+            reply = await replies.reply(to: correlationID, within: options.verdictPatience)
+        } catch {
+            await replies.forget(correlationID)
+            throw error
+        }
+        await replies.forget(correlationID)
+        var submission = Submission(
+            instanceID: message.instanceID, partition: partition,
+            outcome: .acceptedNoVerdict(
+                Silence(hub: hub, partition: partition, waitingMessages: nil, isServed: true)))
+        if case .verdict(let verdict)? = reply?.body {
+            submission.outcome = .verdict(verdict)
+        } else if let silence = try? await silence(of: partition) {
+            // Accepted already: that the broker will not say more is no error.
+            submission.outcome = .acceptedNoVerdict(silence)
+        }
+        return submission
+    }
+
+    /// What the broker knows of a partition whose owner does not answer.
+    func silence(of partition: PartitionID) async throws -> Silence {
+        do throws(TransportError) {
+            let control = try await transport.inspect(queue: topology.queue(.control, partition))
+            return Silence(
+                hub: hub, partition: partition, waitingMessages: control?.readyMessages,
+                isServed: (control?.consumers ?? 0) > 0)
+        } catch {
+            throw ClientError.wrapping(error, "cannot inspect partition \(partition) of hub \"\(hub)\"")
+        }
+    }
+}

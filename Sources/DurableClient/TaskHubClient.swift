@@ -1,0 +1,184 @@
+public import DurableCore
+public import DurableTask
+
+/// Starts orchestrations and asks about them, from any program. Any number of tasks may use one client.
+///
+/// ```swift
+/// let client = try await TaskHubClient.connect(broker: "amqp://localhost", hub: "orders")
+/// let started = try await client.start(helloCities, ["Oslo", "Lima"], id: InstanceID("greeting-1"))
+/// let greetings = try await client.output(of: helloCities, started.id)
+/// ```
+///
+/// Inputs are encoded as the workers decode them: JSON. What fails throws a `ClientError` with a code and what to do.
+public final class TaskHubClient: Sendable {
+    package let core: HubClient
+    private let onClose: @Sendable () async -> Void
+
+    /// - Parameter onClose: Ends what was made for this client alone, such as its transport.
+    package init(_ core: HubClient, onClose: @escaping @Sendable () async -> Void = {}) {
+        self.core = core
+        self.onClose = onClose
+    }
+
+    /// What the owner said to a start, a raised event or a termination. The broker holds the message in any case.
+    public struct Accepted: Hashable, Sendable {
+        public let id: InstanceID
+        public let answer: Answer
+    }
+
+    public enum Answer: Hashable, Sendable {
+        /// The instance was created by this call.
+        case created
+        /// An instance of that ID was there already; nothing was started.
+        case exists
+        /// The event or termination was taken.
+        case accepted
+        /// No such instance; the message was dropped.
+        case notFound
+        /// The instance had ended before; the message was dropped.
+        case ended
+        /// No verdict came within two seconds; the message waits in its queue. The text says what is known.
+        case waiting(String)
+    }
+
+    // MARK: - Starting
+
+    /// Starts an instance by name.
+    ///
+    /// - Parameters:
+    ///   - id: Unique in the hub; nil makes a UUID. Choose it to make repeats harmless: a second start is refused.
+    ///   - startAt: First episode not before this time.
+    @discardableResult
+    public func start<Input: Encodable>(
+        _ name: String, input: Input, id: InstanceID? = nil, startAt: Timestamp? = nil
+    ) async throws -> Accepted {
+        let payload = try encode(input, "the input of orchestration \"\(name)\"")
+        let request = StartRequest(name: name, id: id, input: payload, startAt: startAt)
+        return Accepted(try await core.start(request))
+    }
+
+    /// Starts an instance of an orchestration that takes no input, by name.
+    @discardableResult
+    public func start(_ name: String, id: InstanceID? = nil, startAt: Timestamp? = nil) async throws -> Accepted {
+        try await start(name, input: NoValue(), id: id, startAt: startAt)
+    }
+
+    /// Starts an instance with the input its code expects.
+    @discardableResult
+    public func start<Input, Output>(
+        _ orchestration: Orchestration<Input, Output>, _ input: Input, id: InstanceID? = nil,
+        startAt: Timestamp? = nil
+    ) async throws -> Accepted {
+        try await start(orchestration.name, input: input, id: id, startAt: startAt)
+    }
+
+    /// Starts an instance of an orchestration that takes no input.
+    @discardableResult
+    public func start<Output>(
+        _ orchestration: Orchestration<NoValue, Output>, id: InstanceID? = nil, startAt: Timestamp? = nil
+    ) async throws -> Accepted {
+        try await start(orchestration.name, input: NoValue(), id: id, startAt: startAt)
+    }
+
+    // MARK: - Sending
+
+    /// Sends an external event to an instance. Events that come early are kept.
+    @discardableResult
+    public func raiseEvent<Value: Encodable>(
+        _ name: String, to id: InstanceID, _ value: Value
+    ) async throws -> Accepted {
+        let payload = try encode(value, "the data of event \"\(name)\"")
+        return Accepted(try await core.raiseEvent(name, to: id, data: payload))
+    }
+
+    /// Sends an external event without data.
+    @discardableResult
+    public func raiseEvent(_ name: String, to id: InstanceID) async throws -> Accepted {
+        Accepted(try await core.raiseEvent(name, to: id))
+    }
+
+    /// Ends an instance from outside. Its code does not run again.
+    @discardableResult
+    public func terminate(_ id: InstanceID, reason: String? = nil) async throws -> Accepted {
+        let payload = try reason.flatMap { try encode($0, "the reason to terminate") }
+        return Accepted(try await core.terminate(id, reason: payload))
+    }
+
+    // MARK: - Asking
+
+    /// - Returns: nil when there is no such instance.
+    public func status(of id: InstanceID) async throws -> InstanceSnapshot? { try await core.status(of: id) }
+
+    /// All events of an instance, oldest first; nil when there is no such instance.
+    public func history(of id: InstanceID) async throws -> [HistoryEvent]? { try await core.history(of: id) }
+
+    /// Waits until an instance has ended.
+    ///
+    /// - Parameter timeout: nil waits for ever.
+    /// - Returns: nil when it had not ended in time.
+    /// - Throws: `ClientError.Code.instanceNotFound` when the hub never had such an instance. One that this client
+    ///   started without a verdict may still be in its queue: wait a little and ask again.
+    public func waitForEnd(of id: InstanceID, timeout: Duration? = nil) async throws -> InstanceSnapshot? {
+        switch try await core.wait(for: id, timeout: timeout) {
+        case .ended(let snapshot): snapshot
+        case .timedOut: nil
+        }
+    }
+
+    /// Waits for an instance's end and decodes what it returned.
+    ///
+    /// - Throws: `FailureDetails` when the instance failed, was canceled or terminated.
+    public func output<Output: Decodable>(of id: InstanceID, as type: Output.Type = Output.self) async throws -> Output {
+        guard let end = try await waitForEnd(of: id) else { throw CancellationError() }
+        guard end.status == .completed else {
+            throw end.failure
+                ?? FailureDetails(
+                    errorType: "Orchestration\(end.status == .terminated ? "Terminated" : "Canceled")",
+                    message: "instance \(id) is \(end.status)", isNonRetryable: true)
+        }
+        do {
+            return try PayloadCoding.decode(Output.self, from: end.output, as: "the output of instance \(id)")
+        } catch {
+            throw ClientError(.payloadUnreadable, "\(error). Ask for the type that the orchestration returns.", cause: error)
+        }
+    }
+
+    /// Waits for the end of an instance of `orchestration` and decodes what it returned.
+    ///
+    /// - Throws: `FailureDetails` when the instance failed, was canceled or terminated.
+    public func output<Input, Output>(
+        of orchestration: Orchestration<Input, Output>, _ id: InstanceID
+    ) async throws -> Output {
+        try await output(of: id, as: Output.self)
+    }
+
+    /// Ends the client. Idempotent.
+    public func close() async {
+        await core.close()
+        await onClose()
+    }
+
+    private func encode(_ value: some Encodable, _ what: String) throws -> Payload? {
+        do {
+            return try PayloadCoding.encode(value, as: what)
+        } catch {
+            throw ClientError(.payloadUnreadable, "\(error). Nothing was sent.", cause: error)
+        }
+    }
+}
+
+extension TaskHubClient.Accepted {
+    init(_ submission: Submission) {
+        id = submission.instanceID
+        answer =
+            switch submission.outcome {
+            case .verdict(.created): .created
+            case .verdict(.exists): .exists
+            // A repeat was taken when it first came.
+            case .verdict(.accepted), .verdict(.duplicate): .accepted
+            case .verdict(.notFound): .notFound
+            case .verdict(.ended), .verdict(.unexpected): .ended
+            case .acceptedNoVerdict(let silence): .waiting(silence.text)
+            }
+    }
+}
