@@ -112,7 +112,11 @@ package final class MemoryBroker: Sendable {
     ) throws(Failure) -> Result {
         let now = clock.now()
         return try guarded.withLock { guarded throws(Failure) in
-            guarded.state.now = max(guarded.state.now, now)
+            if now > guarded.state.now {
+                // What has expired meanwhile is gone before the step looks at anything.
+                guarded.state.now = now
+                guarded.state.settle()
+            }
             defer {
                 guarded.state.settle()
                 releasePublishers(&guarded)
