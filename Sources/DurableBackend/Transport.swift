@@ -14,7 +14,8 @@ package protocol MessageTransport: Sendable {
     ///
     /// - Returns: One outcome a message, same order.
     /// - Throws: `.connectionLost`: the outcome of all or some is unknown, publish again (receivers drop
-    ///   duplicates). `.refused`: the broker closed the channel over it, with its text. `.closed`: after `close()`.
+    ///   duplicates). `.notFound`: there is no such exchange, messages before it may have arrived. `.refused`: the
+    ///   broker closed the channel over it, with its text. `.closed`: after `close()`.
     func publish(_ messages: [OutgoingMessage]) async throws(TransportError) -> [PublishOutcome]
 
     /// Opens a channel to consume on. Everything consumed on it ends together.
