@@ -24,20 +24,20 @@ extension TransportBench {
             message("a", to: queue), message("b", to: name("nowhere")), notice, message("c", to: queue),
         ])
         try expect(
-            outcomes == [.confirmed, .returned("NO_ROUTE"), .confirmed, .confirmed],
+            outcomes.map(\.isReturned) == [false, true, false, false] && outcomes.filter { $0 == .confirmed }.count == 3,
             "only the mandatory unroutable message is returned, got \(outcomes)")
         let deliveries = try await consume(queue, on: second).take(2)
         try expect(deliveries.texts == ["a", "c"], "its neighbours arrive, got \(deliveries.texts)")
     }
 
-    func publishToMissingExchangeIsRefused() async throws {
+    func publishToMissingExchangeFails() async throws {
         let queue = try await queue("q", .classic)
         var lost = message("lost", to: queue)
         lost.exchange = name("missing")
         do {
             let outcomes = try await first.publish([lost])
             throw RuleViolation("expected an error, got \(outcomes)")
-        } catch TransportError.refused(code: 404, let text) {
+        } catch TransportError.notFound(let text) {
             try expect(text.contains(lost.exchange), "the text names the exchange, got \(text)")
         }
         let outcomes = try await first.publish([message("next", to: queue)])
@@ -127,4 +127,9 @@ extension TransportBench {
             }
         }
     }
+}
+
+extension PublishOutcome {
+    /// Returned as unroutable, in the broker's words.
+    var isReturned: Bool { if case .returned(let text) = self { text.contains("NO_ROUTE") } else { false } }
 }

@@ -5,7 +5,7 @@ package enum TransportRule: String, CaseIterable, Sendable {
     // Publishing
     case publishedMessagesKeepTheirOrder
     case unroutableMessageIsReturned
-    case publishToMissingExchangeIsRefused
+    case publishToMissingExchangeFails
     case exchangesRouteByTheirKind
     case largeBodySurvives
     case propertiesAndHeadersSurvive
@@ -62,7 +62,7 @@ package enum TransportRule: String, CaseIterable, Sendable {
         switch self {
         case .publishedMessagesKeepTheirOrder: try await bench.publishedMessagesKeepTheirOrder()
         case .unroutableMessageIsReturned: try await bench.unroutableMessageIsReturned()
-        case .publishToMissingExchangeIsRefused: try await bench.publishToMissingExchangeIsRefused()
+        case .publishToMissingExchangeFails: try await bench.publishToMissingExchangeFails()
         case .exchangesRouteByTheirKind: try await bench.exchangesRouteByTheirKind()
         case .largeBodySurvives: try await bench.largeBodySurvives()
         case .propertiesAndHeadersSurvive: try await bench.propertiesAndHeadersSurvive()

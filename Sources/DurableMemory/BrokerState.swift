@@ -35,7 +35,7 @@ struct BrokerState {
         outcomes.reserveCapacity(messages.count)
         for message in messages {
             guard exchanges[message.exchange] != nil else {
-                throw .refused(code: 404, text: "NOT_FOUND - no exchange '\(message.exchange)' in vhost '/'")
+                throw .notFound("NOT_FOUND - no exchange '\(message.exchange)' in vhost '/'")
             }
             let targets = route(exchange: message.exchange, key: message.routingKey)
             if targets.isEmpty && message.isMandatory {
