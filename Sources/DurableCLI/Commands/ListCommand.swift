@@ -1,0 +1,84 @@
+import ArgumentParser
+import DurableBackend
+import DurableClient
+import DurableCore
+
+struct ListCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "List instances, oldest first, page by page.",
+        discussion: """
+              dtq list --status running --status failed
+              dtq list --name ShipOrder --prefix o-18 --from 2h
+              dtq list --limit 500 --cursor CURSOR
+
+            The cursor of the next page is printed on standard error (--json: nextCursor). Times are ISO 8601, or \
+            durations before now.
+
+            Exit codes: 0 listed, 1 failed (DTQ5001: a partition has no worker), 2 wrong usage, 3 no such hub.
+            """)
+
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOptions
+
+    @Option(help: ArgumentHelp("Only this status; may be repeated.", valueName: "status"))
+    var status: [String] = []
+
+    @Option(help: ArgumentHelp("Only instances of this orchestration.", valueName: "name"))
+    var name: String?
+
+    @Option(help: ArgumentHelp("Only IDs that begin with this.", valueName: "text"))
+    var prefix: String?
+
+    @Option(help: ArgumentHelp("Only those created at or after this time.", valueName: "time"))
+    var from: String?
+
+    @Option(help: ArgumentHelp("Only those created before this time.", valueName: "time"))
+    var to: String?
+
+    @Option(help: ArgumentHelp("At most this many, 1 to 10,000.", valueName: "count"))
+    var limit = 50
+
+    @Option(help: ArgumentHelp("Go on where the page before ended.", valueName: "cursor"))
+    var cursor: String?
+
+    mutating func run() async throws {
+        let environment = CommandEnvironment.current
+        let now = environment.clock.now()
+        guard (1...10_000).contains(limit) else {
+            throw ClientError.usage("--limit is 1 to 10,000, this is \(limit).")
+        }
+        let filter = ListFilter(
+            statuses: try ArgumentText.statuses(status), name: name, idPrefix: prefix,
+            createdFrom: try from.map { try ArgumentText.time($0, option: "--from", .past, now: now) },
+            createdTo: try to.map { try ArgumentText.time($0, option: "--to", .past, now: now) })
+        let after = try cursor.map { try ListCursor(token: $0) }
+        let limit = limit
+        let isJSON = output.json
+        try await connection.withClient(environment) { client in
+            let page = try await client.list(filter, after: after, limit: limit)
+            if isJSON {
+                let json: JSONValue = [
+                    "instances": .array(
+                        page.instances.map { .object(InstanceReport.summary($0, client.partition(of: $0.id))) }),
+                    "nextCursor": .optional(page.next) { .string($0.token) },
+                ]
+                environment.print(json.text)
+                return
+            }
+            if page.instances.isEmpty { return environment.printError("No instances.") }
+            let style = environment.style
+            var table = TextTable([.init("INSTANCE"), .init("NAME"), .init("STATUS"), .init("CREATED"), .init("UPDATED")])
+            for instance in page.instances {
+                table.append([
+                    instance.id.value, instance.name, instance.status.description,
+                    HumanText.time(instance.createdAt), HumanText.age(of: instance.lastUpdatedAt, at: now),
+                ])
+            }
+            table.decorate = { row, column, text in
+                column == 2 ? style.paint(text, as: page.instances[row].status) : text
+            }
+            for line in table.lines(style) { environment.print(line) }
+            if let next = page.next { environment.printError("There are more: add --cursor \(next.token)") }
+        }
+    }
+}

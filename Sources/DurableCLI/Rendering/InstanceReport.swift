@@ -1,0 +1,107 @@
+import DurableClient
+import DurableCore
+
+/// One instance as text and as JSON.
+struct InstanceReport {
+    var snapshot: InstanceSnapshot
+    var partition: PartitionID
+    var now: Timestamp
+
+    func lines(_ style: TerminalStyle) -> [String] {
+        var fields = FieldList()
+        fields.add("instance", TerminalText.safe(snapshot.id.value))
+        fields.add("name", TerminalText.safe(snapshot.name))
+        fields.add("status", style.status(snapshot.status))
+        fields.add("created", moment(snapshot.createdAt))
+        fields.add("updated", moment(snapshot.lastUpdatedAt))
+        fields.add("starts", snapshot.startAt.map(moment))
+        fields.add("execution", TerminalText.safe(snapshot.executionID.value))
+        fields.add("partition", partition.description)
+        fields.add("history", HumanText.count(snapshot.historyCount, "event"))
+        fields.add("open", open)
+        fields.add("custom", snapshot.customStatus.map { TerminalText.payload($0) })
+        fields.add("input", snapshot.input.map { TerminalText.payload($0) })
+        fields.add("output", snapshot.output.map { TerminalText.payload($0) })
+        fields.add("failure", snapshot.failure.map { TerminalText.safe($0.description) })
+        for cause in snapshot.failure?.cause ?? [] { fields.add("cause", TerminalText.safe(cause.description)) }
+        for tag in snapshot.tags { fields.add("tag", TerminalText.safe("\(tag.key)=\(tag.value)")) }
+        fields.add("held", snapshot.holdText.map { style.warning(TerminalText.safe($0)) })
+        return fields.lines
+    }
+
+    private func moment(_ time: Timestamp) -> String {
+        "\(HumanText.time(time)) UTC (\(HumanText.age(of: time, at: now)))"
+    }
+
+    private var open: String? {
+        let parts = [
+            (snapshot.openTaskCount, "activity", "activities"), (snapshot.openTimerCount, "timer", "timers"),
+            (snapshot.inboxCount, "unhandled message", "unhandled messages"),
+        ].filter { $0.0 > 0 }.map { HumanText.count($0.0, $0.1, $0.2) }
+        return parts.isEmpty ? nil : parts.joined(separator: ", ")
+    }
+
+    var json: JSONValue {
+        var members = Self.summary(snapshot, partition)
+        members += [
+            .init("startAt", .optional(snapshot.startAt) { .string($0.description) }),
+            .init("openTasks", .integer(snapshot.openTaskCount)),
+            .init("openTimers", .integer(snapshot.openTimerCount)),
+            .init("unhandledMessages", .integer(snapshot.inboxCount)),
+            .init("customStatus", .payload(snapshot.customStatus)),
+            .init("input", .payload(snapshot.input)),
+            .init("output", .payload(snapshot.output)),
+            .init("failure", .optional(snapshot.failure, JSONValue.failure)),
+            .init("tags", .object(snapshot.tags.map { .init($0.key, .string($0.value)) })),
+            .init(
+                "hold",
+                .optional(snapshot.holdCode) { ["code": .string($0), "text": .string(snapshot.holdText ?? "")] }),
+        ]
+        return .object(members)
+    }
+
+    /// What lists show.
+    static func summary(_ snapshot: InstanceSnapshot, _ partition: PartitionID) -> [JSONValue.Member] {
+        [
+            .init("id", .string(snapshot.id.value)),
+            .init("name", .string(snapshot.name)),
+            .init("status", .string(snapshot.status.description)),
+            .init("createdAt", .string(snapshot.createdAt.description)),
+            .init("updatedAt", .string(snapshot.lastUpdatedAt.description)),
+            .init("execution", .string(snapshot.executionID.value)),
+            .init("partition", .integer(partition.index)),
+            .init("historyEvents", .integer(snapshot.historyCount)),
+        ]
+    }
+}
+
+extension JSONValue {
+    /// JSON as it is; other text as a string; other bytes as `{"base64": ...}`.
+    static func payload(_ payload: Payload?) -> JSONValue {
+        guard let payload else { return .null }
+        if let value = try? JSONParser.parse(payload.bytes) { return value }
+        if let text = String(validating: payload.bytes, as: UTF8.self) { return .string(text) }
+        return ["base64": .string(base64(payload.bytes))]
+    }
+
+    static func failure(_ failure: FailureDetails) -> JSONValue {
+        [
+            "type": .string(failure.errorType), "message": .string(failure.message),
+            "nonRetryable": .boolean(failure.isNonRetryable),
+            "cause": .array(failure.cause.map(JSONValue.failure)),
+        ]
+    }
+
+    private static func base64(_ bytes: [UInt8]) -> String {
+        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+        var text = ""
+        for start in stride(from: 0, to: bytes.count, by: 3) {
+            let group = bytes[start..<min(start + 3, bytes.count)]
+            let bits = group.reduce(0) { $0 << 8 | UInt32($1) } << (8 * UInt32(3 - group.count))
+            for index in 0..<4 {
+                text.append(index <= group.count ? alphabet[Int(bits >> (18 - 6 * UInt32(index)) & 63)] : "=")
+            }
+        }
+        return text
+    }
+}
