@@ -42,7 +42,11 @@ let package = Package(
                 .argumentParser, .log, .unixSignals,
             ]),
         .target(name: "DurableCLI", dependencies: ["DurableClient", "DurableCore", "DurableBackend", .argumentParser]),
-        .executableTarget(name: "dtq", dependencies: ["Durable", "DurableCLI", .argumentParser]),
+        .executableTarget(
+            name: "dtq",
+            dependencies: [
+                "DurableCLI", "DurableClient", "DurableBackend", "DurableAMQP", "DurableSQLite", .argumentParser, .log,
+            ]),
 
 
         // Rules each adapter must obey, and the tests.
@@ -56,7 +60,12 @@ let package = Package(
         .testTarget(
             name: "BrokerTests",
             dependencies: ["Durable", "DurableAMQP", "DurableBackend", "DurableConformance", "DurableCore", .log]),
-        .testTarget(name: "CLITests", dependencies: ["Durable", "DurableCLI", "DurableMemory"]),
+        .testTarget(
+            name: "CLITests",
+            dependencies: [
+                "DurableCLI", "DurableClient", "DurableBackend", "DurableCore", "DurableMemory", "DurableWire",
+                .argumentParser,
+            ]),
         .testTarget(name: "FaultTests", dependencies: ["DurableEngine", "DurableMemory", "DurableSQLite"]),
         .testTarget(name: "LintTests"),
     ]
