@@ -111,9 +111,9 @@ extension ConnectionLoop {
         case .deliver(let head):
             channel.content = LoopChannel.Content(
                 kind: .delivery(head), exchange: head.exchange, routingKey: head.routingKey)
-        case .returned(let code, let text, let exchange, let routingKey):
+        case .returned(let text, let exchange, let routingKey):
             channel.content = LoopChannel.Content(
-                kind: .returned(code: code, text: text), exchange: exchange, routingKey: routingKey)
+                kind: .returned(text), exchange: exchange, routingKey: routingKey)
         case .acknowledged(let tag, let multiple):
             if channel === publishChannel { window.answer(upTo: tag, multiple: multiple, isConfirmed: true) }
         case .refused(let tag, let multiple):
@@ -133,8 +133,8 @@ extension ConnectionLoop {
         guard let content = channel.content, content.isComplete else { return }
         channel.content = nil
         switch content.kind {
-        case .returned(let code, let text):
-            if channel === publishChannel { window.markReturned(content.delivery, text: "\(code) \(text)") }
+        case .returned(let text):
+            if channel === publishChannel { window.markReturned(content.delivery, text: text) }
         case .delivery(let head) where head.isGet:
             _ = channel.take(0x003C_0047, .message(content.delivery))
         case .delivery:
@@ -150,9 +150,8 @@ extension ConnectionLoop {
         // Both sides closed at once: the broker still answers our close, which frees the number.
         if channel.phase == .closing { return }
         forget(channel)
-        let error: TransportError = code == 404 ? .notFound(text) : .refused(code: code, text: text)
-        if channel === publishChannel { publishChannelClosed(error, text: text) }
-        channel.end(error)
+        if channel === publishChannel { publishChannelClosed(code, text) }
+        channel.end(code == 404 ? .notFound(text) : .refused(code: code, text: text))
     }
 
     private func closeAnswered(_ channel: LoopChannel) {

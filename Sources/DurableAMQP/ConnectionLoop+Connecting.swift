@@ -110,7 +110,7 @@ extension ConnectionLoop {
         publishChannel = nil
         isPublishChannelReady = false
         for channel in lost { channel.end(loss) }
-        failPublishes { _ in loss }
+        failPublishes(loss)
         nextAttempt = Clock.now
     }
 }

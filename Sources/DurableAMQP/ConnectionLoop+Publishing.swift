@@ -33,7 +33,7 @@ extension ConnectionLoop {
 
     /// The broker closed the publish channel over one message. Who published it gets the broker's answer; for the
     /// others the outcome of what was under way is unknown.
-    func publishChannelClosed(_ error: TransportError, text: String) {
+    func publishChannelClosed(_ code: Int, _ text: String) {
         publishChannel = nil
         isPublishChannelReady = false
         let open = window.removeAll()
@@ -43,14 +43,14 @@ extension ConnectionLoop {
         for batch in open {
             let isMeant = named.isEmpty || batch.messages.contains { named.contains($0.exchange) }
             let unknown = TransportError.connectionLost("the broker closed the channel over another message: \(text)")
-            batch.waiter.resolve(.failure(isMeant ? error : unknown))
+            batch.waiter.resolve(.failure(isMeant ? .refused(code: code, text: text) : unknown))
         }
         waitingBatches.removeAll { $0.next > 0 }
     }
 
     /// Ends all publishes, those not yet sent too.
-    func failPublishes(_ error: (PublishBatch) -> TransportError) {
-        for batch in window.removeAll() + waitingBatches { batch.waiter.resolve(.failure(error(batch))) }
+    func failPublishes(_ error: TransportError) {
+        for batch in window.removeAll() + waitingBatches { batch.waiter.resolve(.failure(error)) }
         waitingBatches = []
     }
 

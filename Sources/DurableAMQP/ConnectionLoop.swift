@@ -195,7 +195,7 @@ final class ConnectionLoop {
         closingDeadline = Clock.now + .seconds(2)
         for open in waitingOpens { open.waiter.resolve(.failure(.closed)) }
         waitingOpens = []
-        failPublishes { _ in .closed }
+        failPublishes(.closed)
         channels = [:]
         publishChannel = nil
         // The channels' numbers stay known: answers still come for them until the broker has closed.

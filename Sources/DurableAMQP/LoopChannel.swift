@@ -17,7 +17,7 @@ final class LoopChannel {
 
     /// What belongs to a method that has content: properties and body come in the frames after it.
     struct Content {
-        enum Kind { case delivery(DeliveryHead), returned(code: Int, text: String) }
+        enum Kind { case delivery(DeliveryHead), returned(String) }
         var kind: Kind
         var exchange: String
         var routingKey: String

@@ -18,7 +18,7 @@ enum ServerMethod {
     case channelClose(code: Int, text: String)
     case channelCloseOK
     case deliver(DeliveryHead)
-    case returned(code: Int, text: String, exchange: String, routingKey: String)
+    case returned(text: String, exchange: String, routingKey: String)
     case acknowledged(UInt64, multiple: Bool)
     case refused(UInt64, multiple: Bool)
     case cancelled(consumerTag: String)
@@ -100,8 +100,7 @@ extension ServerMethod {
         case 0x003C_0032:
             guard let head = fields(amqp_basic_return_t.self) else { return nil }
             self = .returned(
-                code: Int(head.reply_code), text: head.reply_text.text, exchange: head.exchange.text,
-                routingKey: head.routing_key.text)
+                text: head.reply_text.text, exchange: head.exchange.text, routingKey: head.routing_key.text)
         case 0x003C_0050:
             guard let answer = fields(amqp_basic_ack_t.self) else { return nil }
             self = .acknowledged(answer.delivery_tag, multiple: answer.multiple != 0)

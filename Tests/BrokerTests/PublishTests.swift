@@ -33,7 +33,7 @@ extension RabbitMQTests {
                     message("k", mandatory: true), message("nowhere", mandatory: true), message("k", mandatory: true),
                     message("nowhere", mandatory: false), message("nowhere", mandatory: true),
                 ])
-                let back = PublishOutcome.returned("312 NO_ROUTE")
+                let back = PublishOutcome.returned("NO_ROUTE")
                 #expect(outcomes == [.confirmed, back, .confirmed, .confirmed, back])
             }
         }
@@ -59,7 +59,7 @@ extension RabbitMQTests {
                                 }
                                 let outcomes = try await transport.publish(messages)
                                 for (message, outcome) in zip(messages, outcomes) {
-                                    let isReturned = outcome == .returned("312 NO_ROUTE")
+                                    let isReturned = outcome == .returned("NO_ROUTE")
                                     let fits = message.routingKey == "nowhere" ? isReturned : outcome == .confirmed
                                     if !fits { wrong += 1 }
                                 }
@@ -140,8 +140,8 @@ extension RabbitMQTests {
                 let error = try await #require(throws: TransportError.self) {
                     try await transport.publish(["lost"], to: sandbox.name("missing"))
                 }
-                guard case .notFound(let text) = error else {
-                    Issue.record("expected notFound, got \(error)")
+                guard case .refused(code: 404, let text) = error else {
+                    Issue.record("expected refused 404, got \(error)")
                     return
                 }
                 #expect(text.contains("no exchange '\(sandbox.name("missing"))'"))

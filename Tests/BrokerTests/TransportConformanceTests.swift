@@ -1,0 +1,18 @@
+import DurableConformance
+import Testing
+
+extension RabbitMQTests {
+    @Suite("Conformance") struct Conformance {
+        @Test("Obeys the rules of every transport", arguments: TransportRule.allCases)
+        func obeys(_ rule: TransportRule) async throws {
+            let sandbox = try await Sandbox.make()
+            do {
+                try await rule.verify { TransportPair(first: sandbox.transport(), second: sandbox.transport()) }
+            } catch {
+                await sandbox.remove()
+                throw error
+            }
+            await sandbox.remove()
+        }
+    }
+}
