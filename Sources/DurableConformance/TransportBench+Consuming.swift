@@ -244,7 +244,8 @@ extension TransportBench {
             next.acknowledge(taken.last, multiple: true)
             let rest = try await next.take(5)
             try expect(
-                rest.texts == numbers(7..<12) && !rest.contains(where: \.isRedelivered), "then the rest, got \(rest.texts)")
+                rest.texts == numbers(7..<12) && !rest.contains(where: \.isRedelivered),
+                "then the rest, got \(rest.texts)")
             try await expectNothingMore(for: last)
             await next.close()
             let inherited = try await last.take(5)

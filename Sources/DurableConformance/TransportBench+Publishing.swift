@@ -24,7 +24,8 @@ extension TransportBench {
             message("a", to: queue), message("b", to: name("nowhere")), notice, message("c", to: queue),
         ])
         try expect(
-            outcomes.map(\.isReturned) == [false, true, false, false] && outcomes.filter { $0 == .confirmed }.count == 3,
+            outcomes.map(\.isReturned) == [false, true, false, false]
+                && outcomes.filter { $0 == .confirmed }.count == 3,
             "only the mandatory unroutable message is returned, got \(outcomes)")
         let deliveries = try await consume(queue, on: second).take(2)
         try expect(deliveries.texts == ["a", "c"], "its neighbours arrive, got \(deliveries.texts)")

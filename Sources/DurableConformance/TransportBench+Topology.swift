@@ -27,7 +27,12 @@ extension TransportBench {
     func declareWithOtherPropertiesIsRefused() async throws {
         try await queue("q", .quorum)
         let others: [(String, (inout QueueDescription) -> Void)] = [
-            ("another kind", { $0.kind = .classic; $0.deliveryLimit = nil }),
+            (
+                "another kind",
+                {
+                    $0.kind = .classic; $0.deliveryLimit = nil
+                }
+            ),
             ("a time to live", { $0.messageTTLMilliseconds = 1000 }),
             ("single active consumer", { $0.isSingleActiveConsumer = true }),
             ("dead letters", { $0.deadLetterExchange = self.deadExchange }),

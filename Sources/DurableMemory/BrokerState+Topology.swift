@@ -41,7 +41,8 @@ extension BrokerState {
         try compare("x-delivery-limit", \.deliveryLimitText)
     }
 
-    private static func inequivalent(_ argument: String, of name: String, asked: String, there: String) -> TransportError
+    private static func inequivalent(_ argument: String, of name: String, asked: String, there: String)
+        -> TransportError
     {
         .refused(
             code: 406,

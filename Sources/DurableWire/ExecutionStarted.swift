@@ -70,8 +70,12 @@ extension [ExecutionStarted.Tag] {
         self = wire.map { ExecutionStarted.Tag(key: $0.key, value: $0.value) }
         let isInOrder = zip(self, dropFirst()).allSatisfy { $0.key < $1.key }
         if isInOrder { return }
-        var last: [String: String] = [:]
-        for tag in self { last[tag.key] = tag.value }
-        self = last.map { ExecutionStarted.Tag(key: $0.key, value: $0.value) }.sorted { $0.key < $1.key }
+        // By bytes: keys that only Unicode calls equal are two keys.
+        var last: [[UInt8]: ExecutionStarted.Tag] = [:]
+        for tag in self { last[[UInt8](tag.key.utf8)] = tag }
+        self = last.sorted { left, right in
+            left.value.key == right.value.key
+                ? left.key.lexicographicallyPrecedes(right.key) : left.value.key < right.value.key
+        }.map(\.value)
     }
 }

@@ -34,13 +34,30 @@ import Testing
         }
     }
 
-    @Test("Times keep their milliseconds, before 1970 and at the ends of the range", arguments: [
-        Timestamp(millisecondsSinceEpoch: -1), Timestamp(millisecondsSinceEpoch: -1000),
-        Timestamp(millisecondsSinceEpoch: 999), .distantPast, .distantFuture,
-    ])
+    @Test(
+        "Times keep their milliseconds, before 1970 and at the ends of the range",
+        arguments: [
+            Timestamp(millisecondsSinceEpoch: -1), Timestamp(millisecondsSinceEpoch: -1000),
+            Timestamp(millisecondsSinceEpoch: 999), .distantPast, .distantFuture,
+        ])
     func times(_ time: Timestamp) throws {
         let event = HistoryEvent(timestamp: time, kind: .timerCreated(fireAt: time))
         #expect(try HistoryCodec.decode(HistoryCodec.encode([event])) == [event])
+    }
+
+    @Test("Tags of other writers get in order; of a repeated key the last one counts, other bytes are another key")
+    func tags() throws {
+        func tag(_ key: String, _ value: String) -> ExecutionStarted.Tag { .init(key: key, value: value) }
+        var start = Samples.start
+        start.tags = [tag("b", "1"), tag("caf\u{e9}", "2"), tag("a", "3"), tag("cafe\u{301}", "4"), tag("b", "5")]
+        let event = HistoryEvent(timestamp: Samples.time, kind: .executionStarted(start))
+        guard case .executionStarted(let back)? = try HistoryCodec.decode(HistoryCodec.encode([event])).first?.kind
+        else {
+            Issue.record("another kind came back")
+            return
+        }
+        #expect(back.tags.map(\.value) == ["3", "5", "4", "2"])
+        #expect(back.tags.map { Array($0.key.utf8).count } == [1, 1, 6, 5])
     }
 
     @Test("Sixteen causes of a failure are kept, deeper ones are cut off, nested ones are laid flat")

@@ -8,21 +8,23 @@ import Testing
 
     static let head = "08 01 12 0b \(FixtureTests.timeBytes)"
 
-    @Test("Unknown fields of an event survive, at its top and inside its kind", arguments: [
-        // TaskScheduled with version (2), trace context (4) and a tag (5) of the public protocol.
-        "\(head) 32 18 0a 01 4e 1a 03 0a 01 69 12 03 0a 01 37 22 03 0a 01 74 2a 04 0a 00 12 00",
-        // The event itself with a string in field 100.
-        "\(head) 72 00 a2 06 02 68 69",
-        // ExecutionStarted: version (3) and a field of the instance inside the parent, trace state (3), span ID (8).
-        """
-        \(head) 1a 33 0a 01 4e 22 08 0a 01 49 12 03 0a 01 58 2a 18 08 04 12 03 0a 01 50 1a 03 0a 01 76 22 0a 0a 01 \
-        4a 12 03 0a 01 59 78 01 3a 08 0a 01 74 1a 03 0a 01 75 42 00
-        """,
-        // TaskFailed: properties (6) in the inner failure.
-        "\(head) 42 13 08 05 12 0f 0a 01 45 22 0a 0a 01 43 32 05 0a 01 6b 12 00",
-        // EventRaised with an unknown number inside, twice.
-        "\(head) 8a 01 07 0a 01 4e 50 07 50 08",
-    ])
+    @Test(
+        "Unknown fields of an event survive, at its top and inside its kind",
+        arguments: [
+            // TaskScheduled with version (2), trace context (4) and a tag (5) of the public protocol.
+            "\(head) 32 18 0a 01 4e 1a 03 0a 01 69 12 03 0a 01 37 22 03 0a 01 74 2a 04 0a 00 12 00",
+            // The event itself with a string in field 100.
+            "\(head) 72 00 a2 06 02 68 69",
+            // ExecutionStarted: version (3) and a field of the instance inside the parent, trace state (3), span ID (8).
+            """
+            \(head) 1a 33 0a 01 4e 22 08 0a 01 49 12 03 0a 01 58 2a 18 08 04 12 03 0a 01 50 1a 03 0a 01 76 22 0a 0a 01 \
+            4a 12 03 0a 01 59 78 01 3a 08 0a 01 74 1a 03 0a 01 75 42 00
+            """,
+            // TaskFailed: properties (6) in the inner failure.
+            "\(head) 42 13 08 05 12 0f 0a 01 45 22 0a 0a 01 43 32 05 0a 01 6b 12 00",
+            // EventRaised with an unknown number inside, twice.
+            "\(head) 8a 01 07 0a 01 4e 50 07 50 08",
+        ])
     func survives(_ hex: String) throws {
         let original = Self.blob(Hex.bytes(hex))
         let event = try #require(try HistoryCodec.decode(original).first)
@@ -96,23 +98,38 @@ import Testing
         let cases: [(String, @Sendable () throws -> Void)] = [
             ("partition 1024", { _ = try JournalRecord(wire: Hex.bytes("08 01 52 03 08 80 08")) }),
             ("reply partition", { _ = try Reply(wire: Hex.bytes("08 01 18 80 08 50 01")) }),
-            ("negative limit", {
-                _ = try Query(wire: Hex.bytes("08 01 62 0b 18 ff ff ff ff ff ff ff ff ff 01"))
-            }),
-            ("history after -2", {
-                _ = try Query(wire: Hex.bytes("08 01 5a 0b 10 fe ff ff ff ff ff ff ff ff 01"))
-            }),
-            ("negative history count", {
-                _ = try InstanceState(wire: Hex.bytes("08 01 98 01 ff ff ff ff ff ff ff ff ff 01"))
-            }),
+            (
+                "negative limit",
+                {
+                    _ = try Query(wire: Hex.bytes("08 01 62 0b 18 ff ff ff ff ff ff ff ff ff 01"))
+                }
+            ),
+            (
+                "history after -2",
+                {
+                    _ = try Query(wire: Hex.bytes("08 01 5a 0b 10 fe ff ff ff ff ff ff ff ff 01"))
+                }
+            ),
+            (
+                "negative history count",
+                {
+                    _ = try InstanceState(wire: Hex.bytes("08 01 98 01 ff ff ff ff ff ff ff ff ff 01"))
+                }
+            ),
             ("instance ID that is not UTF-8", { _ = try Query(wire: Hex.bytes("08 01 52 03 0a 01 ff")) }),
             ("message without an event", { _ = try MessageBatch(wire: Hex.bytes("08 01 12 03 0a 01 61")) }),
-            ("nanoseconds beyond a second", {
-                _ = try HistoryCodec.decode(Self.blob(Hex.bytes("12 06 10 80 94 eb dc 03 72 00")))
-            }),
-            ("seconds beyond 64 bits of milliseconds", {
-                _ = try HistoryCodec.decode(Self.blob(Hex.bytes("12 0a 08 ff ff ff ff ff ff ff ff 7f 72 00")))
-            }),
+            (
+                "nanoseconds beyond a second",
+                {
+                    _ = try HistoryCodec.decode(Self.blob(Hex.bytes("12 06 10 80 94 eb dc 03 72 00")))
+                }
+            ),
+            (
+                "seconds beyond 64 bits of milliseconds",
+                {
+                    _ = try HistoryCodec.decode(Self.blob(Hex.bytes("12 0a 08 ff ff ff ff ff ff ff ff 7f 72 00")))
+                }
+            ),
             ("hub name", { _ = try HubDescriptor(wire: Hex.bytes("08 01 1a 01 2e 20 01 28 01 30 01")) }),
             ("partition count 0", { _ = try HubDescriptor(wire: Hex.bytes("08 01 1a 01 61 28 01 30 01")) }),
         ]

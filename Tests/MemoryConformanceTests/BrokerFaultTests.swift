@@ -15,10 +15,13 @@ import Testing
         other = broker.connect(as: "other")
         try await other.declare(
             TopologyFragment(
-                exchanges: [ExchangeDescription(name: "x", kind: .direct), ExchangeDescription(name: "d", kind: .fanout)],
+                exchanges: [
+                    ExchangeDescription(name: "x", kind: .direct), ExchangeDescription(name: "d", kind: .fanout),
+                ],
                 queues: [
                     QueueDescription(name: "q", kind: .quorum, deliveryLimit: 1_000_000),
-                    QueueDescription(name: "short", kind: .classic, messageTTLMilliseconds: 10_000, deadLetterExchange: "d"),
+                    QueueDescription(
+                        name: "short", kind: .classic, messageTTLMilliseconds: 10_000, deadLetterExchange: "d"),
                     QueueDescription(name: "dead", kind: .classic),
                 ],
                 bindings: [
@@ -36,9 +39,11 @@ import Testing
         broker.readyMessages(in: queue).map { String(decoding: $0.body, as: UTF8.self) }
     }
 
-    @Test("A lost confirm leaves the message stored; a cut before it leaves nothing", arguments: [
-        (FaultPlan.Fault.cutBefore, [String]()), (.cutAfter, ["a", "b"]),
-    ])
+    @Test(
+        "A lost confirm leaves the message stored; a cut before it leaves nothing",
+        arguments: [
+            (FaultPlan.Fault.cutBefore, [String]()), (.cutAfter, ["a", "b"]),
+        ])
     func lostConfirm(_ fault: FaultPlan.Fault, _ stored: [String]) async throws {
         broker.setFaults(.at(call: broker.callCount + 1, fault))
         await #expect(throws: TransportError.connectionLost("the connection was cut")) {
@@ -60,7 +65,9 @@ import Testing
         #expect(broker.unacknowledgedCount(in: "q") == 2)
         broker.cut("worker")
         #expect(ready() == ["a", "b"])
-        await #expect(throws: TransportError.connectionLost("the connection was cut")) { _ = try await deliveries.next() }
+        await #expect(throws: TransportError.connectionLost("the connection was cut")) {
+            _ = try await deliveries.next()
+        }
         channel.acknowledge(DeliveryTag(2), multiple: true)
         #expect(ready() == ["a", "b"])
         try await spared.consume(queue: "q", consumerTag: "c", prefetch: 10, from: nil, exclusive: false)
@@ -164,7 +171,9 @@ import Testing
         let channel = try await worker.openChannel()
         try await channel.declarePrivateQueue(name: "p", bindings: [PrivateBinding(exchange: "x", routingKey: "p")])
         broker.stop()
-        await #expect(throws: TransportError.unreachable("the broker is stopped")) { try await other.inspect(queue: "q") }
+        await #expect(throws: TransportError.unreachable("the broker is stopped")) {
+            try await other.inspect(queue: "q")
+        }
         broker.start()
         #expect(ready() == ["a"])
         #expect(try await other.inspect(queue: "p") == nil)

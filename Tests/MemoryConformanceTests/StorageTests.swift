@@ -53,7 +53,8 @@ import Testing
     func faults() async throws {
         let storage = Self.storage()
         let epoch = Epoch(generation: 1, offset: 1)
-        let begin = PartitionRecord.Begin(epoch: epoch, worker: WorkerID("w"), time: Timestamp(millisecondsSinceEpoch: 0))
+        let begin = PartitionRecord.Begin(
+            epoch: epoch, worker: WorkerID("w"), time: Timestamp(millisecondsSinceEpoch: 0))
         let log = try storage.open(PartitionID(0)).log
         _ = try await log.begin(begin)
         for (fault, count) in [
