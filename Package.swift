@@ -38,7 +38,8 @@ let package = Package(
         .target(
             name: "Durable",
             dependencies: [
-                "DurableTask", "DurableWorker", "DurableClient", "DurableAMQP", "DurableSQLite", "DurableMemory",
+                "DurableTask", "DurableWorker", "DurableClient", "DurableCLI", "DurableAMQP", "DurableSQLite",
+                "DurableMemory",
                 .argumentParser, .log, .unixSignals,
             ]),
         .target(name: "DurableCLI", dependencies: ["DurableClient", "DurableCore", "DurableBackend", .argumentParser]),
@@ -48,6 +49,12 @@ let package = Package(
                 "DurableCLI", "DurableClient", "DurableBackend", "DurableAMQP", "DurableSQLite", .argumentParser, .log,
             ]),
 
+
+        // Small programs as users write them.
+        .executableTarget(name: "hello-cities", dependencies: ["Durable"], path: "examples/hello-cities"),
+        .executableTarget(name: "ledger", dependencies: ["Durable"], path: "examples/ledger"),
+        .executableTarget(name: "word-count", dependencies: ["Durable"], path: "examples/word-count"),
+        .executableTarget(name: "approval", dependencies: ["Durable"], path: "examples/approval"),
 
         // Rules each adapter must obey, and the tests.
         .target(name: "DurableConformance", dependencies: ["DurableBackend", "DurableWire"]),
@@ -66,7 +73,7 @@ let package = Package(
                 "DurableCLI", "DurableClient", "DurableBackend", "DurableCore", "DurableMemory", "DurableWire",
                 .argumentParser,
             ]),
-        .testTarget(name: "FaultTests", dependencies: ["DurableEngine", "DurableMemory", "DurableSQLite"]),
+        .testTarget(name: "FaultTests", dependencies: ["dtq", "ledger"]),
         .testTarget(name: "LintTests"),
     ]
 )
@@ -80,7 +87,8 @@ extension Target.Dependency {
     static let unixSignals: Self = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 }
 
-for target in package.targets where target.type != .system {
+// Examples are compiled as their users' code would be.
+for target in package.targets where target.type != .system && target.path == nil {
     target.swiftSettings = [
         .enableUpcomingFeature("ExistentialAny"),
         .enableUpcomingFeature("MemberImportVisibility"),

@@ -2,3 +2,4 @@
 @_exported public import DurableClient
 @_exported public import DurableCore
 @_exported public import DurableTask
+@_exported public import Logging

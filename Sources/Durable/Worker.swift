@@ -1,3 +1,4 @@
+import ArgumentParser
 public import DurableTask
 
 /// A worker process: what a program of yours hands control to.

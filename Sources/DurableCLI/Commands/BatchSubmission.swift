@@ -1,6 +1,6 @@
 import ArgumentParser
 import DurableBackend
-import DurableClient
+package import DurableClient
 import DurableCore
 
 /// `submit --batch`: instances from the lines of standard input.
@@ -118,24 +118,29 @@ struct BatchLines: AsyncSequence {
             guard case .text(let bytes) = line else {
                 throw BatchLineError("longer than \(LineReader.limit >> 20) MiB")
             }
-            let value: JSONValue
-            do throws(JSONError) {
-                value = try JSONParser.parse(bytes)
-            } catch {
-                throw BatchLineError("no JSON: \(error)")
-            }
-            return try StartRequest(batchLine: value, defaultName: lines.defaultName, now: lines.environment.clock.now())
+            return try StartRequest(batchLine: bytes, defaultName: lines.defaultName)
         }
     }
 }
 
-struct BatchLineError: Error {
-    var reason: String
+package struct BatchLineError: Error, CustomStringConvertible {
+    package var reason: String
     init(_ reason: String) { self.reason = reason }
+    package var description: String { reason }
 }
 
 extension StartRequest {
-    init(batchLine value: JSONValue, defaultName: String?, now: Timestamp) throws {
+    /// Reads one line of a batch: `{"name":..,"id":..,"input":..,"startAt":..}`.
+    ///
+    /// - Parameter defaultName: For lines that name no orchestration.
+    /// - Throws: `BatchLineError`.
+    package init(batchLine bytes: [UInt8], defaultName: String?) throws {
+        let value: JSONValue
+        do throws(JSONError) {
+            value = try JSONParser.parse(bytes)
+        } catch {
+            throw BatchLineError("no JSON: \(error)")
+        }
         guard case .object(let members) = value else { throw BatchLineError("no JSON object") }
         var name = defaultName
         self.init(name: "")

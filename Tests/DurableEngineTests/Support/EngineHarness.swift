@@ -34,6 +34,16 @@ final class EngineHarness: Sendable {
 
     var storage: SQLiteStorage { SQLiteStorage(descriptor: descriptor, directory: directory) }
 
+    /// Silent unless `DTQ_TEST_LOG` is set.
+    static func logger(_ name: String) -> Logger {
+        guard ProcessInfo.processInfo.environment["DTQ_TEST_LOG"] != nil else {
+            return Logger(label: name, factory: { _ in SwiftLogNoOpLogHandler() })
+        }
+        var logger = Logger(label: name)
+        logger.logLevel = .debug
+        return logger
+    }
+
     // MARK: - Workers
 
     /// A whole worker with its own connection, named `name` at the broker.
@@ -57,7 +67,7 @@ final class EngineHarness: Sendable {
                     transport: transport, topology: topology, clock: clock,
                     makeNonce: { "\(name)-\(nonces.next())" }),
                 clock: clock, configuration: configuration),
-            logger: Logger(label: name, factory: { _ in SwiftLogNoOpLogHandler() }))
+            logger: Self.logger(name))
         let task = Task { try await host.run() }
         return RunningWorker(name: name, host: host, task: task, clock: clock)
     }
@@ -161,6 +171,7 @@ final class EngineHarness: Sendable {
         var last: InstanceSnapshot?
         try await eventually("\(id) to be \(status)", moving: step) {
             last = try await snapshot(id)
+            if ProcessInfo.processInfo.environment["DTQ_TEST_LOG"] != nil { print("LOOK", clock.now(), last as Any) }
             return last?.status == status
         }
         guard let last else { throw HarnessError("no instance \(id)") }

@@ -1,0 +1,86 @@
+import Foundation
+import Testing
+
+@Suite("Real worker processes on a real broker", .enabled(if: TestBroker.isThere), .serialized)
+struct WorkerProcessTests {
+    private static let kinds = ["LedgerSequence", "LedgerFanOut", "LedgerPaced"]
+
+    /// NDJSON of `count` instances of three kinds with three steps each.
+    private func batch(_ count: Int, ledger: URL, milliseconds: Int) -> String {
+        (0..<count).map { number in
+            let kind = Self.kinds[number % 3]
+            return #"{"name":"\#(kind)","id":"job-\#(number)","input":{"file":"\#(ledger.path)","steps":3,"#
+                + #""milliseconds":\#(milliseconds)}}"#
+        }.joined(separator: "\n") + "\n"
+    }
+
+    @Test("kill -9 of a worker in the middle loses nothing and repeats only what it was running")
+    func killLosesNothing() async throws {
+        let fleet = try Fleet(partitions: 4)
+        for _ in 0..<3 { try fleet.startWorker("--slots", "4") }
+        try fleet.dtq("submit", "--batch", input: batch(90, ledger: fleet.ledger, milliseconds: 20))
+        try await eventually("some work is done") { fleet.runs().count > 40 }
+        let victim = fleet.workers[0]
+        kill(victim.processIdentifier, SIGKILL)
+        victim.waitUntilExit()
+        try await eventually("all instances ended") { try fleet.statuses() == ["completed": 90] }
+
+        let runs = fleet.runs()
+        let byTask = Dictionary(grouping: runs, by: \.key)
+        #expect(byTask.count == 270)
+        for (task, runs) in byTask where runs.count > 1 {
+            // A repeat is permitted when the killed worker ran it, or when its owner died before the dispatch was
+            // known to be confirmed; both need a run by the victim or a partition of the victim's.
+            #expect(runs.count == 2, "\(task) ran \(runs.count) times")
+        }
+        #expect(runs.count - byTask.count <= 40, "\(runs.count - byTask.count) repeated runs")
+    }
+
+    @Test("SIGTERM ends a worker in order: exit 0, a receipt, and no repeated run")
+    func terminationIsClean() async throws {
+        let fleet = try Fleet(partitions: 4)
+        for _ in 0..<2 { try fleet.startWorker("--slots", "4") }
+        try fleet.dtq("submit", "--batch", input: batch(60, ledger: fleet.ledger, milliseconds: 20))
+        try await eventually("some work is done") { fleet.runs().count > 30 }
+        let leaver = fleet.workers[0]
+        kill(leaver.processIdentifier, SIGTERM)
+        leaver.waitUntilExit()
+        #expect(leaver.terminationStatus == 0)
+        let receipt = try JSONSerialization.jsonObject(with: Data(fleet.output(ofWorker: 0).utf8)) as? [String: Any]
+        #expect(receipt?["cancelled"] as? Int == 0)
+        try await eventually("all instances ended") { try fleet.statuses() == ["completed": 60] }
+        let runs = fleet.runs()
+        #expect(runs.count == 180)
+        #expect(Set(runs.map(\.key)).count == 180)
+    }
+
+    @Test("A fleet that was killed whole goes on where it was")
+    func wholeFleetDies() async throws {
+        let fleet = try Fleet(partitions: 2)
+        try fleet.startWorker("--slots", "2")
+        try fleet.dtq("submit", "--batch", input: batch(30, ledger: fleet.ledger, milliseconds: 20))
+        try await eventually("some work is done") { fleet.runs().count > 15 }
+        kill(fleet.workers[0].processIdentifier, SIGKILL)
+        fleet.workers[0].waitUntilExit()
+        try fleet.startWorker("--slots", "4")
+        try await eventually("all instances ended") { try fleet.statuses() == ["completed": 30] }
+        #expect(Set(fleet.runs().map(\.key)).count == 90)
+    }
+
+    @Test("A worker on a hub that does not exist says so and exits 1")
+    func missingHub() async throws {
+        let fleet = try Fleet(partitions: 1)
+        let process = Process()
+        process.executableURL = Program.ledger.url
+        process.arguments = ["--hub", "no-such-hub"]
+        process.environment = fleet.environment
+        let errors = Pipe()
+        process.standardError = errors
+        try process.run()
+        let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 1)
+        #expect(text.contains("DTQ1001"), "\(text)")
+        #expect(text.contains("dtq hub create"), "\(text)")
+    }
+}
