@@ -10,8 +10,11 @@ package struct EngineConfiguration: Hashable, Sendable {
     package var cacheBytes = 64 << 20
     /// Unflushed changes at which the store is filled at once.
     package var flushBytes = 1 << 20
-    /// How long changes wait for the store, and confirmations for the log, at most.
+    /// How long changes wait for the store at most.
     package var flushInterval = Duration.milliseconds(250)
+    /// How long confirmations wait for the log at most; a checkpoint takes them along at once. What is not recorded
+    /// when the owner dies is sent again, and may run again.
+    package var confirmInterval = Duration.milliseconds(20)
     /// Unconfirmed messages at which the partition takes no more deliveries.
     package var outboxBytes = 32 << 20
     /// Timers kept in memory, the earliest ones; later ones wait in the store.

@@ -9,6 +9,8 @@ package final class InstanceEntry {
     /// Number of events the store holds.
     package var flushedCount: Int
     package var isDirty = false
+    /// Due time the timer queue (or the store behind its horizon) has for it.
+    package var armedDue: Timestamp?
     fileprivate(set) var cost = 0
     fileprivate unowned(unsafe) var newer: InstanceEntry?  // the dictionary owns entries, the list only orders them
     fileprivate unowned(unsafe) var older: InstanceEntry?

@@ -9,7 +9,9 @@ extension PartitionProcessor {
         if let entry = cache[id] { return entry }
         do {
             guard let state = try parts.storage.store.instance(id) else { return nil }
-            return cache.insert(state, flushedCount: state.historyCount)
+            let entry = cache.insert(state, flushedCount: state.historyCount)
+            entry.armedDue = state.nextDue
+            return entry
         } catch {
             throw PartitionEnd(error)
         }
@@ -26,7 +28,6 @@ extension PartitionProcessor {
 
     /// Folds a change into its instance. Live work and recovery both come through here.
     func fold(_ change: InstanceChange, into entry: InstanceEntry) {
-        let dueBefore = entry.state.nextDue
         entry.state.evolve(with: change)
         entry.unflushed += change.history
         if !entry.isDirty {
@@ -36,8 +37,9 @@ extension PartitionProcessor {
         for event in change.history { dirtyBytes += event.estimatedBytes }
         dirtyBytes += 256
         scheduleFlush()
-        if let due = entry.state.nextDue, due != dueBefore {
+        if let due = entry.state.nextDue, due != entry.armedDue {
             timers.insert(DueInstance(due: due, id: entry.state.id))
+            entry.armedDue = due
         }
         if entry.state.hold == nil { heldInstances.remove(entry.state.id) } else { heldInstances.insert(entry.state.id) }
     }
@@ -47,6 +49,7 @@ extension PartitionProcessor {
     /// Appends records, with the confirmations that wait, and folds them in.
     func append(_ records: [PartitionRecord]) async throws(PartitionEnd) {
         var records = records
+        confirmDue = nil
         if !confirmed.isEmpty {
             let ids = confirmed.filter { state.outbox[$0] != nil }
             confirmed = []

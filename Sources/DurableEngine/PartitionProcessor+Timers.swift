@@ -8,9 +8,12 @@ extension PartitionProcessor {
         var fired = 0
         while fired < parts.configuration.batchLimit, let due = timers.popDue(at: batch.now) {
             // Stale entries are normal: the instance ended, or what was due moved.
-            guard let entry = try entry(for: due.id), let next = entry.state.nextDue else { continue }
+            guard let entry = try entry(for: due.id) else { continue }
+            entry.armedDue = nil
+            guard let next = entry.state.nextDue else { continue }
             guard next <= batch.now else {
                 timers.insert(DueInstance(due: next, id: due.id))
+                entry.armedDue = next
                 continue
             }
             fired += 1

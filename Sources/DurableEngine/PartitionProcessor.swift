@@ -94,8 +94,10 @@ package actor PartitionProcessor {
     var dirtyBytes = 0
     var outboxAdded: [OutboxEntry] = []
     var outboxRemoved: [OutboxID] = []
-    /// When changes must reach the store, and confirmations the log; nil when there are none.
+    /// When changes must reach the store; nil when there are none.
     var flushDue: Timestamp?
+    /// When confirmations must reach the log; nil when there are none.
+    var confirmDue: Timestamp?
     var outboxBytes = 0
     var isMarkerBack = false
     var batonDue: Timestamp
@@ -204,6 +206,7 @@ package actor PartitionProcessor {
             let now = parts.clock.now()
             rotateBaton(at: now)
             let worked = isPaused ? false : try await processBatch(at: now)
+            if let confirmDue, confirmDue <= now { try await append([]) }
             if let flushDue, flushDue <= now || dirtyBytes >= parts.configuration.flushBytes {
                 try await flush()
             }
@@ -220,6 +223,7 @@ package actor PartitionProcessor {
         let now = parts.clock.now()
         var next = isBatonSent ? Timestamp.distantFuture : batonDue
         if let flushDue { next = min(next, flushDue) }
+        if let confirmDue { next = min(next, confirmDue) }
         if !isPaused, let due = timers.nextDue { next = min(next, due) }
         if next <= now { return }
         if wakeUp.map({ next < $0.due }) ?? true {
@@ -272,11 +276,13 @@ package actor PartitionProcessor {
             case .baton, .marker, .reply: break
             }
         }
-        if !confirmed.isEmpty { scheduleFlush() }
+        if !confirmed.isEmpty, confirmDue == nil {
+            confirmDue = parts.clock.now() + parts.configuration.confirmInterval
+        }
         signal.raise()
     }
 
-    /// Sees to it that changes and confirmations are written within the flush interval.
+    /// Sees to it that changes are written within the flush interval.
     func scheduleFlush() {
         if flushDue == nil { flushDue = parts.clock.now() + parts.configuration.flushInterval }
     }
@@ -314,7 +320,6 @@ package actor PartitionProcessor {
     private func settleEffects() async -> PartitionEnd? {
         let deadline = parts.clock.now() + .seconds(2)
         while reliableLane.pendingCount > reliableLane.parkedCount, parts.clock.now() < deadline, !arrivalsEnded, !Task.isCancelled {
-            scheduleFlush()
             let timeout = wake(after: .milliseconds(100))
             await signal.wait()
             timeout.cancel()

@@ -171,7 +171,6 @@ final class EngineHarness: Sendable {
         var last: InstanceSnapshot?
         try await eventually("\(id) to be \(status)", moving: step) {
             last = try await snapshot(id)
-            if ProcessInfo.processInfo.environment["DTQ_TEST_LOG"] != nil { print("LOOK", clock.now(), last as Any) }
             return last?.status == status
         }
         guard let last else { throw HarnessError("no instance \(id)") }
