@@ -2,9 +2,9 @@ internal import CRabbitMQ
 internal import DurableBackend
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #elseif canImport(Darwin)
-internal import Darwin
+    internal import Darwin
 #endif
 
 /// One librabbitmq connection: connects, logs in, reads frames. Not thread-safe: stays on the thread that opened it.

@@ -77,7 +77,9 @@ package final class AMQPTransport: MessageTransport {
         try await consumer.withScratchChannel { [consumer] (channel) throws(TransportError) in
             var taken: [Delivery] = []
             while taken.count < count {
-                guard case .message(let delivery) = try await consumer.call(channel, [.get(queue: queue)]) else { break }
+                guard case .message(let delivery) = try await consumer.call(channel, [.get(queue: queue)]) else {
+                    break
+                }
                 taken.append(delivery)
             }
             // Closing the channel returns what is unacknowledged to its place, in order.

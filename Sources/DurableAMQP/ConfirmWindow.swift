@@ -1,16 +1,16 @@
-internal import DurableBackend
+package import DurableBackend
 
 /// Messages of one `publish` call. Touched by the connection's thread only, once posted.
-final class PublishBatch: @unchecked Sendable {  // handed to the thread with the command that posts it
-    let messages: [OutgoingMessage]
-    let waiter = Waiter<[PublishOutcome]>()
+package final class PublishBatch: @unchecked Sendable {  // handed to the thread with the command that posts it
+    package let messages: [OutgoingMessage]
+    package let waiter = Waiter<[PublishOutcome]>()
     let deadline: ContinuousClock.Instant
     /// Index of the first message not yet sent.
     var next = 0
     private var outcomes: [PublishOutcome]
     private var unanswered: Int
 
-    init(_ messages: [OutgoingMessage], connectedBy deadline: ContinuousClock.Instant) {
+    package init(_ messages: [OutgoingMessage], connectedBy deadline: ContinuousClock.Instant) {
         self.messages = messages
         self.deadline = deadline
         outcomes = Array(repeating: .confirmed, count: messages.count)
@@ -26,7 +26,9 @@ final class PublishBatch: @unchecked Sendable {  // handed to the thread with th
 
 /// What was published on one channel and not answered yet. Tags count up from 1; answers come in any order,
 /// one by one or for everything up to a tag, and a return always before the answer to the same message.
-struct ConfirmWindow {
+package struct ConfirmWindow {
+    package init() {}
+
     private struct Entry {
         var batch: PublishBatch
         var index: Int
@@ -39,26 +41,26 @@ struct ConfirmWindow {
     private var firstTag: UInt64 = 1
     /// Tag from which the next return is looked for: the broker handles, hence returns, in order of publishing.
     private var returnTag: UInt64 = 1
-    private(set) var unconfirmedBytes = 0
+    package private(set) var unconfirmedBytes = 0
 
-    var isEmpty: Bool { head == entries.count }
+    package var isEmpty: Bool { head == entries.count }
     private var nextTag: UInt64 { firstTag + UInt64(entries.count - head) }
 
-    mutating func append(_ batch: PublishBatch, _ index: Int) {
+    package mutating func append(_ batch: PublishBatch, _ index: Int) {
         entries.append(Entry(batch: batch, index: index))
         unconfirmedBytes += batch.messages[index].cost
     }
 
     /// Takes the broker's answer. Tags it has answered before or never got are ignored.
-    mutating func answer(upTo tag: UInt64, multiple: Bool, isConfirmed: Bool) {
+    package mutating func answer(upTo tag: UInt64, multiple: Bool, isConfirmed: Bool) {
         guard tag >= firstTag, tag < nextTag else { return }
         let last = head + Int(tag - firstTag)
         for slot in (multiple ? head : last)...last {
             guard let entry = entries[slot] else { continue }
             entries[slot] = nil
             unconfirmedBytes -= entry.batch.messages[entry.index].cost
-            let outcome: PublishOutcome = isConfirmed ? entry.returned.map(PublishOutcome.returned) ?? .confirmed : .rejected
-            entry.batch.answer(entry.index, outcome)
+            let held = entry.returned.map(PublishOutcome.returned) ?? .confirmed
+            entry.batch.answer(entry.index, isConfirmed ? held : .rejected)
         }
         while head < entries.count, entries[head] == nil {
             head += 1
@@ -75,7 +77,7 @@ struct ConfirmWindow {
 
     /// Notes that the broker gave a message back. A return carries no tag: it belongs to the first message not yet
     /// passed by a return that is the same in all a receiver could tell apart.
-    mutating func markReturned(_ returned: Delivery, text: String) {
+    package mutating func markReturned(_ returned: Delivery, text: String) {
         var tag = max(returnTag, firstTag)
         while tag < nextTag {
             let slot = head + Int(tag - firstTag)
@@ -89,7 +91,7 @@ struct ConfirmWindow {
     }
 
     /// Batches with something unanswered, in order of publishing, each once. Empties the window.
-    mutating func removeAll() -> [PublishBatch] {
+    package mutating func removeAll() -> [PublishBatch] {
         var batches: [PublishBatch] = []
         for entry in entries[head...] {
             guard let batch = entry?.batch, batches.last !== batch else { continue }

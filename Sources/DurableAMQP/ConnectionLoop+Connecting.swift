@@ -46,31 +46,40 @@ extension ConnectionLoop {
         switch error {
         case .accessRefused(let text):
             // Another try with the same login gets the same answer: whoever waits is told at once.
-            logger.error(
-                "DTQ4002 the broker refused the login to \(owner.role): \(text). Check user, password, virtual host and permissions. See ops/errors/DTQ4002.md"
-            )
+            logOnce(
+                .error,
+                """
+                DTQ4002 the broker refused the login to \(owner.role): \(text). Waiting calls were told; check user, \
+                password, virtual host and permissions. See ops/errors/DTQ4002.md
+                """)
             failWaiting(error)
             attempts = 0
         case .unreachable(let text):
             lastFailure = text
-            if hasWarned {
-                logger.debug("attempt \(attempts) to connect failed: \(text)")
-            } else {
-                hasWarned = true
-                logger.warning(
-                    "DTQ4001 no connection to a broker to \(owner.role): \(text). Trying again while calls wait. See ops/errors/DTQ4001.md"
-                )
-            }
+            logOnce(
+                .warning,
+                """
+                DTQ4001 no connection to a broker to \(owner.role): \(text). Trying again while calls wait for it. See \
+                ops/errors/DTQ4001.md
+                """)
         default: lastFailure = "\(error)"
         }
     }
 
+    /// Loudly the first time since the last good connection, for debugging afterwards.
+    private func logOnce(_ level: Logger.Level, _ text: Logger.Message) {
+        logger.log(level: hasWarned ? .debug : level, text)
+        hasWarned = true
+    }
+
     private func dropExpired() {
         let now = Clock.now
-        guard waitingOpens.contains(where: { $0.deadline <= now })
-            || waitingBatches.contains(where: { $0.deadline <= now })
+        guard
+            waitingOpens.contains(where: { $0.deadline <= now })
+                || waitingBatches.contains(where: { $0.deadline <= now })
         else { return }
-        let error = TransportError.unreachable("\(lastFailure) (\(attempts) attempts within \(configuration.connectionWait))")
+        let tried = attempts == 1 ? "1 attempt" : "\(attempts) attempts"
+        let error = TransportError.unreachable("\(lastFailure) (\(tried), waited \(configuration.connectionWait))")
         for open in waitingOpens where open.deadline <= now { open.waiter.resolve(.failure(error)) }
         waitingOpens.removeAll { $0.deadline <= now }
         for batch in waitingBatches where batch.deadline <= now { batch.waiter.resolve(.failure(error)) }
@@ -100,8 +109,10 @@ extension ConnectionLoop {
         }
         lastLoss = text
         logger.warning(
-            "DTQ4005 connection to \(owner.role) lost: \(text). What was unconfirmed is published again, what was unacknowledged comes again. See ops/errors/DTQ4005.md"
-        )
+            """
+            DTQ4005 connection to \(owner.role) lost: \(text). Unconfirmed publishes end with an unknown outcome, \
+            unacknowledged deliveries come again; the next call connects. See ops/errors/DTQ4005.md
+            """)
         let loss = TransportError.connectionLost(text)
         let lost = channelNumbers.values
         channels = [:]

@@ -57,8 +57,10 @@ extension ConnectionLoop {
     func block(_ reason: String) {
         if blockedReason == nil {
             logger.warning(
-                "DTQ4004 the broker blocks publishers: \(reason). Publishing waits until it unblocks them. See ops/errors/DTQ4004.md"
-            )
+                """
+                DTQ4004 the broker blocks publishers: \(reason). Publishing waits until it unblocks them, consuming \
+                goes on. See ops/errors/DTQ4004.md
+                """)
         }
         blockedReason = reason
     }

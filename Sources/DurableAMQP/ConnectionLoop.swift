@@ -3,9 +3,9 @@ internal import DurableBackend
 internal import Logging
 
 #if canImport(Glibc)
-internal import Glibc
+    internal import Glibc
 #elseif canImport(Darwin)
-internal import Darwin
+    internal import Darwin
 #endif
 
 /// The life of one connection, on its own thread: take commands, connect if needed, write, wait in poll(), read.

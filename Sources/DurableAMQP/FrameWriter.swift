@@ -98,4 +98,3 @@ struct FrameWriter {
         for index in 0..<4 { bytes[start - 4 + index] = UInt8(truncatingIfNeeded: length >> (24 - 8 * index)) }
     }
 }
-

@@ -1,9 +1,9 @@
-internal import DurableBackend
+package import DurableBackend
 internal import DurableCore
 
 /// One caller waiting for one answer. Reply, loss of the connection and cancellation may race; the first one counts.
-final class Waiter<Value: Sendable>: Sendable {
-    typealias Answer = Result<Value, TransportError>
+package final class Waiter<Value: Sendable>: Sendable {
+    package typealias Answer = Result<Value, TransportError>
 
     private enum State {
         /// Becomes `waiting` or `answered`.
@@ -15,11 +15,13 @@ final class Waiter<Value: Sendable>: Sendable {
 
     private let state = PlatformLock(State.new)
 
+    package init() {}
+
     /// Callable from any thread.
     ///
     /// - Returns: false when an earlier answer stands, so that this one reaches nobody.
     @discardableResult
-    func resolve(_ answer: Answer) -> Bool {
+    package func resolve(_ answer: Answer) -> Bool {
         let (isFirst, caller) = state.withLock { state -> (Bool, UnsafeContinuation<Answer, Never>?) in
             switch state {
             case .new:
@@ -36,25 +38,21 @@ final class Waiter<Value: Sendable>: Sendable {
     }
 
     /// Waits for the answer; called once. Cancellation answers `.cancelled` and runs `onCancel`.
-    func value(onCancel: @Sendable () -> Void = {}) async throws(TransportError) -> Value {
-        let answer = await withTaskCancellationHandler {
-            await withUnsafeContinuation { (caller: UnsafeContinuation<Answer, Never>) in
-                let early = state.withLock { state -> Answer? in
-                    if case .answered(let answer) = state { return answer }
-                    state = .waiting(caller)
-                    return nil
-                }
-                if let early { caller.resume(returning: early) }
-            }
+    package func value(onCancel: @Sendable () -> Void = {}) async throws(TransportError) -> Value {
+        try await withTaskCancellationHandler {
+            await answer()
         } onCancel: {
             if resolve(.failure(.cancelled)) { onCancel() }
-        }
-        return try answer.get()
+        }.get()
     }
 
     /// Waits for the answer whatever happens to the calling task.
     func valueWithoutCancellation() async throws(TransportError) -> Value {
-        let answer = await withUnsafeContinuation { (caller: UnsafeContinuation<Answer, Never>) in
+        try await answer().get()
+    }
+
+    private func answer() async -> Answer {
+        await withUnsafeContinuation { (caller: UnsafeContinuation<Answer, Never>) in
             let early = state.withLock { state -> Answer? in
                 if case .answered(let answer) = state { return answer }
                 state = .waiting(caller)
@@ -62,6 +60,5 @@ final class Waiter<Value: Sendable>: Sendable {
             }
             if let early { caller.resume(returning: early) }
         }
-        return try answer.get()
     }
 }

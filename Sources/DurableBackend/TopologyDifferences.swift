@@ -15,7 +15,8 @@ extension MessageTransport {
         }
         for queue in topology.queues {
             guard try await inspect(queue: queue.name) != nil else {
-                lines.append("\(queue.kind == .stream ? "stream" : "queue") '\(queue.name)' (\(queue.kind.rawValue)) is missing")
+                lines.append(
+                    "\(queue.kind == .stream ? "stream" : "queue") '\(queue.name)' (\(queue.kind.rawValue)) is missing")
                 continue
             }
             lines += try await refusal(of: "queue '\(queue.name)'", TopologyFragment(queues: [queue]))

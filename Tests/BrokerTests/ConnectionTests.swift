@@ -14,10 +14,11 @@ extension RabbitMQTests {
         ) async throws {
             let sandbox = try await Sandbox.make()
             let proxy = try TCPProxy(to: sandbox.endpoint.port)
-            let transport = sandbox.transport({
-                $0.endpoints[0].port = proxy.port
-                change(&$0)
-            }, logger: logger)
+            let transport = sandbox.transport(
+                {
+                    $0.endpoints[0].port = proxy.port
+                    change(&$0)
+                }, logger: logger)
             do { try await body(transport, proxy, sandbox) } catch {
                 await transport.close()
                 proxy.stop()

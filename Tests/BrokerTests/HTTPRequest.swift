@@ -2,9 +2,9 @@ import DurableAMQP
 import Foundation
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// One plain HTTP exchange on a thread of its own: all the management API needs.
