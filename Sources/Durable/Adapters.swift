@@ -1,12 +1,12 @@
 package import DurableAMQP
 import DurableBackend
 package import DurableCore
-import DurableClient
+public import DurableClient
 import DurableEngine
 import DurableSQLite
 package import DurableTask
 package import DurableWorker
-package import Logging
+public import Logging
 
 /// The adapters a program on a broker uses, picked in one place.
 package struct Adapters: Sendable {
@@ -35,5 +35,36 @@ package struct Adapters: Sendable {
                     makeNonce: RandomID.make),
                 clock: SystemClock(), configuration: configuration),
             logger: logger)
+    }
+}
+
+extension TaskHubClient {
+    /// Connects to a hub on a broker.
+    ///
+    /// - Parameters:
+    ///   - broker: `amqp://USER:PASSWORD@HOST:PORT/VHOST`; several nodes of a cluster separated by commas.
+    ///   - hub: Name of a hub that is there.
+    /// - Throws: `ClientError`: no such hub (DTQ1001), a newer format (DTQ1002), no broker (DTQ4001), login refused
+    ///   (DTQ4002), a URL or name that cannot be used (DTQ5003).
+    public static func connect(
+        broker: String, hub: String, logger: Logger = Logger(label: "dtq.client")
+    ) async throws -> TaskHubClient {
+        guard let name = HubName(hub) else {
+            throw ClientError(.wrongArgument, "\"\(hub)\" is no hub name. Use letters, digits, - and _.")
+        }
+        let adapters: Adapters
+        do {
+            adapters = try Adapters(brokerURLs: broker.split(separator: ",").map(String.init), logger: logger)
+        } catch {
+            throw ClientError(.wrongArgument, "the broker's URL cannot be used: \(error)", cause: error)
+        }
+        let transport = adapters.transport
+        do {
+            let core = try await HubClient.connect(transport: transport, hub: name, clock: SystemClock())
+            return TaskHubClient(core, onClose: { await transport.close() })
+        } catch {
+            await transport.close()
+            throw error
+        }
     }
 }

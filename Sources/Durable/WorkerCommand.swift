@@ -22,7 +22,7 @@ struct WorkerCommand: ParsableCommand {
             once with 75. Killing one at any moment loses nothing.
 
             Every option has an environment variable, DTQ_ and its name: DTQ_BROKER, DTQ_HUB, DTQ_ROLES, DTQ_SLOTS, \
-            DTQ_GRACE, DTQ_DATA, DTQ_CACHE, DTQ_LOG_LEVEL.
+            DTQ_PREFETCH, DTQ_GRACE, DTQ_DATA, DTQ_CACHE, DTQ_LOG_LEVEL.
 
             --embedded runs everything in this one process without a broker, for development and small tools.
             """)
@@ -34,6 +34,9 @@ struct WorkerCommand: ParsableCommand {
 
     @Option(help: ArgumentHelp("Activities that run at a time (default: 32).", valueName: "n"))
     var slots: String?
+
+    @Option(help: ArgumentHelp("Control messages in hand at a time, per partition (default: 512).", valueName: "n"))
+    var prefetch: String?
 
     @Option(help: ArgumentHelp("Seconds that running activities may go on after SIGTERM (default: 30).", valueName: "s"))
     var grace: String?
@@ -109,6 +112,9 @@ struct WorkerSettings {
             configuration.runsActivities = names.contains("activities")
         }
         if let slots = try number(command.slots, "DTQ_SLOTS", "slots", 1...10_000) { configuration.slots = slots }
+        if let prefetch = try number(command.prefetch, "DTQ_PREFETCH", "prefetch", 1...65_535) {
+            configuration.engine.controlPrefetch = prefetch
+        }
         if let grace = try number(command.grace, "DTQ_GRACE", "grace", 0...86_400) {
             configuration.gracePeriod = .seconds(grace)
         }
