@@ -150,8 +150,9 @@ extension ConnectionLoop {
         // Both sides closed at once: the broker still answers our close, which frees the number.
         if channel.phase == .closing { return }
         forget(channel)
-        if channel === publishChannel { publishChannelClosed(code, text) }
-        channel.end(code == 404 ? .notFound(text) : .refused(code: code, text: text))
+        let error: TransportError = code == 404 ? .notFound(text) : .refused(code: code, text: text)
+        if channel === publishChannel { publishChannelClosed(error, text) }
+        channel.end(error)
     }
 
     private func closeAnswered(_ channel: LoopChannel) {

@@ -33,7 +33,7 @@ extension ConnectionLoop {
 
     /// The broker closed the publish channel over one message. Who published it gets the broker's answer; for the
     /// others the outcome of what was under way is unknown.
-    func publishChannelClosed(_ code: Int, _ text: String) {
+    func publishChannelClosed(_ error: TransportError, _ text: String) {
         publishChannel = nil
         isPublishChannelReady = false
         let open = window.removeAll()
@@ -43,7 +43,7 @@ extension ConnectionLoop {
         for batch in open {
             let isMeant = named.isEmpty || batch.messages.contains { named.contains($0.exchange) }
             let unknown = TransportError.connectionLost("the broker closed the channel over another message: \(text)")
-            batch.waiter.resolve(.failure(isMeant ? .refused(code: code, text: text) : unknown))
+            batch.waiter.resolve(.failure(isMeant ? error : unknown))
         }
         waitingBatches.removeAll { $0.next > 0 }
     }

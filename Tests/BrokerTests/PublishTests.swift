@@ -140,8 +140,8 @@ extension RabbitMQTests {
                 let error = try await #require(throws: TransportError.self) {
                     try await transport.publish(["lost"], to: sandbox.name("missing"))
                 }
-                guard case .refused(code: 404, let text) = error else {
-                    Issue.record("expected refused 404, got \(error)")
+                guard case .notFound(let text) = error else {
+                    Issue.record("expected notFound, got \(error)")
                     return
                 }
                 #expect(text.contains("no exchange '\(sandbox.name("missing"))'"))
