@@ -73,7 +73,7 @@ let package = Package(
                 "DurableCLI", "DurableClient", "DurableBackend", "DurableCore", "DurableMemory", "DurableWire",
                 .argumentParser,
             ]),
-        .testTarget(name: "FaultTests", dependencies: ["dtq", "ledger"]),
+        .testTarget(name: "FaultTests", dependencies: ["dtq", "ledger", "DurableCore"]),
         .testTarget(name: "LintTests"),
     ]
 )

@@ -1,5 +1,7 @@
 import ArgumentParser
+import DurableClient
 public import DurableTask
+import Foundation
 
 /// A worker process: what a program of yours hands control to.
 ///
@@ -15,23 +17,40 @@ public import DurableTask
 /// process runs until SIGTERM or SIGINT, finishes what it has in hand, prints a receipt (one JSON line on standard
 /// output), and exits 0. A second signal ends it at once (exit 75). Kill it at any moment: nothing is lost.
 public enum Worker {
-    /// Parses the command line, runs the worker, and ends the process.
+    /// Parses the command line, runs the worker, and ends the process: 0 done, 1 failed, 2 wrong usage.
     ///
     /// - Parameter items: Activities and orchestrations; two of one kind must not share a name.
     public static func main(_ items: any Registrable...) async -> Never {
-        var registry = Registry()
         do {
+            var registry = Registry()
             for item in items { try item.register(in: &registry) }
-        } catch {
-            WorkerCommand.exit(withError: Failure(error.message))
-        }
-        do {
             let command = try WorkerCommand.parse()
             try await command.run(registry)
-            WorkerCommand.exit()
+            exit(0)
         } catch {
-            WorkerCommand.exit(withError: error)
+            end(error)
         }
+    }
+
+    private static func end(_ error: any Error) -> Never {
+        switch error {
+        case let error as ClientError:
+            write("\(error)")
+            exit(error.code == .wrongArgument ? 2 : 1)
+        case is Failure, is RegistryError:
+            write("\(error)")
+            exit(1)
+        default:
+            let code = WorkerCommand.exitCode(for: error)
+            // Help and version are results, not errors.
+            if code.isSuccess { WorkerCommand.exit(withError: error) }
+            write(WorkerCommand.fullMessage(for: error))
+            exit(code == .validationFailure ? 2 : 1)
+        }
+    }
+
+    private static func write(_ text: String) {
+        FileHandle.standardError.write(Data((text + "\n").utf8))
     }
 
     /// A text for standard error; the process exits with 1.

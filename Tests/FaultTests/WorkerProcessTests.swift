@@ -1,3 +1,4 @@
+import DurableCore
 import Foundation
 import Testing
 
@@ -65,6 +66,29 @@ struct WorkerProcessTests {
         try fleet.startWorker("--slots", "4")
         try await eventually("all instances ended") { try fleet.statuses() == ["completed": 30] }
         #expect(Set(fleet.runs().map(\.key)).count == 90)
+    }
+
+    @Test("A damaged partition file stops its partition alone, and says what to do")
+    func damagedFileStopsOnePartition() async throws {
+        let fleet = try Fleet(partitions: 2)
+        let file = fleet.directory.appendingPathComponent("data/partition-0.sqlite")
+        try Data("this is not a database of ours".utf8).write(to: file)
+        try fleet.startWorker()
+        let names = (0..<8).map { "job-\($0)" }
+        let healthy = names.filter { InstanceID($0).partition(of: 2) == PartitionID(1) }
+        let lines = names.map {
+            #"{"name":"LedgerSequence","id":"\#($0)","input":{"file":"\#(fleet.ledger.path)","steps":1,"milliseconds":0}}"#
+        }
+        try fleet.dtq("submit", "--batch", input: lines.joined(separator: "\n") + "\n")
+        for id in healthy { try fleet.dtq("wait", id) }
+        try await eventually("the report") { fleet.output(ofWorker: 0, "err").contains("DTQ1004") }
+        let report = fleet.output(ofWorker: 0, "err")
+        #expect(report.contains("partition 0"), "\(report)")
+        #expect(report.contains("ops/errors/DTQ1004.md"), "\(report)")
+        #expect(try Data(contentsOf: file) == Data("this is not a database of ours".utf8))
+        // What was sent to the stopped partition waits in its queue.
+        let queues = try fleet.dtq("queues", "--json")
+        #expect(queues.contains(#""partition":0"#), "\(queues)")
     }
 
     @Test("A worker on a hub that does not exist says so and exits 1")
