@@ -18,10 +18,10 @@ let package = Package(
     ],
     targets: [
         // What the engine is: pure values and decisions.
-        .target(name: "DurableCore", dependencies: [.collections]),
+        .target(name: "DurableCore", dependencies: [.ordered]),
         .target(name: "DurableWire", dependencies: ["DurableCore", .protobuf], exclude: ["Protos"]),
         .target(name: "DurableBackend", dependencies: ["DurableCore"]),
-        .target(name: "DurableEngine", dependencies: ["DurableCore", "DurableWire", "DurableBackend", .collections, .log]),
+        .target(name: "DurableEngine", dependencies: ["DurableCore", "DurableWire", "DurableBackend", .heap, .log]),
 
         // What app authors import.
         .target(name: "DurableTask", dependencies: ["DurableCore", .log]),
@@ -30,9 +30,9 @@ let package = Package(
 
         // Adapters of the outside world.
         .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
-        .target(name: "DurableAMQP", dependencies: ["DurableBackend", "DurableWire", "CRabbitMQ", .log]),
-        .target(name: "DurableSQLite", dependencies: ["DurableBackend", "DurableWire", .collections, .grdb]),
-        .target(name: "DurableMemory", dependencies: ["DurableBackend", "DurableWire", .collections]),
+        .target(name: "DurableAMQP", dependencies: ["DurableBackend", "CRabbitMQ", .log]),
+        .target(name: "DurableSQLite", dependencies: ["DurableBackend", "DurableWire", .ordered, .grdb]),
+        .target(name: "DurableMemory", dependencies: ["DurableBackend", "DurableWire", .deque, .ordered]),
 
         // Programs: composition roots that pick adapters.
         .target(
@@ -80,7 +80,10 @@ let package = Package(
 
 extension Target.Dependency {
     static let argumentParser: Self = .product(name: "ArgumentParser", package: "swift-argument-parser")
-    static let collections: Self = .product(name: "Collections", package: "swift-collections")
+    // Single modules: the umbrella product would compile all of the package.
+    static let deque: Self = .product(name: "DequeModule", package: "swift-collections")
+    static let heap: Self = .product(name: "HeapModule", package: "swift-collections")
+    static let ordered: Self = .product(name: "OrderedCollections", package: "swift-collections")
     static let grdb: Self = .product(name: "GRDB", package: "GRDB.swift")
     static let log: Self = .product(name: "Logging", package: "swift-log")
     static let protobuf: Self = .product(name: "SwiftProtobuf", package: "swift-protobuf")
