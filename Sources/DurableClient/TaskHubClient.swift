@@ -128,7 +128,8 @@ public final class TaskHubClient: Sendable {
     /// Waits for an instance's end and decodes what it returned.
     ///
     /// - Throws: `FailureDetails` when the instance failed, was canceled or terminated.
-    public func output<Output: Decodable>(of id: InstanceID, as type: Output.Type = Output.self) async throws -> Output {
+    public func output<Output: Decodable>(of id: InstanceID, as type: Output.Type = Output.self) async throws -> Output
+    {
         guard let end = try await waitForEnd(of: id) else { throw CancellationError() }
         guard end.status == .completed else {
             throw end.failure
@@ -139,7 +140,8 @@ public final class TaskHubClient: Sendable {
         do {
             return try PayloadCoding.decode(Output.self, from: end.output, as: "the output of instance \(id)")
         } catch {
-            throw ClientError(.payloadUnreadable, "\(error). Ask for the type that the orchestration returns.", cause: error)
+            throw ClientError(
+                .payloadUnreadable, "\(error). Ask for the type that the orchestration returns.", cause: error)
         }
     }
 
