@@ -5,7 +5,7 @@ public import DurableTask
 ///
 /// ```swift
 /// let client = try await TaskHubClient.connect(broker: "amqp://localhost", hub: "orders")
-/// let started = try await client.start(helloCities, ["Oslo", "Lima"], id: InstanceID("greeting-1"))
+/// let started = try await client.start(helloCities, input: ["Oslo", "Lima"], id: InstanceID("greeting-1"))
 /// let greetings = try await client.output(of: helloCities, started.id)
 /// ```
 ///
@@ -66,7 +66,7 @@ public final class TaskHubClient: Sendable {
     /// Starts an instance with the input its code expects.
     @discardableResult
     public func start<Input, Output>(
-        _ orchestration: Orchestration<Input, Output>, _ input: Input, id: InstanceID? = nil,
+        _ orchestration: Orchestration<Input, Output>, input: Input, id: InstanceID? = nil,
         startAt: Timestamp? = nil
     ) async throws -> Accepted {
         try await start(orchestration.name, input: input, id: id, startAt: startAt)
