@@ -69,7 +69,8 @@ package struct CommandEnvironment: Sendable {
 
     /// Colors only where somebody looks and has not asked for none (https://no-color.org).
     var style: TerminalStyle {
-        TerminalStyle(isColored: terminal.isOutput && (variables["NO_COLOR"] ?? "").isEmpty && variables["TERM"] != "dumb")
+        TerminalStyle(
+            isColored: terminal.isOutput && (variables["NO_COLOR"] ?? "").isEmpty && variables["TERM"] != "dumb")
     }
 
     func absolutePath(_ path: String) -> String {

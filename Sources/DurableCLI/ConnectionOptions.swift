@@ -28,7 +28,8 @@ package struct ConnectionOptions: ParsableArguments {
         if urls.isEmpty { throw ClientError.usage("--broker (DTQ_BROKER) names no URL.") }
         for url in urls where !url.hasPrefix("amqp://") && !url.hasPrefix("amqps://") {
             throw ClientError.usage(
-                "--broker (DTQ_BROKER) must begin with amqp:// or amqps://, this does not: \(Redaction.apply(to: url)).")
+                "--broker (DTQ_BROKER) must begin with amqp:// or amqps://, this does not: \(Redaction.apply(to: url))."
+            )
         }
         return urls
     }

@@ -9,7 +9,7 @@ struct DescriptorReader {
     var clock: any EngineClock
 
     /// How long an existing stream may take to deliver its first record.
-    static let patience = Duration.seconds(2)
+    static let patience = Duration.seconds(4)
 
     /// - Returns: nil when there is no stream, or none of its records came in time (a creation that broke off).
     /// - Throws: `ClientError`; DTQ1002 when the record is of a newer version or no descriptor of this hub.

@@ -25,9 +25,10 @@ extension HubClient {
             let needs = sources.indices.filter { sources[$0].needsPage }
             try await fill(&sources, at: needs, filter, limit: limit - instances.count + 1)
             while instances.count < limit, !sources.contains(where: \.needsPage) {
-                guard let first = sources.indices.filter({ sources[$0].head != nil }).min(by: { left, right in
-                    sources[left].headCursor < sources[right].headCursor
-                }), let item = sources[first].takeHead()
+                guard
+                    let first = sources.indices.filter({ sources[$0].head != nil }).min(by: { left, right in
+                        sources[left].headCursor < sources[right].headCursor
+                    }), let item = sources[first].takeHead()
                 else { return InstancePage(instances: instances, next: nil) }
                 instances.append(item)
             }
@@ -75,7 +76,9 @@ private struct ListSource {
 
     var head: InstanceSnapshot? { page.first }
     var needsPage: Bool { page.isEmpty && !isComplete }
-    var headCursor: ListCursor { head.map(ListCursor.init) ?? ListCursor(createdAt: .distantFuture, id: InstanceID("")) }
+    var headCursor: ListCursor {
+        head.map(ListCursor.init) ?? ListCursor(createdAt: .distantFuture, id: InstanceID(""))
+    }
 
     mutating func takeHead() -> InstanceSnapshot? { page.popFirst() }
 

@@ -26,7 +26,7 @@ package final class HubClient: Sendable {
             throw ClientError(
                 .hubNotFound,
                 "hub \"\(hub)\" is not on this broker. Nothing was sent. "
-                    + "Create it with: dtq hub create --hub \(hub)")
+                    + "Create it with `dtq hub create --hub \(hub)`.")
         }
         return HubClient(
             descriptor: descriptor, transport: transport, clock: clock, options: options, makeID: makeID)

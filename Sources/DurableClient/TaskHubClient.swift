@@ -5,7 +5,7 @@ public import DurableTask
 ///
 /// ```swift
 /// let client = try await TaskHubClient.connect(broker: "amqp://localhost", hub: "orders")
-/// let started = try await client.start(helloCities, ["Oslo", "Lima"], id: InstanceID("greeting-1"))
+/// let started = try await client.start(helloCities, input: ["Oslo", "Lima"], id: InstanceID("greeting-1"))
 /// let greetings = try await client.output(of: helloCities, started.id)
 /// ```
 ///
@@ -66,7 +66,7 @@ public final class TaskHubClient: Sendable {
     /// Starts an instance with the input its code expects.
     @discardableResult
     public func start<Input, Output>(
-        _ orchestration: Orchestration<Input, Output>, _ input: Input, id: InstanceID? = nil,
+        _ orchestration: Orchestration<Input, Output>, input: Input, id: InstanceID? = nil,
         startAt: Timestamp? = nil
     ) async throws -> Accepted {
         try await start(orchestration.name, input: input, id: id, startAt: startAt)
@@ -128,7 +128,8 @@ public final class TaskHubClient: Sendable {
     /// Waits for an instance's end and decodes what it returned.
     ///
     /// - Throws: `FailureDetails` when the instance failed, was canceled or terminated.
-    public func output<Output: Decodable>(of id: InstanceID, as type: Output.Type = Output.self) async throws -> Output {
+    public func output<Output: Decodable>(of id: InstanceID, as type: Output.Type = Output.self) async throws -> Output
+    {
         guard let end = try await waitForEnd(of: id) else { throw CancellationError() }
         guard end.status == .completed else {
             throw end.failure
@@ -139,7 +140,8 @@ public final class TaskHubClient: Sendable {
         do {
             return try PayloadCoding.decode(Output.self, from: end.output, as: "the output of instance \(id)")
         } catch {
-            throw ClientError(.payloadUnreadable, "\(error). Ask for the type that the orchestration returns.", cause: error)
+            throw ClientError(
+                .payloadUnreadable, "\(error). Ask for the type that the orchestration returns.", cause: error)
         }
     }
 

@@ -19,7 +19,8 @@ struct BatchSubmission {
         var progress = ProgressLine(environment)
         let result = try await client.startMany(lines) { progress.show($0) }
         progress.clear()
-        let seconds = Double(environment.clock.now().since(started).components.seconds)
+        let seconds =
+            Double(environment.clock.now().since(started).components.seconds)
             + Double(environment.clock.now().since(started).components.attoseconds) / 1e18
         let report = lines.report.withLock { $0 }
         let unconfirmed = result.unconfirmed.map { report.lineNumbers[$0] }
@@ -39,7 +40,20 @@ struct BatchSubmission {
                 "\(HumanText.count(result.acceptedCount, "instance")) accepted in "
                     + "\(HumanText.decimal(seconds)) s\(rate).")
         }
+        if result.acceptedCount > 0 { await tellUnserved(client, environment) }
         try finish(result, report, unconfirmed, environment)
+    }
+
+    /// Accepted is accepted; but somebody should know that nobody works on it.
+    private func tellUnserved(_ client: HubClient, _ environment: CommandEnvironment) async {
+        guard let unserved = try? await client.unservedPartitions(), !unserved.isEmpty else { return }
+        let waiting = HumanText.count(unserved.reduce(0) { $0 + ($1.waitingMessages ?? 0) }, "message")
+        let error = ClientError(
+            .noWorker,
+            "hub \"\(client.hub)\": no worker serves partition\(unserved.count == 1 ? "" : "s") "
+                + "\(WorkersCommand.ranges(unserved.map(\.partition.index))), \(waiting) waiting. Nothing is lost. "
+                + "Start a worker of this hub.")
+        environment.printError(error.description)
     }
 
     private func finish(
@@ -92,7 +106,9 @@ struct BatchLines: AsyncSequence {
                     report.lineCount += 1
                     return report.lineCount
                 }
-                if case .text(let bytes) = line, bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0d }) { continue }
+                if case .text(let bytes) = line, bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0d }) {
+                    continue
+                }
                 do {
                     let message = try lines.client.message(for: try request(in: line))
                     lines.report.withLock { $0.lineNumbers.append(number) }

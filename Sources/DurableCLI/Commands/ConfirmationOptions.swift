@@ -20,7 +20,8 @@ struct ConfirmationOptions: ParsableArguments {
         while !answer.contains(UInt8(ascii: "\n")), answer.count < 1024, let bytes = try await environment.readInput() {
             answer += bytes
         }
-        let line = String(decoding: answer.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }, as: UTF8.self)
+        let line = String(
+            decoding: answer.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }, as: UTF8.self)
         guard line == word else {
             environment.printError("Not confirmed. Nothing was done.")
             throw ExitCode.failure

@@ -39,7 +39,9 @@ struct HistoryCommand: AsyncParsableCommand {
                 environment.print(json.text)
                 return
             }
-            var table = TextTable([.init("#", .right), .init("TIME"), .init("EVENT"), .init("ID", .right), .init("DETAIL")])
+            var table = TextTable([
+                .init("#", .right), .init("TIME"), .init("EVENT"), .init("ID", .right), .init("DETAIL"),
+            ])
             for report in reports { table.append(report.cells) }
             for line in table.lines(environment.style) { environment.print(line) }
         }

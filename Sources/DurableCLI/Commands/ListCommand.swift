@@ -67,7 +67,9 @@ struct ListCommand: AsyncParsableCommand {
             }
             if page.instances.isEmpty { return environment.printError("No instances.") }
             let style = environment.style
-            var table = TextTable([.init("INSTANCE"), .init("NAME"), .init("STATUS"), .init("CREATED"), .init("UPDATED")])
+            var table = TextTable([
+                .init("INSTANCE"), .init("NAME"), .init("STATUS"), .init("CREATED"), .init("UPDATED"),
+            ])
             for instance in page.instances {
                 table.append([
                     instance.id.value, instance.name, instance.status.description,

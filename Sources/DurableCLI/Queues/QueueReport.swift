@@ -45,7 +45,8 @@ struct QueueReport {
 
     func lines(_ style: TerminalStyle) -> [String] {
         var lines = [
-            "Hub \"\(hub)\", \(HumanText.count(current.workers.count, "worker")), \(HumanText.time(current.time)) UTC", "",
+            "Hub \"\(hub)\", \(HumanText.count(current.workers.count, "worker")), \(HumanText.time(current.time)) UTC",
+            "",
         ]
         let work = current.queues.filter { if case .work = $0.role { true } else { false } }
         if !work.isEmpty {
@@ -108,7 +109,8 @@ struct QueueReport {
             let waiting = HumanText.count(unserved.reduce(0) { $0 + $1.ready }, "message")
             notes.append(
                 style.warning(
-                    "No worker serves partition \(WorkersCommand.ranges(unserved.map(\.index))): \(waiting) waiting."))
+                    "No worker serves partition\(unserved.count == 1 ? "" : "s") "
+                        + "\(WorkersCommand.ranges(unserved.map(\.index))): \(waiting) waiting."))
         }
         if let dead = current.queues.first(where: { $0.role == .dead })?.readyMessages, dead > 0 {
             notes.append(style.warning("\(HumanText.count(dead, "dead letter")): see dtq dead list."))

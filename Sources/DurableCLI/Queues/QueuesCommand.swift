@@ -30,7 +30,9 @@ struct QueuesCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("With --watch: stop after this many looks.", valueName: "number"))
     var count: Int?
 
-    @Option(help: ArgumentHelp("Activity whose queue to show besides those of live workers; may be repeated.", valueName: "name"))
+    @Option(
+        help: ArgumentHelp(
+            "Activity whose queue to show besides those of live workers; may be repeated.", valueName: "name"))
     var activity: [String] = []
 
     @Option(
