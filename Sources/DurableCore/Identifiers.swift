@@ -1,6 +1,6 @@
 /// Key of an orchestration instance, unique within its task hub.
 ///
-/// 1 to 256 bytes of UTF-8 without control characters; chosen by the client, or a UUID when it names none.
+/// 1 to 255 bytes of UTF-8 (an AMQP short string) without control characters; chosen by the client, or a UUID when it names none.
 public struct InstanceID: Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
     public var value: String
 
@@ -30,7 +30,7 @@ public struct InstanceID: Hashable, Comparable, Sendable, Codable, CustomStringC
     package var defect: String? {
         let length = value.utf8.count
         if length == 0 { return "an instance ID must not be empty" }
-        if length > 256 { return "an instance ID has at most 256 bytes, this one has \(length)" }
+        if length > 255 { return "an instance ID has at most 255 bytes, this one has \(length)" }
         if value.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f }) {
             return "an instance ID must not contain control characters"
         }

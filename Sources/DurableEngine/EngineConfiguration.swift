@@ -35,13 +35,16 @@ package struct EngineConfiguration: Hashable, Sendable {
 /// Counters an owner shows in heartbeats.
 package struct PartitionStatistics: Hashable, Sendable {
     package var epoch: Epoch
-    package var inFlight: Int
-    package var outbox: Int
-    package var heldInstances: Int
+    /// Control deliveries taken and not acknowledged.
+    package var inFlight = 0
+    /// Messages the broker has not confirmed.
+    package var outbox = 0
+    package var heldInstances = 0
     package var nextDue: Timestamp?
-    package var episodeCount: UInt64
-    package var checkpointCount: UInt64
-    package var duplicateCount: UInt64
-    package var cachedBytes: Int
-    package var cachedInstances: Int
+    package var episodeCount: UInt64 = 0
+    package var checkpointCount: UInt64 = 0
+    /// Messages that changed nothing: repeats, late completions.
+    package var duplicateCount: UInt64 = 0
+    package var cachedBytes = 0
+    package var cachedInstances = 0
 }

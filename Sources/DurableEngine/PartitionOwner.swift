@@ -86,7 +86,7 @@ package actor PartitionOwner {
     /// Epoch and counters while the partition is owned here.
     package func status() async -> (statistics: PartitionStatistics, since: Timestamp)? {
         guard let processor, let owningSince else { return nil }
-        return (await processor.statistics, owningSince)
+        return (processor.statistics, owningSince)
     }
 
     /// Publishes a baton when this worker has waited 5 s for one that is nowhere: neither queued nor held.
@@ -162,7 +162,7 @@ package actor PartitionOwner {
         onChange()
         if isStopping { await processor.stop() }
         try await processor.run()
-        let nextDue = await processor.statistics.nextDue
+        let nextDue = processor.statistics.nextDue
         try? await parts.epochs.release(parts.partition, epoch: epoch, nextDue: nextDue)
     }
 

@@ -68,6 +68,7 @@ package actor PartitionProcessor {
     nonisolated let reliableLane: PublishLane<PublishKey>
     nonisolated let replyLane: PublishLane<PublishKey>
     private nonisolated let signal = Signal()
+    private nonisolated let latestStatistics: PlatformLock<PartitionStatistics>
 
     var state = PartitionState()
     var cache = InstanceCache()
@@ -120,6 +121,7 @@ package actor PartitionProcessor {
     package init(_ parts: Parts, logger: Logger) {
         self.parts = parts
         topology = parts.descriptor.topology
+        latestStatistics = PlatformLock(PartitionStatistics(epoch: parts.epoch))
         var logger = logger
         logger[metadataKey: "partition"] = "\(parts.partition)"
         logger[metadataKey: "epoch"] = "\(parts.epoch)"
@@ -155,11 +157,15 @@ package actor PartitionProcessor {
         signal.raise()
     }
 
-    package var statistics: PartitionStatistics {
-        PartitionStatistics(
+    /// As of the last round: reading it does not wait for a busy partition.
+    package nonisolated var statistics: PartitionStatistics { latestStatistics.withLock { $0 } }
+
+    private func publishStatistics() {
+        let statistics = PartitionStatistics(
             epoch: parts.epoch, inFlight: inFlight, outbox: state.outbox.count, heldInstances: heldInstances.count,
             nextDue: timers.nextDue, episodeCount: episodeCount, checkpointCount: checkpointCount,
             duplicateCount: duplicateCount, cachedBytes: cache.bytes, cachedInstances: cache.count)
+        latestStatistics.withLock { $0 = statistics }
     }
 
     // MARK: - Loop
@@ -210,6 +216,7 @@ package actor PartitionProcessor {
             if let flushDue, flushDue <= now || dirtyBytes >= parts.configuration.flushBytes {
                 try await flush()
             }
+            publishStatistics()
             if !worked { await waitForWork() }
         }
     }
@@ -331,6 +338,7 @@ package actor PartitionProcessor {
         try await flush()
         try await append([.released(nextDue: timers.nextDue)])
         try flushStore()
+        publishStatistics()
         logger.info("released the partition", metadata: ["position": "\(position)"])
     }
 }

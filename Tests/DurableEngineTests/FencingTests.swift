@@ -38,14 +38,14 @@ private final class Gate: Sendable {
         }
         let zombie = try await hub.startProcessor("old", [flow], offset: 1)
         try await hub.start("Flow", id: "a")
-        try await hub.eventually("the first episode") { await zombie.processor.statistics.checkpointCount == 1 }
+        try await hub.eventually("the first episode") { zombie.processor.statistics.checkpointCount == 1 }
         gate.arm()
         try await hub.raise("go", to: "a", message: "go")
         try await hub.eventually("the pause") { gate.hasArrived }
 
         // The next owner begins while the old one stands still with the delivery in its hands.
         let successor = try await hub.startProcessor("new", [flow], offset: 2)
-        try await hub.eventually("the new epoch") { await successor.processor.statistics.epoch.offset == 2 }
+        try await hub.eventually("the new epoch") { successor.processor.statistics.epoch.offset == 2 }
         try await hub.eventually("recovery") { try await hub.recordedEpoch() == 2 }
         gate.open()
 
