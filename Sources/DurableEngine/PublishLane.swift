@@ -68,6 +68,8 @@ package final class PublishLane<Key: Sendable>: Sendable {
                     pause = .milliseconds(100)
                     let confirmed = settle(items, outcomes)
                     if !confirmed.isEmpty { await onConfirmed(confirmed) }
+                    // Only now: who waits for the lane to be empty relies on what `onConfirmed` did.
+                    state.withLock { $0.underWay = 0 }
                 } catch {
                     if error == .closed || error == .cancelled {
                         giveBack(items)
@@ -115,10 +117,7 @@ package final class PublishLane<Key: Sendable>: Sendable {
                 Start a worker that registers that activity. See ops/errors/DTQ2006.md
                 """)
         }
-        state.withLock { state in
-            state.parked += unroutable
-            state.underWay = 0
-        }
+        state.withLock { $0.parked += unroutable }
         return confirmed
     }
 

@@ -78,7 +78,7 @@ actor ActivityHost {
         backingOff.end()
         let atStop = running.count
         let deadline = parts.clock.now() + grace
-        await wait(until: deadline) { $0.running.isEmpty && $0.lane.pendingCount == 0 }
+        await wait(until: deadline) { $0.running.isEmpty && $0.inFlight.values.allSatisfy { $0 == 0 } }
         receipt.finishedActivities = atStop - running.count
         receipt.canceledActivities = running.count
         receipt.returnedDeliveries = unstarted

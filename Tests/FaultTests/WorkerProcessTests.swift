@@ -80,7 +80,9 @@ struct WorkerProcessTests {
             #"{"name":"LedgerSequence","id":"\#($0)","input":{"file":"\#(fleet.ledger.path)","steps":1,"milliseconds":0}}"#
         }
         try fleet.dtq("submit", "--batch", input: lines.joined(separator: "\n") + "\n")
-        for id in healthy { try fleet.dtq("wait", id) }
+        for id in healthy {
+            try await eventually("\(id) to complete") { try fleet.run(["wait", id]).status == 0 }
+        }
         try await eventually("the report") { fleet.output(ofWorker: 0, "err").contains("DTQ1004") }
         let report = fleet.output(ofWorker: 0, "err")
         #expect(report.contains("partition 0"), "\(report)")
