@@ -46,9 +46,15 @@ let package = Package(
         .executableTarget(
             name: "dtq",
             dependencies: [
-                "DurableCLI", "DurableClient", "DurableBackend", "DurableAMQP", "DurableSQLite", .argumentParser, .log,
+                "DurableCLI", "DurableClient", "DurableBackend", "DurableAMQP", "DurableBench", "DurableSQLite",
+                .argumentParser, .log,
             ]),
-
+        .target(
+            name: "DurableBench",
+            dependencies: [
+                "Durable", "DurableAMQP", "DurableBackend", "DurableCLI", "DurableClient", "DurableCore",
+                "DurableEngine", "DurableSQLite", "DurableTask", "DurableWire", "DurableWorker", .argumentParser, .log,
+            ]),
 
         // Small programs as users write them.
         .executableTarget(name: "hello-cities", dependencies: ["Durable"], path: "examples/hello-cities"),
@@ -72,6 +78,11 @@ let package = Package(
             dependencies: [
                 "DurableCLI", "DurableClient", "DurableBackend", "DurableCore", "DurableMemory", "DurableWire",
                 .argumentParser,
+            ]),
+        .testTarget(
+            name: "BenchTests",
+            dependencies: [
+                "DurableBench", "DurableBackend", "DurableCLI", "DurableClient", "DurableCore", "DurableSQLite",
             ]),
         .testTarget(name: "FaultTests", dependencies: ["dtq", "ledger", "DurableCore"]),
         .testTarget(name: "LintTests"),

@@ -7,9 +7,9 @@ import Darwin
 #endif
 
 /// Ends a process in order at the first SIGTERM or SIGINT, at once (exit 75) at the second.
-enum ProcessSignals {
+package enum ProcessSignals {
     /// Runs `body`; `stop` is called at the first signal and must make `body` return.
-    static func whileHandled<Result: Sendable>(
+    package static func whileHandled<Result: Sendable>(
         stop: @escaping @Sendable () -> Void, _ body: @Sendable () async throws -> Result
     ) async throws -> Result {
         let watch = Task.detached {

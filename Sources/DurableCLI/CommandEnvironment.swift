@@ -59,13 +59,13 @@ package struct CommandEnvironment: Sendable {
     @TaskLocal static var bound: CommandEnvironment?
 
     /// The one the running command was started with.
-    static var current: CommandEnvironment {
+    package static var current: CommandEnvironment {
         guard let bound else { preconditionFailure("commands are run by CommandRunner, which binds an environment") }
         return bound
     }
 
-    func print(_ line: String) { writeOutput(line + "\n") }
-    func printError(_ line: String) { writeError(line + "\n") }
+    package func print(_ line: String) { writeOutput(line + "\n") }
+    package func printError(_ line: String) { writeError(line + "\n") }
 
     /// Colors only where somebody looks and has not asked for none (https://no-color.org).
     var style: TerminalStyle {

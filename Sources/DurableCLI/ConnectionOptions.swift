@@ -23,7 +23,12 @@ package struct ConnectionOptions: ParsableArguments {
     /// - Returns: 1 or more URLs.
     /// - Throws: `ClientError` DTQ5003.
     package func brokerURLs(_ variables: [String: String]) throws -> [String] {
-        let text = Self.chosen(broker, variables["DTQ_BROKER"]) ?? Self.defaultBroker
+        try Self.brokerURLs(option: broker, variables)
+    }
+
+    /// For commands that name their hub themselves.
+    package static func brokerURLs(option: String?, _ variables: [String: String]) throws -> [String] {
+        let text = chosen(option, variables["DTQ_BROKER"]) ?? defaultBroker
         let urls = text.split(separator: ",").map { String($0.filter { $0 != " " }) }.filter { !$0.isEmpty }
         if urls.isEmpty { throw ClientError.usage("--broker (DTQ_BROKER) names no URL.") }
         for url in urls where !url.hasPrefix("amqp://") && !url.hasPrefix("amqps://") {

@@ -1,6 +1,6 @@
 package import DurableBackend
 package import DurableCore
-import DurableEngine
+package import DurableEngine
 package import DurableTask
 package import Logging
 
@@ -96,6 +96,15 @@ package actor WorkerHost {
 
     /// Asks the worker to stop in order. Returns at once.
     package nonisolated func stop() { stopRequested.raise() }
+
+    /// Counters of the partitions owned here, in order of partitions.
+    package func statistics() async -> [PartitionStatistics] {
+        var all: [PartitionStatistics] = []
+        for (_, owned) in owners.sorted(by: { $0.key < $1.key }) {
+            if let (statistics, _) = await owned.owner.status() { all.append(statistics) }
+        }
+        return all
+    }
 
     // MARK: - Partitions
 

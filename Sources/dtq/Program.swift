@@ -28,7 +28,8 @@ import Logging
             readInput: StandardStreams.read,
             readFile: { path in Array(try Data(contentsOf: URL(fileURLWithPath: path))) },
             fetchManagement: HTTP.get)
-        exit(await CommandRunner.run(arguments: Array(CommandLine.arguments.dropFirst()), environment: environment))
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        exit(await CommandRunner.run(RootCommand.self, arguments: arguments, environment: environment))
     }
 
     /// Silent unless `DTQ_LOG` names a level: commands report what failed themselves.

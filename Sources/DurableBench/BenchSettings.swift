@@ -1,0 +1,48 @@
+import ArgumentParser
+
+/// What is measured.
+enum BenchKind: String, CaseIterable, ExpressibleByArgument, Sendable {
+    /// Many instances at a time, each a few activities one after the other.
+    case sequence
+    /// One instance at a time that runs many activities at once.
+    case fanout
+    /// One small instance at a time.
+    case latency
+    /// Very many instances that wait for an event.
+    case waiting
+}
+
+/// One run, with every default filled in.
+struct BenchSettings: Sendable {
+    var kind: BenchKind
+    var brokerURLs: [String]
+    var instances: Int
+    /// Of each instance.
+    var activities: Int
+    var rounds: Int
+    var workers: Int
+    var partitions: Int
+    /// Bound of cached instances in MiB, per partition.
+    var cacheMebibytes: Int
+    /// Messages of one round of the raw broker.
+    var baselineMessages: Int
+
+    /// - Parameters: nil takes the default of `kind`.
+    init(kind: BenchKind, brokerURLs: [String], instances: Int?, activities: Int?, rounds: Int?) {
+        self.kind = kind
+        self.brokerURLs = brokerURLs
+        switch kind {
+        case .sequence: (self.instances, self.activities, self.rounds) = (1000, 3, 5)
+        case .fanout: (self.instances, self.activities, self.rounds) = (1, 500, 5)
+        case .latency: (self.instances, self.activities, self.rounds) = (100, 3, 3)
+        case .waiting: (self.instances, self.activities, self.rounds) = (100_000, 0, 1)
+        }
+        self.instances = instances ?? self.instances
+        self.activities = activities ?? self.activities
+        self.rounds = rounds ?? self.rounds
+        workers = 1
+        partitions = 8
+        cacheMebibytes = 64
+        baselineMessages = 20_000
+    }
+}
