@@ -19,7 +19,7 @@ let package = Package(
     targets: [
         // What the engine is: pure values and decisions.
         .target(name: "DurableCore", dependencies: [.ordered]),
-        .target(name: "DurableWire", dependencies: ["DurableCore", .protobuf], exclude: ["Protos"]),
+        .target(name: "DurableWire", dependencies: ["DurableCore", "DurableBackend", .protobuf], exclude: ["Protos"]),
         .target(name: "DurableBackend", dependencies: ["DurableCore"]),
         .target(name: "DurableEngine", dependencies: ["DurableCore", "DurableWire", "DurableBackend", .heap, .log]),
 

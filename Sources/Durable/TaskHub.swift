@@ -7,6 +7,7 @@ import DurableSQLite
 public import DurableTask
 package import DurableWorker
 public import Logging
+import DurableWire
 
 /// A task hub that lives in this process: the same engine without a broker. Queues are in memory, logs and tables in
 /// SQLite; after a restart every open activity is sent again. For development, tests and small tools.
@@ -51,7 +52,8 @@ public final class TaskHub: Sendable {
         }
         let transport = MemoryBroker(clock: clock).connect(as: "embedded")
         try await transport.declare(descriptor.topology.everything)
-        _ = try await transport.publish(descriptor.topology.partitions.map { descriptor.topology.baton(for: $0) })
+        let topology = descriptor.topology
+        _ = try await transport.publish(topology.partitions.map { topology.baton(for: $0, at: clock.now()) })
         var configuration = configuration
         configuration.settlingTime = .zero
         configuration.engine.redrivesAtStart = true

@@ -59,7 +59,7 @@ package actor FleetListener {
     /// - Throws: `ClientError` when the broker is gone.
     package func callRoll() async throws {
         try await client.publish(
-            [Outgoing(topology: client.topology).hello(at: client.clock.now())],
+            [client.topology.hello(at: client.clock.now())],
             "cannot ask the workers of hub \"\(client.hub)\"")
         await client.clock.sleep(for: Self.patience)
         try Task.checkCancellation()

@@ -1,5 +1,6 @@
 package import DurableBackend
 package import DurableCore
+import DurableWire
 
 /// Makes, checks and removes hubs.
 package struct HubAdministration: Sendable {
@@ -155,7 +156,7 @@ package struct HubAdministration: Sendable {
             throw ClientError.wrapping(error, "cannot create hub \"\(hub)\"")
         }
         try await client.publish(
-            [Outgoing(topology: wanted.topology).descriptor(wanted, at: clock.now())], "cannot create hub \"\(hub)\"")
+            [wanted.topology.descriptorRecord(wanted, at: clock.now())], "cannot create hub \"\(hub)\"")
         guard let first = try await reader.read() else {
             throw ClientError(
                 .hubNotFound,
@@ -193,8 +194,7 @@ package struct HubAdministration: Sendable {
             throw ClientError.wrapping(error, "cannot inspect the batons of hub \"\(hub)\"")
         }
         if missing.isEmpty { return }
-        let outgoing = Outgoing(topology: topology)
         try await client.publish(
-            missing.map { outgoing.baton(for: $0, at: clock.now()) }, "cannot place the batons of hub \"\(hub)\"")
+            missing.map { topology.baton(for: $0, at: clock.now()) }, "cannot place the batons of hub \"\(hub)\"")
     }
 }

@@ -1,5 +1,6 @@
 import DurableBackend
 package import DurableCore
+import DurableWire
 
 extension HubClient {
     /// - Returns: nil when there is no such instance.
@@ -84,7 +85,7 @@ extension HubClient {
     ) async throws -> Result {
         try await replies.open()
         let correlationID = makeID()
-        let message = Outgoing(topology: topology).question(
+        let message = topology.question(
             query, to: partition, correlationID: correlationID, replyTo: replies.routingKey, at: clock.now())
         await replies.expect(correlationID, question: message)
         do {

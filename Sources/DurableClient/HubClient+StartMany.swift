@@ -1,5 +1,6 @@
 import DurableBackend
 package import DurableCore
+import DurableWire
 
 /// What became of many starts. Without verdicts: an ID that was there already is refused later, by its owner.
 package struct StartManyResult: Sendable {
@@ -36,11 +37,11 @@ extension HubClient {
                 onProgress(result.acceptedCount)
             }
             var batch = OpenBatch(first: 0)
-            let outgoing = Outgoing(topology: topology)
             var iterator = messages.makeAsyncIterator()
             while result.failure == nil, let message = try await iterator.next() {
                 batch.append(
-                    outgoing.control(message, to: partition(of: message.instanceID), at: clock.now()))
+                    topology.controlMessage(
+                        [message], to: partition(of: message.instanceID), through: .client, at: clock.now()))
                 result.takenCount += 1
                 guard batch.messages.count >= options.batchSize || batch.bytes >= OpenBatch.byteLimit else { continue }
                 if underWay >= options.batchesInFlight { try await finishOne() }

@@ -1,5 +1,6 @@
 import DurableBackend
 package import DurableCore
+import DurableWire
 
 extension HubClient {
     /// Starts one instance. Returns when the broker holds the start, with the owner's verdict if it comes in time.
@@ -53,7 +54,7 @@ extension HubClient {
         await replies.expect(correlationID)
         let reply: Reply?
         do {
-            let outgoing = Outgoing(topology: topology).control(message, to: partition, at: clock.now())
+            let outgoing = topology.controlMessage([message], to: partition, through: .client, at: clock.now())
             try await publish(
                 [outgoing], "cannot send \(message.event.typeName) to instance \(message.instanceID)")
             reply = await replies.reply(to: correlationID, within: options.verdictPatience)

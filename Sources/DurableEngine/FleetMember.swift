@@ -79,12 +79,8 @@ package actor FleetMember {
         var heartbeat = await describe()
         heartbeat.isHello = isHello
         if isStopped { heartbeat.state = .stopped }
-        let message = OutgoingMessage(
-            exchange: topology.name(.fleet), routingKey: "",
-            properties: MessageProperties(type: "WorkerHeartbeat", timestamp: clock.now(), isPersistent: false),
-            body: heartbeat.wireBytes, isMandatory: false)
         do {
-            _ = try await transport.publish([message])
+            _ = try await transport.publish([topology.heartbeat(heartbeat, at: clock.now())])
         } catch {
             logger.debug("heartbeat not sent", metadata: ["cause": "\(error)"])
         }

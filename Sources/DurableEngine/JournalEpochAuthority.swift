@@ -62,10 +62,7 @@ package struct JournalEpochAuthority: EpochAuthority {
     }
 
     private func publish(_ record: JournalRecord) async throws {
-        let message = OutgoingMessage(
-            exchange: topology.name(.journal), routingKey: "",
-            properties: MessageProperties(type: "JournalRecord", timestamp: clock.now()), body: record.wireBytes)
-        guard try await transport.publish([message]) == [.confirmed] else {
+        guard try await transport.publish([topology.journalRecord(record, at: clock.now())]) == [.confirmed] else {
             throw EpochError.unavailable("the broker did not take a record for \(topology.name(.journal))")
         }
     }

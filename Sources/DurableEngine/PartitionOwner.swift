@@ -1,6 +1,7 @@
 package import DurableBackend
 package import DurableCore
 package import Logging
+import DurableWire
 
 /// Sees to one partition for as long as this worker is a candidate for it: waits for the baton, claims an epoch, runs
 /// a processor, and starts over when that ends.
@@ -104,7 +105,7 @@ package actor PartitionOwner {
         }
         // Should somebody hold the old one after all: the extra baton goes to that owner, who removes it.
         logger.warning("nobody holds the baton; publishing a new one")
-        _ = try? await parts.transport.publish([topology.baton(for: parts.partition)])
+        _ = try? await parts.transport.publish([topology.baton(for: parts.partition, at: parts.clock.now())])
     }
 
     // MARK: - One activation

@@ -22,15 +22,7 @@ extension PartitionProcessor {
         switch body {
         case .task(var task):
             task.isRedispatch = isRedispatch
-            var properties = MessageProperties(
-                messageID: task.messageID, type: "TaskScheduled", correlationID: task.instanceID.value,
-                timestamp: now, contentType: "application/x-protobuf")
-            properties.headers = [MessageHeader("dtq-version", .integer(1))]
-            if let traceParent = task.traceParent {
-                properties.headers.append(MessageHeader("traceparent", .string(traceParent)))
-            }
-            return OutgoingMessage(
-                exchange: topology.name(.work), routingKey: task.name, properties: properties, body: task.wireBytes)
+            return topology.taskMessage(task, at: now)
         case .message(let message):
             let destination = message.instanceID.partition(of: topology.partitionCount)
             return topology.controlMessage([message], to: destination, through: .control, at: now)
@@ -43,10 +35,7 @@ extension PartitionProcessor {
         reliableLane.submit([
             .init(
                 key: .marker,
-                message: OutgoingMessage(
-                    exchange: topology.name(.control), routingKey: topology.key(parts.partition),
-                    properties: MessageProperties(type: "Marker", timestamp: parts.clock.now()),
-                    body: MessageBatch(marker: parts.epoch).wireBytes))
+                message: topology.marker(of: parts.epoch, to: parts.partition, at: parts.clock.now()))
         ])
     }
 
@@ -94,14 +83,7 @@ extension PartitionProcessor {
         let reply = Reply(
             correlationID: address.correlationID, partition: parts.partition, epoch: parts.epoch, body: body)
         replyLane.submit([
-            .init(
-                key: .reply,
-                message: OutgoingMessage(
-                    exchange: topology.name(.reply), routingKey: address.routingKey,
-                    properties: MessageProperties(
-                        type: "Reply", correlationID: address.correlationID, timestamp: parts.clock.now(),
-                        isPersistent: false),
-                    body: reply.wireBytes, isMandatory: false))
+            .init(key: .reply, message: topology.reply(reply, to: address.routingKey, at: parts.clock.now()))
         ])
     }
 }

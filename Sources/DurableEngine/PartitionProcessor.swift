@@ -317,7 +317,7 @@ package actor PartitionProcessor {
         batons = []
         if now >= batonDue, !isBatonSent {
             isBatonSent = true
-            reliableLane.submit([.init(key: .baton, message: topology.baton(for: parts.partition))])
+            reliableLane.submit([.init(key: .baton, message: topology.baton(for: parts.partition, at: now))])
         }
     }
 

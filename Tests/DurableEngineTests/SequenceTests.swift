@@ -6,6 +6,7 @@ import DurableSQLite
 import DurableTask
 import DurableWorker
 import Testing
+import DurableWire
 
 @Suite("One partition from start to end") struct SequenceTests {
     private let double = Activity("Double") { (value: Int, _: ActivityContext) in value * 2 }

@@ -27,7 +27,8 @@ final class EngineHarness: Sendable {
         client = broker.connect(as: "client")
         try SQLiteHubStorage(directory: directory).create(descriptor)
         try await client.declare(descriptor.topology.everything)
-        _ = try await client.publish(descriptor.topology.partitions.map { descriptor.topology.baton(for: $0) })
+        let topology = descriptor.topology
+        _ = try await client.publish(topology.partitions.map { topology.baton(for: $0, at: clock.now()) })
     }
 
     deinit { try? FileManager.default.removeItem(atPath: directory) }

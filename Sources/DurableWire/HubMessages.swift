@@ -1,0 +1,121 @@
+package import DurableBackend
+package import DurableCore
+
+/// Messages of a hub as they go to the broker: one place for exchanges, keys and properties.
+extension HubTopology {
+    /// Control messages for one partition, in one delivery.
+    ///
+    /// - Parameters:
+    ///   - messages: 1 or more, all for instances of `partition`; the first one names the delivery's properties.
+    ///   - family: `.client` for clients, `.control` for workers.
+    package func controlMessage(
+        _ messages: [Message], to partition: PartitionID, through family: Family, at now: Timestamp
+    ) -> OutgoingMessage {
+        OutgoingMessage(
+            exchange: name(family), routingKey: key(partition),
+            properties: properties(
+                messages.first?.event.typeName, at: now, messageID: messages.first?.id.value,
+                correlationID: messages.first?.instanceID.value),
+            body: MessageBatch(messages: messages).wireBytes)
+    }
+
+    /// An owner's marker for its own control queue.
+    package func marker(of epoch: Epoch, to partition: PartitionID, at now: Timestamp) -> OutgoingMessage {
+        OutgoingMessage(
+            exchange: name(.control), routingKey: key(partition), properties: properties("Marker", at: now),
+            body: MessageBatch(marker: epoch).wireBytes)
+    }
+
+    /// One activity to run.
+    package func taskMessage(_ task: TaskMessage, at now: Timestamp) -> OutgoingMessage {
+        var properties = properties(
+            "TaskScheduled", at: now, messageID: task.messageID, correlationID: task.instanceID.value)
+        if let traceParent = task.traceParent {
+            properties.headers.append(MessageHeader("traceparent", .string(traceParent)))
+        }
+        return OutgoingMessage(
+            exchange: name(.work), routingKey: task.name, properties: properties, body: task.wireBytes)
+    }
+
+    /// A question to a partition's owner.
+    ///
+    /// - Parameter replyTo: Routing key of the asker's private queue.
+    package func question(
+        _ query: Query, to partition: PartitionID, correlationID: String, replyTo: String, at now: Timestamp
+    ) -> OutgoingMessage {
+        var properties = properties("Query", at: now, correlationID: correlationID)
+        properties.replyTo = replyTo
+        properties.isPersistent = false
+        return OutgoingMessage(
+            exchange: name(.client), routingKey: queryKey(partition), properties: properties, body: query.wireBytes)
+    }
+
+    /// An owner's answer. Nobody may be waiting for it any more.
+    package func reply(_ reply: Reply, to routingKey: String, at now: Timestamp) -> OutgoingMessage {
+        var properties = properties("Reply", at: now, correlationID: reply.correlationID)
+        properties.isPersistent = false
+        return OutgoingMessage(
+            exchange: name(.reply), routingKey: routingKey, properties: properties, body: reply.wireBytes,
+            isMandatory: false)
+    }
+
+    package func heartbeat(_ heartbeat: WorkerHeartbeat, at now: Timestamp) -> OutgoingMessage {
+        notice("WorkerHeartbeat", heartbeat.wireBytes, at: now)
+    }
+
+    /// Asks every worker for a heartbeat.
+    package func hello(at now: Timestamp) -> OutgoingMessage { notice("FleetHello", [], at: now) }
+
+    /// The message whose holder owns `partition`.
+    package func baton(for partition: PartitionID, at now: Timestamp) -> OutgoingMessage {
+        OutgoingMessage(
+            exchange: name(.own), routingKey: key(partition), properties: properties("Baton", at: now), body: [])
+    }
+
+    package func journalRecord(_ record: JournalRecord, at now: Timestamp) -> OutgoingMessage {
+        OutgoingMessage(
+            exchange: name(.journal), routingKey: "", properties: properties("JournalRecord", at: now),
+            body: record.wireBytes)
+    }
+
+    package func descriptorRecord(_ descriptor: HubDescriptor, at now: Timestamp) -> OutgoingMessage {
+        OutgoingMessage(
+            exchange: name(.hub), routingKey: "",
+            properties: properties("HubDescriptor", at: now, messageID: descriptor.hubID), body: descriptor.wireBytes)
+    }
+
+    /// A copy of `delivery` for the dead-letter queue, with the reason in its headers.
+    package func deadLetter(
+        _ delivery: Delivery, from queue: String, code: String, reason: String
+    ) -> OutgoingMessage {
+        var properties = delivery.properties
+        properties.isPersistent = true
+        properties.expirationMilliseconds = nil
+        properties.headers.removeAll { $0.name.hasPrefix("dtq-") && $0.name != "dtq-version" }
+        properties.headers += [
+            MessageHeader("dtq-code", .string(code)), MessageHeader("dtq-queue", .string(queue)),
+            MessageHeader("dtq-reason", .string(reason)),
+        ]
+        return OutgoingMessage(exchange: name(.dead), routingKey: "", properties: properties, body: delivery.body)
+    }
+
+    private func notice(_ type: String, _ body: [UInt8], at now: Timestamp) -> OutgoingMessage {
+        var properties = properties(type, at: now)
+        properties.isPersistent = false
+        return OutgoingMessage(
+            exchange: name(.fleet), routingKey: "", properties: properties, body: body, isMandatory: false)
+    }
+
+    private func properties(
+        _ type: String?, at now: Timestamp, messageID: String? = nil, correlationID: String? = nil
+    ) -> MessageProperties {
+        MessageProperties(
+            messageID: messageID, type: type, correlationID: correlationID, timestamp: now,
+            contentType: "application/x-protobuf", headers: [MessageHeader("dtq-version", .integer(1))])
+    }
+}
+
+extension TaskMessage {
+    /// The same for every delivery of one dispatch.
+    package var messageID: String { "\(executionID)/\(taskID)/\(dispatch)" }
+}
