@@ -43,7 +43,7 @@ import Testing
         #expect(rounds.map { $0["count"] as? Int } == [20, 20])
         #expect(rounds.allSatisfy { $0.keys.sorted() == ["count", "cpu_seconds", "per_second", "seconds"] })
         #expect(output.filter { $0 == "\n" }.count == 1)
-        #expect(try hubDirectories() == before)
+        #expect(try Set(hubDirectories()).subtracting(before).isEmpty)
     }
 
     @Test("Waiting instances are woken and counted in the cache", .enabled(if: broker != nil))
