@@ -72,9 +72,11 @@ package struct BenchCommand: AsyncParsableCommand {
 
     package mutating func run() async throws {
         let environment = CommandEnvironment.current
+        let temporary = environment.variables["TMPDIR"].flatMap { $0.isEmpty ? nil : $0 } ?? "/tmp"
         var settings = BenchSettings(
             kind: kind, brokerURLs: try ConnectionOptions.brokerURLs(option: broker, environment.variables),
-            instances: instances, activities: activities, rounds: rounds)
+            temporaryDirectory: environment.absolutePath(temporary), instances: instances, activities: activities,
+            rounds: rounds)
         settings.workers = workers
         settings.partitions = partitions
         settings.cacheMebibytes = cache

@@ -31,8 +31,15 @@ struct BenchHub: Sendable {
     ) async throws -> Result {
         let unique = RandomID.make().prefix(8)
         guard let name = HubName("bench-\(unique)") else { preconditionFailure("a bench hub's name is a hub name") }
-        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("dtq-\(name)").path
+        let directory = "\(settings.temporaryDirectory)/dtq-\(name)"
         let adapters = try adapters(settings, logger)
+        do throws(TransportError) {
+            // Before there is anything to remove.
+            _ = try await adapters.transport.exchangeExists(RawBroker.name(of: name))
+        } catch {
+            await adapters.transport.close()
+            throw ClientError.wrapping(error, "cannot make a hub for the bench")
+        }
         let administration = HubAdministration(
             transport: adapters.transport, hub: name, clock: SystemClock(), storage: SQLiteHubStorage())
         var workers: [RunningWorker] = []

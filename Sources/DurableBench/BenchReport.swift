@@ -143,20 +143,20 @@ struct BenchReport: Encodable {
 
     private static var buildKind: String {
         #if DEBUG
-        "debug"
+            "debug"
         #else
-        "release"
+            "release"
         #endif
     }
 
     /// The compiler this was built with, as far as code can tell.
     private static var compiler: String {
         #if compiler(>=6.4)
-        "6.4 or later"
+            "6.4 or later"
         #elseif compiler(>=6.3)
-        "6.3"
+            "6.3"
         #else
-        "6.2"
+            "6.2"
         #endif
     }
 }

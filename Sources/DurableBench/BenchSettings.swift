@@ -26,11 +26,17 @@ struct BenchSettings: Sendable {
     var cacheMebibytes: Int
     /// Messages of one round of the raw broker.
     var baselineMessages: Int
+    /// Absolute path; the hub's files are made there.
+    var temporaryDirectory: String
 
     /// - Parameters: nil takes the default of `kind`.
-    init(kind: BenchKind, brokerURLs: [String], instances: Int?, activities: Int?, rounds: Int?) {
+    init(
+        kind: BenchKind, brokerURLs: [String], temporaryDirectory: String, instances: Int?, activities: Int?,
+        rounds: Int?
+    ) {
         self.kind = kind
         self.brokerURLs = brokerURLs
+        self.temporaryDirectory = temporaryDirectory
         switch kind {
         case .sequence: (self.instances, self.activities, self.rounds) = (1000, 3, 5)
         case .fanout: (self.instances, self.activities, self.rounds) = (1, 500, 5)

@@ -73,7 +73,7 @@ package struct CommandEnvironment: Sendable {
             isColored: terminal.isOutput && (variables["NO_COLOR"] ?? "").isEmpty && variables["TERM"] != "dumb")
     }
 
-    func absolutePath(_ path: String) -> String {
+    package func absolutePath(_ path: String) -> String {
         path.hasPrefix("/") ? path : workingDirectory + (workingDirectory.hasSuffix("/") ? "" : "/") + path
     }
 }

@@ -11,11 +11,14 @@ import Testing
     static let broker = ProcessInfo.processInfo.environment["DTQ_TEST_AMQP_URL"]
 
     /// Runs `dtq bench` in this process.
-    private func bench(_ arguments: String...) async -> (status: Int32, output: String, errors: String) {
+    private func bench(
+        _ arguments: [String], temporaryDirectory: String = NSTemporaryDirectory()
+    ) async -> (status: Int32, output: String, errors: String) {
         let (output, errors) = (Lines(), Lines())
         let environment = CommandEnvironment(
             makeTransport: { _ in throw TransportError.closed }, hubStorage: SQLiteHubStorage(), clock: SystemClock(),
-            makeID: RandomID.make, variables: ["DTQ_BROKER": Self.broker ?? "", "DTQ_COMMIT": "abc1234"],
+            makeID: RandomID.make,
+            variables: ["DTQ_BROKER": Self.broker ?? "", "DTQ_COMMIT": "abc1234", "TMPDIR": temporaryDirectory],
             workingDirectory: "/", terminal: .init(), writeOutput: output.add, writeError: errors.add,
             readInput: { nil }, readFile: { _ in [] })
         let status = await CommandRunner.run(BenchCommand.self, arguments: arguments, environment: environment)
@@ -24,9 +27,12 @@ import Testing
 
     @Test("Sequence prints one JSON line with stable keys and leaves no files", .enabled(if: broker != nil))
     func sequenceJSON() async throws {
-        let before = try hubDirectories()
+        let directory = FileManager.default.temporaryDirectory.appendingPathComponent("dtq-test-\(RandomID.make())")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
         let (status, output, errors) = await bench(
-            "sequence", "--instances", "20", "--rounds", "2", "--partitions", "2", "--baseline", "500", "--json")
+            ["sequence", "--instances", "20", "--rounds", "2", "--partitions", "2", "--baseline", "500", "--json"],
+            temporaryDirectory: directory.path)
         try #require(status == 0, "\(errors)")
         let report = try #require(JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
         #expect(
@@ -43,13 +49,13 @@ import Testing
         #expect(rounds.map { $0["count"] as? Int } == [20, 20])
         #expect(rounds.allSatisfy { $0.keys.sorted() == ["count", "cpu_seconds", "per_second", "seconds"] })
         #expect(output.filter { $0 == "\n" }.count == 1)
-        #expect(try Set(hubDirectories()).subtracting(before).isEmpty)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path).isEmpty)
     }
 
     @Test("Waiting instances are woken and counted in the cache", .enabled(if: broker != nil))
     func waitingJSON() async throws {
         let (status, output, errors) = await bench(
-            "waiting", "--instances", "150", "--partitions", "2", "--baseline", "500", "--json")
+            ["waiting", "--instances", "150", "--partitions", "2", "--baseline", "500", "--json"])
         try #require(status == 0, "\(errors)")
         let report = try #require(JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
         #expect(report["cached_instances"] as? Int == 160)
@@ -59,16 +65,9 @@ import Testing
 
     @Test("A wrong argument is usage and touches no broker", arguments: [["nothing"], ["waiting", "--rounds", "2"]])
     func wrongArgument(_ arguments: [String]) async {
-        let (status, output, _) = await arguments.count == 1
-            ? bench(arguments[0]) : bench(arguments[0], arguments[1], arguments[2])
+        let (status, output, _) = await bench(arguments)
         #expect(status == 2)
         #expect(output.isEmpty)
-    }
-
-    private func hubDirectories() throws -> [String] {
-        try FileManager.default.contentsOfDirectory(atPath: NSTemporaryDirectory()).filter {
-            $0.hasPrefix("dtq-bench-")
-        }.sorted()
     }
 }
 
