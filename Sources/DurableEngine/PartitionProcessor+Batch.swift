@@ -22,6 +22,8 @@ struct Batch {
     var acknowledgements: [DeliveryTag] = []
     var verdicts: [(address: ReplyAddress, verdict: Verdict)] = []
     var ended: [InstanceEntry] = []
+    /// This epoch's marker came by.
+    var isMarkerTaken = false
 
     mutating func note(_ change: InstanceChange, of entry: InstanceEntry) {
         if changes[change.instanceID]?.merge(change) == nil {
@@ -60,7 +62,7 @@ extension PartitionProcessor {
             return
         }
         if let marker = content.marker {
-            if marker == parts.epoch { markerArrived() }
+            if marker == parts.epoch { batch.isMarkerTaken = true }
             batch.acknowledgements.append(delivery.tag)
             return
         }

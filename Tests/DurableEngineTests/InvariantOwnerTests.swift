@@ -1,0 +1,55 @@
+import DurableBackend
+import DurableCore
+import DurableEngine
+import DurableMemory
+import DurableSQLite
+import DurableTask
+import DurableWire
+import DurableWorker
+import Testing
+
+@Suite("Ownership, its start and its end") struct InvariantOwnerTests {
+    private let work = Activity("Work") { (value: Int, _: ActivityContext) in value + 1 }
+
+    @Test("A task whose completion stands before the marker is not sent again")
+    func answeredTasksAreNotRedispatched() async throws {
+        let hub = try await EngineHarness()
+        let work = work
+        let flow = Orchestration("Flow") { (context: OrchestrationContext) -> Int in
+            try await context.callActivity(work, 1)
+        }
+        try await hub.client.declare(hub.topology.work(activities: ["Work"]))
+        let ledger = DurableLedger()
+        let files = CrashStorage(hub.storage, ledger)
+        let old = try await hub.startLoneProcessor("old", [flow], epoch: 1, storage: files)
+        try await hub.start("Flow", id: "a")
+        let queue = hub.topology.workQueue("Work")
+        try await hub.eventually("the task", moving: .zero) { hub.broker.readyMessages(in: queue).count == 1 }
+        // It dies before the confirm is in the log.
+        files.kill()
+        await old.channel.close()
+        #expect(await old.task.value != nil)
+
+        let task = try TaskMessage(wire: hub.broker.readyMessages(in: queue)[0].body)
+        let completion = Message(
+            id: MessageID(task.messageID), instanceID: task.instanceID, executionID: task.executionID,
+            dispatch: task.dispatch,
+            event: HistoryEvent(
+                timestamp: hub.clock.now(), kind: .taskCompleted(taskID: task.taskID, result: Payload("2"))))
+        _ = try await hub.client.publish([
+            hub.topology.controlMessage([completion], to: PartitionID(0), through: .control, at: hub.clock.now())
+        ])
+        // The next owner gets completion and marker at once.
+        let control = hub.topology.queue(.control, PartitionID(0))
+        hub.broker.setFaults(
+            FaultPlan { $0.call == .consume(queue: control) ? .delay(.milliseconds(10)) : .none })
+        let new = try await hub.startLoneProcessor("new", [flow], epoch: 2)
+        try await hub.eventually("the marker behind the completion", moving: .zero) {
+            hub.broker.readyMessages(in: control).count == 2
+        }
+        try await hub.eventually("the end") { try hub.openFirstPartition().store.counts().first?.status == .completed }
+        #expect(await new.stop() == nil)
+        #expect(hub.broker.readyMessages(in: queue).count == 1)
+        #expect(try hub.openFirstPartition().store.recover().state.outbox.isEmpty)
+    }
+}
