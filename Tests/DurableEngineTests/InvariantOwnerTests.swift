@@ -52,4 +52,35 @@ import Testing
         #expect(hub.broker.readyMessages(in: queue).count == 1)
         #expect(try hub.openFirstPartition().store.recover().state.outbox.isEmpty)
     }
+
+    @Test("A stop while the channel is being opened ends the wait for the partition")
+    func stopDuringOpening() async throws {
+        let hub = try await EngineHarness()
+        // Somebody else holds the baton and keeps it.
+        let holder = try await hub.client.openChannel()
+        try await holder.consume(
+            queue: hub.topology.queue(.own, PartitionID(0)), consumerTag: "own", prefetch: 1, from: nil,
+            exclusive: false)
+        hub.broker.setFaults(FaultPlan { $0.call == .openChannel ? .delay(.seconds(10)) : .none })
+        let transport = hub.broker.connect(as: "w")
+        let owner = PartitionOwner(
+            .init(
+                partition: PartitionID(0), descriptor: hub.descriptor, worker: WorkerID("w"), storage: hub.storage,
+                epochs: JournalEpochAuthority(
+                    transport: transport, topology: hub.topology, clock: hub.clock, makeNonce: { "n" }),
+                executor: NativeExecutor(registry: Registry(), options: .init(logger: EngineHarness.logger("w"))),
+                transport: transport, clock: hub.clock, configuration: EngineConfiguration(),
+                thread: PartitionThread()),
+            logger: EngineHarness.logger("w"), onChange: {})
+        let ended = Counter()
+        let running = Task {
+            await owner.run()
+            ended.next()
+        }
+        await hub.clock.waitForSleeper(until: hub.clock.now() + .seconds(10))
+        await owner.stop()
+        try await hub.eventually("the end of the wait", moving: .seconds(1)) { ended.count == 1 }
+        await running.value
+        #expect(try await hub.client.inspect(queue: hub.topology.queue(.own, PartitionID(0)))?.consumers == 1)
+    }
 }
