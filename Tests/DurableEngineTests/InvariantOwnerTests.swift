@@ -83,4 +83,30 @@ import Testing
         await running.value
         #expect(try await hub.client.inspect(queue: hub.topology.queue(.own, PartitionID(0)))?.consumers == 1)
     }
+
+    @Test("A clock that is set back delays nothing for ever")
+    func clockSetBack() async throws {
+        let hub = try await EngineHarness()
+        let flow = Orchestration("Flow") { (context: OrchestrationContext) in
+            try await context.waitForExternalEvent("go")
+        }
+        let clock = AdjustedClock(hub.clock)
+        let owner = try await hub.startLoneProcessor("w", [flow], epoch: 1, clock: clock)
+        try await hub.start("Flow", id: "a")
+        let store = try hub.openFirstPartition().store
+        await hub.clock.waitForSleeper(until: hub.clock.now() + .milliseconds(250))
+        clock.setBack(by: .seconds(5))
+        try await hub.eventually("the flush", moving: .milliseconds(250)) { try store.counts().first?.count == 1 }
+        #expect(await owner.stop() == nil)
+    }
+}
+
+/// A clock somebody may set back; what sleeps goes on by the time that really passes.
+private final class AdjustedClock: EngineClock {
+    private let base: ManualClock
+    private let offset = PlatformLock(Duration.zero)
+    init(_ base: ManualClock) { self.base = base }
+    func setBack(by duration: Duration) { offset.withLock { $0 += duration } }
+    func now() -> Timestamp { base.now() - offset.withLock { $0 } }
+    func sleep(for duration: Duration) async { await base.sleep(for: duration) }
 }
