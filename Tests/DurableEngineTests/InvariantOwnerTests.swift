@@ -99,6 +99,48 @@ import Testing
         try await hub.eventually("the flush", moving: .milliseconds(250)) { try store.counts().first?.count == 1 }
         #expect(await owner.stop() == nil)
     }
+
+    @Test("A message set aside does not hold back what its sender sent later")
+    func setAsideLeavesNoGap() async throws {
+        let hub = try await EngineHarness()
+        let receiver = Orchestration("Receiver") { (context: OrchestrationContext) -> Int in
+            try await context.waitForExternalEvent("tick", as: Int.self)
+        }
+        let sender = Orchestration("Sender") { (context: OrchestrationContext) in
+            context.raiseEvent(to: InstanceID("not\u{7}allowed"), "tick", 1)
+            context.raiseEvent(to: InstanceID("r"), "tick", 2)
+        }
+        let worker = try hub.startWorker("w", [receiver, sender])
+        try await hub.start("Receiver", id: "r")
+        try await hub.start("Sender", id: "s")
+        #expect(try await hub.wait(for: "r", .completed).output == Payload("2"))
+        #expect(hub.deadLetters().count == 1)
+        try await worker.stop()
+    }
+
+    @Test("A client that speaks for a partition changes nothing of what that partition may still send")
+    func forgedOrigin() async throws {
+        let hub = try await EngineHarness()
+        let receiver = Orchestration("Receiver") { (context: OrchestrationContext) -> Int in
+            try await context.waitForExternalEvent("tick", as: Int.self)
+        }
+        let sender = Orchestration("Sender") { (context: OrchestrationContext) in
+            context.raiseEvent(to: InstanceID("r"), "tick", 2)
+        }
+        let worker = try hub.startWorker("w", [receiver, sender])
+        try await hub.start("Receiver", id: "r")
+        try await hub.wait(for: "r", .running)
+        let incarnation = try hub.openFirstPartition().store.recover().incarnation
+        try await hub.send(
+            Message(
+                id: MessageID("forged"), instanceID: InstanceID("r"),
+                origin: Origin(partition: PartitionID(0), incarnation: incarnation, sequence: 1),
+                event: HistoryEvent(timestamp: hub.clock.now(), kind: .eventRaised(name: "other", input: nil))))
+        try await hub.start("Sender", id: "s")
+        #expect(try await hub.wait(for: "r", .completed).output == Payload("2"))
+        #expect(hub.deadLetters().count == 1)
+        try await worker.stop()
+    }
 }
 
 /// A clock somebody may set back; what sleeps goes on by the time that really passes.
