@@ -319,9 +319,5 @@ extension PartitionProcessor {
         }
         release(batch)
         for entry in batch.touched { cache.touch(entry) }
-        if !cache.shrink(to: parts.configuration.cacheBytes), !dirty.isEmpty {
-            try await flush()
-            _ = cache.shrink(to: parts.configuration.cacheBytes)
-        }
     }
 }

@@ -131,6 +131,12 @@ extension PartitionProcessor {
         _ = cache.shrink(to: parts.configuration.cacheBytes)
     }
 
+    /// Keeps the cache within its bound whatever filled it: a batch, questions, stale timers, held instances.
+    func boundCache() async throws(PartitionEnd) {
+        if cache.shrink(to: parts.configuration.cacheBytes) || dirty.isEmpty { return }
+        try await flush()
+    }
+
     // MARK: - Recovery
 
     /// Begins the epoch and rebuilds the partition from the store and the log after it.

@@ -210,9 +210,11 @@ package actor PartitionProcessor {
         while !isStopping, !Task.isCancelled {
             if arrivalsEnded { throw .channel(arrivalsEnd ?? .closed) }
             try await answerQueries()
+            try await boundCache()
             let now = parts.clock.now()
             rotateBaton(at: now)
             let worked = isPaused ? false : try await processBatch(at: now)
+            try await boundCache()
             if let confirmDue, confirmDue <= now { try await append([]) }
             if let flushDue, flushDue <= now || dirtyBytes >= parts.configuration.flushBytes {
                 try await flush()
