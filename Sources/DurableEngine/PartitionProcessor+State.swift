@@ -142,16 +142,17 @@ extension PartitionProcessor {
     /// Begins the epoch and rebuilds the partition from the store and the log after it.
     func recover() async throws(PartitionEnd) {
         let store = parts.storage.store
-        let recovery: StoreRecovery
         let begin: LogPosition
-        do {
-            recovery = try store.recover()
-        } catch {
-            throw PartitionEnd(error)
-        }
+        // First: from here on no older owner can move records from the log to the tables while both are read.
         do {
             begin = try await parts.storage.log.begin(
                 PartitionRecord.Begin(epoch: parts.epoch, worker: parts.worker, time: parts.clock.now()))
+        } catch {
+            throw PartitionEnd(error)
+        }
+        let recovery: StoreRecovery
+        do {
+            recovery = try store.recover()
         } catch {
             throw PartitionEnd(error)
         }
