@@ -25,29 +25,37 @@ package struct JournalEpochAuthority: EpochAuthority {
     }
 
     package func claim(_ partition: PartitionID, by worker: WorkerID) async throws(EpochError) -> Epoch {
+        let offset: UInt64?
         do {
             let channel = try await transport.openChannel()
-            // Closing the channel ends the reading below.
+            // Closing the channel ends the reading.
             let timeout = Task { [clock] in
                 await clock.sleep(for: Self.patience)
                 if !Task.isCancelled { await channel.close() }
             }
-            defer { timeout.cancel() }
+            let result = await claim(partition, by: worker, on: channel)
+            timeout.cancel()
+            await channel.close()
+            offset = try result.get()
+        } catch {
+            throw (error as? EpochError) ?? .unavailable("\(error)")
+        }
+        guard let offset else { throw .unavailable("the claim did not come back from \(topology.name(.journal))") }
+        return Epoch(generation: Self.generation, offset: offset)
+    }
+
+    private func claim(
+        _ partition: PartitionID, by worker: WorkerID, on channel: any ConsumerChannel
+    ) async -> Result<UInt64?, any Error> {
+        do {
             let nonce = makeNonce()
             // Attached before the claim is published, so that it must come by.
             try await channel.consume(
                 queue: topology.name(.journal), consumerTag: "claim", prefetch: 256, from: .last, exclusive: false)
             try await publish(.claim(partition: partition, worker: worker, nonce: nonce))
-            let offset = try await offset(ofClaim: nonce, on: channel)
-            await channel.close()
-            guard let offset else {
-                throw EpochError.unavailable("the claim did not come back from \(topology.name(.journal))")
-            }
-            return Epoch(generation: Self.generation, offset: offset)
-        } catch let error as EpochError {
-            throw error
+            return .success(try await offset(ofClaim: nonce, on: channel))
         } catch {
-            throw .unavailable("\(error)")
+            return .failure(error)
         }
     }
 

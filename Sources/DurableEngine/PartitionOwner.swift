@@ -114,6 +114,8 @@ package actor PartitionOwner {
         let topology = parts.descriptor.topology
         let channel = try await parts.transport.openChannel()
         self.channel = channel
+        // A stop that came before there was a channel to close.
+        if isStopping { return await end(channel) }
         waitingSince = parts.clock.now()
         do {
             try await channel.consume(

@@ -22,6 +22,8 @@ struct Batch {
     var acknowledgements: [DeliveryTag] = []
     var verdicts: [(address: ReplyAddress, verdict: Verdict)] = []
     var ended: [InstanceEntry] = []
+    /// This epoch's marker came by.
+    var isMarkerTaken = false
 
     mutating func note(_ change: InstanceChange, of entry: InstanceEntry) {
         if changes[change.instanceID]?.merge(change) == nil {
@@ -60,24 +62,30 @@ extension PartitionProcessor {
             return
         }
         if let marker = content.marker {
-            if marker == parts.epoch { markerArrived() }
+            if marker == parts.epoch { batch.isMarkerTaken = true }
             batch.acknowledgements.append(delivery.tag)
             return
         }
-        if let defect = defect(of: content, from: delivery) {
-            setAside(delivery, code: defect.code, reason: defect.reason)
-            return
-        }
+        let defect = defect(of: content, from: delivery)
         for message in content.messages {
-            if let origin = message.origin, batch.deduplication.judge(origin) == .gap {
-                // Everything before it in this delivery is applied; repeats of that are recognised.
-                heldBack.append(delivery)
-                logger.debug("message above a gap held back", metadata: ["message": "\(message.id)"])
-                return
+            // A client's claim to be a partition is a defect: it must not count.
+            if let origin = message.origin, defect == nil || !isFromClient(delivery) {
+                if batch.deduplication.judge(origin) == .gap {
+                    // Everything before it in this delivery is applied; repeats of that are recognised.
+                    heldBack.append(delivery)
+                    logger.debug("message above a gap held back", metadata: ["message": "\(message.id)"])
+                    return
+                }
+                // What is set aside counts as taken, or all its sender sent later would wait for it.
+                if defect != nil { _ = isNews(origin, in: &batch) }
             }
-            try take(message, into: &batch)
+            if defect == nil { try take(message, into: &batch) }
         }
-        batch.acknowledgements.append(delivery.tag)
+        if let defect {
+            setAside(delivery, code: defect.code, reason: defect.reason)
+        } else {
+            batch.acknowledgements.append(delivery.tag)
+        }
         if !heldBack.isEmpty, content.messages.contains(where: { $0.origin != nil }) {
             let again = heldBack
             heldBack = []
@@ -85,12 +93,22 @@ extension PartitionProcessor {
         }
     }
 
+    private func isFromClient(_ delivery: Delivery) -> Bool { delivery.exchange == topology.name(.client) }
+
+    /// Marks the sequence taken; false when it was before.
+    private func isNews(_ origin: Origin, in batch: inout Batch) -> Bool {
+        if batch.deduplication.judge(origin) == .duplicate { return false }
+        batch.deduplication.markApplied(origin)
+        batch.applied.append(origin)
+        return true
+    }
+
     /// Says why a delivery must not be applied; nil when it may.
     private func defect(of content: MessageBatch, from delivery: Delivery) -> (code: String, reason: String)? {
-        let isFromClient = delivery.exchange == topology.name(.client)
         for message in content.messages {
-            if isFromClient && !message.isClientMessage {
-                return ("DTQ3002", "a client may not send \(message.event.typeName)")
+            if isFromClient(delivery) {
+                if !message.isClientMessage { return ("DTQ3002", "a client may not send \(message.event.typeName)") }
+                if message.origin != nil { return ("DTQ3002", "a client may not speak for a partition") }
             }
             if let defect = message.instanceID.defect { return ("DTQ3001", defect) }
             let home = message.instanceID.partition(of: topology.partitionCount)
@@ -104,14 +122,18 @@ extension PartitionProcessor {
         return nil
     }
 
-    private func take(_ message: Message, into batch: inout Batch) throws(PartitionEnd) {
-        if let origin = message.origin {
-            if batch.deduplication.judge(origin) == .duplicate {
-                duplicateCount += 1
-                return
-            }
+    /// What is set aside counts as taken, or everything its sender sent later would wait for it.
+    private func takeSequences(of content: MessageBatch, into batch: inout Batch) {
+        for case let origin? in content.messages.map(\.origin) where batch.deduplication.judge(origin) != .duplicate {
             batch.deduplication.markApplied(origin)
             batch.applied.append(origin)
+        }
+    }
+
+    private func take(_ message: Message, into batch: inout Batch) throws(PartitionEnd) {
+        if let origin = message.origin, !isNews(origin, in: &batch) {
+            duplicateCount += 1
+            return
         }
         let entry = try entry(for: message.instanceID)
         let acceptance = entry?.state.decide(message, at: batch.now) ?? InstanceState.decide(message, at: batch.now)
@@ -297,9 +319,5 @@ extension PartitionProcessor {
         }
         release(batch)
         for entry in batch.touched { cache.touch(entry) }
-        if !cache.shrink(to: parts.configuration.cacheBytes), !dirty.isEmpty {
-            try await flush()
-            _ = cache.shrink(to: parts.configuration.cacheBytes)
-        }
     }
 }

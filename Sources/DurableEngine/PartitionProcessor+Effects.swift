@@ -10,6 +10,8 @@ extension PartitionProcessor {
         send(batch.outbox, isRedispatch: false)
         for (address, verdict) in batch.verdicts { reply(.verdict(verdict), to: address) }
         for entry in batch.ended { answerWaiters(of: entry) }
+        // Last: completions that stood before the marker have removed their tasks from the outbox by now.
+        if batch.isMarkerTaken { markerArrived() }
     }
 
     func send(_ entries: [OutboxEntry], isRedispatch: Bool) {
@@ -40,7 +42,7 @@ extension PartitionProcessor {
     }
 
     /// Everything queued before this epoch has been handled: what is still unanswered of older epochs is sent again.
-    func markerArrived() {
+    private func markerArrived() {
         guard !isMarkerBack else { return }
         isMarkerBack = true
         resendMessages(tasks: true)

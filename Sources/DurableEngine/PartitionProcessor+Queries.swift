@@ -40,7 +40,7 @@ extension PartitionProcessor {
             return .status(InstanceSnapshot(entry.state, input: try input(of: entry)))
         case .history(let id, let after, let limit):
             guard let entry = try entry(for: id) else { return .notFound }
-            return try history(of: entry, from: max(0, after + 1), limit: min(max(limit, 1), 10_000))
+            return try history(of: entry, from: max(-1, min(after, .max - 1)) + 1, limit: min(max(limit, 1), 10_000))
         case .list(let filter, let after, let limit):
             try await flush()
             let limit = min(max(limit, 1), 1000)

@@ -131,21 +131,28 @@ extension PartitionProcessor {
         _ = cache.shrink(to: parts.configuration.cacheBytes)
     }
 
+    /// Keeps the cache within its bound whatever filled it: a batch, questions, stale timers, held instances.
+    func boundCache() async throws(PartitionEnd) {
+        if cache.shrink(to: parts.configuration.cacheBytes) || dirty.isEmpty { return }
+        try await flush()
+    }
+
     // MARK: - Recovery
 
     /// Begins the epoch and rebuilds the partition from the store and the log after it.
     func recover() async throws(PartitionEnd) {
         let store = parts.storage.store
-        let recovery: StoreRecovery
         let begin: LogPosition
-        do {
-            recovery = try store.recover()
-        } catch {
-            throw PartitionEnd(error)
-        }
+        // First: from here on no older owner can move records from the log to the tables while both are read.
         do {
             begin = try await parts.storage.log.begin(
                 PartitionRecord.Begin(epoch: parts.epoch, worker: parts.worker, time: parts.clock.now()))
+        } catch {
+            throw PartitionEnd(error)
+        }
+        let recovery: StoreRecovery
+        do {
+            recovery = try store.recover()
         } catch {
             throw PartitionEnd(error)
         }

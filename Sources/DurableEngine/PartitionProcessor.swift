@@ -109,7 +109,8 @@ package actor PartitionProcessor {
     /// Instances earlier epochs held, to be tried again with this worker's code.
     var retries: [InstanceID] = []
     private var isBatonSent = false
-    private var wakeUp: (due: Timestamp, task: Task<Void, Never>)?
+    private var wakeUp: (due: Timestamp, number: Int, task: Task<Void, Never>)?
+    private var wakeUpNumber = 0
 
     var inFlight = 0
     var episodeCount: UInt64 = 0
@@ -209,9 +210,11 @@ package actor PartitionProcessor {
         while !isStopping, !Task.isCancelled {
             if arrivalsEnded { throw .channel(arrivalsEnd ?? .closed) }
             try await answerQueries()
+            try await boundCache()
             let now = parts.clock.now()
             rotateBaton(at: now)
             let worked = isPaused ? false : try await processBatch(at: now)
+            try await boundCache()
             if let confirmDue, confirmDue <= now { try await append([]) }
             if let flushDue, flushDue <= now || dirtyBytes >= parts.configuration.flushBytes {
                 try await flush()
@@ -233,12 +236,25 @@ package actor PartitionProcessor {
         if let confirmDue { next = min(next, confirmDue) }
         if !isPaused, let due = timers.nextDue { next = min(next, due) }
         if next <= now { return }
-        if wakeUp.map({ next < $0.due }) ?? true {
-            wakeUp?.task.cancel()
-            wakeUp = (next, wake(after: next.since(now)))
-        }
+        if wakeUp.map({ next < $0.due }) ?? true { armWakeUp(at: next, now: now) }
         await signal.wait()
-        if let due = wakeUp?.due, due <= parts.clock.now() { wakeUp = nil }
+    }
+
+    /// The alarm says itself that it rang: the clock cannot tell, since somebody may have set it back meanwhile.
+    private func armWakeUp(at due: Timestamp, now: Timestamp) {
+        wakeUp?.task.cancel()
+        wakeUpNumber += 1
+        let (number, clock, delay) = (wakeUpNumber, parts.clock, due.since(now))
+        let task = Task { [weak self] in
+            await clock.sleep(for: delay)
+            if !Task.isCancelled { await self?.rang(number) }
+        }
+        wakeUp = (due, number, task)
+    }
+
+    private func rang(_ number: Int) {
+        if wakeUp?.number == number { wakeUp = nil }
+        signal.raise()
     }
 
     private nonisolated func wake(after delay: Duration) -> Task<Void, Never> {

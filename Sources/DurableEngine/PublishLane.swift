@@ -31,6 +31,7 @@ package final class PublishLane<Key: Sendable>: Sendable {
     private let signal = Signal()
 
     private static var itemsPerPublish: Int { 1024 }
+    private static var unreliableLimit: Int { 16 * 1024 }
 
     package init(transport: any MessageTransport, clock: any EngineClock, isReliable: Bool, logger: Logger) {
         self.transport = transport
@@ -41,7 +42,13 @@ package final class PublishLane<Key: Sendable>: Sendable {
 
     package func submit(_ items: [Item]) {
         guard !items.isEmpty else { return }
-        state.withLock { $0.waiting += items }
+        state.withLock { state in
+            state.waiting += items
+            // Replies nobody can take while the broker blocks publishers must not pile up: clients ask again.
+            if !isReliable, state.waiting.count > Self.unreliableLimit {
+                state.waiting.removeFirst(state.waiting.count - Self.unreliableLimit)
+            }
+        }
         signal.raise()
     }
 
@@ -125,12 +132,13 @@ package final class PublishLane<Key: Sendable>: Sendable {
         var pause = Duration.seconds(1)
         while !Task.isCancelled {
             await clock.sleep(for: pause)
-            let parked = state.withLock { state in
+            let count = state.withLock { state in
                 defer { state.parked = [] }
-                return state.parked
+                state.waiting += state.parked
+                return state.parked.count
             }
-            pause = parked.isEmpty ? .seconds(1) : min(pause * 2, .seconds(15))
-            submit(parked)
+            pause = count == 0 ? .seconds(1) : min(pause * 2, .seconds(15))
+            if count > 0 { signal.raise() }
         }
     }
 }

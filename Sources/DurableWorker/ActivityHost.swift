@@ -107,9 +107,10 @@ actor ActivityHost {
 
     private func consume(_ activity: AnyActivity) async {
         var pause = Duration.milliseconds(100)
-        while !isStopping {
+        while !isStopping, !Task.isCancelled {
             do {
                 let channel = try await parts.transport.openChannel()
+                if isStopping { return await channel.close() }
                 channels[activity.name] = channel
                 try await channel.consume(
                     queue: parts.topology.workQueue(activity.name), consumerTag: "work", prefetch: parts.slots,

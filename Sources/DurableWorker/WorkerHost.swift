@@ -71,8 +71,7 @@ package actor WorkerHost {
     package func run() async throws -> WorkerReceipt {
         let configuration = parts.configuration
         if configuration.runsActivities {
-            try await parts.transport.declare(
-                parts.descriptor.topology.work(activities: parts.registry.activityNames))
+            try await declareWorkQueues()
         }
         let fleet = FleetMember(
             worker: parts.worker, transport: parts.transport, topology: parts.descriptor.topology, clock: parts.clock,
@@ -92,6 +91,21 @@ package actor WorkerHost {
         }
         for thread in threads { thread.stop() }
         return receipt
+    }
+
+    /// Declaring is idempotent: a connection lost meanwhile is no reason to give up.
+    private func declareWorkQueues() async throws {
+        let topology = parts.descriptor.topology.work(activities: parts.registry.activityNames)
+        for _ in 0..<5 {
+            do throws(TransportError) {
+                return try await parts.transport.declare(topology)
+            } catch {
+                guard case .connectionLost = error else { throw error }
+                logger.info("lost the connection while declaring work queues, trying again")
+                await parts.clock.sleep(for: .milliseconds(200))
+            }
+        }
+        try await parts.transport.declare(topology)
     }
 
     /// Asks the worker to stop in order. Returns at once.

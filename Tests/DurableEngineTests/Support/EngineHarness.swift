@@ -49,7 +49,8 @@ final class EngineHarness: Sendable {
 
     /// A whole worker with its own connection, named `name` at the broker.
     func startWorker(
-        _ name: String, _ items: [any Registrable], configure: (inout WorkerConfiguration) -> Void = { _ in }
+        _ name: String, _ items: [any Registrable], storage: (any PartitionStorage)? = nil,
+        configure: (inout WorkerConfiguration) -> Void = { _ in }
     ) throws -> RunningWorker {
         var configuration = WorkerConfiguration()
         configuration.settlingTime = .zero
@@ -63,7 +64,7 @@ final class EngineHarness: Sendable {
         let host = WorkerHost(
             .init(
                 worker: WorkerID(name), descriptor: descriptor, registry: registry, transport: transport,
-                storage: storage,
+                storage: storage ?? self.storage,
                 epochs: JournalEpochAuthority(
                     transport: transport, topology: topology, clock: clock,
                     makeNonce: { "\(name)-\(nonces.next())" }),

@@ -1,0 +1,154 @@
+import DurableBackend
+import DurableCore
+import DurableEngine
+import DurableMemory
+import DurableSQLite
+import DurableTask
+import DurableWire
+import DurableWorker
+import Testing
+
+@Suite("Ownership, its start and its end") struct InvariantOwnerTests {
+    private let work = Activity("Work") { (value: Int, _: ActivityContext) in value + 1 }
+
+    @Test("A task whose completion stands before the marker is not sent again")
+    func answeredTasksAreNotRedispatched() async throws {
+        let hub = try await EngineHarness()
+        let work = work
+        let flow = Orchestration("Flow") { (context: OrchestrationContext) -> Int in
+            try await context.callActivity(work, 1)
+        }
+        try await hub.client.declare(hub.topology.work(activities: ["Work"]))
+        let ledger = DurableLedger()
+        let files = CrashStorage(hub.storage, ledger)
+        let old = try await hub.startLoneProcessor("old", [flow], epoch: 1, storage: files)
+        try await hub.start("Flow", id: "a")
+        let queue = hub.topology.workQueue("Work")
+        try await hub.eventually("the task", moving: .zero) { hub.broker.readyMessages(in: queue).count == 1 }
+        // It dies before the confirm is in the log.
+        files.kill()
+        await old.channel.close()
+        #expect(await old.task.value != nil)
+
+        let task = try TaskMessage(wire: hub.broker.readyMessages(in: queue)[0].body)
+        let completion = Message(
+            id: MessageID(task.messageID), instanceID: task.instanceID, executionID: task.executionID,
+            dispatch: task.dispatch,
+            event: HistoryEvent(
+                timestamp: hub.clock.now(), kind: .taskCompleted(taskID: task.taskID, result: Payload("2"))))
+        _ = try await hub.client.publish([
+            hub.topology.controlMessage([completion], to: PartitionID(0), through: .control, at: hub.clock.now())
+        ])
+        // The next owner gets completion and marker at once.
+        let control = hub.topology.queue(.control, PartitionID(0))
+        hub.broker.setFaults(
+            FaultPlan { $0.call == .consume(queue: control) ? .delay(.milliseconds(10)) : .none })
+        let new = try await hub.startLoneProcessor("new", [flow], epoch: 2)
+        try await hub.eventually("the marker behind the completion", moving: .zero) {
+            hub.broker.readyMessages(in: control).count == 2
+        }
+        try await hub.eventually("the end") { try hub.openFirstPartition().store.counts().first?.status == .completed }
+        #expect(await new.stop() == nil)
+        #expect(hub.broker.readyMessages(in: queue).count == 1)
+        #expect(try hub.openFirstPartition().store.recover().state.outbox.isEmpty)
+    }
+
+    @Test("A stop while the channel is being opened ends the wait for the partition")
+    func stopDuringOpening() async throws {
+        let hub = try await EngineHarness()
+        // Somebody else holds the baton and keeps it.
+        let holder = try await hub.client.openChannel()
+        try await holder.consume(
+            queue: hub.topology.queue(.own, PartitionID(0)), consumerTag: "own", prefetch: 1, from: nil,
+            exclusive: false)
+        hub.broker.setFaults(FaultPlan { $0.call == .openChannel ? .delay(.seconds(10)) : .none })
+        let transport = hub.broker.connect(as: "w")
+        let owner = PartitionOwner(
+            .init(
+                partition: PartitionID(0), descriptor: hub.descriptor, worker: WorkerID("w"), storage: hub.storage,
+                epochs: JournalEpochAuthority(
+                    transport: transport, topology: hub.topology, clock: hub.clock, makeNonce: { "n" }),
+                executor: NativeExecutor(registry: Registry(), options: .init(logger: EngineHarness.logger("w"))),
+                transport: transport, clock: hub.clock, configuration: EngineConfiguration(),
+                thread: PartitionThread()),
+            logger: EngineHarness.logger("w"), onChange: {})
+        let ended = Counter()
+        let running = Task {
+            await owner.run()
+            ended.next()
+        }
+        await hub.clock.waitForSleeper(until: hub.clock.now() + .seconds(10))
+        await owner.stop()
+        try await hub.eventually("the end of the wait", moving: .seconds(1)) { ended.count == 1 }
+        await running.value
+        #expect(try await hub.client.inspect(queue: hub.topology.queue(.own, PartitionID(0)))?.consumers == 1)
+    }
+
+    @Test("A clock that is set back delays nothing for ever")
+    func clockSetBack() async throws {
+        let hub = try await EngineHarness()
+        let flow = Orchestration("Flow") { (context: OrchestrationContext) in
+            try await context.waitForExternalEvent("go")
+        }
+        let clock = AdjustedClock(hub.clock)
+        let owner = try await hub.startLoneProcessor("w", [flow], epoch: 1, clock: clock)
+        try await hub.start("Flow", id: "a")
+        let store = try hub.openFirstPartition().store
+        await hub.clock.waitForSleeper(until: hub.clock.now() + .milliseconds(250))
+        clock.setBack(by: .seconds(5))
+        try await hub.eventually("the flush", moving: .milliseconds(250)) { try store.counts().first?.count == 1 }
+        #expect(await owner.stop() == nil)
+    }
+
+    @Test("A message set aside does not hold back what its sender sent later")
+    func setAsideLeavesNoGap() async throws {
+        let hub = try await EngineHarness()
+        let receiver = Orchestration("Receiver") { (context: OrchestrationContext) -> Int in
+            try await context.waitForExternalEvent("tick", as: Int.self)
+        }
+        let sender = Orchestration("Sender") { (context: OrchestrationContext) in
+            context.raiseEvent(to: InstanceID("not\u{7}allowed"), "tick", 1)
+            context.raiseEvent(to: InstanceID("r"), "tick", 2)
+        }
+        let worker = try hub.startWorker("w", [receiver, sender])
+        try await hub.start("Receiver", id: "r")
+        try await hub.start("Sender", id: "s")
+        #expect(try await hub.wait(for: "r", .completed).output == Payload("2"))
+        #expect(hub.deadLetters().count == 1)
+        try await worker.stop()
+    }
+
+    @Test("A client that speaks for a partition changes nothing of what that partition may still send")
+    func forgedOrigin() async throws {
+        let hub = try await EngineHarness()
+        let receiver = Orchestration("Receiver") { (context: OrchestrationContext) -> Int in
+            try await context.waitForExternalEvent("tick", as: Int.self)
+        }
+        let sender = Orchestration("Sender") { (context: OrchestrationContext) in
+            context.raiseEvent(to: InstanceID("r"), "tick", 2)
+        }
+        let worker = try hub.startWorker("w", [receiver, sender])
+        try await hub.start("Receiver", id: "r")
+        try await hub.wait(for: "r", .running)
+        let incarnation = try hub.openFirstPartition().store.recover().incarnation
+        try await hub.send(
+            Message(
+                id: MessageID("forged"), instanceID: InstanceID("r"),
+                origin: Origin(partition: PartitionID(0), incarnation: incarnation, sequence: 1),
+                event: HistoryEvent(timestamp: hub.clock.now(), kind: .eventRaised(name: "other", input: nil))))
+        try await hub.start("Sender", id: "s")
+        #expect(try await hub.wait(for: "r", .completed).output == Payload("2"))
+        #expect(hub.deadLetters().count == 1)
+        try await worker.stop()
+    }
+}
+
+/// A clock somebody may set back; what sleeps goes on by the time that really passes.
+private final class AdjustedClock: EngineClock {
+    private let base: ManualClock
+    private let offset = PlatformLock(Duration.zero)
+    init(_ base: ManualClock) { self.base = base }
+    func setBack(by duration: Duration) { offset.withLock { $0 += duration } }
+    func now() -> Timestamp { base.now() - offset.withLock { $0 } }
+    func sleep(for duration: Duration) async { await base.sleep(for: duration) }
+}
