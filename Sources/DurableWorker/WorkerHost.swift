@@ -138,7 +138,7 @@ package actor WorkerHost {
         for (index, candidates) in candidates.enumerated() {
             let partition = PartitionID(index)
             guard state == .active else { return }
-            if candidates.contains(parts.worker), owners[partition] == nil { startOwner(of: partition) }
+            if owners[partition] == nil, mayWait(asOneOf: candidates) { startOwner(of: partition) }
             guard let owned = owners[partition], !owned.isStopping else { continue }
             let isOwnedElsewhere = peers.contains { $0.partitions.contains { $0.partition == partition } }
             await owned.owner.replaceLostBaton(isOwnedElsewhere: isOwnedElsewhere)
@@ -148,6 +148,15 @@ package actor WorkerHost {
                 await owned.owner.stop()
             }
         }
+    }
+
+    /// The broker gives a free partition to whoever waits first: in a fleet that starts together those that stand by
+    /// leave the others time to come first.
+    private func mayWait(asOneOf candidates: [WorkerID]) -> Bool {
+        if candidates.first == parts.worker { return true }
+        let age = parts.clock.now().since(startedAt)
+        return candidates.contains(parts.worker)
+            && age >= parts.configuration.settlingTime + parts.configuration.heartbeatInterval
     }
 
     private func mustLeave(
