@@ -26,7 +26,7 @@ import Testing
         var peak = 0
         func settle(_ condition: () async throws -> Bool) async throws {
             try await hub.eventually("the owner's work") {
-                peak = max(peak, await owner.processor.statistics.cachedBytes)
+                peak = max(peak, owner.processor.statistics.cachedBytes)
                 return try await condition()
             }
         }
@@ -35,8 +35,8 @@ import Testing
             hub.broker.readyMessages(in: control).isEmpty && hub.broker.unacknowledgedCount(in: control) == 0
         }
         for number in 0..<5000 { try await hub.start("Wait", id: "i-\(number)") }
-        try await settle { await owner.processor.statistics.episodeCount == 5000 && isIdle() }
-        let cached = await owner.processor.statistics.cachedInstances
+        try await settle { owner.processor.statistics.episodeCount == 5000 && isIdle() }
+        let cached = owner.processor.statistics.cachedInstances
         #expect(cached > 0 && cached < 5000)
 
         let query = hub.topology.queue(.query, PartitionID(0))
@@ -51,10 +51,10 @@ import Testing
         try await settle {
             hub.broker.readyMessages(in: query).isEmpty && hub.broker.unacknowledgedCount(in: query) == 0
         }
-        try await settle { await owner.processor.statistics.cachedBytes <= bound }
+        try await settle { owner.processor.statistics.cachedBytes <= bound }
 
         for number in 0..<5000 { try await hub.raise("go", to: "i-\(number)", "\(number)", message: "m-\(number)") }
-        try await settle { await owner.processor.statistics.episodeCount == 10_000 && isIdle() }
+        try await settle { owner.processor.statistics.episodeCount == 10_000 && isIdle() }
         #expect(peak <= bound + slack)
         #expect(await owner.stop() == nil)
         let store = try hub.openFirstPartition().store

@@ -31,7 +31,7 @@ import Testing
         let old = try await hub.startLoneProcessor("old", [work, flow], epoch: 1)
         try await hub.start("Flow", id: "a")
         try await hub.eventually("the checkpoint", moving: .zero) {
-            await old.processor.statistics.checkpointCount == 1
+            old.processor.statistics.checkpointCount == 1
         }
         let partition = try hub.openFirstPartition()
         let before = try partition.store.recover()
@@ -71,7 +71,7 @@ import Testing
         let old = try await hub.startLoneProcessor("old", [flow], epoch: 1)
         try await hub.start("Flow", id: "a")
         try await hub.eventually("the checkpoint", moving: .zero) {
-            await old.processor.statistics.checkpointCount == 1
+            old.processor.statistics.checkpointCount == 1
         }
         let ledger = DurableLedger()
         let store = try hub.openFirstPartition().store

@@ -158,10 +158,15 @@ final class EngineHarness: Sendable {
 
     func history(_ id: String) async throws -> [HistoryEvent] {
         let partition = InstanceID(id).partition(of: topology.partitionCount)
-        guard
-            case .history(let events, true)? = try await ask(
-                .history(InstanceID(id), after: -1, limit: 10_000), partition: partition.index)
-        else { throw HarnessError("no history of \(id)") }
+        var events: [HistoryEvent] = []
+        try await eventually("the history of \(id)") {
+            guard
+                case .history(let page, true)? = try await ask(
+                    .history(InstanceID(id), after: -1, limit: 10_000), partition: partition.index)
+            else { return false }
+            events = page
+            return true
+        }
         return events
     }
 
