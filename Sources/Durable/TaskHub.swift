@@ -97,8 +97,10 @@ public final class TaskHub: Sendable {
             return existing
         }
         guard let name = HubName("embedded") else { preconditionFailure("the name of an embedded hub is a hub name") }
+        // One partition: what instances send each other is in its log until it is applied, so that queues in memory
+        // hold nothing that counts.
         let descriptor = HubDescriptor(
-            hubID: RandomID.make(), hub: name, partitionCount: 4, queueKind: .classic, logMode: .local,
+            hubID: RandomID.make(), hub: name, partitionCount: 1, queueKind: .classic, logMode: .local,
             dataDirectory: path, createdAt: now)
         try SQLiteHubStorage(directory: path).create(descriptor)
         return descriptor

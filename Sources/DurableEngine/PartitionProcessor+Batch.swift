@@ -310,6 +310,10 @@ extension PartitionProcessor {
     // MARK: - Checkpoint
 
     private func save(_ batch: Batch) async throws(PartitionEnd) {
+        var batch = batch
+        for origin in batch.applied where origin.partition == parts.partition {
+            if let id = ownMessages.removeValue(forKey: origin.sequence) { batch.outboxRemoved.append(id) }
+        }
         let checkpoint = Checkpoint(
             time: batch.now, changes: batch.touched.compactMap { batch.changes[$0.state.id] }, outbox: batch.outbox,
             outboxRemoved: batch.outboxRemoved, applied: batch.applied)

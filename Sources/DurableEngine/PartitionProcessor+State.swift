@@ -68,7 +68,7 @@ extension PartitionProcessor {
     func evolve(with record: PartitionRecord) {
         switch record {
         case .checkpoint(let checkpoint):
-            for entry in checkpoint.outbox { outboxBytes += entry.estimatedBytes }
+            for entry in checkpoint.outbox { noteAdded(entry) }
             outboxAdded += checkpoint.outbox
             noteRemoved(checkpoint.outboxRemoved)
         case .outboxConfirmed(let ids):
@@ -80,11 +80,30 @@ extension PartitionProcessor {
         scheduleFlush()
     }
 
+    private func noteAdded(_ entry: OutboxEntry) {
+        if let sequence = ownSequence(of: entry) {
+            ownMessages[sequence] = entry.id
+        } else {
+            outboxBytes += entry.estimatedBytes
+        }
+    }
+
     private func noteRemoved(_ ids: [OutboxID]) {
         for id in ids {
-            if let entry = state.outbox[id] { outboxBytes -= entry.estimatedBytes }
+            if let entry = state.outbox[id], ownSequence(of: entry) == nil { outboxBytes -= entry.estimatedBytes }
         }
         outboxRemoved += ids
+    }
+
+    /// Whether an outbox entry goes to this partition, which needs no confirm: what it applies it has.
+    func isToSelf(_ id: OutboxID) -> Bool { state.outbox[id].flatMap(ownSequence) != nil }
+
+    /// - Returns: The sequence of a message to this partition itself; nil for everything else.
+    private func ownSequence(of entry: OutboxEntry) -> UInt64? {
+        guard case .message(let message) = entry.body, let origin = message.origin,
+            message.instanceID.partition(of: topology.partitionCount) == parts.partition
+        else { return nil }
+        return origin.sequence
     }
 
     // MARK: - Store
@@ -160,7 +179,7 @@ extension PartitionProcessor {
         incarnation = recovery.incarnation
         position = recovery.position
         flushedPosition = recovery.position
-        for entry in state.outbox.values { outboxBytes += entry.estimatedBytes }
+        for entry in state.outbox.values { noteAdded(entry) }
         while position < begin { try await recoverPage(through: begin) }
         try flushStore()
         try loadTimers()

@@ -100,6 +100,9 @@ package actor PartitionProcessor {
     /// When confirmations must reach the log; nil when there are none.
     var confirmDue: Timestamp?
     var outboxBytes = 0
+    /// Messages to this partition itself by sequence. They stay in the outbox until the checkpoint that applies them:
+    /// no queue needs to survive for them. Look-up only.
+    var ownMessages: [UInt64: OutboxID] = [:]
     var isMarkerBack = false
     var batonDue: Timestamp
     var currentBaton: DeliveryTag
@@ -294,7 +297,7 @@ package actor PartitionProcessor {
     private func published(_ keys: [PublishKey]) {
         for key in keys {
             switch key {
-            case .outbox(let id): confirmed.append(id)
+            case .outbox(let id): if !isToSelf(id) { confirmed.append(id) }
             case .deadLetter(let tag): acknowledge(tag)
             case .baton, .marker, .reply: break
             }
