@@ -45,6 +45,7 @@ extension PartitionProcessor {
         for delivery in deliveries { try take(delivery, into: &batch) }
         try fireTimers(into: &batch)
         try retryHeld(into: &batch)
+        holdEscaped(in: &batch)
         if deliveries.isEmpty && batch.touched.isEmpty { return false }
         for index in batch.touched.indices { try runEpisode(of: batch.touched[index], in: &batch) }
         try await save(batch)
@@ -186,15 +187,30 @@ extension PartitionProcessor {
         } catch {
             switch error {
             case .end(let end): throw end
-            case .held(let hold):
-                entry.session?.evict()
-                entry.session = nil
-                logger.warning("\(hold.text)")
-                apply(
-                    InstanceChange(instanceID: entry.state.id, time: batch.now, hold: .set(hold)), to: entry,
-                    in: &batch)
+            case .held(let hold): self.hold(entry, hold, in: &batch)
             }
         }
+    }
+
+    /// Holds instances whose code came back from an await that is not durable: nothing else may ever wake them.
+    private func holdEscaped(in batch: inout Batch) {
+        let some = escapes
+        escapes = []
+        for id in some {
+            guard let entry = cache[id], let session = entry.session, entry.state.inbox.isEmpty else { continue }
+            do {
+                _ = try session.run([HistoryEvent(timestamp: batch.now, kind: .orchestratorStarted)])
+            } catch {
+                hold(entry, OperatorText.episodeFailure(error, of: entry.state), in: &batch)
+            }
+        }
+    }
+
+    private func hold(_ entry: InstanceEntry, _ hold: Hold, in batch: inout Batch) {
+        entry.session?.evict()
+        entry.session = nil
+        logger.warning("\(hold.text)")
+        apply(InstanceChange(instanceID: entry.state.id, time: batch.now, hold: .set(hold)), to: entry, in: &batch)
     }
 
     private func apply(_ change: InstanceChange, to entry: InstanceEntry, in batch: inout Batch) {
@@ -235,7 +251,8 @@ extension PartitionProcessor {
         let state = entry.state
         guard
             let session = parts.executor.makeSession(
-                name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID)
+                name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID,
+                onEscape: { [weak self, id = state.id] in Task { await self?.noteEscape(of: id) } })
         else { throw .held(OperatorText.noCode(for: state)) }
         do {
             var position = 0

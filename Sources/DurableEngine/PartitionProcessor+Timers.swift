@@ -75,7 +75,7 @@ extension PartitionProcessor {
             guard let entry = try entry(for: id), entry.state.hold != nil,
                 let session = parts.executor.makeSession(
                     name: entry.state.name, version: entry.state.version, instanceID: id,
-                    executionID: entry.state.executionID)
+                    executionID: entry.state.executionID, onEscape: {})
             else { continue }
             session.evict()
             let change = InstanceChange(instanceID: id, time: batch.now, hold: .set(nil))

@@ -111,6 +111,8 @@ package actor PartitionProcessor {
     var heldInstances: Set<InstanceID> = []  // look-up and count only
     /// Instances earlier epochs held, to be tried again with this worker's code.
     var retries: [InstanceID] = []
+    /// Instances whose code came back from an await that is not durable.
+    var escapes: [InstanceID] = []
     private var isBatonSent = false
     private var wakeUp: (due: Timestamp, number: Int, task: Task<Void, Never>)?
     private var wakeUpNumber = 0
@@ -232,7 +234,7 @@ package actor PartitionProcessor {
 
     private func waitForWork() async {
         if isStopping || arrivalsEnded || !queries.isEmpty { return }
-        if !isPaused && (!arrivals.isEmpty || !retries.isEmpty || timers.needsPage) { return }
+        if !isPaused && (!arrivals.isEmpty || !retries.isEmpty || !escapes.isEmpty || timers.needsPage) { return }
         let now = parts.clock.now()
         var next = isBatonSent ? Timestamp.distantFuture : batonDue
         if let flushDue { next = min(next, flushDue) }
@@ -291,6 +293,11 @@ package actor PartitionProcessor {
             default: batons.append(delivery.tag)
             }
         }
+        signal.raise()
+    }
+
+    func noteEscape(of id: InstanceID) {
+        escapes.append(id)
         signal.raise()
     }
 

@@ -14,9 +14,12 @@ package struct NativeExecutor: EpisodeExecutor {
     }
 
     package func makeSession(
-        name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID
+        name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID,
+        onEscape: @escaping @Sendable () -> Void
     ) -> (any OrchestrationSession)? {
-        registry.makeSession(
+        var options = options
+        options.onEscape = onEscape
+        return registry.makeSession(
             name: name, version: version, instanceID: instanceID, executionID: executionID, options: options)
     }
 }

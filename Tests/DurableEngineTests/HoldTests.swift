@@ -80,6 +80,21 @@ import Testing
         try await worker.stop()
     }
 
+    @Test func nonDurableAwaitBesideADurableOneIsFoundWhenItComesBack() async throws {
+        let hub = try await EngineHarness()
+        let both = Orchestration("Both") { (context: OrchestrationContext) -> Int in
+            async let durable: Void = context.waitForExternalEvent("never")
+            async let sleeping: Void = Task.sleep(for: .milliseconds(20))
+            _ = try await (durable, sleeping)
+            return 1
+        }
+        let worker = try hub.startWorker("w1", [both])
+        try await hub.start("Both", id: "a")
+        try await hub.eventually("the hold") { try await hub.snapshot("a")?.holdCode == "DTQ2001" }
+        #expect(try await hub.snapshot("a")?.historyCount == 2)
+        try await worker.stop()
+    }
+
     @Test func heldInstanceCanBeTerminated() async throws {
         let hub = try await EngineHarness()
         let worker = try hub.startWorker("w1", [work])
