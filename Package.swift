@@ -67,7 +67,12 @@ let package = Package(
         .testTarget(name: "DurableCoreTests", dependencies: ["DurableCore"]),
         .testTarget(name: "DurableWireTests", dependencies: ["DurableWire", "DurableCore", .protobuf]),
         .testTarget(name: "DurableTaskTests", dependencies: ["DurableTask", "DurableCore", .log]),
-        .testTarget(name: "DurableEngineTests", dependencies: ["DurableEngine", "DurableMemory", "DurableTask", "DurableWorker", "DurableClient", "DurableSQLite", .log]),
+        .testTarget(
+            name: "DurableEngineTests",
+            dependencies: [
+                "DurableEngine", "DurableMemory", "DurableTask", "DurableWorker", "DurableClient", "DurableSQLite",
+                .log,
+            ]),
         .testTarget(name: "MemoryConformanceTests", dependencies: ["DurableMemory", "DurableConformance"]),
         .testTarget(name: "SQLiteConformanceTests", dependencies: ["DurableSQLite", "DurableConformance", .grdb]),
         .testTarget(

@@ -1,7 +1,7 @@
 package import DurableAMQP
 import DurableBackend
-package import DurableCore
 public import DurableClient
+package import DurableCore
 import DurableEngine
 import DurableSQLite
 package import DurableTask

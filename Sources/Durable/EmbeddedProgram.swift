@@ -37,7 +37,9 @@ struct EmbeddedProgram {
 
     /// Starts what the file lists and prints every result. Instances that are there already are waited for.
     private static func complete(_ file: String, on hub: TaskHub) async throws {
-        let data = file == "-" ? FileHandle.standardInput.readDataToEndOfFile() : try Data(contentsOf: URL(fileURLWithPath: file))
+        let data =
+            file == "-"
+            ? FileHandle.standardInput.readDataToEndOfFile() : try Data(contentsOf: URL(fileURLWithPath: file))
         let requests = try data.split(separator: UInt8(ascii: "\n")).enumerated().map { index, line in
             do {
                 let request = try StartRequest(batchLine: Array(line), defaultName: nil)

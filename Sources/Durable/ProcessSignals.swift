@@ -1,9 +1,9 @@
 import UnixSignals
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// Ends a process in order at the first SIGTERM or SIGINT, at once (exit 75) at the second.

@@ -5,9 +5,9 @@ import DurableEngine
 import DurableMemory
 import DurableSQLite
 public import DurableTask
+import DurableWire
 package import DurableWorker
 public import Logging
-import DurableWire
 
 /// A task hub that lives in this process: the same engine without a broker. Queues are in memory, logs and tables in
 /// SQLite; after a restart every open activity is sent again. For development, tests and small tools.

@@ -29,7 +29,9 @@ struct WorkerCommand: ParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
 
-    @Option(help: ArgumentHelp("What to run: orchestrations, activities, or both, separated by a comma.", valueName: "list"))
+    @Option(
+        help: ArgumentHelp("What to run: orchestrations, activities, or both, separated by a comma.", valueName: "list")
+    )
     var roles: String?
 
     @Option(help: ArgumentHelp("Activities that run at a time (default: 32).", valueName: "n"))
@@ -38,10 +40,13 @@ struct WorkerCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Control messages in hand at a time, per partition (default: 512).", valueName: "n"))
     var prefetch: String?
 
-    @Option(help: ArgumentHelp("Seconds that running activities may go on after SIGTERM (default: 30).", valueName: "s"))
+    @Option(
+        help: ArgumentHelp("Seconds that running activities may go on after SIGTERM (default: 30).", valueName: "s"))
     var grace: String?
 
-    @Option(help: ArgumentHelp("Directory of the hub's partition files (default: the one the hub names).", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp("Directory of the hub's partition files (default: the one the hub names).", valueName: "dir")
+    )
     var data: String?
 
     @Option(help: ArgumentHelp("MiB of memory for cached instances, per partition (default: 64).", valueName: "mib"))
@@ -98,15 +103,17 @@ struct WorkerSettings {
         func number(_ option: String?, _ variable: String, _ name: String, _ range: ClosedRange<Int>) throws -> Int? {
             guard let value = text(option, variable) else { return nil }
             guard let number = Int(value), range.contains(number) else {
-                throw ValidationError("--\(name) (\(variable)) takes a whole number from \(range.lowerBound) to "
-                    + "\(range.upperBound), not \"\(value)\".")
+                throw ValidationError(
+                    "--\(name) (\(variable)) takes a whole number from \(range.lowerBound) to "
+                        + "\(range.upperBound), not \"\(value)\".")
             }
             return number
         }
         if let roles = text(command.roles, "DTQ_ROLES") {
             let names = roles.split(separator: ",").map { $0.filter { $0 != " " } }
             if names.isEmpty || names.contains(where: { $0 != "orchestrations" && $0 != "activities" }) {
-                throw ValidationError("--roles (DTQ_ROLES) takes orchestrations, activities, or both, not \"\(roles)\".")
+                throw ValidationError(
+                    "--roles (DTQ_ROLES) takes orchestrations, activities, or both, not \"\(roles)\".")
             }
             configuration.runsOrchestrations = names.contains("orchestrations")
             configuration.runsActivities = names.contains("activities")
@@ -125,8 +132,9 @@ struct WorkerSettings {
         var level = Logger.Level.info
         if let name = text(command.logLevel, "DTQ_LOG_LEVEL") {
             guard let chosen = Logger.Level(rawValue: name.lowercased()) else {
-                throw ValidationError("--log-level (DTQ_LOG_LEVEL) takes trace, debug, info, notice, warning or error, "
-                    + "not \"\(name)\".")
+                throw ValidationError(
+                    "--log-level (DTQ_LOG_LEVEL) takes trace, debug, info, notice, warning or error, "
+                        + "not \"\(name)\".")
             }
             level = chosen
         }

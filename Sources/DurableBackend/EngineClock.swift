@@ -1,9 +1,9 @@
 package import DurableCore
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// Time as the engine takes it from outside; tests and the simulation pass one they move by hand.

@@ -117,9 +117,12 @@ package actor FleetMember {
                 changed.raise()
                 continue
             }
-            guard let heartbeat = try? WorkerHeartbeat(wire: delivery.body), heartbeat.worker != worker else { continue }
+            guard let heartbeat = try? WorkerHeartbeat(wire: delivery.body), heartbeat.worker != worker else {
+                continue
+            }
             let before = others[heartbeat.worker]?.heartbeat
-            if before?.state != heartbeat.state || before?.partitions.map(\.partition) != heartbeat.partitions.map(\.partition)
+            if before?.state != heartbeat.state
+                || before?.partitions.map(\.partition) != heartbeat.partitions.map(\.partition)
             {
                 isNews = true
             }

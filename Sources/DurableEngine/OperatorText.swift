@@ -42,7 +42,9 @@ package enum OperatorText {
             isNonRetryable: true)
     }
 
-    package static func fenced(_ partition: PartitionID, hub: HubName, epoch: Epoch, by newest: Epoch, returned: Int) -> String {
+    package static func fenced(_ partition: PartitionID, hub: HubName, epoch: Epoch, by newest: Epoch, returned: Int)
+        -> String
+    {
         """
         DTQ1007 partition \(partition) of hub "\(hub)": epoch \(epoch) superseded by \(newest). Nothing was written; \
         \(returned) deliveries went back to the control queue. No action needed unless it repeats within a minute. \

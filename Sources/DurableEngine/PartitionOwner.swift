@@ -1,7 +1,7 @@
 package import DurableBackend
 package import DurableCore
-package import Logging
 import DurableWire
+package import Logging
 
 /// Sees to one partition for as long as this worker is a candidate for it: waits for the baton, claims an epoch, runs
 /// a processor, and starts over when that ends.
@@ -202,7 +202,8 @@ package actor PartitionOwner {
         }
     }
 
-    private static func storageText(_ code: String, _ text: String, _ partition: PartitionID, _ hub: HubName) -> String {
+    private static func storageText(_ code: String, _ text: String, _ partition: PartitionID, _ hub: HubName) -> String
+    {
         """
         \(code) partition \(partition) of hub "\(hub)": \(text). The partition is stopped here, nothing is lost, other \
         partitions go on; it is tried again. See ops/errors/\(code).md

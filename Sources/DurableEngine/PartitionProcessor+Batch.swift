@@ -114,7 +114,9 @@ extension PartitionProcessor {
             if let defect = message.instanceID.defect { return ("DTQ3001", defect) }
             let home = message.instanceID.partition(of: topology.partitionCount)
             if home != parts.partition {
-                return ("DTQ3001", "instance \(message.instanceID) belongs to partition \(home), not \(parts.partition)")
+                return (
+                    "DTQ3001", "instance \(message.instanceID) belongs to partition \(home), not \(parts.partition)"
+                )
             }
             if let bytes = message.event.payloadBytes, bytes > parts.configuration.payloadLimit {
                 return ("DTQ2007", "\(bytes) bytes of data, the limit is \(parts.configuration.payloadLimit)")

@@ -41,7 +41,11 @@ extension PartitionProcessor {
             timers.insert(DueInstance(due: due, id: entry.state.id))
             entry.armedDue = due
         }
-        if entry.state.hold == nil { heldInstances.remove(entry.state.id) } else { heldInstances.insert(entry.state.id) }
+        if entry.state.hold == nil {
+            heldInstances.remove(entry.state.id)
+        } else {
+            heldInstances.insert(entry.state.id)
+        }
     }
 
     // MARK: - Log

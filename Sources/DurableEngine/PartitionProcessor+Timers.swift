@@ -91,7 +91,8 @@ extension PartitionProcessor {
         while true {
             let page: [InstanceState]
             do {
-                page = try parts.storage.store.list(ListFilter(statuses: [.running, .suspended]), after: after, limit: 256)
+                page = try parts.storage.store.list(
+                    ListFilter(statuses: [.running, .suspended]), after: after, limit: 256)
             } catch {
                 throw PartitionEnd(error)
             }
@@ -114,7 +115,8 @@ extension PartitionProcessor {
             }
             if page.isEmpty { break }
             for event in page {
-                guard case .taskScheduled(let name, let input) = event.kind, let task = instance.openTasks[event.eventID],
+                guard case .taskScheduled(let name, let input) = event.kind,
+                    let task = instance.openTasks[event.eventID],
                     state.outbox[task.outboxID] == nil
                 else { continue }
                 let message = TaskMessage(

@@ -352,7 +352,9 @@ package actor PartitionProcessor {
     /// Waits for confirms of what is with the broker already, so that the next owner need not send it again.
     private func settleEffects() async -> PartitionEnd? {
         let deadline = parts.clock.now() + .seconds(2)
-        while reliableLane.pendingCount > reliableLane.parkedCount, parts.clock.now() < deadline, !arrivalsEnded, !Task.isCancelled {
+        while reliableLane.pendingCount > reliableLane.parkedCount, parts.clock.now() < deadline, !arrivalsEnded,
+            !Task.isCancelled
+        {
             let timeout = wake(after: .milliseconds(100))
             await signal.wait()
             timeout.cancel()

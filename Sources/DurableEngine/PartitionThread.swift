@@ -1,7 +1,7 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// One dedicated thread that runs partition processors: SQLite calls and orchestrator code run inline on it, off
@@ -22,11 +22,13 @@ package final class PartitionThread: SerialExecutor, @unchecked Sendable {  // s
         pthread_cond_init(condition, nil)
         // The thread keeps the object alive until `stop()`.
         let box = Unmanaged.passRetained(self)
-        let status = pthread_create(&thread, nil, { argument in
-            guard let argument else { return nil }
-            Unmanaged<PartitionThread>.fromOpaque(argument).takeRetainedValue().runLoop()
-            return nil
-        }, box.toOpaque())
+        let status = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                Unmanaged<PartitionThread>.fromOpaque(argument).takeRetainedValue().runLoop()
+                return nil
+            }, box.toOpaque())
         precondition(status == 0, "the system must be able to start a thread (pthread_create: \(status))")
         pthread_detach(thread)
     }

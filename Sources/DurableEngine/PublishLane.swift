@@ -83,7 +83,8 @@ package final class PublishLane<Key: Sendable>: Sendable {
                         break
                     }
                     giveBack(isReliable ? items : [])
-                    logger.debug("publishing \(items.count) messages failed, trying again", metadata: ["cause": "\(error)"])
+                    logger.debug(
+                        "publishing \(items.count) messages failed, trying again", metadata: ["cause": "\(error)"])
                     await clock.sleep(for: pause)
                     pause = min(pause * 2, .seconds(5))
                 }

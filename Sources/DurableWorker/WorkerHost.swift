@@ -197,7 +197,9 @@ package actor WorkerHost {
         fleet?.announce()
         logger.info("stopping: no new activities; running ones have \(parts.configuration.gracePeriod)")
         // Partitions go on serving while activities finish, so that their completions are taken here.
-        if parts.configuration.runsActivities { receipt = await activities.stop(grace: parts.configuration.gracePeriod) }
+        if parts.configuration.runsActivities {
+            receipt = await activities.stop(grace: parts.configuration.gracePeriod)
+        }
         let all = owners.sorted { $0.key < $1.key }.map(\.value)
         for owned in all {
             if await owned.owner.status() != nil { receipt.releasedPartitions += 1 }

@@ -2,7 +2,7 @@ import DurableCLI
 import Foundation
 
 #if canImport(FoundationNetworking)
-import FoundationNetworking
+    import FoundationNetworking
 #endif
 
 /// The one HTTP request `dtq` makes: a GET of the broker's management API.

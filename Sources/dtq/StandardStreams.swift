@@ -2,9 +2,9 @@ import Dispatch
 import DurableCLI
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// The process's own three streams.
@@ -20,9 +20,9 @@ enum StandardStreams {
             var rest = UnsafeRawBufferPointer(bytes)
             while let start = rest.baseAddress, !rest.isEmpty {
                 #if canImport(Glibc)
-                let count = Glibc.write(descriptor, start, rest.count)
+                    let count = Glibc.write(descriptor, start, rest.count)
                 #else
-                let count = Darwin.write(descriptor, start, rest.count)
+                    let count = Darwin.write(descriptor, start, rest.count)
                 #endif
                 if count < 0 && errno == EINTR { continue }
                 if count <= 0 { return }
@@ -48,9 +48,9 @@ enum StandardStreams {
                     var result = -1
                     repeat {
                         #if canImport(Glibc)
-                        result = Glibc.read(0, buffer.baseAddress, buffer.count)
+                            result = Glibc.read(0, buffer.baseAddress, buffer.count)
                         #else
-                        result = Darwin.read(0, buffer.baseAddress, buffer.count)
+                            result = Darwin.read(0, buffer.baseAddress, buffer.count)
                         #endif
                     } while result < 0 && errno == EINTR
                     if result < 0 { number = errno }

@@ -15,7 +15,8 @@ import Testing
         let state = try #require(driver.state)
         #expect(state.status == .running)
         #expect(state.createdAt == .at(10))
-        #expect(driver.changes[0].history.map(\.typeName) == ["OrchestratorStarted", "ExecutionStarted", "TaskScheduled"])
+        #expect(
+            driver.changes[0].history.map(\.typeName) == ["OrchestratorStarted", "ExecutionStarted", "TaskScheduled"])
         #expect(state.historyCount == 3)
         #expect(state.inbox.isEmpty)
         #expect(state.openTasks[EventID(0)] == .init(dispatch: 1, outboxID: OutboxID(1)))
@@ -62,7 +63,10 @@ import Testing
     @Test func raisedEventIsTakenOncePerMessage() {
         var driver = started([Self.schedule])
         #expect(driver.batch([raised("ok", message: "r-1")], at: .at(20)) == [.accepted])
-        #expect(driver.batch([raised("ok", message: "r-1"), raised("ok", message: "r-2")], at: .at(30)) == [.duplicate, .accepted])
+        #expect(
+            driver.batch([raised("ok", message: "r-1"), raised("ok", message: "r-2")], at: .at(30)) == [
+                .duplicate, .accepted,
+            ])
     }
 
     @Test func rememberedMessagesAreBounded() {
@@ -107,7 +111,8 @@ import Testing
         #expect(driver.state?.output == Payload("done"))
         #expect(driver.state?.openTasks.isEmpty == true)
         #expect(driver.state?.nextDue == nil)
-        #expect(driver.batch([completion(of: 0), raised("late", message: "r")], at: .at(400)) == [.unexpected, .ended])
+        #expect(
+            driver.batch([completion(of: 0), raised("late", message: "r")], at: .at(400)) == [.unexpected, .ended])
     }
 
     @Test func laterStartWaitsAndKeepsWhatArrives() {
@@ -129,7 +134,8 @@ import Testing
         var driver = started([Self.schedule])
         let terminate = Message(
             id: MessageID("t-1"), instanceID: InstanceID("i-1"),
-            event: HistoryEvent(timestamp: .at(0), kind: .executionTerminated(reason: Payload("\"stop\""), recurse: true)))
+            event: HistoryEvent(
+                timestamp: .at(0), kind: .executionTerminated(reason: Payload("\"stop\""), recurse: true)))
         #expect(driver.batch([terminate], at: .at(20), actions: [Self.scheduleOne]) == [.accepted])
         #expect(driver.state?.status == .terminated)
         #expect(driver.state?.output == Payload("\"stop\""))

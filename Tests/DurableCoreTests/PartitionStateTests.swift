@@ -16,7 +16,8 @@ import Testing
     @Test func outboxKeepsWhatIsNotConfirmed() {
         var state = PartitionState()
         state.evolve(with: .begin(.init(epoch: epoch, worker: WorkerID("w"), time: .at(1))), partitionCount: 8)
-        state.evolve(with: .checkpoint(Checkpoint(time: .at(2), outbox: [task(1), task(2), task(3)])), partitionCount: 8)
+        state.evolve(
+            with: .checkpoint(Checkpoint(time: .at(2), outbox: [task(1), task(2), task(3)])), partitionCount: 8)
         state.evolve(with: .outboxConfirmed([OutboxID(2)]), partitionCount: 8)
         state.evolve(
             with: .checkpoint(Checkpoint(time: .at(3), outboxRemoved: [OutboxID(3), OutboxID(9)])), partitionCount: 8)
@@ -70,7 +71,8 @@ import Testing
     }
 
     @Test func namesOneWorkerWithoutStandby() {
-        #expect(PartitionAssignment.candidates(partitionCount: 2, workers: workers([7])) == [workers([7]), workers([7])])
+        #expect(
+            PartitionAssignment.candidates(partitionCount: 2, workers: workers([7])) == [workers([7]), workers([7])])
         #expect(PartitionAssignment.candidates(partitionCount: 2, workers: []) == [[], []])
     }
 

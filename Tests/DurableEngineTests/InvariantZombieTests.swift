@@ -56,9 +56,10 @@ import Testing
 
         // The next owner finds the whole checkpoint and nothing else.
         let recovered = try await RecoveredHub(hub)
-        #expect(recovered.instances[InstanceID("a")]?.history.map(\.typeName) == [
-            "OrchestratorStarted", "ExecutionStarted", "TaskScheduled",
-        ])
+        #expect(
+            recovered.instances[InstanceID("a")]?.history.map(\.typeName) == [
+                "OrchestratorStarted", "ExecutionStarted", "TaskScheduled",
+            ])
         #expect(recovered.partitions[PartitionID(0)]?.outbox.count == 1)
     }
 

@@ -4,9 +4,9 @@ import DurableEngine
 import DurableMemory
 import DurableSQLite
 import DurableTask
+import DurableWire
 import DurableWorker
 import Testing
-import DurableWire
 
 @Suite("One partition from start to end") struct SequenceTests {
     private let double = Activity("Double") { (value: Int, _: ActivityContext) in value * 2 }
