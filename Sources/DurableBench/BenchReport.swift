@@ -1,6 +1,6 @@
 import Foundation
 
-/// Everything one run found. Keys of its JSON form are stable; those that do not apply are left out.
+/// Everything one run found. Keys of its JSON form are stable; what does not apply is null.
 struct BenchReport: Encodable {
     struct Round: Encodable {
         /// Orchestrations or activities.
@@ -32,26 +32,26 @@ struct BenchReport: Encodable {
     var partitions: Int
     var cacheMebibytes: Int
     /// Median of the rounds.
-    var perSecond: Double?
-    var p50: Double?
-    var p99: Double?
+    @OrNull var perSecond: Double?
+    @OrNull var p50: Double?
+    @OrNull var p99: Double?
     /// User and system time of this process (workers, client and all) for each orchestration; microseconds.
-    var cpuMicroseconds: Double?
+    @OrNull var cpuMicroseconds: Double?
     var rounds: [Round] = []
-    var residentBefore: Int?
-    var residentBytes: Int?
-    var cachedBytes: Int?
-    var cachedInstances: Int?
-    var rawMessagesPerSecond: Double?
+    @OrNull var residentBefore: Int?
+    @OrNull var residentBytes: Int?
+    @OrNull var cachedBytes: Int?
+    @OrNull var cachedInstances: Int?
+    @OrNull var rawMessagesPerSecond: Double?
     var rawMessagesRounds: [Double] = []
     var rawMessageBytes: Int
-    var rawConfirm: Double?
-    var rawStoreRecords: Double?
-    var rawStoreChanges: Double?
+    @OrNull var rawConfirm: Double?
+    @OrNull var rawStoreRecords: Double?
+    @OrNull var rawStoreChanges: Double?
     /// Messages the engine must send for what it did, a second, to messages of the raw broker a second.
-    var ratioToRaw: Double?
-    var broker: String?
-    var commit: String?
+    @OrNull var ratioToRaw: Double?
+    @OrNull var broker: String?
+    @OrNull var commit: String?
     var build = Self.buildKind
     var cores = ProcessInfo.processInfo.activeProcessorCount
     var swift = Self.compiler
@@ -158,5 +158,17 @@ struct BenchReport: Encodable {
         #else
             "6.2"
         #endif
+    }
+}
+
+/// A value whose key is always there, as null when it is nil.
+@propertyWrapper struct OrNull<Value: Encodable & Sendable>: Encodable, Sendable {
+    var wrappedValue: Value?
+
+    init(wrappedValue: Value? = nil) { self.wrappedValue = wrappedValue }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        if let wrappedValue { try container.encode(wrappedValue) } else { try container.encodeNil() }
     }
 }

@@ -16,7 +16,7 @@ extension InstanceState {
         historyCount += change.history.count
         for event in change.buffered { close(event) }
         // An episode handles all of the inbox; a termination found during it counts as handled too.
-        inbox = change.history.isEmpty ? inbox + change.buffered : change.buffered
+        if change.history.isEmpty { inbox += change.buffered } else { inbox = change.buffered }
         for task in change.scheduledTasks where !status.isTerminal {
             openTasks[task.taskID] = OpenTask(dispatch: task.dispatch, outboxID: task.outboxID)
         }
