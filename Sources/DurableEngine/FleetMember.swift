@@ -112,6 +112,8 @@ package actor FleetMember {
     /// - Returns: Whether workers came, went or changed what they own.
     private func hear(_ deliveries: [Delivery]) -> Bool {
         var isNews = false
+        let now = clock.now()
+        others = others.filter { now.since($0.value.heardAt) < $0.value.heartbeat.patience }
         for delivery in deliveries {
             if delivery.properties.type == "FleetHello" {
                 changed.raise()

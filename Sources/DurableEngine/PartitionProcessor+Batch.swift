@@ -125,14 +125,6 @@ extension PartitionProcessor {
         return nil
     }
 
-    /// What is set aside counts as taken, or everything its sender sent later would wait for it.
-    private func takeSequences(of content: MessageBatch, into batch: inout Batch) {
-        for case let origin? in content.messages.map(\.origin) where batch.deduplication.judge(origin) != .duplicate {
-            batch.deduplication.markApplied(origin)
-            batch.applied.append(origin)
-        }
-    }
-
     private func take(_ message: Message, into batch: inout Batch) throws(PartitionEnd) {
         if let origin = message.origin, !isNews(origin, in: &batch) {
             duplicateCount += 1
@@ -202,6 +194,9 @@ extension PartitionProcessor {
             guard let entry = cache[id], let session = entry.session, entry.state.inbox.isEmpty else { continue }
             do {
                 _ = try session.run([HistoryEvent(timestamp: batch.now, kind: .orchestratorStarted)])
+                // Nothing wrong after all: that episode is in no history, so the code is rebuilt from it when needed.
+                session.evict()
+                entry.session = nil
             } catch {
                 hold(entry, OperatorText.episodeFailure(error, of: entry.state), in: &batch)
             }

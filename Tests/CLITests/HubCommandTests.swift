@@ -18,7 +18,7 @@ import Testing
                         partitions  2
                         queues      quorum
                         log         local
-                        data        /work/files
+                        data        /data/files
                         format      1
                         created     2026-11-24 09:00:00 UTC (0s ago)
 
@@ -35,7 +35,7 @@ import Testing
                 == Run(
                     code: 0,
                     output: #"{"hub":"orders","id":"id-1","partitions":2,"queues":"quorum","log":"local","#
-                        + #""dataDirectory":"/work/dtq-data/orders","format":1,"#
+                        + #""dataDirectory":"/data/dtq-data/orders","format":1,"#
                         + #""createdAt":"2026-11-24T09:00:00.000Z","created":false}"# + "\n", errors: ""))
         for partition in bench.topology.partitions {
             #expect(bench.broker.readyMessages(in: bench.topology.queue(.own, partition)).count == 1)

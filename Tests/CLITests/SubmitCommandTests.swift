@@ -32,7 +32,7 @@ import Testing
 
     @Test("An instance without ID gets a unique one, a later start its time")
     func generatedID() async throws {
-        let bench = try await Bench.withHub(.init(files: ["/work/in.json": "7\n"]))
+        let bench = try await Bench.withHub(.init(files: ["/data/in.json": "7\n"]))
         let owner = try await ScriptedOwner.serve(bench)
         let run = await bench.run("submit", "A", "--input", "@in.json", "--start-at", "10m")
         #expect(run == Run(code: 0, output: "id-3  created\n", errors: ""))

@@ -94,7 +94,7 @@ final class Bench: Sendable {
                     return "id-\(count)"
                 }
             },
-            variables: options.variables.merging(["DTQ_HUB": "orders"]) { own, _ in own }, workingDirectory: "/work",
+            variables: options.variables.merging(["DTQ_HUB": "orders"]) { own, _ in own }, workingDirectory: "/data",
             terminal: terminal ?? options.terminal,
             writeOutput: { text in output.withLock { $0 += text } },
             writeError: { text in errors.withLock { $0 += text } },
