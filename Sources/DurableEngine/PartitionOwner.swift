@@ -152,7 +152,7 @@ package actor PartitionOwner {
     private func serve(holding baton: DeliveryTag, on channel: any ConsumerChannel) async throws {
         if isStopping { return }
         waitingSince = nil
-        let storage = try parts.storage.open(parts.partition)
+        let storage = try await StorageOpener(thread: parts.thread).open(parts.partition, of: parts.storage)
         let epoch = try await parts.epochs.claim(parts.partition, by: parts.worker)
         let processor = PartitionProcessor(
             .init(
@@ -208,5 +208,17 @@ package actor PartitionOwner {
         \(code) partition \(partition) of hub "\(hub)": \(text). The partition is stopped here, nothing is lost, other \
         partitions go on; it is tried again. See ops/errors/\(code).md
         """
+    }
+}
+
+/// Opens files on the partition's own thread, since that may wait for a disk or a lock.
+private actor StorageOpener {
+    private let thread: PartitionThread
+    nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+    init(thread: PartitionThread) { self.thread = thread }
+
+    func open(_ partition: PartitionID, of storage: any PartitionStorage) throws(StoreError) -> OpenPartition {
+        try storage.open(partition)
     }
 }

@@ -1,3 +1,4 @@
+import DurableCore
 import Foundation
 import Testing
 
@@ -117,6 +118,18 @@ final class Fleet {
             counts[instance["status"] as? String ?? "?", default: 0] += 1
         }
         return counts
+    }
+
+    /// What a worker owns just now, by its own word.
+    func partitions(of worker: Process) throws -> Set<PartitionID> {
+        let text = try dtq("workers", "--json")
+        let report = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+        for case let entry as [String: Any] in (report?["workers"] as? [Any]) ?? []
+        where (entry["worker"] as? String)?.contains("-\(worker.processIdentifier)-") == true {
+            let owned = (entry["partitions"] as? [[String: Any]]) ?? []
+            return Set(owned.compactMap { $0["partition"] as? Int }.map { PartitionID($0) })
+        }
+        throw CommandFailed(text: "worker \(worker.processIdentifier) did not answer: \(text)")
     }
 
     struct CommandFailed: Error, CustomStringConvertible {

@@ -22,6 +22,7 @@ struct WorkerProcessTests {
         try fleet.dtq("submit", "--batch", input: batch(90, ledger: fleet.ledger, milliseconds: 20))
         try await eventually("some work is done") { fleet.runs().count > 40 }
         let victim = fleet.workers[0]
+        let owned = try fleet.partitions(of: victim)
         kill(victim.processIdentifier, SIGKILL)
         victim.waitUntilExit()
         try await eventually("all instances ended") { try fleet.statuses() == ["completed": 90] }
@@ -30,11 +31,12 @@ struct WorkerProcessTests {
         let byTask = Dictionary(grouping: runs, by: \.key)
         #expect(byTask.count == 270)
         for (task, runs) in byTask where runs.count > 1 {
-            // A repeat is permitted when the killed worker ran it, or when its owner died before the dispatch was
-            // known to be confirmed; both need a run by the victim or a partition of the victim's.
-            #expect(runs.count == 2, "\(task) ran \(runs.count) times")
+            // Permitted: the broker delivered it again because the worker that had it died, or its owner died before
+            // the dispatch was known to be confirmed.
+            let isRedelivered = runs.contains { $0.deliveryCount > 1 || $0.worker == victim.processIdentifier }
+            let isOwners = owned.contains(InstanceID(runs[0].instance).partition(of: 4))
+            #expect(runs.count == 2 && (isRedelivered || isOwners), "\(task) ran \(runs.count) times unexplained")
         }
-        #expect(runs.count - byTask.count <= 40, "\(runs.count - byTask.count) repeated runs")
     }
 
     @Test("SIGTERM ends a worker in order: exit 0, a receipt, and no repeated run")
