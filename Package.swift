@@ -46,8 +46,8 @@ let package = Package(
         .executableTarget(
             name: "dtq",
             dependencies: [
-                "DurableCLI", "DurableClient", "DurableBackend", "DurableAMQP", "DurableBench", "DurableSQLite",
-                .argumentParser, .log,
+                "DurableCLI", "DurableClient", "DurableBackend", "DurableAMQP", "DurableBench", "DurableSimulation",
+                "DurableSQLite", .argumentParser, .log,
             ]),
         .target(
             name: "DurableBench",
@@ -63,6 +63,14 @@ let package = Package(
         .executableTarget(name: "approval", dependencies: ["Durable"], path: "examples/approval"),
 
         // Rules each adapter must obey, and the tests.
+        .target(name: "CSimulation"),
+        .target(
+            name: "DurableSimulation",
+            dependencies: [
+                "CSimulation", "DurableBackend", "DurableClient", "DurableCLI", "DurableCore", "DurableEngine",
+                "DurableMemory", "DurableSQLite", "DurableTask", "DurableWire", "DurableWorker",
+                .argumentParser, .heap, .log, .sqlite,
+            ]),
         .target(name: "DurableConformance", dependencies: ["DurableBackend", "DurableWire"]),
         .testTarget(name: "DurableCoreTests", dependencies: ["DurableCore"]),
         .testTarget(name: "DurableWireTests", dependencies: ["DurableWire", "DurableCore", .protobuf]),
@@ -89,6 +97,12 @@ let package = Package(
             dependencies: [
                 "DurableBench", "DurableBackend", "DurableCLI", "DurableClient", "DurableCore", "DurableSQLite",
             ]),
+        .testTarget(
+            name: "SimulationTests",
+            dependencies: [
+                "DurableSimulation", "DurableBackend", "DurableConformance", "DurableCore", "DurableMemory",
+                "DurableSQLite", "DurableTask", "DurableWire",
+            ]),
         .testTarget(name: "FaultTests", dependencies: ["dtq", "ledger", "DurableCore"]),
         .testTarget(name: "LintTests"),
     ]
@@ -103,6 +117,7 @@ extension Target.Dependency {
     static let grdb: Self = .product(name: "GRDB", package: "GRDB.swift")
     static let log: Self = .product(name: "Logging", package: "swift-log")
     static let protobuf: Self = .product(name: "SwiftProtobuf", package: "swift-protobuf")
+    static let sqlite: Self = .product(name: "GRDBSQLite", package: "GRDB.swift")
     static let unixSignals: Self = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 }
 
