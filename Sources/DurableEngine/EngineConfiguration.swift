@@ -28,6 +28,8 @@ package struct EngineConfiguration: Hashable, Sendable {
     package var redrivesAtStart = false
     /// Replay every instance from its history after each episode and compare: for tests, slow.
     package var checksReplay = false
+    /// A deliberate mistake, which the simulation must find.
+    package var defect: EngineDefect?
 
     package init() {}
 }

@@ -16,12 +16,14 @@ package actor PartitionOwner {
         package var transport: any MessageTransport
         package var clock: any EngineClock
         package var configuration: EngineConfiguration
-        package var thread: PartitionThread
+        package var thread: any PartitionExecutor
+        package var probe: (any EngineProbe)?
 
         package init(
             partition: PartitionID, descriptor: HubDescriptor, worker: WorkerID, storage: any PartitionStorage,
             epochs: any EpochAuthority, executor: any EpisodeExecutor, transport: any MessageTransport,
-            clock: any EngineClock, configuration: EngineConfiguration, thread: PartitionThread
+            clock: any EngineClock, configuration: EngineConfiguration, thread: any PartitionExecutor,
+            probe: (any EngineProbe)? = nil
         ) {
             self.partition = partition
             self.descriptor = descriptor
@@ -33,6 +35,7 @@ package actor PartitionOwner {
             self.clock = clock
             self.configuration = configuration
             self.thread = thread
+            self.probe = probe
         }
     }
 
@@ -158,7 +161,8 @@ package actor PartitionOwner {
             .init(
                 partition: parts.partition, descriptor: parts.descriptor, worker: parts.worker, epoch: epoch,
                 storage: storage, executor: parts.executor, transport: parts.transport, channel: channel, baton: baton,
-                clock: parts.clock, configuration: parts.configuration, thread: parts.thread),
+                clock: parts.clock, configuration: parts.configuration, thread: parts.thread,
+                probe: parts.probe),
             logger: logger)
         self.processor = processor
         owningSince = parts.clock.now()
@@ -213,10 +217,10 @@ package actor PartitionOwner {
 
 /// Opens files on the partition's own thread, since that may wait for a disk or a lock.
 private actor StorageOpener {
-    private let thread: PartitionThread
+    private let thread: any PartitionExecutor
     nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-    init(thread: PartitionThread) { self.thread = thread }
+    init(thread: any PartitionExecutor) { self.thread = thread }
 
     func open(_ partition: PartitionID, of storage: any PartitionStorage) throws(StoreError) -> OpenPartition {
         try storage.open(partition)

@@ -22,12 +22,14 @@ package actor PartitionProcessor {
         package var baton: DeliveryTag
         package var clock: any EngineClock
         package var configuration: EngineConfiguration
-        package var thread: PartitionThread
+        package var thread: any PartitionExecutor
+        package var probe: (any EngineProbe)?
 
         package init(
             partition: PartitionID, descriptor: HubDescriptor, worker: WorkerID, epoch: Epoch, storage: OpenPartition,
             executor: any EpisodeExecutor, transport: any MessageTransport, channel: any ConsumerChannel,
-            baton: DeliveryTag, clock: any EngineClock, configuration: EngineConfiguration, thread: PartitionThread
+            baton: DeliveryTag, clock: any EngineClock, configuration: EngineConfiguration, thread: any PartitionExecutor,
+            probe: (any EngineProbe)? = nil
         ) {
             self.partition = partition
             self.descriptor = descriptor
@@ -41,6 +43,7 @@ package actor PartitionProcessor {
             self.clock = clock
             self.configuration = configuration
             self.thread = thread
+            self.probe = probe
         }
     }
 

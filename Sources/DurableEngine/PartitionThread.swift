@@ -4,9 +4,15 @@
     import Darwin
 #endif
 
+/// Where partition processors run: one job at a time, in order of arrival.
+package protocol PartitionExecutor: SerialExecutor {
+    /// Nothing is enqueued any more once what is queued has run.
+    func stop()
+}
+
 /// One dedicated thread that runs partition processors: SQLite calls and orchestrator code run inline on it, off
 /// Swift's cooperative pool. Several partitions may share one; a partition never leaves its thread.
-package final class PartitionThread: SerialExecutor, @unchecked Sendable {  // state is guarded by `mutex`
+package final class PartitionThread: PartitionExecutor, @unchecked Sendable {  // state is guarded by `mutex`
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
     private var jobs: [UnownedJob] = []

@@ -15,11 +15,12 @@ package actor WorkerHost {
         package var epochs: any EpochAuthority
         package var clock: any EngineClock
         package var configuration: WorkerConfiguration
+        package var instruments: EngineInstruments
 
         package init(
             worker: WorkerID, descriptor: HubDescriptor, registry: Registry, transport: any MessageTransport,
             storage: any PartitionStorage, epochs: any EpochAuthority, clock: any EngineClock,
-            configuration: WorkerConfiguration
+            configuration: WorkerConfiguration, instruments: EngineInstruments = EngineInstruments()
         ) {
             self.worker = worker
             self.descriptor = descriptor
@@ -29,6 +30,7 @@ package actor WorkerHost {
             self.epochs = epochs
             self.clock = clock
             self.configuration = configuration
+            self.instruments = instruments
         }
     }
 
@@ -41,7 +43,7 @@ package actor WorkerHost {
     private let parts: Parts
     private let logger: Logger
     private let startedAt: Timestamp
-    private let threads: [PartitionThread]
+    private let threads: [any PartitionExecutor]
     private let activities: ActivityHost
     private var fleet: FleetMember?
     private var owners: [PartitionID: Owned] = [:]  // sorted before use
@@ -55,7 +57,7 @@ package actor WorkerHost {
         logger[metadataKey: "worker"] = "\(parts.worker)"
         self.logger = logger
         startedAt = parts.clock.now()
-        threads = (0..<max(1, parts.configuration.partitionThreads)).map { _ in PartitionThread() }
+        threads = (0..<max(1, parts.configuration.partitionThreads)).map { _ in parts.instruments.makeExecutor() }
         activities = ActivityHost(
             .init(
                 topology: parts.descriptor.topology, registry: parts.registry, transport: parts.transport,
@@ -177,7 +179,8 @@ package actor WorkerHost {
                 epochs: parts.epochs,
                 executor: NativeExecutor(registry: parts.registry, options: .init(logger: logger)),
                 transport: parts.transport, clock: parts.clock, configuration: parts.configuration.engine,
-                thread: threads[partition.index % threads.count]),
+                thread: threads[partition.index % threads.count],
+                probe: parts.instruments.probe),
             logger: logger, onChange: { fleet?.announce() })
         owners[partition] = Owned(
             owner: owner,
