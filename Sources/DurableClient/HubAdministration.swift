@@ -9,14 +9,18 @@ package struct HubAdministration: Sendable {
     package var clock: any EngineClock
     /// Where the hub's files are made, in `local` log mode.
     package var storage: any HubStorage
+    /// Gives message IDs, each unique: UUIDs.
+    package var makeID: @Sendable () -> String
 
     package init(
-        transport: any MessageTransport, hub: HubName, clock: any EngineClock, storage: any HubStorage
+        transport: any MessageTransport, hub: HubName, clock: any EngineClock, storage: any HubStorage,
+        makeID: @escaping @Sendable () -> String = RandomID.make
     ) {
         self.transport = transport
         self.hub = hub
         self.clock = clock
         self.storage = storage
+        self.makeID = makeID
     }
 
     /// What a new hub shall be; nil fields take the default, and fit whatever hub is there already.
@@ -46,13 +50,14 @@ package struct HubAdministration: Sendable {
 
     /// Creates the hub, or completes one that is there and fits. Safe to repeat and to race: the first descriptor wins.
     ///
-    /// - Parameter hubID: A new UUID.
+    /// - Parameter hubID: A new UUID; nil: one from `makeID`.
     /// - Returns: What the hub is, and whether this call made it.
     /// - Throws: `ClientError` DTQ1002 when a hub is there that is not as asked for; DTQ4003 when the broker holds a
     ///   queue or exchange with other properties; DTQ1003 to DTQ1008 for its files.
     package func create(
-        _ request: Request, hubID: String = RandomID.make()
+        _ request: Request, hubID: String? = nil
     ) async throws -> (descriptor: HubDescriptor, isNew: Bool) {
+        let hubID = hubID ?? makeID()
         let descriptor = try await settle(request, hubID: hubID)
         try check(request, against: descriptor)
         let topology = descriptor.topology
@@ -116,12 +121,12 @@ package struct HubAdministration: Sendable {
 
     /// - Throws: `ClientError` DTQ1001 when there is no such hub.
     package func descriptor() async throws -> HubDescriptor {
-        let client = try await HubClient.connect(transport: transport, hub: hub, clock: clock)
+        let client = try await HubClient.connect(transport: transport, hub: hub, clock: clock, makeID: makeID)
         return client.descriptor
     }
 
     private func client(for descriptor: HubDescriptor) -> HubClient {
-        HubClient(descriptor: descriptor, transport: transport, clock: clock)
+        HubClient(descriptor: descriptor, transport: transport, clock: clock, makeID: makeID)
     }
 
     /// Half a hub has no fleet exchange to listen to, and no workers.

@@ -115,6 +115,7 @@ package final class Simulator: @unchecked Sendable {  // confined to one thread
     package func crash(_ node: Node) {
         if node.status == .crashed { return }
         node.status = .crashed
+        node.isDead = true
         setAside(node)
     }
 
@@ -231,6 +232,8 @@ package final class Node: @unchecked Sendable {  // confined to its simulator's 
     package let name: String
     let number: Int
     package fileprivate(set) var status = Status.running
+    /// It crashed: whatever it still does while its remains are cleared away reaches no port.
+    package fileprivate(set) var isDead = false
     fileprivate(set) var jobCount = 0
     fileprivate var waiting: [Simulator.Runnable] = []
     fileprivate var lateActions: [Simulator.Action] = []

@@ -1,0 +1,168 @@
+package import DurableBackend
+package import DurableCore
+import DurableWire
+
+/// What became durable, as seen while it was written: the truth that owners, clients and receivers are compared with.
+///
+/// It keeps its own copy of each partition, folded from the records' bytes by the same `evolve` the engine uses.
+package final class Witness: @unchecked Sendable {  // confined to the simulator's thread
+    package struct Instance {
+        package var state: InstanceState
+        /// Of the current execution, from its first event.
+        package var history: [HistoryEvent] = []
+        /// Tasks whose completion was taken, as `idempotencyKey/dispatch`.
+        package var answered: Set<String> = []
+    }
+
+    package struct Partition {
+        package var state = PartitionState()
+        package var position = LogPosition(0)
+        /// Highest epoch that began.
+        package var newest = Epoch.zero
+        /// Who began it.
+        package var owner: Node?
+        package var instances: [InstanceID: Instance] = [:]  // sorted before use
+        /// Appended, but the call failed: perhaps written, perhaps not. Settled when the next epoch begins.
+        var uncertain: (records: [PartitionRecord], epoch: Epoch)?
+    }
+
+    package private(set) var partitions: [Partition]
+    package private(set) var violations: [String] = []
+    package private(set) var openCount = 0
+    package private(set) var appendCount = 0
+    private var trace: Trace
+
+    package init(partitionCount: Int, trace: Trace) {
+        partitions = Array(repeating: Partition(), count: partitionCount)
+        self.trace = trace
+    }
+
+    package func instance(_ id: InstanceID) -> Instance? {
+        partitions[id.partition(of: partitions.count).index].instances[id]
+    }
+
+    /// All instances in order of their IDs.
+    package var instances: [Instance] {
+        partitions.flatMap { $0.instances.values }.sorted { $0.state.id < $1.state.id }
+    }
+
+    /// Whether the completion of this dispatch is durable.
+    package func isAnswered(_ task: TaskMessage) -> Bool {
+        guard let instance = instance(task.instanceID) else { return false }
+        return instance.answered.contains(Self.key(task)) || instance.state.executionID != task.executionID
+    }
+
+    /// Whether a durable checkpoint scheduled this task.
+    package func isScheduled(_ task: TaskMessage) -> Bool {
+        guard let instance = instance(task.instanceID), instance.state.executionID == task.executionID else {
+            return false
+        }
+        return instance.state.openTasks[task.taskID] != nil
+            || instance.history.contains { event in
+                guard case .taskScheduled = event.kind else { return false }
+                return event.eventID == task.taskID
+            }
+    }
+
+    static func key(_ task: TaskMessage) -> String { "\(task.idempotencyKey)/\(task.dispatch)" }
+
+    package func violated(_ text: String) {
+        if violations.count < 20 { violations.append(text) }
+        trace.note("VIOLATION \(text)")
+    }
+
+    // MARK: - What the storage sees
+
+    func began(_ begin: PartitionRecord.Begin, of id: PartitionID, at position: LogPosition, by node: Node) {
+        settle(id, before: position)
+        if begin.epoch <= partitions[id.index].newest {
+            violated("I5: epoch \(begin.epoch) of partition \(id) began after \(partitions[id.index].newest)")
+        }
+        partitions[id.index].newest = max(partitions[id.index].newest, begin.epoch)
+        partitions[id.index].owner = node
+        fold([.begin(begin)], into: id, through: position)
+        trace.note("\(node.name) owns partition \(id), epoch \(begin.epoch)")
+    }
+
+    func appended(
+        _ records: [PartitionRecord], epoch: Epoch, to id: PartitionID, at position: LogPosition, by node: Node
+    ) {
+        if epoch != partitions[id.index].newest {
+            violated(
+                "I5: \(node.name) appended to partition \(id) with epoch \(epoch), "
+                    + "while \(partitions[id.index].newest) had begun")
+        }
+        fold(records, into: id, through: position)
+    }
+
+    func mayHaveAppended(_ records: [PartitionRecord], epoch: Epoch, to id: PartitionID) {
+        partitions[id.index].uncertain = (records, epoch)
+    }
+
+    /// A new epoch begins at `position`: what came before it tells whether a failed append was written.
+    private func settle(_ id: PartitionID, before position: LogPosition) {
+        guard let uncertain = partitions[id.index].uncertain else { return }
+        partitions[id.index].uncertain = nil
+        let written = position.value - 1 - partitions[id.index].position.value
+        if written == 0 { return }
+        guard written == UInt64(uncertain.records.count) else {
+            return violated(
+                "I4: of \(uncertain.records.count) records of one append, \(written) are in the log of partition \(id)")
+        }
+        fold(uncertain.records, into: id, through: LogPosition(position.value - 1))
+    }
+
+    private func fold(_ records: [PartitionRecord], into id: PartitionID, through position: LogPosition) {
+        appendCount += 1
+        let expected = partitions[id.index].position.value + UInt64(records.count)
+        if position.value != expected {
+            violated("I1: the log of partition \(id) stands at \(position) where \(expected) was due")
+        }
+        partitions[id.index].position = position
+        for record in records {
+            do {
+                try fold(PartitionRecord(wire: record.wireBytes), into: &partitions[id.index])
+            } catch {
+                violated("I13: a record of partition \(id) cannot be read back: \(error)")
+            }
+        }
+    }
+
+    private func fold(_ record: PartitionRecord, into partition: inout Partition) {
+        partition.state.evolve(with: record, partitionCount: partitions.count)
+        guard case .checkpoint(let checkpoint) = record else { return }
+        for change in checkpoint.changes { fold(change, into: &partition) }
+    }
+
+    private func fold(_ change: InstanceChange, into partition: inout Partition) {
+        let old = partition.instances.removeValue(forKey: change.instanceID)
+        guard var instance = old ?? InstanceState.created(by: change).map({ Instance(state: $0) }) else {
+            return violated("I2: a record changes instance \(change.instanceID), which does not exist")
+        }
+        if old == nil { openCount += 1 }
+        if instance.state.status.isTerminal { violated("I2: instance \(change.instanceID) changes after its end") }
+        noteAnswers(in: change, of: &instance)
+        instance.state.evolve(with: change)
+        instance.history += change.history
+        if instance.state.status.isTerminal {
+            openCount -= 1
+            trace.note("\(change.instanceID) is \(instance.state.status)")
+        }
+        partition.instances[change.instanceID] = instance
+    }
+
+    private func noteAnswers(in change: InstanceChange, of instance: inout Instance) {
+        for event in change.history + change.buffered {
+            let taskID: EventID
+            switch event.kind {
+            case .taskCompleted(let id, _), .taskFailed(let id, _): taskID = id
+            default: continue
+            }
+            guard let task = instance.state.openTasks[taskID] else { continue }
+            let message = TaskMessage(
+                instanceID: instance.state.id, executionID: instance.state.executionID, taskID: taskID,
+                dispatch: task.dispatch, name: "", input: nil)
+            instance.answered.insert(Self.key(message))
+        }
+    }
+}

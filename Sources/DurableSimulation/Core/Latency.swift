@@ -1,0 +1,24 @@
+/// How long things take, drawn anew each time.
+package final class Latency: @unchecked Sendable {  // confined to the simulator's thread
+    private let clock: SimulatedClock
+    private var random: SeededGenerator
+    private let usual: ClosedRange<Duration>
+    /// How often something takes up to a hundred times as long.
+    private let spikes: Double
+
+    package init(
+        clock: SimulatedClock, random: SeededGenerator, usual: ClosedRange<Duration>, spikes: Double
+    ) {
+        self.clock = clock
+        self.random = random
+        self.usual = usual
+        self.spikes = spikes
+    }
+
+    package func next() -> Duration {
+        let duration = random.duration(usual)
+        return random.chance(spikes) ? duration * Int(1 + random.next() % 100) : duration
+    }
+
+    package func pass() async { await clock.sleep(for: next()) }
+}

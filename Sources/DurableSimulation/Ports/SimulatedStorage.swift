@@ -1,0 +1,199 @@
+package import DurableBackend
+package import DurableCore
+package import DurableMemory
+
+/// One worker's way to the partitions' logs and stores: takes time, fails as planned, tells the witness what became
+/// durable, and ends with its worker.
+package final class SimulatedStorage: PartitionStorage, @unchecked Sendable {  // confined to the simulator's thread
+    fileprivate let base: any PartitionStorage
+    fileprivate let node: Node
+    fileprivate let witness: Witness
+    fileprivate let latency: Latency
+    fileprivate let faults: StorageFaults
+    /// Deliberate: writes of older epochs are let through.
+    fileprivate let ignoresFencing: Bool
+
+    package init(
+        _ base: any PartitionStorage, of node: Node, witness: Witness, latency: Latency, faults: StorageFaults,
+        ignoresFencing: Bool = false
+    ) {
+        self.base = base
+        self.node = node
+        self.witness = witness
+        self.latency = latency
+        self.faults = faults
+        self.ignoresFencing = ignoresFencing
+    }
+
+    package func open(_ partition: PartitionID) throws(StoreError) -> OpenPartition {
+        if node.isDead { throw .unavailable("the process is gone") }
+        let open = try base.open(partition)
+        return OpenPartition(
+            log: SimulatedLog(self, open.log, partition), store: SimulatedStore(self, open.store, partition))
+    }
+
+    fileprivate func fault(_ call: StorageFaultPlan.Call) throws(StoreError) -> StorageFaultPlan.Fault {
+        if node.isDead { throw .unavailable("the process is gone") }
+        let fault = faults.next(call, of: node)
+        switch (fault, call) {
+        case (.full, .begin), (.full, .append), (.full, .flush): throw .full("no space (planned)")
+        case (.unavailable(isWritten: false), _): throw .unavailable("input/output error (planned)")
+        default: return fault
+        }
+    }
+}
+
+/// Which calls of the workers fail.
+package final class StorageFaults: @unchecked Sendable {  // confined to the simulator's thread
+    private struct Due {
+        var node: Node
+        var calls: Int
+        var fault: StorageFaultPlan.Fault
+    }
+
+    private var due: [Due] = []
+    /// No worker can write while this holds.
+    package var isFull = false
+
+    package init() {}
+
+    /// The `calls`-th call of `node` from now on meets `fault`.
+    package func plan(_ fault: StorageFaultPlan.Fault, atCall calls: Int, of node: Node) {
+        due.append(Due(node: node, calls: calls, fault: fault))
+    }
+
+    fileprivate func next(_ call: StorageFaultPlan.Call, of node: Node) -> StorageFaultPlan.Fault {
+        var fault = isFull ? StorageFaultPlan.Fault.full : .none
+        for index in due.indices where due[index].node === node {
+            due[index].calls -= 1
+            if due[index].calls == 0 { fault = due[index].fault }
+        }
+        due.removeAll { $0.calls <= 0 }
+        return fault
+    }
+}
+
+private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confined to the simulator's thread
+    private let storage: SimulatedStorage
+    private let base: any PartitionLog
+    private let partition: PartitionID
+
+    init(_ storage: SimulatedStorage, _ base: any PartitionLog, _ partition: PartitionID) {
+        self.storage = storage
+        self.base = base
+        self.partition = partition
+    }
+
+    func begin(_ begin: PartitionRecord.Begin) async throws(LogError) -> LogPosition {
+        await storage.latency.pass()
+        let fault = try fault(.begin(begin.epoch))
+        let position: LogPosition
+        do throws(LogError) {
+            position = try await base.begin(begin)
+        } catch {
+            if case .unavailable = error {
+                storage.witness.mayHaveAppended([.begin(begin)], epoch: begin.epoch, to: partition)
+            }
+            throw error
+        }
+        storage.witness.began(begin, of: partition, at: position, by: storage.node)
+        await storage.latency.pass()
+        try end(fault)
+        return position
+    }
+
+    func append(_ records: [PartitionRecord], epoch: Epoch) async throws(LogError) -> LogPosition {
+        await storage.latency.pass()
+        let fault = try fault(.append(records))
+        let position: LogPosition
+        let written = storage.ignoresFencing ? max(epoch, storage.witness.partitions[partition.index].newest) : epoch
+        do throws(LogError) {
+            position = try await base.append(records, epoch: written)
+        } catch {
+            if case .unavailable = error { storage.witness.mayHaveAppended(records, epoch: epoch, to: partition) }
+            throw error
+        }
+        storage.witness.appended(records, epoch: epoch, to: partition, at: position, by: storage.node)
+        await storage.latency.pass()
+        try end(fault)
+        return position
+    }
+
+    func read(after position: LogPosition, limit: Int) async throws(LogError) -> [LogEntry] {
+        await storage.latency.pass()
+        let fault = try fault(.read)
+        try end(fault)
+        return try await base.read(after: position, limit: limit)
+    }
+
+    private func fault(_ call: StorageFaultPlan.Call) throws(LogError) -> StorageFaultPlan.Fault {
+        do {
+            return try storage.fault(call)
+        } catch {
+            if case .full(let text) = error { throw .full(text) }
+            throw .unavailable("\(error)")
+        }
+    }
+
+    /// The call was carried out; its caller may be told otherwise, or be gone.
+    private func end(_ fault: StorageFaultPlan.Fault) throws(LogError) {
+        if storage.node.isDead { throw .unavailable("the process is gone") }
+        if case .unavailable = fault { throw .unavailable("input/output error (planned)") }
+    }
+}
+
+private final class SimulatedStore: PartitionStore, @unchecked Sendable {  // confined to the simulator's thread
+    private let storage: SimulatedStorage
+    private let base: any PartitionStore
+    private let partition: PartitionID
+
+    init(_ storage: SimulatedStorage, _ base: any PartitionStore, _ partition: PartitionID) {
+        self.storage = storage
+        self.base = base
+        self.partition = partition
+    }
+
+    func recover() throws(StoreError) -> StoreRecovery {
+        try call(.recover) { () throws(StoreError) in try base.recover() }
+    }
+
+    func instance(_ id: InstanceID) throws(StoreError) -> InstanceState? {
+        try call(.look) { () throws(StoreError) in try base.instance(id) }
+    }
+
+    func history(of id: InstanceID, from first: Int, byteLimit: Int) throws(StoreError) -> [HistoryEvent] {
+        try call(.look) { () throws(StoreError) in try base.history(of: id, from: first, byteLimit: byteLimit) }
+    }
+
+    func due(after: DueInstance?, through: Timestamp, limit: Int) throws(StoreError) -> [DueInstance] {
+        try call(.look) { () throws(StoreError) in try base.due(after: after, through: through, limit: limit) }
+    }
+
+    func held(after: InstanceID?, limit: Int) throws(StoreError) -> [InstanceID] {
+        try call(.look) { () throws(StoreError) in try base.held(after: after, limit: limit) }
+    }
+
+    func list(_ filter: ListFilter, after: ListCursor?, limit: Int) throws(StoreError) -> [InstanceState] {
+        try call(.look) { () throws(StoreError) in try base.list(filter, after: after, limit: limit) }
+    }
+
+    func counts() throws(StoreError) -> [QueryAnswer.StatusCount] {
+        try call(.look) { () throws(StoreError) in try base.counts() }
+    }
+
+    func flush(_ flush: StoreFlush) throws(StoreError) {
+        try call(.flush(flush.position)) { () throws(StoreError) in try base.flush(flush) }
+    }
+
+    func close() { base.close() }
+
+    private func call<Result>(
+        _ call: StorageFaultPlan.Call, _ body: () throws(StoreError) -> Result
+    ) throws(StoreError) -> Result {
+        let fault = try storage.fault(call)
+        let result = try body()
+        if storage.node.isDead { throw .unavailable("the process is gone") }
+        if case .unavailable = fault { throw .unavailable("input/output error (planned)") }
+        return result
+    }
+}
