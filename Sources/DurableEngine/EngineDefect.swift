@@ -1,3 +1,5 @@
+import DurableCore
+
 /// A deliberate mistake in the engine. The simulation turns one on to prove that its checkers see it; nothing else may.
 package enum EngineDefect: String, CaseIterable, Sendable {
     /// Deliveries are acknowledged when they arrive, before what they caused is durable.
@@ -34,4 +36,58 @@ package enum EngineDefect: String, CaseIterable, Sendable {
     case acknowledgesTasksAtOnce
     /// A drain acknowledges the tasks it did not start.
     case drainDropsTasks
+}
+
+extension PartitionProcessor {
+    /// The message as a defect would have it.
+    func defective(_ message: Message, for entry: InstanceEntry?) -> Message {
+        var message = message
+        switch message.event.kind {
+        case .taskCompleted(let taskID, _), .taskFailed(let taskID, _):
+            if has(.matchesCompletionsByTaskAlone), let task = entry?.state.openTasks[taskID] {
+                message.executionID = entry?.state.executionID
+                message.dispatch = task.dispatch
+            }
+        case .eventRaised:
+            if has(.appliesClientDuplicates), message.origin == nil {
+                message.id = MessageID("\(message.id)#\(duplicateCount)")
+                duplicateCount += 1
+            }
+        default: break
+        }
+        return message
+    }
+}
+
+extension Checkpoint {
+    /// The same in two records: first what the instances became, then what is to be sent.
+    var split: [PartitionRecord] {
+        var instances = self
+        instances.outbox = []
+        var messages = Checkpoint(time: time)
+        messages.outbox = outbox
+        return [.checkpoint(instances), .checkpoint(messages)]
+    }
+}
+
+/// A processor that ended, for what it left in memory.
+struct StaleCache: Sendable {
+    fileprivate let processor: PartitionProcessor
+    init(_ processor: PartitionProcessor) { self.processor = processor }
+}
+
+extension PartitionProcessor {
+    /// Takes over what an ended processor of the same thread left in memory.
+    func inherit(_ stale: StaleCache) {
+        // Both are on the partition's thread.
+        cache = stale.processor.assumeIsolated { processor in
+            defer { processor.cache = InstanceCache() }
+            return UncheckedBox(processor.cache)
+        }.value
+    }
+}
+
+private struct UncheckedBox: @unchecked Sendable {  // crosses between two actors of one thread
+    let value: InstanceCache
+    init(_ value: InstanceCache) { self.value = value }
 }

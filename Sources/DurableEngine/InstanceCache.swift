@@ -40,6 +40,8 @@ package struct InstanceCache {
     package init() {}
 
     package var count: Int { entries.count }
+    /// Instances whose suspended code is in memory; counted one by one.
+    package var sessionCount: Int { entries.values.count { $0.session != nil } }
     package subscript(id: InstanceID) -> InstanceEntry? { entries[id] }
 
     package mutating func insert(_ state: InstanceState, flushedCount: Int) -> InstanceEntry {

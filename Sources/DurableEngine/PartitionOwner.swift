@@ -48,6 +48,8 @@ package actor PartitionOwner {
     private var isStopping = false
     private var waitingSince: Timestamp?
     private var owningSince: Timestamp?
+    /// Kept by a deliberate defect only.
+    private var staleCache: StaleCache?
 
     /// - Parameter onChange: Called when the partition becomes owned or unowned here.
     package init(_ parts: Parts, logger: Logger, onChange: @escaping @Sendable () -> Void) {
@@ -168,6 +170,10 @@ package actor PartitionOwner {
         owningSince = parts.clock.now()
         onChange()
         if isStopping { await processor.stop() }
+        if parts.configuration.defect == .keepsCacheAfterFencing {
+            if let staleCache { await processor.inherit(staleCache) }
+            staleCache = StaleCache(processor)
+        }
         try await processor.run()
         let nextDue = processor.statistics.nextDue
         try? await parts.epochs.release(parts.partition, epoch: epoch, nextDue: nextDue)

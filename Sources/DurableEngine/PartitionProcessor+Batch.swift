@@ -71,7 +71,7 @@ extension PartitionProcessor {
         for message in content.messages {
             // A client's claim to be a partition is a defect: it must not count.
             if let origin = message.origin, defect == nil || !isFromClient(delivery) {
-                if batch.deduplication.judge(origin) == .gap {
+                if batch.deduplication.judge(origin) == .gap, !has(.skipsGaps) {
                     // Everything before it in this delivery is applied; repeats of that are recognised.
                     heldBack.append(delivery)
                     logger.debug("message above a gap held back", metadata: ["message": "\(message.id)"])
@@ -98,7 +98,7 @@ extension PartitionProcessor {
 
     /// Marks the sequence taken; false when it was before.
     private func isNews(_ origin: Origin, in batch: inout Batch) -> Bool {
-        if batch.deduplication.judge(origin) == .duplicate { return false }
+        if batch.deduplication.judge(origin) == .duplicate { return has(.appliesDuplicates) }
         batch.deduplication.markApplied(origin)
         batch.applied.append(origin)
         return true
@@ -131,6 +131,7 @@ extension PartitionProcessor {
             return
         }
         let entry = try entry(for: message.instanceID)
+        let message = defective(message, for: entry)
         let acceptance = entry?.state.decide(message, at: batch.now) ?? InstanceState.decide(message, at: batch.now)
         switch acceptance {
         case .ignored(let verdict):
@@ -258,7 +259,9 @@ extension PartitionProcessor {
                 try session.replay(page)
                 position += page.count
             }
-            if !entry.unflushed.isEmpty { try session.replay(entry.unflushed) }
+            if !entry.unflushed.isEmpty {
+                try session.replay(has(.replaysTooLittle) ? entry.unflushed.dropLast() : entry.unflushed)
+            }
             return session
         } catch let failure as EpisodeFailure {
             session.evict()
@@ -331,8 +334,9 @@ extension PartitionProcessor {
         let checkpoint = Checkpoint(
             time: batch.now, changes: batch.touched.compactMap { batch.changes[$0.state.id] }, outbox: batch.outbox,
             outboxRemoved: batch.outboxRemoved, applied: batch.applied)
+        if has(.releasesBeforeDurable) { send(batch.outbox, isRedispatch: false) }
         if !checkpoint.isEmpty {
-            try await append([.checkpoint(checkpoint)])
+            try await append(has(.splitsCheckpoints) ? checkpoint.split : [.checkpoint(checkpoint)])
             checkpointCount += 1
         }
         release(batch)

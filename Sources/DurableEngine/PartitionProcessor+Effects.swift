@@ -7,7 +7,7 @@ extension PartitionProcessor {
     /// Releases what a durable checkpoint caused, in order.
     func release(_ batch: Batch) {
         for tag in batch.acknowledgements { acknowledge(tag) }
-        send(batch.outbox, isRedispatch: false)
+        if !has(.releasesBeforeDurable) { send(batch.outbox, isRedispatch: false) }
         for (address, verdict) in batch.verdicts { reply(.verdict(verdict), to: address) }
         for entry in batch.ended { answerWaiters(of: entry) }
         // Last: completions that stood before the marker have removed their tasks from the outbox by now.
@@ -51,6 +51,7 @@ extension PartitionProcessor {
     /// Sends unconfirmed messages of older epochs: those to partitions at once (receivers know repeats), tasks only
     /// after the marker, since completions may stand before it.
     func resendMessages(tasks: Bool) {
+        if has(.forgetsOutboxAtRecovery) { return }
         let old = state.pendingOutbox.filter { entry in
             guard entry.epoch < parts.epoch else { return false }
             if case .task = entry.body { return tasks }

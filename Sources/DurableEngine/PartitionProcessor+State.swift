@@ -57,15 +57,32 @@ extension PartitionProcessor {
         if !confirmed.isEmpty {
             let ids = confirmed.filter { state.outbox[$0] != nil }
             confirmed = []
-            if !ids.isEmpty { records.insert(.outboxConfirmed(ids), at: 0) }
+            if !ids.isEmpty, !has(.forgetsConfirmations) { records.insert(.outboxConfirmed(ids), at: 0) }
         }
         guard !records.isEmpty else { return }
-        do {
-            position = try await parts.storage.log.append(records, epoch: parts.epoch)
-        } catch {
-            throw PartitionEnd(error)
+        // One append each, as nobody but the simulation asks for.
+        let units = has(.splitsCheckpoints) ? records.map { [$0] } : [records]
+        for unit in units {
+            do {
+                position = try await parts.storage.log.append(unit, epoch: parts.epoch)
+            } catch {
+                throw PartitionEnd(error)
+            }
         }
         for record in records { evolve(with: record) }
+        showProbe(records)
+    }
+
+    private func showProbe(_ records: [PartitionRecord]) {
+        guard let probe = parts.probe else { return }
+        var instances: [InstanceState] = []
+        for case .checkpoint(let checkpoint) in records {
+            instances += checkpoint.changes.compactMap { cache[$0.instanceID]?.state }
+        }
+        probe.hasFolded(
+            PartitionView(
+                partition: parts.partition, epoch: parts.epoch, position: position, state: state,
+                instances: instances))
     }
 
     /// Folds a durable record into the partition's state and notes what the store must learn of it.
@@ -130,7 +147,9 @@ extension PartitionProcessor {
                 .init(state: $0.state, newHistory: $0.unflushed, firstIndex: $0.flushedCount)
             },
             outboxAdded: added, outboxRemoved: outboxRemoved.filter { !skipped.contains($0) },
-            nextOutboxID: state.nextOutboxID, deduplication: state.deduplication, sequences: state.sequences)
+            nextOutboxID: state.nextOutboxID,
+            deduplication: has(.flushesWithoutDeduplication) ? Deduplication() : state.deduplication,
+            sequences: state.sequences)
         do {
             try parts.storage.store.flush(flush)
         } catch {
@@ -184,7 +203,9 @@ extension PartitionProcessor {
         position = recovery.position
         flushedPosition = recovery.position
         for entry in state.outbox.values { noteAdded(entry) }
+        if has(.skipsLogAtRecovery) { position = begin }
         while position < begin { try await recoverPage(through: begin) }
+        showProbe([])
         try flushStore()
         try loadTimers()
         try findHeld()

@@ -35,6 +35,7 @@ extension PartitionProcessor {
 
     func loadTimers() throws(PartitionEnd) {
         timers = TimerQueue(limit: parts.configuration.timerLimit)
+        if has(.forgetsTimersAtRecovery) { return }
         try loadPage(after: nil)
     }
 

@@ -125,6 +125,9 @@ package actor PartitionProcessor {
     var checkpointCount: UInt64 = 0
     var duplicateCount: UInt64 = 0
 
+    /// Whether the simulation asked for this mistake.
+    nonisolated func has(_ defect: EngineDefect) -> Bool { parts.configuration.defect == defect }
+
     package nonisolated var unownedExecutor: UnownedSerialExecutor { parts.thread.asUnownedSerialExecutor() }
 
     package init(_ parts: Parts, logger: Logger) {
@@ -155,7 +158,7 @@ package actor PartitionProcessor {
             end = error
         }
         wakeUp?.task.cancel()
-        cache.removeAll()
+        if !has(.keepsCacheAfterFencing) { cache.removeAll() }
         parts.storage.store.close()
         if let end { throw end }
     }
@@ -168,6 +171,14 @@ package actor PartitionProcessor {
 
     /// As of the last round: reading it does not wait for a busy partition.
     package nonisolated var statistics: PartitionStatistics { latestStatistics.withLock { $0 } }
+
+    private var remains: PartitionRemains {
+        PartitionRemains(
+            unacknowledged: inFlight, heldBack: heldBack.count, confirmations: confirmed.count,
+            dirtyInstances: dirty.count, unflushedOutbox: outboxAdded.count + outboxRemoved.count,
+            outbox: state.outbox.count, ownMessages: ownMessages.count, waiters: waiterCount,
+            heldInstances: heldInstances.count, liveSessions: cache.sessionCount, cachedBytes: cache.bytes)
+    }
 
     private func publishStatistics() {
         let statistics = PartitionStatistics(
@@ -200,6 +211,7 @@ package actor PartitionProcessor {
     private func startConsuming() async throws(PartitionEnd) {
         sendMarker()
         resendMessages(tasks: false)
+        if has(.ignoresMarker) { resendMessages(tasks: true) }
         do {
             let channel = parts.channel
             try await channel.consume(
@@ -228,7 +240,10 @@ package actor PartitionProcessor {
                 try await flush()
             }
             publishStatistics()
-            if !worked { await waitForWork() }
+            if !worked {
+                parts.probe?.rests(parts.partition, epoch: parts.epoch, remains: remains)
+                await waitForWork()
+            }
         }
     }
 
@@ -292,6 +307,9 @@ package actor PartitionProcessor {
             case ConsumerTag.control:
                 inFlight += 1
                 arrivals.append(delivery)
+                if has(.acknowledgesBeforeCheckpoint) {
+                    parts.channel.acknowledge(delivery.tag, multiple: false)
+                }
             case ConsumerTag.query: queries.append(delivery)
             default: batons.append(delivery.tag)
             }
@@ -326,6 +344,7 @@ package actor PartitionProcessor {
     /// Tells the broker that a control delivery is done with.
     func acknowledge(_ tag: DeliveryTag) {
         inFlight -= 1
+        if has(.acknowledgesBeforeCheckpoint) { return }
         parts.channel.acknowledge(tag, multiple: false)
     }
 

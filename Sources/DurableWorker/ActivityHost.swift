@@ -15,6 +15,7 @@ actor ActivityHost {
         var clock: any EngineClock
         var slots: Int
         var payloadLimit: Int
+        var defect: EngineDefect?
     }
 
     /// What is acknowledged when a publish is confirmed.
@@ -132,6 +133,7 @@ actor ActivityHost {
     private func start(_ delivery: Delivery, of activity: AnyActivity, on channel: any ConsumerChannel) async {
         guard await freeSlots.take(), !isStopping else {
             unstarted += 1
+            if parts.defect == .drainDropsTasks { channel.acknowledge(delivery.tag, multiple: false) }
             return
         }
         let settled = Settled(channel: channel, tag: delivery.tag, activity: activity.name)
@@ -143,6 +145,7 @@ actor ActivityHost {
             setAside(delivery, settled, reason: "cannot be decoded: \(error)")
             return
         }
+        if parts.defect == .acknowledgesTasksAtOnce { channel.acknowledge(delivery.tag, multiple: false) }
         let number = nextRun
         nextRun += 1
         runCount += 1
@@ -210,7 +213,9 @@ actor ActivityHost {
 
     private func settle(_ settled: [Settled]) {
         for item in settled {
-            item.channel.acknowledge(item.tag, multiple: false)
+            if parts.defect != .acknowledgesTasksAtOnce {
+                item.channel.acknowledge(item.tag, multiple: false)
+            }
             inFlight[item.activity, default: 1] -= 1
         }
         changed.raise()

@@ -62,7 +62,8 @@ package actor WorkerHost {
             .init(
                 topology: parts.descriptor.topology, registry: parts.registry, transport: parts.transport,
                 clock: parts.clock, slots: parts.configuration.slots,
-                payloadLimit: parts.configuration.engine.payloadLimit),
+                payloadLimit: parts.configuration.engine.payloadLimit,
+                defect: parts.configuration.engine.defect),
             logger: logger)
     }
 
