@@ -69,7 +69,7 @@ let package = Package(
             dependencies: [
                 "CSimulation", "DurableBackend", "DurableClient", "DurableCLI", "DurableCore", "DurableEngine",
                 "DurableMemory", "DurableSQLite", "DurableTask", "DurableWire", "DurableWorker",
-                .argumentParser, .heap, .log, .sqlite,
+                .argumentParser, .heap, .log, .ordered, .sqlite,
             ]),
         .target(name: "DurableConformance", dependencies: ["DurableBackend", "DurableWire"]),
         .testTarget(name: "DurableCoreTests", dependencies: ["DurableCore"]),

@@ -29,6 +29,8 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
     package private(set) var partitions: [Partition]
     package private(set) var violations: [String] = []
     package private(set) var openCount = 0
+    /// Open instances on hold.
+    package private(set) var heldCount = 0
     package private(set) var appendCount = 0
     private var trace: Trace
 
@@ -140,10 +142,12 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
             return violated("I2: a record changes instance \(change.instanceID), which does not exist")
         }
         if old == nil { openCount += 1 }
+        let wasHeld = instance.state.hold != nil
         if instance.state.status.isTerminal { violated("I2: instance \(change.instanceID) changes after its end") }
         noteAnswers(in: change, of: &instance)
         instance.state.evolve(with: change)
         instance.history += change.history
+        if wasHeld != (instance.state.hold != nil) { heldCount += wasHeld ? -1 : 1 }
         if instance.state.status.isTerminal {
             openCount -= 1
             trace.note("\(change.instanceID) is \(instance.state.status)")

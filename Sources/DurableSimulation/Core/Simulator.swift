@@ -23,7 +23,7 @@ package final class Simulator: @unchecked Sendable {  // confined to one thread
     }
 
     /// Something to do at a time; may be taken back.
-    package final class Action {
+    package final class Action: @unchecked Sendable {  // confined to the simulator's thread
         fileprivate var body: (() -> Void)?
         fileprivate init(_ body: @escaping () -> Void) { self.body = body }
         package func cancel() { body = nil }
@@ -202,8 +202,8 @@ package final class Simulator: @unchecked Sendable {  // confined to one thread
         }
         current = root
         elapsed += .microseconds(Int64(random.next() % UInt64(max(1, jobCost / .microseconds(1)))))
-        if let trigger = node.trigger, node.jobCount >= trigger.jobCount {
-            node.trigger = nil
+        while let trigger = node.triggers.first, node.jobCount >= trigger.jobCount {
+            node.triggers.removeFirst()
             trigger.body()
         }
     }
@@ -237,7 +237,8 @@ package final class Node: @unchecked Sendable {  // confined to its simulator's 
     fileprivate(set) var jobCount = 0
     fileprivate var waiting: [Simulator.Runnable] = []
     fileprivate var lateActions: [Simulator.Action] = []
-    fileprivate var trigger: (jobCount: Int, body: () -> Void)?
+    /// In order of their job counts.
+    fileprivate var triggers: [(jobCount: Int, body: () -> Void)] = []
     /// How far its wall clock is ahead.
     package var clockOffset = Duration.zero
 
@@ -247,5 +248,9 @@ package final class Node: @unchecked Sendable {  // confined to its simulator's 
     }
 
     /// Calls `body` between two of its jobs, after `count` more of them.
-    package func after(jobs count: Int, _ body: @escaping () -> Void) { trigger = (jobCount + count, body) }
+    package func after(jobs count: Int, _ body: @escaping () -> Void) {
+        let due = jobCount + count
+        let index = triggers.firstIndex { $0.jobCount > due } ?? triggers.endIndex
+        triggers.insert((due, body), at: index)
+    }
 }

@@ -10,23 +10,26 @@ package final class SimulatedStorage: PartitionStorage, @unchecked Sendable {  /
     fileprivate let witness: Witness
     fileprivate let latency: Latency
     fileprivate let faults: StorageFaults
+    private let disk: SimulatedDisk?
     /// Deliberate: writes of older epochs are let through.
     fileprivate let ignoresFencing: Bool
 
     package init(
         _ base: any PartitionStorage, of node: Node, witness: Witness, latency: Latency, faults: StorageFaults,
-        ignoresFencing: Bool = false
+        disk: SimulatedDisk? = nil, ignoresFencing: Bool = false
     ) {
         self.base = base
         self.node = node
         self.witness = witness
         self.latency = latency
         self.faults = faults
+        self.disk = disk
         self.ignoresFencing = ignoresFencing
     }
 
     package func open(_ partition: PartitionID) throws(StoreError) -> OpenPartition {
         if node.isDead { throw .unavailable("the process is gone") }
+        disk?.currentProcess = node.number
         let open = try base.open(partition)
         return OpenPartition(
             log: SimulatedLog(self, open.log, partition), store: SimulatedStore(self, open.store, partition))
@@ -60,6 +63,12 @@ package final class StorageFaults: @unchecked Sendable {  // confined to the sim
     /// The `calls`-th call of `node` from now on meets `fault`.
     package func plan(_ fault: StorageFaultPlan.Fault, atCall calls: Int, of node: Node) {
         due.append(Due(node: node, calls: calls, fault: fault))
+    }
+
+    /// Nothing fails any more.
+    package func mend() {
+        due = []
+        isFull = false
     }
 
     fileprivate func next(_ call: StorageFaultPlan.Call, of node: Node) -> StorageFaultPlan.Fault {

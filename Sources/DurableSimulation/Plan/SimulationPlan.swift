@@ -1,0 +1,111 @@
+package import DurableEngine
+
+/// Everything about a run that its seed decides before it begins.
+package struct SimulationPlan: Sendable {
+    package enum Storage: String, Sendable {
+        /// The store's port in memory.
+        case memory
+        /// The real SQLite store on a simulated disk.
+        case sqlite
+    }
+
+    package var seed: UInt64
+    package var workerCount: Int
+    package var partitionCount: Int
+    package var storage: Storage
+    package var isQuorum: Bool
+    package var workload: Workload
+    /// In order of time.
+    package var faults: [PlannedFault]
+    /// Here everything that is broken is mended.
+    package var faultsEnd: Duration
+    package var engine: EngineConfiguration
+    package var slots: Int
+    package var partitionThreads: Int
+    package var minimumTenure: Duration
+    package var jobCost: Duration
+    package var networkLatency: ClosedRange<Duration>
+    package var storageLatency: ClosedRange<Duration>
+    package var latencySpikes: Double
+    /// A deliberate mistake of a port.
+    package var portDefect: PortDefect?
+
+    package init(seed: UInt64) {
+        self.seed = seed
+        var random = SeededGenerator(seed: seed, purpose: "plan")
+        workerCount = 1 + Int(random.next() % 5)
+        partitionCount = [1, 1, 2, 2, 3, 4, 4, 6, 8, 16][Int(random.next() % 10)]
+        storage = partitionCount <= 4 && random.chance(0.2) ? .sqlite : .memory
+        isQuorum = random.chance(0.8)
+        var loadRandom = SeededGenerator(seed: seed, purpose: "workload")
+        workload = Workload.draw(from: &loadRandom, partitionCount: partitionCount)
+        faultsEnd = .seconds(Int(2 + random.next() % 25))
+        var faultRandom = SeededGenerator(seed: seed, purpose: "faults")
+        faults = PlannedFault.draw(from: &faultRandom, workerCount: workerCount, until: faultsEnd)
+        engine = EngineConfiguration()
+        engine.checksReplay = random.chance(0.5)
+        engine.cacheBytes = [0, 8 << 10, 64 << 10, 64 << 20][Int(random.next() % 4)]
+        engine.batchLimit = [1, 2, 8, 256][Int(random.next() % 4)]
+        engine.controlPrefetch = [1, 4, 64, 512][Int(random.next() % 4)]
+        engine.flushBytes = [1 << 10, 16 << 10, 1 << 20][Int(random.next() % 3)]
+        engine.flushInterval = random.duration(.milliseconds(1) ... .milliseconds(500))
+        engine.confirmInterval = random.duration(.milliseconds(1) ... .milliseconds(100))
+        engine.timerLimit = [1, 3, 10_000][Int(random.next() % 3)]
+        engine.batonRotation = random.chance(0.2) ? .seconds(3) : .seconds(600)
+        slots = [1, 2, 8, 32][Int(random.next() % 4)]
+        partitionThreads = 1 + Int(random.next() % 2)
+        minimumTenure = random.duration(.milliseconds(200) ... .seconds(10))
+        jobCost = [.microseconds(1), .microseconds(20), .microseconds(500)][Int(random.next() % 3)]
+        networkLatency =
+            [
+                .microseconds(1) ... .microseconds(10), .microseconds(50) ... .milliseconds(1),
+                .microseconds(100) ... .milliseconds(20),
+            ][Int(random.next() % 3)]
+        storageLatency =
+            [.zero ... .zero, .microseconds(50) ... .microseconds(500), .microseconds(100) ... .milliseconds(10)][
+                Int(random.next() % 3)]
+        latencySpikes = random.chance(0.3) ? 0.02 : 0
+    }
+}
+
+/// A deliberate mistake outside the engine, which the checkers must find.
+package enum PortDefect: String, CaseIterable, Sendable {
+    /// The log takes appends of any epoch.
+    case ignoresFencing
+    /// The disk forgets to make synchronized writes durable.
+    case ignoresSync
+    /// The broker forgets what it confirmed when it restarts.
+    case losesConfirmed
+}
+
+/// One deliberate mistake, wherever it is made.
+package enum Defect: Hashable, Sendable {
+    case engine(EngineDefect)
+    case port(PortDefect)
+
+    package static let all = EngineDefect.allCases.map(Defect.engine) + PortDefect.allCases.map(Defect.port)
+
+    package var name: String {
+        switch self {
+        case .engine(let defect): defect.rawValue
+        case .port(let defect): defect.rawValue
+        }
+    }
+
+    package init?(name: String) {
+        guard let defect = Self.all.first(where: { $0.name == name }) else { return nil }
+        self = defect
+    }
+}
+
+extension SimulationPlan {
+    /// The plan of a seed, with a deliberate mistake.
+    package init(seed: UInt64, defect: Defect?) {
+        self.init(seed: seed)
+        switch defect {
+        case .engine(let defect): engine.defect = defect
+        case .port(let defect): portDefect = defect
+        case nil: break
+        }
+    }
+}

@@ -1,0 +1,40 @@
+import DurableCore
+package import DurableMemory
+
+/// Which calls of the clients of the broker fail.
+package final class CallFaults: @unchecked Sendable {  // confined to the simulator's thread
+    private struct Due {
+        var client: String
+        var isPublish: Bool
+        var calls: Int
+        var fault: FaultPlan.Fault
+    }
+
+    private var due: [Due] = []
+    private var partitioned: Set<String> = []  // look-up only
+
+    package init() {}
+
+    package var plan: FaultPlan { FaultPlan { self.next($0) } }
+
+    /// The `calls`-th call of the client from now on meets `fault`; only publishes count if `isPublish`.
+    package func plan(_ fault: FaultPlan.Fault, atCall calls: Int, of client: String, isPublish: Bool = false) {
+        due.append(Due(client: client, isPublish: isPublish, calls: calls, fault: fault))
+    }
+
+    package func partition(_ client: String) { partitioned.insert(client) }
+    package func heal(_ client: String) { partitioned.remove(client) }
+
+    private func next(_ point: FaultPlan.Point) -> FaultPlan.Fault {
+        if partitioned.contains(point.transport) { return .cutBefore }
+        var isPublish = false
+        if case .publish = point.call { isPublish = true }
+        var fault = FaultPlan.Fault.none
+        for index in due.indices where due[index].client == point.transport && (isPublish || !due[index].isPublish) {
+            due[index].calls -= 1
+            if due[index].calls == 0 { fault = due[index].fault }
+        }
+        due.removeAll { $0.calls <= 0 }
+        return fault
+    }
+}

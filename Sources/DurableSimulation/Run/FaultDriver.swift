@@ -1,0 +1,255 @@
+import DurableBackend
+import DurableCore
+import DurableMemory
+import DurableWire
+
+/// Makes the planned faults happen, and mends everything at their end.
+final class FaultDriver: @unchecked Sendable {  // confined to the simulator's thread
+    private let hub: SimulatedHub
+    private let stray: MemoryTransport
+    /// No fault begins or goes on after this.
+    private(set) var isOver = false
+    /// Bytes that are no message, as far as the broker confirmed them.
+    private(set) var garbageCount = 0
+    private var garbageUnderWay = 0
+
+    private var simulator: Simulator { hub.simulator }
+    /// The broker gives a silent client up after two to three heartbeats of 5 s.
+    private static var brokerPatience: Duration { .seconds(13) }
+
+    init(_ hub: SimulatedHub) {
+        self.hub = hub
+        stray = hub.connect("stray", hub.simulator.root)
+    }
+
+    func arm() {
+        for fault in hub.plan.faults {
+            after(fault.at) { [self] in
+                if isOver { return }
+                hub.trace.note("FAULT \(fault)")
+                apply(fault.kind)
+            }
+        }
+        after(hub.plan.faultsEnd) { [self] in mend() }
+    }
+
+    private func after(_ delay: Duration, _ body: @escaping () -> Void) {
+        simulator.schedule(after: delay, in: simulator.root, body)
+    }
+
+    private func apply(_ kind: PlannedFault.Kind) {
+        switch kind {
+        case .crash(let place, let jobs, let restart):
+            guard let worker = hub.worker(at: place) else { return }
+            worker.node.after(jobs: jobs) { [self] in crash(worker, at: place, restartAfter: restart) }
+        case .losePower(let restart): losePower(restartAfter: restart)
+        case .pause(let place, let jobs, let duration):
+            guard let worker = hub.worker(at: place) else { return }
+            worker.node.after(jobs: jobs) { [self] in pause(worker, for: duration) }
+        case .cut(let place, let which):
+            with(place) { hub.broker.cut($0.name, which) }
+        case .partition(let place, let duration):
+            with(place) { worker in
+                hub.callFaults.partition(worker.name)
+                hub.broker.cut(worker.name)
+                after(duration) { [self] in
+                    hub.callFaults.heal(worker.name)
+                    hub.ledger.disturbed(worker.node)
+                }
+            }
+        case .stall(let place, let duration):
+            with(place) { worker in
+                hub.network.stall(worker.name, for: duration)
+                giveUp(worker, after: duration)
+            }
+        case .cutAtCall(let place, let calls, let isCarriedOut):
+            with(place) { hub.callFaults.plan(isCarriedOut ? .cutAfter : .cutBefore, atCall: calls, of: $0.name) }
+        case .refusePublish(let place, let calls, let isTaken):
+            with(place) {
+                hub.callFaults.plan(.reject(isTaken: isTaken), atCall: calls, of: $0.name, isPublish: true)
+            }
+        case .restartBroker(let down):
+            hub.ledger.disturbedAll()
+            hub.broker.stop()
+            after(down) { [self] in
+                hub.broker.start()
+                hub.ledger.disturbedAll()
+            }
+        case .blockPublishers(let duration):
+            hub.ledger.disturbedAll()
+            hub.broker.blockPublishers()
+            after(duration) { [self] in
+                hub.broker.unblockPublishers()
+                hub.ledger.disturbedAll()
+            }
+        case .failStorage(let place, let calls, let fault):
+            with(place) { hub.storageFaults.plan(fault, atCall: calls, of: $0.node) }
+        case .fillDisk(let duration):
+            hub.ledger.disturbedAll()
+            hub.storageFaults.isFull = true
+            after(duration) { [self] in
+                hub.storageFaults.isFull = false
+                hub.ledger.disturbedAll()
+            }
+        case .jumpClock(let place, let by): with(place) { $0.node.clockOffset += by }
+        case .drain(let place, let restart):
+            guard let worker = hub.worker(at: place) else { return }
+            replace(worker, at: place, by: .original, isDrained: true, after: restart)
+        case .deploy(let place, let variant, let isDrained):
+            guard let worker = hub.worker(at: place) else { return }
+            replace(worker, at: place, by: variant, isDrained: isDrained, after: .milliseconds(5))
+        case .strayCompletion(let number): sendStrayCompletion(number)
+        case .garbage(let number): sendGarbage(number)
+        }
+    }
+
+    /// Does something to the worker that has the place, if there is one; repeated runs are explained by it.
+    private func with(_ place: Int, _ body: (SimulatedHub.Worker) -> Void) {
+        guard let worker = hub.worker(at: place) else { return }
+        hub.ledger.disturbed(worker.node)
+        body(worker)
+    }
+
+    private func crash(_ worker: SimulatedHub.Worker, at place: Int, restartAfter: Duration) {
+        guard !isOver, hub.worker(at: place) === worker else { return }
+        hub.kill(worker)
+        hub.free(place)
+        after(restartAfter) { [self] in startAgain(at: place, .original) }
+    }
+
+    private func startAgain(at place: Int, _ variant: CodeVariant) {
+        if isOver { return }
+        hub.startWorker(at: place, variant)
+    }
+
+    private func pause(_ worker: SimulatedHub.Worker, for duration: Duration) {
+        guard !isOver, !worker.node.isDead else { return }
+        hub.trace.note("\(worker.name) stands still")
+        hub.ledger.disturbed(worker.node)
+        simulator.pause(worker.node)
+        giveUp(worker, after: duration)
+        after(duration) { [self] in wake(worker) }
+    }
+
+    private func wake(_ worker: SimulatedHub.Worker) {
+        guard worker.node.status == .paused else { return }
+        hub.trace.note("\(worker.name) goes on")
+        hub.ledger.disturbed(worker.node)
+        simulator.resume(worker.node)
+    }
+
+    /// The broker closes the connections of a client that is silent for long.
+    private func giveUp(_ worker: SimulatedHub.Worker, after silence: Duration) {
+        guard silence > Self.brokerPatience else { return }
+        after(Self.brokerPatience) { [self] in
+            if isOver { return }
+            hub.broker.cut(worker.name)
+        }
+    }
+
+    private func losePower(restartAfter: Duration) {
+        hub.ledger.disturbedAll()
+        for place in hub.places.indices {
+            guard let worker = hub.places[place] else { continue }
+            hub.free(place)
+            if worker.isEnded || worker.node.isDead { continue }
+            simulator.crash(worker.node)
+            hub.disk?.kill(worker.node.number)
+            hub.ledger.disturbed(worker.node)
+            // No connection is closed: the broker waits for heartbeats.
+            simulator.schedule(after: Self.brokerPatience, in: hub.network.broker) { [hub, name = worker.name] in
+                hub.broker.kill(name)
+            }
+            after(restartAfter) { [self] in startAgain(at: place, .original) }
+        }
+        hub.disk?.losePower()
+    }
+
+    /// Stops a worker and starts another in its place.
+    private func replace(
+        _ worker: SimulatedHub.Worker, at place: Int, by variant: CodeVariant, isDrained: Bool,
+        after delay: Duration, evenIfOver: Bool = false
+    ) {
+        if !isDrained {
+            hub.kill(worker)
+            hub.free(place)
+            after(delay) { [self] in startAgain(at: place, variant) }
+            return
+        }
+        hub.trace.note("\(worker.name) drains")
+        simulator.run(in: worker.node) { worker.host.stop() }
+        whenEnded(worker) { [self] in
+            if hub.places[place] === worker { hub.free(place) }
+            after(delay) { [self] in
+                if evenIfOver { hub.startWorker(at: place, variant) } else { startAgain(at: place, variant) }
+            }
+        }
+    }
+
+    private func whenEnded(_ worker: SimulatedHub.Worker, _ body: @escaping () -> Void) {
+        if worker.node.isDead { return }
+        if worker.isEnded { return body() }
+        after(.milliseconds(20)) { [self] in whenEnded(worker, body) }
+    }
+
+    // MARK: - Messages from nowhere
+
+    private func sendStrayCompletion(_ number: UInt64) {
+        let open = hub.witness.instances.filter { !$0.state.status.isTerminal }
+        guard !open.isEmpty else { return }
+        let state = open[Int(number % UInt64(open.count))].state
+        let isOtherExecution = number / 1000 % 2 == 0
+        let tasks = state.openTasks.keys.sorted()
+        let task = tasks.isEmpty ? EventID(0) : tasks[Int(number / 10_000 % UInt64(tasks.count))]
+        let message = Message(
+            id: MessageID("stray-\(number)"), instanceID: state.id,
+            executionID: isOtherExecution ? ExecutionID("another-execution") : state.executionID,
+            dispatch: isOtherExecution ? 1 : 77,
+            event: HistoryEvent(
+                timestamp: hub.brokerClock.now(), kind: .taskCompleted(taskID: task, result: Payload("\"stray\""))))
+        let outgoing = hub.topology.controlMessage(
+            [message], to: state.id.partition(of: hub.plan.partitionCount), through: .control,
+            at: hub.brokerClock.now())
+        simulator.run(in: simulator.root) { _ = Task { [stray] in _ = try? await stray.publish([outgoing]) } }
+    }
+
+    private func sendGarbage(_ number: UInt64) {
+        let bytes = (0..<Int(number % 40)).map { UInt8(truncatingIfNeeded: number >> UInt64($0 % 57)) } + [0xff, 0xff]
+        let partition = PartitionID(Int(number / 7 % UInt64(hub.plan.partitionCount)))
+        let outgoing = OutgoingMessage(
+            exchange: hub.topology.name(.client), routingKey: hub.topology.key(partition),
+            properties: MessageProperties(messageID: "garbage-\(number)", type: "Garbage"), body: bytes)
+        simulator.run(in: simulator.root) {
+            _ = Task { [self] in
+                if let outcome = try? await stray.publish([outgoing]), outcome == [.confirmed] { garbageCount += 1 }
+            }
+        }
+    }
+
+    // MARK: - The end of all faults
+
+    /// Mends everything, and lets code that fits run everywhere.
+    private func mend() {
+        isOver = true
+        hub.trace.note("all faults end")
+        hub.ledger.disturbedAll()
+        hub.broker.setFaults(.none)
+        hub.broker.unblockPublishers()
+        hub.broker.start()
+        hub.storageFaults.mend()
+        for worker in hub.workers {
+            hub.callFaults.heal(worker.name)
+            wake(worker)
+        }
+        for place in hub.places.indices {
+            guard let worker = hub.worker(at: place) else {
+                hub.free(place)
+                hub.startWorker(at: place, .original)
+                continue
+            }
+            if worker.variant == .divergent || worker.variant == .missing {
+                replace(worker, at: place, by: .original, isDrained: true, after: .milliseconds(5), evenIfOver: true)
+            }
+        }
+    }
+}

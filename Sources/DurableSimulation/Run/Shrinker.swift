@@ -1,0 +1,63 @@
+import DurableCore
+
+/// Makes a run that fails smaller, as long as it still fails: fewer faults first, then less work, then fewer workers.
+package struct Shrinker {
+    private var best: SimulationPlan
+    private var outcome: SimulationRun.Outcome
+    private var attempts = 0
+    /// Runs tried at most.
+    private let limit: Int
+
+    private init(_ plan: SimulationPlan, _ outcome: SimulationRun.Outcome, limit: Int) {
+        best = plan
+        self.outcome = outcome
+        self.limit = limit
+    }
+
+    /// - Returns: The smallest plan found that still violates something, and what its run gave, with its trace.
+    package static func shrink(
+        _ plan: SimulationPlan, _ outcome: SimulationRun.Outcome, limit: Int = 300
+    ) -> (plan: SimulationPlan, outcome: SimulationRun.Outcome, attempts: Int) {
+        var shrinker = Shrinker(plan, outcome, limit: limit)
+        shrinker.run()
+        return (shrinker.best, SimulationRun.perform(shrinker.best, isTracing: true), shrinker.attempts)
+    }
+
+    private mutating func run() {
+        var before = -1
+        while before != size, attempts < limit {
+            before = size
+            removeFromList(\.faults)
+            removeFromList(\.workload.operations)
+            while best.workerCount > 1, attempt({ $0.workerCount -= 1 }) {}
+            _ = attempt { $0.latencySpikes = 0 }
+        }
+    }
+
+    private var size: Int { best.faults.count + best.workload.operations.count + best.workerCount }
+
+    /// Leaves out ever smaller pieces.
+    private mutating func removeFromList<Element>(_ list: WritableKeyPath<SimulationPlan, [Element]>) {
+        var length = best[keyPath: list].count
+        while length > 0 {
+            var start = 0
+            while start < best[keyPath: list].count {
+                let end = min(start + length, best[keyPath: list].count)
+                if attempts >= limit { return }
+                if !attempt({ $0[keyPath: list].removeSubrange(start..<end) }) { start = end }
+            }
+            length /= 2
+        }
+    }
+
+    private mutating func attempt(_ change: (inout SimulationPlan) -> Void) -> Bool {
+        attempts += 1
+        var plan = best
+        change(&plan)
+        let outcome = SimulationRun.perform(plan)
+        if outcome.violations.isEmpty { return false }
+        best = plan
+        self.outcome = outcome
+        return true
+    }
+}

@@ -1,0 +1,239 @@
+import DurableBackend
+import DurableClient
+package import DurableCore
+import DurableEngine
+package import DurableMemory
+import DurableSQLite
+import DurableTask
+import DurableWire
+import DurableWorker
+import Logging
+
+/// One hub of a run: its broker, its storage, its workers by place, its clients.
+package final class SimulatedHub: @unchecked Sendable {  // confined to the simulator's thread
+    /// One worker process, from start to end.
+    final class Worker: @unchecked Sendable {  // confined to the simulator's thread
+        let name: String
+        let node: Node
+        let variant: CodeVariant
+        let host: WorkerHost
+        let watch: EngineWatch
+        var receipt: WorkerReceipt?
+        var failure: String?
+        var isEnded: Bool { receipt != nil || failure != nil }
+
+        init(name: String, node: Node, variant: CodeVariant, host: WorkerHost, watch: EngineWatch) {
+            self.name = name
+            self.node = node
+            self.variant = variant
+            self.host = host
+            self.watch = watch
+        }
+    }
+
+    package let plan: SimulationPlan
+    package let simulator: Simulator
+    package let trace: Trace
+    package let broker: MemoryBroker
+    package let witness: Witness
+    let network: SimulatedNetwork
+    let ledger: ActivityLedger
+    let callFaults = CallFaults()
+    let storageFaults = StorageFaults()
+    let descriptor: HubDescriptor
+    let publishWatch: PublishWatch
+    let brokerClock: SimulatedClock
+    private let base: any PartitionStorage
+    private let hubStorage: any HubStorage
+    let disk: SimulatedDisk?
+
+    /// By place; nil while nobody has it.
+    private(set) var places: [Worker?]
+    private(set) var workers: [Worker] = []
+    /// Whether a place gets a new worker when its last one is gone, and with which code.
+    private var variants: [CodeVariant]
+
+    var topology: HubTopology { descriptor.topology }
+
+    package init(_ plan: SimulationPlan, isTracing: Bool) throws {
+        self.plan = plan
+        simulator = Simulator(seed: plan.seed, jobCost: plan.jobCost)
+        trace = Trace(of: simulator, isOn: isTracing)
+        let brokerNode = simulator.makeNode("broker")
+        brokerClock = SimulatedClock(of: brokerNode, in: simulator)
+        network = SimulatedNetwork(
+            in: simulator, broker: brokerNode,
+            latency: Latency(
+                clock: brokerClock, random: SeededGenerator(seed: plan.seed, purpose: "network"),
+                usual: plan.networkLatency, spikes: plan.latencySpikes))
+        broker = MemoryBroker(network: network, faults: callFaults.plan)
+        var directory = "/simulated"
+        if plan.storage == .sqlite {
+            let disk = try SimulatedDisk(seed: plan.seed)
+            disk.ignoresSync = plan.portDefect == .ignoresSync
+            self.disk = disk
+            directory = disk.directory
+        } else {
+            disk = nil
+        }
+        guard let name = HubName("simulated") else { preconditionFailure("the hub's name is one") }
+        descriptor = HubDescriptor(
+            hubID: "hub-\(plan.seed)", hub: name, partitionCount: plan.partitionCount,
+            queueKind: plan.isQuorum ? .quorum : .classic, logMode: .local, dataDirectory: directory,
+            createdAt: brokerClock.now())
+        if disk == nil {
+            let memory = MemoryStorage()
+            base = memory
+            hubStorage = memory
+        } else {
+            let random = SharedGenerator(SeededGenerator(seed: plan.seed, purpose: "storage"))
+            hubStorage = SQLiteHubStorage(directory: directory, random: { random.next() })
+            base = SQLiteStorage(descriptor: descriptor, directory: directory)
+        }
+        witness = Witness(partitionCount: plan.partitionCount, trace: trace)
+        ledger = ActivityLedger(witness, trace: trace, in: simulator)
+        publishWatch = PublishWatch(witness, topology: descriptor.topology, in: simulator)
+        places = Array(repeating: nil, count: plan.workerCount)
+        variants = Array(repeating: .original, count: plan.workerCount)
+    }
+
+    // MARK: - Setting up
+
+    /// Makes the hub as `dtq hub create` does.
+    func create() async throws {
+        let transport = connect("admin", simulator.root)
+        let ids = Counter()
+        let seed = plan.seed
+        let administration = HubAdministration(
+            transport: transport, hub: descriptor.hub, clock: brokerClock, storage: hubStorage,
+            makeID: { "admin-\(seed)-\(ids.next())" })
+        let request = HubAdministration.Request(
+            partitionCount: plan.partitionCount, queueKind: descriptor.queueKind,
+            dataDirectory: descriptor.dataDirectory, defaultDataDirectory: descriptor.dataDirectory)
+        let (made, _) = try await administration.create(request, hubID: descriptor.hubID)
+        guard made.partitionCount == descriptor.partitionCount else {
+            preconditionFailure("a new hub is what was asked for")
+        }
+        await transport.close()
+    }
+
+    /// A connection of a node under a name of its own.
+    func connect(_ name: String, _ node: Node) -> MemoryTransport {
+        network.connect(name, to: node)
+        return broker.connect(as: name)
+    }
+
+    func makeClient(_ name: String) -> (client: HubClient, node: Node) {
+        let node = simulator.makeNode(name)
+        let ids = Counter()
+        let client = HubClient(
+            descriptor: descriptor, transport: connect(name, node), clock: SimulatedClock(of: node, in: simulator),
+            makeID: { "\(name)-\(ids.next())" })
+        return (client, node)
+    }
+
+    /// As the next owner would open it, without faults.
+    func openStorage(_ partition: PartitionID) throws(StoreError) -> OpenPartition {
+        disk?.currentProcess = simulator.root.number
+        return try base.open(partition)
+    }
+
+    /// Whether some worker ran code that leaves histories no other code fits.
+    var mayHoldForEver: Bool {
+        plan.faults.contains { if case .deploy(_, .divergent, _) = $0.kind { true } else { false } }
+    }
+
+    // MARK: - Workers
+
+    /// Puts a new worker process at `place`, which is free.
+    func startWorker(at place: Int, _ variant: CodeVariant) {
+        guard places[place] == nil else { return }
+        let name = "w\(place).\(workers.count)"
+        let node = simulator.makeNode(name)
+        let clock = SimulatedClock(of: node, in: simulator)
+        let transport = WatchedTransport(
+            connect(name, node), of: node, watch: publishWatch, losesConfirmed: plan.portDefect == .losesConfirmed)
+        let watch = EngineWatch(of: node, witness: witness, cacheLimit: plan.engine.cacheBytes)
+        let nonces = Counter()
+        var configuration = WorkerConfiguration()
+        configuration.engine = plan.engine
+        configuration.slots = plan.slots
+        configuration.partitionThreads = plan.partitionThreads
+        configuration.minimumTenure = plan.minimumTenure
+        var instruments = EngineInstruments()
+        let simulator = simulator
+        instruments.makeExecutor = { SimulatedThread(of: node, in: simulator) }
+        instruments.probe = watch
+        var registry = Registry()
+        Programs.register(in: &registry, services: ledger.services(of: node, clock), variant: variant)
+        let host = simulator.run(in: node) {
+            WorkerHost(
+                .init(
+                    worker: WorkerID(name), descriptor: descriptor, registry: registry, transport: transport,
+                    storage: SimulatedStorage(
+                        base, of: node, witness: witness,
+                        latency: Latency(
+                            clock: clock,
+                            random: SeededGenerator(seed: plan.seed &+ UInt64(workers.count), purpose: "storage"),
+                            usual: plan.storageLatency, spikes: plan.latencySpikes),
+                        faults: storageFaults, disk: disk, ignoresFencing: plan.portDefect == .ignoresFencing),
+                    epochs: JournalEpochAuthority(
+                        transport: transport, topology: topology, clock: clock,
+                        makeNonce: { "\(name)-\(nonces.next())" }),
+                    clock: clock, configuration: configuration, instruments: instruments),
+                logger: trace.logger(of: name))
+        }
+        let worker = Worker(name: name, node: node, variant: variant, host: host, watch: watch)
+        workers.append(worker)
+        places[place] = worker
+        trace.note("\(name) starts (\(variant))")
+        simulator.schedule(after: .zero, in: node) { [trace] in
+            Task {
+                do {
+                    worker.receipt = try await host.run()
+                    trace.note("\(name) ended")
+                } catch {
+                    worker.failure = "\(error)"
+                    trace.note("\(name) could not start: \(error)")
+                }
+                await transport.close()
+            }
+        }
+    }
+
+    /// Whoever has the place, if its process is there.
+    func worker(at place: Int) -> Worker? { places[place].flatMap { $0.node.isDead || $0.isEnded ? nil : $0 } }
+
+    func free(_ place: Int) { places[place] = nil }
+
+    /// What kill -9 does.
+    func kill(_ worker: Worker) {
+        if worker.node.isDead { return }
+        trace.note("\(worker.name) is killed")
+        ledger.disturbed(worker.node)
+        simulator.crash(worker.node)
+        disk?.kill(worker.node.number)
+        // The system closes the connections; what is under way still arrives.
+        simulator.schedule(after: .milliseconds(1), in: network.broker) { [broker, name = worker.name] in
+            broker.kill(name)
+        }
+    }
+}
+
+/// Numbers for names.
+final class Counter: Sendable {
+    private let value = PlatformLock(0)
+    func next() -> Int {
+        value.withLock { value in
+            value += 1
+            return value
+        }
+    }
+}
+
+/// A generator several may draw from.
+final class SharedGenerator: Sendable {
+    private let generator: PlatformLock<SeededGenerator>
+    init(_ generator: SeededGenerator) { self.generator = PlatformLock(generator) }
+    func next() -> UInt64 { generator.withLock { $0.next() } }
+}
