@@ -5,9 +5,11 @@ internal import OrderedCollections
 
 // Connections and channels: how they begin, and what returns to its queue when they end.
 extension BrokerState {
-    mutating func openChannel(on connection: MemoryConnectionState) -> MemoryChannelState {
+    mutating func openChannel(
+        on connection: MemoryConnectionState, _ deliveries: DeliverySequence
+    ) -> MemoryChannelState {
         lastChannelID += 1
-        let channel = MemoryChannelState(id: lastChannelID, connection: connection, deliveries: DeliverySequence())
+        let channel = MemoryChannelState(id: lastChannelID, connection: connection, deliveries: deliveries)
         channels[channel.id] = channel
         connection.channels.append(channel)
         return channel
@@ -93,8 +95,12 @@ extension BrokerState {
 
     /// Ends a channel: its consumers go, what they held returns in order, its private queues vanish.
     ///
-    /// - Parameter error: What the reader of its deliveries gets; nil when it closed the channel itself.
-    mutating func close(_ channel: MemoryChannelState, with error: TransportError?) {
+    /// - Parameters:
+    ///   - error: What the reader of its deliveries gets; nil when it closed the channel itself.
+    ///   - lane: How the client learns of it; nil: behind the deliveries.
+    mutating func close(
+        _ channel: MemoryChannelState, with error: TransportError?, over lane: NetworkLane? = nil
+    ) {
         guard channels.removeValue(forKey: channel.id) != nil else { return }
         channel.connection.channels.removeAll { $0 === channel }
         for consumer in channel.consumers {
@@ -109,20 +115,46 @@ extension BrokerState {
         for name in channel.privateQueues { deleteQueue(name) }
         channel.consumers = []
         channel.unacknowledged = []
-        channel.deliveries.push(channel.outgoing)
-        channel.outgoing = []
-        channel.deliveries.finish(throwing: error)
+        send(channel)
+        let (client, deliveries, id) = (channel.connection.client, channel.deliveries, channel.id)
+        outputs.append(
+            .deliver(client: channel.connection.name, lane: lane ?? .channel(id)) {
+                client.ended(id)
+                deliveries.finish(throwing: error)
+            })
     }
 
-    /// Ends everything a transport has open; it may connect again.
-    mutating func lose(_ connection: MemoryConnectionState, _ text: String) {
-        connection.generation += 1
-        for channel in connection.channels { close(channel, with: .connectionLost(text)) }
+    /// Ends connections of a client, with all that is open on them; it may connect again.
+    mutating func lose(_ connection: MemoryConnectionState, _ which: ConnectionRole, _ text: String) {
+        for role in which.each {
+            connection[role].generation += 1
+            connection[role].lossText = text
+            let (client, generation) = (connection.client, connection[role].generation)
+            if role == .consuming {
+                for channel in connection.channels { close(channel, with: .connectionLost(text), over: .loss) }
+            }
+            outputs.append(
+                .deliver(client: connection.name, lane: .loss) {
+                    client.lost(role, generation: generation, text)
+                })
+        }
+    }
+
+    /// The process behind a client is gone.
+    mutating func kill(_ connection: MemoryConnectionState) {
+        if connection.isKilled { return }
+        connection.isKilled = true
+        lose(connection, .both, "the client was killed")
+        let client = connection.client
+        outputs.append(
+            .deliver(client: connection.name, lane: .loss) {
+                _ = client.end(with: .unreachable("the client was killed"))
+            })
     }
 
     mutating func stop() {
         isRunning = false
-        for connection in connections { lose(connection, "the broker was stopped") }
+        for connection in connections { lose(connection, .both, "the broker was stopped") }
         for queue in queues.values {
             queue.ready.removeAll { !$0.properties.isPersistent }
         }

@@ -13,13 +13,19 @@ struct BrokerState {
     var now: Timestamp
     var isRunning = true
     var isBlockingPublishers = false
-    var exchanges: [String: Exchange] = [:]
+    var exchanges: OrderedDictionary<String, Exchange> = [:]
     var queues: OrderedDictionary<String, MemoryQueue> = [:]
     var channels: [UInt64: MemoryChannelState] = [:]
     /// In order of connecting.
     var connections: [MemoryConnectionState] = []
     var lastChannelID: UInt64 = 0
     var callCount = 0
+    /// Publishes that wait until the broker takes messages again, in order of arrival.
+    var blocked: [BrokerRequest] = []
+    /// Requests that a fault plan holds up.
+    var delayed: OrderedDictionary<BrokerRequest.ID, BrokerRequest> = [:]
+    /// What is to be done once the lock is free.
+    var outputs: [BrokerOutput] = []
     /// Queues that may have something for a consumer.
     private var dirty: OrderedSet<String> = []
     /// Queues that hold a message which may expire.
@@ -29,13 +35,19 @@ struct BrokerState {
 
     // MARK: Publishing
 
-    /// Carries out one publish call; a missing exchange ends it, as it ends a channel, after what came before it.
-    mutating func publish(_ messages: [OutgoingMessage]) throws(TransportError) -> [PublishOutcome] {
+    /// Carries out one publish call. A missing exchange ends it, after what came before it, and with it the channel
+    /// all publishes of that client share: those on their way are lost, and so are confirms.
+    mutating func publish(
+        _ messages: [OutgoingMessage], on connection: MemoryConnectionState
+    ) throws(TransportError) -> [PublishOutcome] {
         var outcomes: [PublishOutcome] = []
         outcomes.reserveCapacity(messages.count)
         for message in messages {
             guard exchanges[message.exchange] != nil else {
-                throw .notFound("NOT_FOUND - no exchange '\(message.exchange)' in vhost '/'")
+                let text = "NOT_FOUND - no exchange '\(message.exchange)' in vhost '/'"
+                connection[.publishing].generation += 1
+                connection[.publishing].lossText = "the broker closed the channel over another message: \(text)"
+                throw .notFound(text)
             }
             let targets = route(exchange: message.exchange, key: message.routingKey)
             if targets.isEmpty && message.isMandatory {
@@ -90,7 +102,7 @@ struct BrokerState {
         let queue = one.consumer.queue
         markDirty(queue)
         if queue.description.kind == .stream {
-            return lose(channel.connection, "NOT_IMPLEMENTED - basic.reject not supported by stream queues")
+            return lose(channel.connection, .consuming, "NOT_IMPLEMENTED - basic.reject not supported by stream queues")
         }
         if requeue {
             giveBack([one.message], to: queue)
@@ -150,7 +162,7 @@ struct BrokerState {
 
     // MARK: Settling
 
-    /// Hands out what can be handed out, then pushes it. Pushes happen under the lock: order is kept.
+    /// Hands out what can be handed out, then sends it.
     mutating func settle() {
         var touched: OrderedDictionary<UInt64, MemoryChannelState> = [:]
         for name in perishable {
@@ -161,10 +173,16 @@ struct BrokerState {
             guard let queue = queues[name] else { continue }
             for channel in handOut(queue) { touched[channel.id] = channel }
         }
-        for channel in touched.values {
-            channel.deliveries.push(channel.outgoing)
-            channel.outgoing = []
-        }
+        for channel in touched.values { send(channel) }
+    }
+
+    /// Sends what a channel was assigned and not yet sent.
+    mutating func send(_ channel: MemoryChannelState) {
+        if channel.outgoing.isEmpty { return }
+        let (deliveries, batch) = (channel.deliveries, channel.outgoing)
+        channel.outgoing = []
+        outputs.append(
+            .deliver(client: channel.connection.name, lane: .channel(channel.id)) { deliveries.push(batch) })
     }
 
     private mutating func expire(_ queue: MemoryQueue) {

@@ -10,6 +10,9 @@ package struct FaultPlan: Sendable {
         case cutAfter
         /// The call reaches the broker later. Acknowledgements, which never wait, are not delayed.
         case delay(Duration)
+        /// The broker refuses all messages of a publish call (basic.nack), whether it has taken them or not. Other
+        /// calls take no notice.
+        case reject(isTaken: Bool)
     }
 
     package enum Call: Hashable, Sendable {

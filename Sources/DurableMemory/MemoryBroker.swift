@@ -8,45 +8,43 @@ package final class MemoryBroker: Sendable {
     private struct Guarded {
         var state: BrokerState
         var faults: FaultPlan
-        /// Publishers that wait until the broker takes messages again, in order of arrival.
-        var blocked: [BlockedPublisher] = []
-        var lastWaiterID: UInt64 = 0
-        /// Wakes when the next message expires.
-        var alarm: (due: Timestamp, task: Task<Void, Never>)?
+        /// One thread at a time does what is to be done outside the lock, so that it happens in order.
+        var isSending = false
+        var alarmDue: Timestamp?
+        /// Take back what is scheduled: the look at what has expired, and delayed requests.
+        var cancelAlarm: (@Sendable () -> Void)?
+        var cancelDelays: OrderedDictionary<BrokerRequest.ID, @Sendable () -> Void> = [:]
     }
 
-    private struct BlockedPublisher {
-        var id: UInt64
-        var connection: MemoryConnectionState
-        var generation: Int
-        var continuation: UnsafeContinuation<Void, Never>
-
-        func mustWait(in state: BrokerState) -> Bool {
-            state.isBlockingPublishers && state.isRunning && connection.status == .open
-                && connection.generation == generation
-        }
-    }
-
-    private let clock: any EngineClock
+    private let network: any BrokerNetwork
     private let guarded: PlatformLock<Guarded>
 
+    /// - Parameter network: Decides when requests and answers arrive, and when messages expire.
+    package init(network: any BrokerNetwork, faults: FaultPlan = .none) {
+        self.network = network
+        guarded = PlatformLock(Guarded(state: BrokerState(now: network.now()), faults: faults))
+    }
+
+    /// A broker that answers at once.
+    ///
     /// - Parameter clock: Decides when messages expire.
-    package init(clock: any EngineClock = SystemClock(), faults: FaultPlan = .none) {
-        self.clock = clock
-        guarded = PlatformLock(Guarded(state: BrokerState(now: clock.now()), faults: faults))
+    package convenience init(clock: any EngineClock = SystemClock(), faults: FaultPlan = .none) {
+        self.init(network: DirectNetwork(clock: clock), faults: faults)
     }
 
     deinit {
-        guarded.withLock { $0.alarm?.task.cancel() }
+        let cancel = guarded.withLock { [$0.cancelAlarm].compactMap { $0 } + $0.cancelDelays.values }
+        for cancel in cancel { cancel() }
     }
 
-    /// A new client. `name` tells fault plans and `cut` who it is; two clients may share one.
+    /// A new client. `name` tells the network, fault plans and `cut` who it is; two clients may share one.
     package func connect(as name: String = "client") -> MemoryTransport {
+        let client = MemoryClient()
         let number = access { state in
-            state.connections.append(MemoryConnectionState(name: name))
+            state.connections.append(MemoryConnectionState(name: name, client: client))
             return state.connections.count - 1
         }
-        return MemoryTransport(broker: self, connection: number)
+        return MemoryTransport(broker: self, name: name, connection: number, client: client)
     }
 
     // MARK: Faults
@@ -56,30 +54,28 @@ package final class MemoryBroker: Sendable {
     /// Calls of all transports so far.
     package var callCount: Int { guarded.withLock { $0.state.callCount } }
 
-    /// Ends the connections of every transport of that name: channels and unanswered publishes end with
-    /// `.connectionLost`. What they do next connects again.
-    package func cut(_ name: String) {
+    /// Ends connections of every transport of that name: what is open on them (channels, unanswered calls) ends with
+    /// `.connectionLost` once the client notices. What it does then connects again.
+    package func cut(_ name: String, _ which: ConnectionRole = .both) {
         access { state in
-            for connection in state.connections where connection.name == name {
-                state.lose(connection, "the connection was cut")
+            for connection in state.connections where connection.name == name && !connection.isKilled {
+                state.lose(connection, which, "the connection was cut")
             }
         }
     }
 
-    /// As `cut`, but for good: the process behind that name is gone, whatever it still tries fails.
+    /// As `cut`, but for good: the process behind that name is gone, whatever it still tries fails. Who connects later
+    /// under the same name is another process.
     package func kill(_ name: String) {
         access { state in
-            for connection in state.connections where connection.name == name && connection.status == .open {
-                connection.status = .killed
-                state.lose(connection, "the client was killed")
-            }
+            for connection in state.connections where connection.name == name { state.kill(connection) }
         }
     }
 
     /// Takes no publishes until `unblockPublishers()`: they wait, everything else goes on.
     package func blockPublishers() { access { $0.isBlockingPublishers = true } }
 
-    package func unblockPublishers() { access { $0.isBlockingPublishers = false } }
+    package func unblockPublishers() { access { $0.unblockPublishers() } }
 
     /// Ends all connections and drops what is not persistent; until `start()` nobody can connect.
     package func stop() { access { $0.stop() } }
@@ -107,84 +103,98 @@ package final class MemoryBroker: Sendable {
     // MARK: For transports and channels
 
     /// One step of the broker: `body`, then the deliveries it makes possible.
-    func access<Result, Failure: Error>(
-        _ body: (inout BrokerState) throws(Failure) -> Result
-    ) throws(Failure) -> Result {
-        let now = clock.now()
-        return try guarded.withLock { guarded throws(Failure) in
+    @discardableResult
+    func access<Result>(_ body: (inout BrokerState) -> Result) -> Result {
+        let now = network.now()
+        let (result, mustSend) = guarded.withLock { guarded in
             if now > guarded.state.now {
                 // What has expired meanwhile is gone before the step looks at anything.
                 guarded.state.now = now
                 guarded.state.settle()
             }
-            defer {
-                guarded.state.settle()
-                releasePublishers(&guarded)
-                setAlarm(&guarded)
-            }
-            return try body(&guarded.state)
+            let result = body(&guarded.state)
+            guarded.state.settle()
+            setAlarm(&guarded)
+            let mustSend = !guarded.state.outputs.isEmpty && !guarded.isSending
+            if mustSend { guarded.isSending = true }
+            return (result, mustSend)
         }
+        if mustSend { send() }
+        return result
+    }
+
+    /// A request of a client leaves.
+    func send(_ request: BrokerRequest, from client: String) {
+        network.send(from: client, lane: request.lane) { self.access { $0.receive(request) } }
+    }
+
+    /// A client's step that needs no answer leaves.
+    func send(from client: String, lane: NetworkLane, _ step: @escaping @Sendable (inout BrokerState) -> Void) {
+        network.send(from: client, lane: lane) { self.access(step) }
     }
 
     /// The fault this call meets.
-    func fault(_ call: FaultPlan.Call, from connection: Int) -> FaultPlan.Fault {
-        let (plan, point) = guarded.withLock { guarded in
+    func fault(_ call: FaultPlan.Call, from client: String) -> FaultPlan.Fault {
+        let (plan, number) = guarded.withLock { guarded in
             guarded.state.callCount += 1
-            return (
-                guarded.faults,
-                FaultPlan.Point(
-                    number: guarded.state.callCount, transport: guarded.state.connections[connection].name, call: call)
-            )
+            return (guarded.faults, guarded.state.callCount)
         }
-        return plan.decide(point)
+        return plan.decide(FaultPlan.Point(number: number, transport: client, call: call))
     }
 
-    func sleep(for duration: Duration) async { await clock.sleep(for: duration) }
+    /// How a client's connection stands in truth.
+    func link(_ connection: Int, _ role: ConnectionRole) -> MemoryConnectionState.Link {
+        guarded.withLock { $0.state.connections[connection][role] }
+    }
 
-    /// Waits while publishers are blocked; returns also when the connection ends or the task is cancelled.
-    func waitUntilUnblocked(_ connection: Int, began generation: Int) async {
-        let id = guarded.withLock { guarded in
-            guarded.lastWaiterID += 1
-            return guarded.lastWaiterID
-        }
-        await withTaskCancellationHandler {
-            await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-                let mustWait = guarded.withLock { guarded in
-                    let waiter = BlockedPublisher(
-                        id: id, connection: guarded.state.connections[connection], generation: generation,
-                        continuation: continuation)
-                    guard waiter.mustWait(in: guarded.state), !Task.isCancelled else { return false }
-                    guarded.blocked.append(waiter)
-                    return true
-                }
-                if !mustWait { continuation.resume() }
+    // MARK: Outside the lock
+
+    private func send() {
+        while true {
+            let outputs = guarded.withLock { guarded -> [BrokerOutput] in
+                defer { guarded.state.outputs = [] }
+                guarded.isSending = !guarded.state.outputs.isEmpty
+                return guarded.state.outputs
             }
-        } onCancel: {
-            let waiter = guarded.withLock { guarded in
-                guarded.blocked.firstIndex { $0.id == id }.map { guarded.blocked.remove(at: $0).continuation }
-            }
-            waiter?.resume()
+            if outputs.isEmpty { return }
+            for output in outputs { carryOut(output) }
         }
     }
 
-    private func releasePublishers(_ guarded: inout Guarded) {
-        if guarded.blocked.isEmpty { return }
-        let state = guarded.state
-        for waiter in guarded.blocked where !waiter.mustWait(in: state) { waiter.continuation.resume() }
-        guarded.blocked.removeAll { !$0.mustWait(in: state) }
+    private func carryOut(_ output: BrokerOutput) {
+        switch output {
+        case .deliver(let client, let lane, let step): network.deliver(to: client, lane: lane, step)
+        case .wake(let delay):
+            guarded.withLock { $0.cancelAlarm.take() }?()
+            guard let delay else { return }
+            let cancel = network.schedule(after: delay) { [weak self] in self?.wake() }
+            guarded.withLock { $0.cancelAlarm = cancel }
+        case .delay(let id, let delay):
+            let cancel = network.schedule(after: delay) { [weak self] in self?.endDelay(id) }
+            guarded.withLock { if $0.state.delayed[id] != nil { $0.cancelDelays[id] = cancel } }
+        case .forgetDelayed(let id):
+            guarded.withLock { $0.cancelDelays.removeValue(forKey: id) }?()
+        }
+    }
+
+    private func wake() {
+        // Set again when it came early.
+        guarded.withLock { guarded in
+            guarded.alarmDue = nil
+            guarded.cancelAlarm = nil
+        }
+        access { _ in }
+    }
+
+    private func endDelay(_ id: BrokerRequest.ID) {
+        guarded.withLock { _ = $0.cancelDelays.removeValue(forKey: id) }
+        access { $0.endDelay(id) }
     }
 
     private func setAlarm(_ guarded: inout Guarded) {
         let due = guarded.state.nextExpiry
-        if due == guarded.alarm?.due { return }
-        guarded.alarm?.task.cancel()
-        guarded.alarm = nil
-        guard let due else { return }
-        let wait = due.since(guarded.state.now)
-        let task = Task { [weak self, clock] in
-            await clock.sleep(for: wait)
-            if !Task.isCancelled { self?.access { _ in } }
-        }
-        guarded.alarm = (due, task)
+        if due == guarded.alarmDue { return }
+        guarded.alarmDue = due
+        guarded.state.outputs.append(.wake(after: due.map { $0.since(guarded.state.now) }))
     }
 }

@@ -3,16 +3,14 @@ internal import DurableCore
 
 /// One channel of a `MemoryTransport`.
 package final class MemoryChannel: ConsumerChannel {
-    private let broker: MemoryBroker
-    private let connection: Int
+    private let transport: MemoryTransport
     private let id: UInt64
     package let deliveries: DeliverySequence
 
-    init(broker: MemoryBroker, connection: Int, channel: MemoryChannelState) {
-        self.broker = broker
-        self.connection = connection
-        id = channel.id
-        deliveries = channel.deliveries
+    init(_ transport: MemoryTransport, _ id: UInt64, _ deliveries: DeliverySequence) {
+        self.transport = transport
+        self.id = id
+        self.deliveries = deliveries
     }
 
     package func consume(
@@ -43,44 +41,29 @@ package final class MemoryChannel: ConsumerChannel {
         }
     }
 
-    package func close() async {
-        broker.access { state in
-            if let channel = state.channels[id] { state.close(channel, with: nil) }
-        }
-    }
+    package func close() async { _ = await transport.beginClosing(id).result() }
 
     private func call(
-        _ call: FaultPlan.Call, _ body: (inout BrokerState, MemoryChannelState) throws(TransportError) -> Void
+        _ call: FaultPlan.Call,
+        _ body: @escaping @Sendable (inout BrokerState, MemoryChannelState) throws(TransportError) -> Void
     ) async throws(TransportError) {
-        let fault = broker.fault(call, from: connection)
-        if case .delay(let duration) = fault {
-            await broker.sleep(for: duration)
-            if Task.isCancelled { throw .cancelled }
-        }
-        if fault == .cutBefore { loseConnection() }
-        try broker.access { state throws(TransportError) in
-            guard let channel = state.channels[id] else {
-                if state.connections[connection].status == .closed { throw .closed }
-                throw .connectionLost("the channel is closed")
-            }
+        let fault = transport.broker.fault(call, from: transport.name)
+        try transport.client.check()
+        try await transport.call(.channel(id), .consuming, fault) { [id] state, _ throws(TransportError) in
+            guard let channel = state.channels[id] else { throw .connectionLost("the channel is closed") }
             try body(&state, channel)
         }
-        if fault == .cutAfter {
-            loseConnection()
-            throw .connectionLost("the connection was cut")
-        }
     }
 
-    private func settle(_ call: FaultPlan.Call, _ body: (inout BrokerState, MemoryChannelState) -> Void) {
-        let fault = broker.fault(call, from: connection)
-        if fault == .cutBefore { loseConnection() }
-        broker.access { state in
+    /// Never waits. What arrives after the channel has ended is lost, without harm: its delivery comes again.
+    private func settle(
+        _ call: FaultPlan.Call, _ body: @escaping @Sendable (inout BrokerState, MemoryChannelState) -> Void
+    ) {
+        let fault = transport.broker.fault(call, from: transport.name)
+        transport.broker.send(from: transport.name, lane: .channel(id)) { [id, connection = transport.connection] state in
+            if fault == .cutBefore { state.lose(state.connections[connection], .both, "the connection was cut") }
             if let channel = state.channels[id] { body(&state, channel) }
+            if fault == .cutAfter { state.lose(state.connections[connection], .both, "the connection was cut") }
         }
-        if fault == .cutAfter { loseConnection() }
-    }
-
-    private func loseConnection() {
-        broker.access { state in state.lose(state.connections[connection], "the connection was cut") }
     }
 }

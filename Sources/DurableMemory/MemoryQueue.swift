@@ -161,18 +161,33 @@ final class MemoryChannelState {
     }
 }
 
-/// One transport's connections.
+/// One client's connections, as the broker knows them.
 final class MemoryConnectionState {
-    enum Status { case open, closed, killed }
+    struct Link {
+        /// Raised by each loss: what began before it does not get an answer.
+        var generation = 0
+        /// What the last loss came from.
+        var lossText = ""
+    }
 
     let name: String
-    var status = Status.open
-    /// Raised by each cut: what began before it does not get an answer.
-    var generation = 0
+    let client: MemoryClient
+    var isKilled = false
     /// In order of opening.
     var channels: [MemoryChannelState] = []
+    private var publishing = Link()
+    private var consuming = Link()
 
-    init(name: String) { self.name = name }
+    init(name: String, client: MemoryClient) {
+        self.name = name
+        self.client = client
+    }
+
+    /// One of the two; `both` is none.
+    subscript(role: ConnectionRole) -> Link {
+        get { role == .publishing ? publishing : consuming }
+        set { if role == .publishing { publishing = newValue } else { consuming = newValue } }
+    }
 }
 
 extension QueuedMessage {

@@ -1,37 +1,40 @@
 package import DurableBackend
 internal import DurableCore
+internal import OrderedCollections
 
-/// One client of a `MemoryBroker`.
+/// One client of a `MemoryBroker`. Publishes travel on one connection, everything else on another, each connected
+/// again as soon as its loss is noticed.
 package final class MemoryTransport: MessageTransport {
     let broker: MemoryBroker
+    let name: String
     /// Which of the broker's connections this is.
     let connection: Int
+    let client: MemoryClient
 
-    init(broker: MemoryBroker, connection: Int) {
+    init(broker: MemoryBroker, name: String, connection: Int, client: MemoryClient) {
         self.broker = broker
+        self.name = name
         self.connection = connection
+        self.client = client
     }
 
     package func publish(_ messages: [OutgoingMessage]) async throws(TransportError) -> [PublishOutcome] {
-        let generation = try openGeneration()
-        return try await call(.publish(messages), began: generation) { [broker, connection] () throws(TransportError) in
-            var outcomes: [PublishOutcome]?
-            while outcomes == nil {
-                await broker.waitUntilUnblocked(connection, began: generation)
-                if Task.isCancelled { throw .cancelled }
-                outcomes = try self.step(began: generation) { state throws(TransportError) in
-                    state.isBlockingPublishers ? nil : try state.publish(messages)
-                }
-            }
-            return outcomes ?? []
+        try client.check()
+        let fault = broker.fault(.publish(messages), from: name)
+        return try await call(.publishing, .publishing, fault) { state, connection throws(TransportError) in
+            guard case .reject(let isTaken) = fault else { return try state.publish(messages, on: connection) }
+            if isTaken { _ = try state.publish(messages, on: connection) }
+            return messages.map { _ in .rejected }
         }
     }
 
     package func openChannel() async throws(TransportError) -> any ConsumerChannel {
-        try await call(.openChannel) { state, connection in
-            let channel = state.openChannel(on: connection)
-            return MemoryChannel(broker: self.broker, connection: self.connection, channel: channel)
+        let deliveries = DeliverySequence()
+        let (id, generation) = try await call(.openChannel) { state, connection in
+            (state.openChannel(on: connection, deliveries).id, connection[.consuming].generation)
         }
+        try client.opened(id, generation)
+        return MemoryChannel(self, id, deliveries)
     }
 
     package func inspect(queue: String) async throws(TransportError) -> QueueInspection? {
@@ -64,76 +67,80 @@ package final class MemoryTransport: MessageTransport {
     }
 
     package func close() async {
-        broker.access { state in
-            let client = state.connections[connection]
-            guard client.status == .open else { return }
-            client.status = .closed
-            for channel in client.channels { state.close(channel, with: nil) }
+        guard let channels = client.end(with: .closed) else { return }
+        // All leave now; each arrives behind the acknowledgements of its channel.
+        let closing = channels.map(beginClosing)
+        for channel in closing { _ = await channel.result() }
+        // What was being opened when the client closed.
+        let rest = begin(.control, .consuming, .none) { state, connection in
+            for channel in connection.channels { state.close(channel, with: nil) }
         }
+        _ = await rest.call.result()
     }
 }
 
-// Connections: every call goes through the fault plan, and gets no answer when its connection ended meanwhile.
 extension MemoryTransport {
-    /// A call that is one step of the broker.
+    typealias Body<Result> = @Sendable (inout BrokerState, MemoryConnectionState) throws(TransportError) -> Result
+
     private func call<Result: Sendable>(
-        _ call: FaultPlan.Call,
-        _ body: (inout BrokerState, MemoryConnectionState) throws(TransportError) -> Result
+        _ call: FaultPlan.Call, _ body: @escaping Body<Result>
     ) async throws(TransportError) -> Result {
-        let generation = try openGeneration()
-        return try await self.call(call, began: generation) { () throws(TransportError) in
-            try self.step(began: generation) { state throws(TransportError) in
-                try body(&state, state.connections[self.connection])
+        try client.check()
+        return try await self.call(.control, .consuming, broker.fault(call, from: name), body)
+    }
+
+    /// Asks the broker and waits for its answer.
+    func call<Result: Sendable>(
+        _ lane: NetworkLane, _ role: ConnectionRole, _ fault: FaultPlan.Fault, _ body: @escaping Body<Result>
+    ) async throws(TransportError) -> Result {
+        let (call, id) = begin(lane, role, fault, body)
+        return try await call.value { [broker, name] in
+            broker.send(from: name, lane: lane) { $0.withdraw(id) }
+        }
+    }
+
+    /// Ends a channel, behind what was sent on it before.
+    func beginClosing(_ channel: UInt64) -> PendingCall<Void> {
+        begin(.channel(channel), .consuming, .none) { state, _ in
+            if let channel = state.channels[channel] { state.close(channel, with: nil) }
+        }.call
+    }
+
+    /// Sends a request. The answer counts if the connection it was sent on still stands when it arrives.
+    private func begin<Result: Sendable>(
+        _ lane: NetworkLane, _ role: ConnectionRole, _ fault: FaultPlan.Fault, _ body: @escaping Body<Result>
+    ) -> (call: PendingCall<Result>, id: BrokerRequest.ID) {
+        let call = PendingCall<Result>()
+        let ticket = client.begin(role, channel: lane.channel) { call.settle(.failure($0)) }
+        let answer: @Sendable (Swift.Result<Result, TransportError>) -> Void = { [self] result in
+            client.end(ticket)
+            let link = broker.link(connection, role)
+            let isLost = link.generation != ticket.generation
+            if isLost, case .success = result {
+                call.settle(.failure(.connectionLost(link.lossText)))
+            } else {
+                call.settle(result)
             }
+            if isLost { client.lost(role, generation: link.generation, link.lossText) }
         }
+        let id = BrokerRequest.ID(connection: connection, number: ticket.number)
+        let request = BrokerRequest(
+            id: id, lane: lane, role: role, generation: ticket.generation, channel: lane.channel, fault: fault,
+            isPublish: role == .publishing,
+            perform: { state, connection in
+                do throws(TransportError) {
+                    let result = try body(&state, connection)
+                    return { answer(.success(result)) }
+                } catch {
+                    return { answer(.failure(error)) }
+                }
+            },
+            refuse: { answer(.failure($0)) })
+        broker.send(request, from: name)
+        return (call, id)
     }
+}
 
-    private func call<Result: Sendable>(
-        _ call: FaultPlan.Call, began generation: Int, _ body: () async throws(TransportError) -> Result
-    ) async throws(TransportError) -> Result {
-        switch broker.fault(call, from: connection) {
-        case .none:
-            return try await body()
-        case .delay(let duration):
-            await broker.sleep(for: duration)
-            if Task.isCancelled { throw .cancelled }
-            return try await body()
-        case .cutBefore:
-            loseConnection()
-            throw .connectionLost("the connection was cut")
-        case .cutAfter:
-            _ = try await body()
-            loseConnection()
-            throw .connectionLost("the connection was cut")
-        }
-    }
-
-    private func step<Result>(
-        began generation: Int, _ body: (inout BrokerState) throws(TransportError) -> Result
-    ) throws(TransportError) -> Result {
-        try broker.access { state throws(TransportError) in
-            try Self.check(state, connection, began: generation)
-            return try body(&state)
-        }
-    }
-
-    private func openGeneration() throws(TransportError) -> Int {
-        try broker.access { state throws(TransportError) in
-            let generation = state.connections[connection].generation
-            try Self.check(state, connection, began: generation)
-            return generation
-        }
-    }
-
-    private static func check(_ state: BrokerState, _ connection: Int, began generation: Int) throws(TransportError) {
-        let client = state.connections[connection]
-        if client.status == .closed { throw .closed }
-        if client.generation != generation { throw .connectionLost("the connection ended meanwhile") }
-        if client.status == .killed { throw .unreachable("the client was killed") }
-        if !state.isRunning { throw .unreachable("the broker is stopped") }
-    }
-
-    private func loseConnection() {
-        broker.access { state in state.lose(state.connections[connection], "the connection was cut") }
-    }
+extension NetworkLane {
+    fileprivate var channel: UInt64? { if case .channel(let id) = self { id } else { nil } }
 }
