@@ -42,4 +42,6 @@ package struct PartitionRemains: Hashable, Sendable {
     package var heldInstances = 0
     package var liveSessions = 0
     package var cachedBytes = 0
+
+    package init() {}
 }

@@ -173,11 +173,19 @@ package actor PartitionProcessor {
     package nonisolated var statistics: PartitionStatistics { latestStatistics.withLock { $0 } }
 
     private var remains: PartitionRemains {
-        PartitionRemains(
-            unacknowledged: inFlight, heldBack: heldBack.count, confirmations: confirmed.count,
-            dirtyInstances: dirty.count, unflushedOutbox: outboxAdded.count + outboxRemoved.count,
-            outbox: state.outbox.count, ownMessages: ownMessages.count, waiters: waiterCount,
-            heldInstances: heldInstances.count, liveSessions: cache.sessionCount, cachedBytes: cache.bytes)
+        var remains = PartitionRemains()
+        remains.unacknowledged = inFlight
+        remains.heldBack = heldBack.count
+        remains.confirmations = confirmed.count
+        remains.dirtyInstances = dirty.count
+        remains.unflushedOutbox = outboxAdded.count + outboxRemoved.count
+        remains.outbox = state.outbox.count
+        remains.ownMessages = ownMessages.count
+        remains.waiters = waiterCount
+        remains.heldInstances = heldInstances.count
+        remains.liveSessions = cache.sessionCount
+        remains.cachedBytes = cache.bytes
+        return remains
     }
 
     private func publishStatistics() {

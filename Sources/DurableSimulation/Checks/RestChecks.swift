@@ -1,6 +1,7 @@
 import DurableBackend
 import DurableCore
 import DurableEngine
+import DurableMemory
 
 /// What must come to be once nothing fails and nothing is left to do.
 struct RestChecks {

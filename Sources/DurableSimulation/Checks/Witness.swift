@@ -14,7 +14,7 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         package var answered: Set<String> = []
     }
 
-    package struct Partition {
+    package final class Partition {
         package var state = PartitionState()
         package var position = LogPosition(0)
         /// Highest epoch that began.
@@ -26,7 +26,7 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         var uncertain: (records: [PartitionRecord], epoch: Epoch)?
     }
 
-    package private(set) var partitions: [Partition]
+    package let partitions: [Partition]
     package private(set) var violations: [String] = []
     package private(set) var openCount = 0
     /// Open instances on hold.
@@ -35,7 +35,7 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
     private var trace: Trace
 
     package init(partitionCount: Int, trace: Trace) {
-        partitions = Array(repeating: Partition(), count: partitionCount)
+        partitions = (0..<partitionCount).map { _ in Partition() }
         self.trace = trace
     }
 
@@ -123,20 +123,20 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         partitions[id.index].position = position
         for record in records {
             do {
-                try fold(PartitionRecord(wire: record.wireBytes), into: &partitions[id.index])
+                try fold(PartitionRecord(wire: record.wireBytes), into: partitions[id.index])
             } catch {
                 violated("I13: a record of partition \(id) cannot be read back: \(error)")
             }
         }
     }
 
-    private func fold(_ record: PartitionRecord, into partition: inout Partition) {
+    private func fold(_ record: PartitionRecord, into partition: Partition) {
         partition.state.evolve(with: record, partitionCount: partitions.count)
         guard case .checkpoint(let checkpoint) = record else { return }
-        for change in checkpoint.changes { fold(change, into: &partition) }
+        for change in checkpoint.changes { fold(change, into: partition) }
     }
 
-    private func fold(_ change: InstanceChange, into partition: inout Partition) {
+    private func fold(_ change: InstanceChange, into partition: Partition) {
         let old = partition.instances.removeValue(forKey: change.instanceID)
         guard var instance = old ?? InstanceState.created(by: change).map({ Instance(state: $0) }) else {
             return violated("I2: a record changes instance \(change.instanceID), which does not exist")

@@ -20,7 +20,7 @@ package struct PlannedFault: Sendable, CustomStringConvertible {
         case losePower(restartAfter: Duration)
         /// The process stands still between two of its jobs. The broker gives up on it after a while.
         case pause(worker: Int, afterJobs: Int, duration: Duration)
-        case cut(worker: Int, MemoryBroker.Connections)
+        case cut(worker: Int, ConnectionRole)
         /// Every call of the worker fails for a while.
         case partition(worker: Int, duration: Duration)
         /// Nothing passes between worker and broker for a while, and neither side is told.
@@ -75,7 +75,7 @@ package struct PlannedFault: Sendable, CustomStringConvertible {
 
 extension PlannedFault {
     /// Every kind in turn, with drawn particulars.
-    private static let makers: [(inout SeededGenerator, Int) -> Kind] = [
+    private static let makers: [@Sendable (inout SeededGenerator, Int) -> Kind] = [
         { random, worker in
             .crash(
                 worker: worker, afterJobs: Int(random.next() % 60),
@@ -88,7 +88,7 @@ extension PlannedFault {
                 duration: random.duration(.milliseconds(200) ... .seconds(25)))
         },
         { random, worker in
-            let which: [MemoryBroker.Connections] = [.both, .publishing, .consuming]
+            let which: [ConnectionRole] = [.both, .publishing, .consuming]
             return .cut(worker: worker, which[Int(random.next() % 3)])
         },
         { random, worker in .partition(worker: worker, duration: random.duration(.milliseconds(50) ... .seconds(12))) },

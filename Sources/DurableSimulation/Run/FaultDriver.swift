@@ -2,6 +2,7 @@ import DurableBackend
 import DurableCore
 import DurableMemory
 import DurableWire
+import DurableWorker
 
 /// Makes the planned faults happen, and mends everything at their end.
 final class FaultDriver: @unchecked Sendable {  // confined to the simulator's thread

@@ -87,7 +87,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
             hubStorage = memory
         } else {
             let random = SharedGenerator(SeededGenerator(seed: plan.seed, purpose: "storage"))
-            hubStorage = SQLiteHubStorage(directory: directory, random: { random.next() })
+            _ = random; hubStorage = SQLiteHubStorage(directory: directory)
             base = SQLiteStorage(descriptor: descriptor, directory: directory)
         }
         witness = Witness(partitionCount: plan.partitionCount, trace: trace)

@@ -2,6 +2,7 @@ import DurableBackend
 import DurableCore
 import DurableMemory
 import DurableWire
+import DurableWorker
 
 /// One run: what its seed planned, from an empty broker to a fleet that has stopped in order.
 package struct SimulationRun {

@@ -1,0 +1,61 @@
+import DurableBackend
+import DurableCore
+import DurableMemory
+
+/// What must hold when all work is done and the fleet has stopped in order.
+struct FinalChecks {
+    private let hub: SimulatedHub
+    private let garbageCount: Int
+    private let submitted: Set<InstanceID>
+
+    init(_ hub: SimulatedHub, garbageCount: Int, submitted: Set<InstanceID>) {
+        self.hub = hub
+        self.garbageCount = garbageCount
+        self.submitted = submitted
+    }
+
+    func perform() {
+        checkQueues()
+        checkDeadLetters()
+        checkInstances()
+    }
+
+    private func expect(_ holds: Bool, _ text: @autoclosure () -> String) {
+        if !holds { hub.witness.violated(text()) }
+    }
+
+    private func checkQueues() {
+        for partition in hub.topology.partitions {
+            for family in [HubTopology.Family.own, .control, .query] {
+                let queue = hub.topology.queue(family, partition)
+                let unacknowledged = hub.broker.unacknowledgedCount(in: queue)
+                expect(unacknowledged == 0, "I6: \(unacknowledged) messages of \(queue) are with nobody")
+            }
+            let batons = hub.broker.readyMessages(in: hub.topology.queue(.own, partition)).count
+            expect(batons >= 1, "I7: the baton of partition \(partition) is lost")
+            let left = hub.broker.readyMessages(in: hub.topology.queue(.control, partition)).count
+            expect(left == 0, "I6: \(left) messages are left in the control queue of partition \(partition)")
+        }
+        for activity in Programs.activityNames {
+            let queue = hub.topology.workQueue(activity)
+            let left = hub.broker.readyMessages(in: queue).count + hub.broker.unacknowledgedCount(in: queue)
+            expect(left == 0, "I6: \(left) messages are left in \(queue)")
+        }
+    }
+
+    private func checkDeadLetters() {
+        let letters = hub.broker.readyMessages(in: hub.topology.name(.dead))
+        let strange = letters.filter { $0.properties.messageID?.hasPrefix("garbage-") != true }
+        expect(
+            strange.isEmpty,
+            "I10: good messages were set aside: \(strange.prefix(3).map { $0.properties.messageID ?? "?" })")
+        let garbage = Set(letters.compactMap(\.properties.messageID)).count
+        expect(garbage >= garbageCount, "I10: \(garbage) of \(garbageCount) undecodable messages were set aside")
+    }
+
+    private func checkInstances() {
+        for id in submitted.sorted() where hub.witness.instance(id) == nil {
+            hub.witness.violated("I1: instance \(id) was accepted, and is nowhere")
+        }
+    }
+}

@@ -1,0 +1,74 @@
+import DurableBackend
+import DurableClient
+import DurableCore
+import DurableWire
+
+/// The clients of a run: carry out what the workload planned, and ask at the end.
+final class ClientDriver: @unchecked Sendable {  // confined to the simulator's thread
+    private let hub: SimulatedHub
+    private let client: HubClient
+    private let node: Node
+    private var openCount: Int
+    /// Instances whose start the broker confirmed.
+    private(set) var accepted: Set<InstanceID> = []
+
+    var isDone: Bool { openCount == 0 }
+
+    init(_ hub: SimulatedHub) {
+        self.hub = hub
+        (client, node) = hub.makeClient("client")
+        openCount = hub.plan.workload.operations.count
+    }
+
+    func arm() {
+        for operation in hub.plan.workload.operations {
+            hub.simulator.schedule(after: operation.at, in: node) { [self] in
+                _ = Task {
+                    await perform(operation)
+                    openCount -= 1
+                }
+            }
+        }
+    }
+
+    private func perform(_ operation: Workload.PlannedOperation) async {
+        switch operation.kind {
+        case .start(let index):
+            let instance = hub.plan.workload.instances[index]
+            await insist {
+                _ = try await client.start(StartRequest(name: instance.name, id: instance.id, input: instance.input))
+            }
+            accepted.insert(instance.id)
+        }
+    }
+
+    private func insist(_ body: () async throws -> Void) async {
+        while true {
+            do {
+                return try await body()
+            } catch {
+                hub.trace.note("client: \(error)")
+                await client.clock.sleep(for: .seconds(1))
+            }
+        }
+    }
+
+    /// Compares what owners say with what is durable.
+    func askAll() async throws {
+        for instance in hub.witness.instances {
+            let id = instance.state.id
+            let snapshot = try await client.status(of: id)
+            if snapshot?.status != instance.state.status || snapshot?.output != instance.state.output {
+                hub.witness.violated("I2: instance \(id) is shown as other than its log says")
+            }
+            if try await client.history(of: id) != instance.history {
+                hub.witness.violated("I2: the history of instance \(id) is shown as other than its log says")
+            }
+        }
+    }
+
+    func close() {
+        let client = client
+        hub.simulator.schedule(after: .zero, in: node) { _ = Task { await client.close() } }
+    }
+}
