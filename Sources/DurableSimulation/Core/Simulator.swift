@@ -47,7 +47,7 @@ package final class Simulator: @unchecked Sendable {  // confined to one thread
     private var random: SeededGenerator
     /// What a job costs at most; what it really costs is drawn.
     private let jobCost: Duration
-    private var isRunning = false
+    private var isCapturing = false
 
     enum Runnable {
         case job(UnsafeMutableRawPointer, Node)
@@ -144,19 +144,28 @@ package final class Simulator: @unchecked Sendable {  // confined to one thread
 
     // MARK: - Running
 
-    /// Runs until `isDone` holds, nothing is left to do, or a limit is reached. `isDone` is asked after every event and
-    /// every job.
-    package func run(until limit: Duration, stepLimit: Int = .max, isDone: () -> Bool) -> RunEnd {
-        precondition(!isRunning, "a simulation is run by one caller")
-        isRunning = true
+    /// Everything that belongs to the simulation happens in `body`, the release of its objects included: what
+    /// their ends still ask for is run too.
+    package func withCapture<Result>(_ body: () -> Result) -> Result {
+        precondition(!isCapturing, "a simulation is run by one caller")
+        isCapturing = true
         simulation_capture(
             { context, job in
                 Unmanaged<Simulator>.fromOpaque(context).takeUnretainedValue().capture(job)
             }, Unmanaged.passUnretained(self).toOpaque())
         defer {
             simulation_capture(nil, nil)
-            isRunning = false
+            isCapturing = false
         }
+        let result = body()
+        _ = run(until: elapsed + .seconds(600), stepLimit: stepCount + 100_000) { false }
+        return result
+    }
+
+    /// Runs until `isDone` holds, nothing is left to do, or a limit is reached. `isDone` is asked after every event and
+    /// every job.
+    package func run(until limit: Duration, stepLimit: Int = .max, isDone: () -> Bool) -> RunEnd {
+        precondition(isCapturing, "a simulation runs inside withCapture")
         while true {
             if isDone() { return .done }
             if stepCount >= stepLimit { return .tooManySteps }

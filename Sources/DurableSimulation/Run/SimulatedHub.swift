@@ -55,9 +55,9 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
 
     var topology: HubTopology { descriptor.topology }
 
-    package init(_ plan: SimulationPlan, isTracing: Bool) throws {
+    package init(_ plan: SimulationPlan, in simulator: Simulator, isTracing: Bool) throws {
         self.plan = plan
-        simulator = Simulator(seed: plan.seed, jobCost: plan.jobCost)
+        self.simulator = simulator
         trace = Trace(of: simulator, isOn: isTracing)
         let brokerNode = simulator.makeNode("broker")
         brokerClock = SimulatedClock(of: brokerNode, in: simulator)

@@ -35,15 +35,17 @@ package struct SimulationRun {
 
     /// Runs a plan to its end. Nothing of it remains afterwards.
     package static func perform(_ plan: SimulationPlan, isTracing: Bool = false) -> Outcome {
-        let hub: SimulatedHub
-        do {
-            hub = try SimulatedHub(plan, isTracing: isTracing)
-        } catch {
-            preconditionFailure("a simulated disk needs a temporary directory: \(error)")
+        let simulator = Simulator(seed: plan.seed, jobCost: plan.jobCost)
+        return simulator.withCapture {
+            do {
+                let hub = try SimulatedHub(plan, in: simulator, isTracing: isTracing)
+                let run = SimulationRun(hub: hub, faults: FaultDriver(hub), clients: ClientDriver(hub))
+                run.perform()
+                return run.outcome
+            } catch {
+                preconditionFailure("a simulated disk needs a temporary directory: \(error)")
+            }
         }
-        let run = SimulationRun(hub: hub, faults: FaultDriver(hub), clients: ClientDriver(hub))
-        run.perform()
-        return run.outcome
     }
 
     private var outcome: Outcome {
