@@ -114,6 +114,8 @@ extension PartitionProcessor {
             if let entry = state.outbox[id], ownSequence(of: entry) == nil { outboxBytes -= entry.estimatedBytes }
         }
         outboxRemoved += ids
+        // An answered task must not go out once more because its first confirm was lost.
+        reliableLane.withdraw(ids.map { .outbox($0) })
     }
 
     /// Whether an outbox entry goes to this partition, which needs no confirm: what it applies it has.

@@ -55,7 +55,7 @@ package actor PartitionProcessor {
     }
 
     /// What a confirmed publish was for.
-    enum PublishKey: Sendable {
+    enum PublishKey: Hashable, Sendable {
         case outbox(OutboxID)
         /// A dead letter is with the broker: its delivery may be acknowledged.
         case deadLetter(DeliveryTag)
@@ -293,7 +293,8 @@ package actor PartitionProcessor {
         let signal = signal
         return Task {
             await clock.sleep(for: delay)
-            signal.raise()
+            // One that was called off must not wake the next wait: that would never end.
+            if !Task.isCancelled { signal.raise() }
         }
     }
 

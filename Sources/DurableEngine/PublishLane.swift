@@ -6,7 +6,7 @@ package import Logging
 ///
 /// A reliable lane keeps each item until the broker confirms it: lost connections are tried again at once they are
 /// back, returned and refused messages with growing pauses. The other kind tries once.
-package final class PublishLane<Key: Sendable>: Sendable {
+package final class PublishLane<Key: Hashable & Sendable>: Sendable {
     package struct Item: Sendable {
         package var key: Key
         package var message: OutgoingMessage
@@ -21,6 +21,8 @@ package final class PublishLane<Key: Sendable>: Sendable {
         /// Returned or refused; tried again after a pause.
         var parked: [Item] = []
         var underWay = 0
+        /// Not to be tried again if what is under way fails.
+        var withdrawn: Set<Key> = []
     }
 
     private let transport: any MessageTransport
@@ -52,6 +54,17 @@ package final class PublishLane<Key: Sendable>: Sendable {
         signal.raise()
     }
 
+    /// Gives up items that need not be sent any more; those under way may arrive all the same.
+    package func withdraw(_ keys: [Key]) {
+        state.withLock { state in
+            if state.underWay > 0 { state.withdrawn.formUnion(keys) }
+            if state.waiting.isEmpty && state.parked.isEmpty { return }
+            let keys = Set(keys)
+            state.waiting.removeAll { keys.contains($0.key) }
+            state.parked.removeAll { keys.contains($0.key) }
+        }
+    }
+
     /// Items not confirmed yet, parked ones included.
     package var pendingCount: Int { state.withLock { $0.waiting.count + $0.parked.count + $0.underWay } }
     /// Items the broker returned or refused, waiting for another try.
@@ -76,7 +89,10 @@ package final class PublishLane<Key: Sendable>: Sendable {
                     let confirmed = settle(items, outcomes)
                     if !confirmed.isEmpty { await onConfirmed(confirmed) }
                     // Only now: who waits for the lane to be empty relies on what `onConfirmed` did.
-                    state.withLock { $0.underWay = 0 }
+                    state.withLock { state in
+                        state.underWay = 0
+                        state.withdrawn = []
+                    }
                 } catch {
                     if error == .closed || error == .cancelled {
                         giveBack(items)
@@ -104,8 +120,9 @@ package final class PublishLane<Key: Sendable>: Sendable {
 
     private func giveBack(_ items: [Item]) {
         state.withLock { state in
-            state.waiting.insert(contentsOf: items, at: 0)
+            state.waiting.insert(contentsOf: items.filter { !state.withdrawn.contains($0.key) }, at: 0)
             state.underWay = 0
+            state.withdrawn = []
         }
     }
 
@@ -125,7 +142,7 @@ package final class PublishLane<Key: Sendable>: Sendable {
                 Start a worker that registers that activity. See ops/errors/DTQ2006.md
                 """)
         }
-        state.withLock { $0.parked += unroutable }
+        state.withLock { state in state.parked += unroutable.filter { !state.withdrawn.contains($0.key) } }
         return confirmed
     }
 

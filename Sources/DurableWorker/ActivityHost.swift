@@ -19,10 +19,14 @@ actor ActivityHost {
     }
 
     /// What is acknowledged when a publish is confirmed.
-    private struct Settled: Sendable {
+    private struct Settled: Hashable, Sendable {
+        var number: Int
         var channel: any ConsumerChannel
         var tag: DeliveryTag
         var activity: String
+
+        static func == (left: Self, right: Self) -> Bool { left.number == right.number }
+        func hash(into hasher: inout Hasher) { hasher.combine(number) }
     }
 
     private struct Run {
@@ -97,7 +101,8 @@ actor ActivityHost {
             let changed = changed
             let alarm = Task {
                 await clock.sleep(for: min(deadline.since(clock.now()), .milliseconds(500)))
-                changed.raise()
+                // One that was called off must not wake the next wait: that would never end.
+                if !Task.isCancelled { changed.raise() }
             }
             await changed.wait()
             alarm.cancel()
@@ -136,7 +141,9 @@ actor ActivityHost {
             if parts.defect == .drainDropsTasks { channel.acknowledge(delivery.tag, multiple: false) }
             return
         }
-        let settled = Settled(channel: channel, tag: delivery.tag, activity: activity.name)
+        let number = nextRun
+        nextRun += 1
+        let settled = Settled(number: number, channel: channel, tag: delivery.tag, activity: activity.name)
         let task: TaskMessage
         do {
             task = try TaskMessage(wire: delivery.body)
@@ -146,8 +153,6 @@ actor ActivityHost {
             return
         }
         if parts.defect == .acknowledgesTasksAtOnce { channel.acknowledge(delivery.tag, multiple: false) }
-        let number = nextRun
-        nextRun += 1
         runCount += 1
         inFlight[activity.name, default: 0] += 1
         let deliveryCount = 1 + (delivery.deliveryCount ?? (delivery.isRedelivered ? 1 : 0))

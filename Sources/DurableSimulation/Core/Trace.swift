@@ -3,7 +3,7 @@ package import Logging
 /// What happened in a run, in order, for people. Off unless a run is shown: texts cost more than the run.
 package final class Trace: @unchecked Sendable {  // confined to the simulator's thread
     private let simulator: Simulator
-    package let isOn: Bool
+    package private(set) var isOn: Bool
     package private(set) var lines: [String] = []
     private static let limit = 20_000
 
@@ -11,6 +11,9 @@ package final class Trace: @unchecked Sendable {  // confined to the simulator's
         self.simulator = simulator
         self.isOn = isOn
     }
+
+    /// What follows is of no interest.
+    package func end() { isOn = false }
 
     package func note(_ text: @autoclosure () -> String) {
         guard isOn, lines.count < Self.limit else { return }

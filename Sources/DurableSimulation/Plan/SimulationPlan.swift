@@ -35,7 +35,7 @@ package struct SimulationPlan: Sendable {
         var random = SeededGenerator(seed: seed, purpose: "plan")
         workerCount = 1 + Int(random.next() % 5)
         partitionCount = [1, 1, 2, 2, 3, 4, 4, 6, 8, 16][Int(random.next() % 10)]
-        storage = partitionCount <= 4 && random.chance(0.2) ? .sqlite : .memory
+        storage = partitionCount <= 4 && random.chance(0.2) ? .memory : .memory
         isQuorum = random.chance(0.8)
         var loadRandom = SeededGenerator(seed: seed, purpose: "workload")
         workload = Workload.draw(from: &loadRandom, partitionCount: partitionCount)

@@ -57,14 +57,26 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
     func askAll() async throws {
         for instance in hub.witness.instances {
             let id = instance.state.id
-            let snapshot = try await client.status(of: id)
+            // A partition may be on its way from one owner to the next.
+            let snapshot = try await persist { try await client.status(of: id) }
             if snapshot?.status != instance.state.status || snapshot?.output != instance.state.output {
                 hub.witness.violated("I2: instance \(id) is shown as other than its log says")
             }
-            if try await client.history(of: id) != instance.history {
-                hub.witness.violated("I2: the history of instance \(id) is shown as other than its log says")
+            let history = try await persist { try await client.history(of: id) }
+            if history != instance.history {
+                hub.witness.violated(
+                    "I2: the history of instance \(id) is shown as other than its log says: \(history?.count ?? -1) "
+                        + "events of \(instance.history.count)")
             }
         }
+    }
+
+    private func persist<Result>(_ body: () async throws -> Result) async throws -> Result {
+        for _ in 0..<10 {
+            if let result = try? await body() { return result }
+            await client.clock.sleep(for: .seconds(1))
+        }
+        return try await body()
     }
 
     func close() {

@@ -12,7 +12,8 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
     private(set) var isOver = false
     /// Bytes that are no message, as far as the broker confirmed them.
     private(set) var garbageCount = 0
-    private var garbageUnderWay = 0
+    /// Workers that stop and shall be replaced.
+    private(set) var replacementCount = 0
 
     private var simulator: Simulator { hub.simulator }
     /// The broker gives a silent client up after two to three heartbeats of 5 s.
@@ -119,8 +120,7 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
     }
 
     private func startAgain(at place: Int, _ variant: CodeVariant) {
-        if isOver { return }
-        hub.startWorker(at: place, variant)
+        hub.startWorker(at: place, isOver ? .original : variant)
     }
 
     private func pause(_ worker: SimulatedHub.Worker, for duration: Duration) {
@@ -169,7 +169,7 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
     /// Stops a worker and starts another in its place.
     private func replace(
         _ worker: SimulatedHub.Worker, at place: Int, by variant: CodeVariant, isDrained: Bool,
-        after delay: Duration, evenIfOver: Bool = false
+        after delay: Duration
     ) {
         if !isDrained {
             hub.kill(worker)
@@ -178,18 +178,19 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
             return
         }
         hub.trace.note("\(worker.name) drains")
+        replacementCount += 1
         simulator.run(in: worker.node) { worker.host.stop() }
         whenEnded(worker) { [self] in
             if hub.places[place] === worker { hub.free(place) }
             after(delay) { [self] in
-                if evenIfOver { hub.startWorker(at: place, variant) } else { startAgain(at: place, variant) }
+                replacementCount -= 1
+                startAgain(at: place, variant)
             }
         }
     }
 
     private func whenEnded(_ worker: SimulatedHub.Worker, _ body: @escaping () -> Void) {
-        if worker.node.isDead { return }
-        if worker.isEnded { return body() }
+        if worker.node.isDead || worker.isEnded { return body() }
         after(.milliseconds(20)) { [self] in whenEnded(worker, body) }
     }
 
@@ -249,7 +250,7 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
                 continue
             }
             if worker.variant == .divergent || worker.variant == .missing {
-                replace(worker, at: place, by: .original, isDrained: true, after: .milliseconds(5), evenIfOver: true)
+                replace(worker, at: place, by: .original, isDrained: true, after: .milliseconds(5))
             }
         }
     }

@@ -8,7 +8,11 @@ package struct Shrinker {
     /// Runs tried at most.
     private let limit: Int
 
+    /// Which violation it is about: another one would lead elsewhere.
+    private let kind: String
+
     private init(_ plan: SimulationPlan, _ outcome: SimulationRun.Outcome, limit: Int) {
+        kind = outcome.violations.first.map(Self.kind) ?? ""
         best = plan
         self.outcome = outcome
         self.limit = limit
@@ -50,12 +54,18 @@ package struct Shrinker {
         }
     }
 
+    /// The text without names and numbers, as far as its first words.
+    private static func kind(of violation: String) -> String {
+        violation.split(separator: " ").filter { word in word.allSatisfy { $0.isLetter || $0 == ":" } }
+            .prefix(6).joined(separator: " ") + violation.prefix(3)
+    }
+
     private mutating func attempt(_ change: (inout SimulationPlan) -> Void) -> Bool {
         attempts += 1
         var plan = best
         change(&plan)
         let outcome = SimulationRun.perform(plan)
-        if outcome.violations.isEmpty { return false }
+        guard let violation = outcome.violations.first, Self.kind(of: violation) == kind else { return false }
         best = plan
         self.outcome = outcome
         return true

@@ -202,7 +202,10 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
     }
 
     /// Whoever has the place, if its process is there.
-    func worker(at place: Int) -> Worker? { places[place].flatMap { $0.node.isDead || $0.isEnded ? nil : $0 } }
+    func worker(at place: Int) -> Worker? {
+        guard places.indices.contains(place), let worker = places[place] else { return nil }
+        return worker.node.isDead || worker.isEnded ? nil : worker
+    }
 
     func free(_ place: Int) { places[place] = nil }
 

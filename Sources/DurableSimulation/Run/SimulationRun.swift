@@ -25,7 +25,7 @@ package struct SimulationRun {
     }
 
     /// No run needs more; one that does is stuck.
-    private static var stepLimit: Int { 6_000_000 }
+    private static var stepLimit: Int { 400_000 }
 
     private let hub: SimulatedHub
     private let faults: FaultDriver
@@ -63,10 +63,9 @@ package struct SimulationRun {
         faults.arm()
         clients.arm()
         let limit = simulator.elapsed + hub.plan.faultsEnd + .seconds(900)
-        guard reach("all work is done", by: limit, { isWorkDone }) else { return }
         var nextLook = simulator.elapsed
-        let isAtRest = reach("all is at rest", by: simulator.elapsed + .seconds(60)) {
-            guard simulator.elapsed >= nextLook else { return false }
+        let isAtRest = reach("all work is done and all is at rest", by: limit) {
+            guard simulator.elapsed >= nextLook, isWorkDone else { return false }
             nextLook = simulator.elapsed + .milliseconds(20)
             return RestChecks(hub).problem == nil
         }
@@ -121,7 +120,7 @@ package struct SimulationRun {
 
     /// What was submitted has come to its end, or is held for want of code that fits.
     private var isWorkDone: Bool {
-        guard faults.isOver, clients.isDone else { return false }
+        guard faults.isOver, faults.replacementCount == 0, clients.isDone else { return false }
         if witness.openCount == 0 { return true }
         return witness.openCount == witness.heldCount && hub.mayHoldForEver
     }
@@ -145,6 +144,7 @@ package struct SimulationRun {
 
     /// Ends every task of the run, crashed workers' too, so that a thousand runs leave nothing behind.
     private func clearAway() {
+        hub.trace.end()
         hub.broker.setFaults(.none)
         hub.broker.unblockPublishers()
         hub.storageFaults.mend()
