@@ -44,10 +44,17 @@ package enum TransportRule: String, CaseIterable, Sendable {
 
     /// Runs the rule against a fresh broker, or a shared one: it uses names of its own and removes what it made.
     ///
-    /// - Parameter makeTransport: Two transports on the same broker, which the rule closes.
+    /// - Parameters:
+    ///   - clock: What the rule waits by; what a broker does on its own time must follow the same one.
+    ///   - uniqueName: Keeps this run's names apart from those of other runs on the same broker; nil: a random one.
+    ///   - makeTransport: Two transports on the same broker, which the rule closes.
     /// - Throws: `RuleViolation`, or the transport's own error where none was expected.
-    package func verify(makeTransport: @Sendable () async throws -> TransportPair) async throws {
-        let bench = TransportBench(try await makeTransport(), rule: self)
+    package func verify(
+        clock: any EngineClock = SystemClock(), uniqueName: String? = nil,
+        makeTransport: @Sendable () async throws -> TransportPair
+    ) async throws {
+        let uniqueName = uniqueName ?? String(UInt64.random(in: .min ... .max), radix: 36)
+        let bench = TransportBench(try await makeTransport(), rule: self, clock: clock, uniqueName: uniqueName)
         do {
             try await bench.prepare()
             try await run(on: bench)
