@@ -45,6 +45,62 @@ extension TransportBench {
         try expect(outcomes == [.confirmed], "the transport goes on, got \(outcomes)")
     }
 
+    func missingExchangeLeavesFateUnknown() async throws {
+        let queue = try await queue("q", .classic)
+        var lost = message("lost", to: queue)
+        lost.exchange = name("missing")
+        let batches = [
+            [message("a", to: queue)], [message("b", to: queue), lost, message("never", to: queue)],
+            [message("c", to: queue)],
+        ]
+        let confirmed = try await withThrowingTaskGroup(of: [String].self) { [first] group in
+            for (index, batch) in batches.enumerated() {
+                group.addTask {
+                    do {
+                        let outcomes = try await first.publish(batch)
+                        try expect(index != 1 && outcomes == [.confirmed], "batch \(index) has no such outcome")
+                        return batch.map { String(decoding: $0.body, as: UTF8.self) }
+                    } catch TransportError.notFound(_) where index == 1 {
+                        return []
+                    } catch TransportError.connectionLost(_) where index != 1 {
+                        return []
+                    }
+                }
+            }
+            return try await group.reduce(into: []) { $0 += $1 }
+        }
+        try await publish(["end"], to: queue)
+        let reader = try await consume(queue, on: second)
+        var texts: [String] = []
+        while texts.last != "end" { texts += try await reader.take(1).texts }
+        try expect(
+            Set(confirmed).isSubset(of: texts) && Set(texts).isSubset(of: ["a", "b", "c", "end"]),
+            "what was confirmed is there, and nothing behind the mistake, got \(texts), confirmed \(confirmed)")
+    }
+
+    /// A batch in which nothing is told apart but by its place: same exchange and body, keys that lead somewhere or not.
+    func outcomesMatchTheirMessages() async throws {
+        let (quorum, classic) = (try await queue("quorum", .quorum), try await queue("classic", .classic))
+        let keys = [quorum, name("nowhere"), classic]
+        try await withThrowingTaskGroup(of: Void.self) { [first] group in
+            for publisher in 0..<3 {
+                let batch = (0..<60).map { index in
+                    var message = message("same", to: keys[(index * index + publisher) % 3])
+                    message.isMandatory = index % 5 != 4
+                    return message
+                }
+                group.addTask { [nowhere = name("nowhere")] in
+                    let outcomes = try await first.publish(batch)
+                    try expect(
+                        outcomes.map(\.isReturned) == batch.map { $0.isMandatory && $0.routingKey == nowhere }
+                            && outcomes.allSatisfy { $0.isReturned || $0 == .confirmed },
+                        "each outcome belongs to the message in its place, got \(outcomes)")
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
     func exchangesRouteByTheirKind() async throws {
         let (fanout, topic) = (name("fanout"), name("topic"))
         let (a, b) = (try await queue("a", .classic), try await queue("b", .classic))

@@ -37,6 +37,17 @@ extension TransportBench {
         try expect((0...29).contains(start), "last starts at or before the last message there was, got \(start)")
     }
 
+    func streamOffsetBeyondTheEndWaits() async throws {
+        let stream = try await queue("s", .stream)
+        try await publish(numbers(0..<10), to: stream)
+        let reader = try await consume(stream, on: first, from: .offset(15))
+        try await publish(numbers(10..<20), to: stream)
+        let deliveries = try await reader.take(5)
+        try expect(
+            deliveries.texts == numbers(15..<20) && deliveries.compactMap(\.streamOffset) == Array(15..<20),
+            "it begins exactly there, got \(deliveries.texts)")
+    }
+
     func streamReadersEachSeeEverything() async throws {
         let stream = try await queue("s", .stream)
         try await publish(numbers(0..<10), to: stream)

@@ -96,6 +96,43 @@ extension TransportBench {
         }
     }
 
+    func privateQueueIsNobodyElses() async throws {
+        let queue = name("private")
+        let owner = try await open(first)
+        try await owner.channel.declarePrivateQueue(
+            name: queue, bindings: [PrivateBinding(exchange: exchange, routingKey: queue)])
+        let there = try await first.inspect(queue: queue)
+        try expect(there == QueueInspection(readyMessages: 0, consumers: 0), "its owner sees it, got \(there as Any)")
+        try await expectRefusal(code: 405, "another client that looks at it") { [second] in
+            _ = try await second.inspect(queue: queue)
+        }
+        try await expectRefusal(code: 405, "another client that consumes it") { [second] in
+            try await second.openChannel().consume(
+                queue: queue, consumerTag: "c", prefetch: 1, from: nil, exclusive: false)
+        }
+        try await expectRefusal(code: 405, "another client that declares it") { [second] in
+            try await second.openChannel().declarePrivateQueue(name: queue, bindings: [])
+        }
+        try await expectRefusal(code: 405, "another client that takes from it") { [second] in
+            _ = try await second.get(queue: queue, count: 1, peek: true)
+        }
+        // Nobody has consumed it, so it outlives the channel that declared it.
+        await owner.close()
+        try await publish(["kept"], to: queue)
+        let next = try await open(first)
+        try await next.channel.declarePrivateQueue(name: queue, bindings: [])
+        try await next.consume(queue)
+        let texts = try await next.take(1).texts
+        try expect(texts == ["kept"], "its owner's other channels reach it, got \(texts)")
+        try await next.channel.declarePrivateQueue(name: name("unread"), bindings: [])
+        await first.close()
+        for queue in [queue, name("unread")] {
+            try await eventually("it goes with its connection") { [second] in
+                try await second.inspect(queue: queue) == nil
+            }
+        }
+    }
+
     func inspectCountsReadyAndConsumers() async throws {
         for kind in [QueueDescription.Kind.quorum, .classic] {
             let queue = try await queue("inspect.\(kind)", kind)

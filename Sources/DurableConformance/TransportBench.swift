@@ -5,13 +5,16 @@ internal import DurableCore
 final class TransportBench: Sendable {
     let first: any MessageTransport
     let second: any MessageTransport
+    let clock: any EngineClock
     private let prefix: String
-    private let made = PlatformLock((queues: [String](), exchanges: [String]()))
+    private let made = PlatformLock((queues: [String](), exchanges: [String](), fences: 0))
 
-    init(_ pair: TransportPair, rule: TransportRule) {
+    /// - Parameter uniqueName: Keeps this run's names apart from those of other runs on the same broker.
+    init(_ pair: TransportPair, rule: TransportRule, clock: any EngineClock, uniqueName: String) {
         first = pair.first
         second = pair.second
-        prefix = "dtq.rule.\(rule.rawValue).\(String(UInt64.random(in: .min ... .max), radix: 36))"
+        self.clock = clock
+        prefix = "dtq.rule.\(rule.rawValue).\(uniqueName)"
     }
 
     /// Direct exchange; the key is the queue's name.
@@ -83,7 +86,7 @@ final class TransportBench: Sendable {
     func numbers(_ range: Range<Int>) -> [String] { range.map(String.init) }
 
     func open(_ transport: any MessageTransport) async throws -> TransportReader {
-        TransportReader(try await transport.openChannel())
+        TransportReader(try await transport.openChannel(), clock)
     }
 
     /// Opens a channel and consumes one queue on it.
@@ -97,7 +100,11 @@ final class TransportBench: Sendable {
 
     /// Proves that `reader` was sent nothing else: a message through a queue of its own must come next.
     func expectNothingMore(for reader: TransportReader) async throws {
-        let fence = try await queue("fence.\(UInt32.random(in: .min ... .max))", .classic)
+        let number = made.withLock { made in
+            made.fences += 1
+            return made.fences
+        }
+        let fence = try await queue("fence.\(number)", .classic)
         try await reader.consume(fence, prefetch: 1)
         try await publish(["fence"], to: fence)
         let next = try await reader.take(1)
@@ -106,8 +113,11 @@ final class TransportBench: Sendable {
 
     /// Waits until `condition` holds; for what a broker does on its own time.
     func eventually(_ what: String, _ condition: @Sendable @escaping () async throws -> Bool) async throws {
-        try await withDeadline(what) {
-            while try await !condition() { try await Task.sleep(for: .milliseconds(5)) }
+        try await withDeadline(what, clock) { [clock] in
+            while try await !condition() {
+                try Task.checkCancellation()
+                await clock.sleep(for: .milliseconds(5))
+            }
         }
     }
 }
@@ -115,9 +125,13 @@ final class TransportBench: Sendable {
 /// One channel and what has arrived on it.
 actor TransportReader {
     nonisolated let channel: any ConsumerChannel
+    private let clock: any EngineClock
     private var buffer: [Delivery] = []
 
-    init(_ channel: any ConsumerChannel) { self.channel = channel }
+    init(_ channel: any ConsumerChannel, _ clock: any EngineClock) {
+        self.channel = channel
+        self.clock = clock
+    }
 
     nonisolated func consume(
         _ queue: String, tag: String? = nil, prefetch: Int = 100, from: StreamOffset? = nil
@@ -128,7 +142,7 @@ actor TransportReader {
 
     /// The next `count` deliveries in order of arrival.
     func take(_ count: Int) async throws -> [Delivery] {
-        try await withDeadline("\(count) deliveries arrive") { try await self.read(count) }
+        try await withDeadline("\(count) deliveries arrive", clock) { try await self.read(count) }
     }
 
     private func read(_ count: Int) async throws -> [Delivery] {
@@ -145,7 +159,7 @@ actor TransportReader {
 
     /// Reads to the end of the sequence; nil when it ended normally.
     func end() async throws -> TransportError? {
-        try await withDeadline("the sequence ends") { await self.readToEnd() }
+        try await withDeadline("the sequence ends", clock) { await self.readToEnd() }
     }
 
     private func readToEnd() async -> TransportError? {
@@ -185,12 +199,12 @@ func expect(_ condition: Bool, _ rule: @autoclosure () -> String) throws {
 
 /// Runs `body`, at most 30 seconds.
 func withDeadline<Result: Sendable>(
-    _ what: String, _ body: @escaping @Sendable () async throws -> Result
+    _ what: String, _ clock: any EngineClock, _ body: @escaping @Sendable () async throws -> Result
 ) async throws -> Result {
     try await withThrowingTaskGroup(of: Result?.self) { group in
         group.addTask { try await body() }
         group.addTask {
-            try await Task.sleep(for: .seconds(30))
+            await clock.sleep(for: .seconds(30))
             return nil
         }
         defer { group.cancelAll() }

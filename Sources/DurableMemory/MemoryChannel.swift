@@ -60,7 +60,8 @@ package final class MemoryChannel: ConsumerChannel {
         _ call: FaultPlan.Call, _ body: @escaping @Sendable (inout BrokerState, MemoryChannelState) -> Void
     ) {
         let fault = transport.broker.fault(call, from: transport.name)
-        transport.broker.send(from: transport.name, lane: .channel(id)) { [id, connection = transport.connection] state in
+        let connection = transport.connection
+        transport.broker.send(from: transport.name, lane: .channel(id)) { [id] state in
             if fault == .cutBefore { state.lose(state.connections[connection], .both, "the connection was cut") }
             if let channel = state.channels[id] { body(&state, channel) }
             if fault == .cutAfter { state.lose(state.connections[connection], .both, "the connection was cut") }

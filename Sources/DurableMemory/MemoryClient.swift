@@ -24,6 +24,15 @@ final class MemoryClient: Sendable {
 
         func generation(_ role: ConnectionRole) -> Int { role == .publishing ? publishing : consuming }
 
+        mutating func goOn(_ role: ConnectionRole, _ generation: Int) {
+            if role == .publishing {
+                publishing = max(publishing, generation)
+            } else {
+                consuming = max(consuming, generation)
+                channels.removeAll { $0.value < consuming }
+            }
+        }
+
         mutating func takeWaiting(where condition: (Waiting) -> Bool) -> [Waiting] {
             let taken = waiting.values.filter(condition)
             waiting.removeAll { condition($0.value) }
@@ -71,15 +80,15 @@ final class MemoryClient: Sendable {
 
     func ended(_ channel: UInt64) { state.withLock { _ = $0.channels.removeValue(forKey: channel) } }
 
+    /// The client goes on with the connection of `generation`; what waits on an older one still gets its answer.
+    func goOn(_ role: ConnectionRole, generation: Int) {
+        state.withLock { $0.goOn(role, generation) }
+    }
+
     /// The client notices that its connection ended: it goes on with the one of `generation`.
     func lost(_ role: ConnectionRole, generation: Int, _ text: String) {
         let lost = state.withLock { state -> [Waiting] in
-            if role == .publishing {
-                state.publishing = max(state.publishing, generation)
-            } else {
-                state.consuming = max(state.consuming, generation)
-                state.channels.removeAll { $0.value < generation }
-            }
+            state.goOn(role, generation)
             return state.takeWaiting { $0.role == role && $0.generation < generation }
         }
         for call in lost { call.fail(.connectionLost(text)) }

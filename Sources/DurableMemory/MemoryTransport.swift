@@ -121,7 +121,7 @@ extension MemoryTransport {
             } else {
                 call.settle(result)
             }
-            if isLost { client.lost(role, generation: link.generation, link.lossText) }
+            if isLost { client.goOn(role, generation: link.generation) }
         }
         let id = BrokerRequest.ID(connection: connection, number: ticket.number)
         let request = BrokerRequest(
