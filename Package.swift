@@ -100,8 +100,8 @@ let package = Package(
         .testTarget(
             name: "SimulationTests",
             dependencies: [
-                "DurableSimulation", "DurableBackend", "DurableConformance", "DurableCore", "DurableMemory",
-                "DurableSQLite", "DurableTask", "DurableWire",
+                "dtq", "DurableSimulation", "DurableBackend", "DurableConformance", "DurableCore", "DurableEngine",
+                "DurableMemory", "DurableSQLite", "DurableTask", "DurableWire", .log,
             ]),
         .testTarget(name: "FaultTests", dependencies: ["dtq", "ledger", "DurableCore"]),
         .testTarget(name: "LintTests"),
