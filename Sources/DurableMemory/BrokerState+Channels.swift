@@ -20,11 +20,12 @@ extension BrokerState {
         on channel: MemoryChannelState
     ) throws(TransportError) {
         do throws(TransportError) {
-            let queue = try consumable(queueName, by: channel, exclusive: exclusive)
             if channel.consumers.contains(where: { $0.tag == tag }) {
-                throw TransportError.refused(
-                    code: 530, text: "NOT_ALLOWED - attempt to reuse consumer tag '\(tag)'")
+                let text = "NOT_ALLOWED - attempt to reuse consumer tag '\(tag)'"
+                lose(channel.connection, .consuming, text)
+                throw TransportError.connectionLost(text)
             }
+            let queue = try consumable(queueName, by: channel, exclusive: exclusive)
             let consumer = MemoryConsumer(
                 channel: channel, queue: queue, tag: tag, prefetch: prefetch,
                 isExclusive: exclusive && queue.description.kind == .classic)
@@ -43,12 +44,7 @@ extension BrokerState {
     private func consumable(
         _ name: String, by channel: MemoryChannelState, exclusive: Bool
     ) throws(TransportError) -> MemoryQueue {
-        guard let queue = queues[name] else { throw .notFound(Self.noQueue(name)) }
-        if let owner = queue.owner, owner.connection !== channel.connection {
-            throw .refused(
-                code: 405,
-                text: "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '\(name)' in vhost '/'")
-        }
+        let queue = try queue(name, for: channel.connection)
         // Quorum queues and streams take no notice of exclusive consumers.
         if queue.description.kind == .classic
             && (queue.consumers.contains(where: \.isExclusive) || (exclusive && !queue.consumers.isEmpty))
@@ -63,8 +59,7 @@ extension BrokerState {
         case .first: 0
         case .last: max(0, queue.log.count - 1)
         case .next: queue.log.count
-        // An offset that is not there yet starts with what comes next, whatever its offset.
-        case .offset(let offset): min(Int(clamping: offset), queue.log.count)
+        case .offset(let offset): Int(clamping: offset)
         }
     }
 
@@ -74,14 +69,13 @@ extension BrokerState {
         _ name: String, bindings: [PrivateBinding], on channel: MemoryChannelState
     ) throws(TransportError) {
         do throws(TransportError) {
-            if let there = queues[name], there.owner?.connection !== channel.connection {
-                throw TransportError.refused(
-                    code: 405,
-                    text: "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '\(name)' in vhost '/'")
+            if let there = queues[name], there.owner !== channel.connection {
+                throw TransportError.refused(code: 405, text: Self.locked(name))
             }
             if queues[name] == nil {
-                queues[name] = MemoryQueue(QueueDescription(name: name, kind: .classic), owner: channel)
-                channel.privateQueues.append(name)
+                queues[name] = MemoryQueue(
+                    QueueDescription(name: name, kind: .classic), owner: channel.connection)
+                channel.connection.privateQueues.append(name)
             }
             for binding in bindings {
                 try bind(
@@ -93,7 +87,8 @@ extension BrokerState {
         }
     }
 
-    /// Ends a channel: its consumers go, what they held returns in order, its private queues vanish.
+    /// Ends a channel: its consumers go, what they held returns in order, private queues that nobody consumes any more
+    /// vanish.
     ///
     /// - Parameters:
     ///   - error: What the reader of its deliveries gets; nil when it closed the channel itself.
@@ -112,7 +107,10 @@ extension BrokerState {
             consumer.queue.unacknowledgedCount -= held.count
             giveBack(held.sorted { $0.position < $1.position }, to: consumer.queue, keepingPlace: true)
         }
-        for name in channel.privateQueues { deleteQueue(name) }
+        for consumer in channel.consumers {
+            let queue = consumer.queue
+            if queue.owner != nil && queue.consumers.isEmpty { deleteQueue(queue.name) }
+        }
         channel.consumers = []
         channel.unacknowledged = []
         send(channel)
@@ -132,12 +130,24 @@ extension BrokerState {
             let (client, generation) = (connection.client, connection[role].generation)
             if role == .consuming {
                 for channel in connection.channels { close(channel, with: .connectionLost(text), over: .loss) }
+                deletePrivateQueues(of: connection)
             }
             outputs.append(
                 .deliver(client: connection.name, lane: .loss) {
                     client.lost(role, generation: generation, text)
                 })
         }
+    }
+
+    /// A client leaves in order.
+    mutating func close(_ connection: MemoryConnectionState) {
+        for channel in connection.channels { close(channel, with: nil) }
+        deletePrivateQueues(of: connection)
+    }
+
+    private mutating func deletePrivateQueues(of connection: MemoryConnectionState) {
+        for name in connection.privateQueues where queues[name]?.owner === connection { deleteQueue(name) }
+        connection.privateQueues = []
     }
 
     /// The process behind a client is gone.
@@ -155,7 +165,8 @@ extension BrokerState {
     mutating func stop() {
         isRunning = false
         for connection in connections { lose(connection, .both, "the broker was stopped") }
-        for queue in queues.values {
+        // Quorum queues and streams keep all they were given.
+        for queue in queues.values where queue.description.kind == .classic {
             queue.ready.removeAll { !$0.properties.isPersistent }
         }
     }

@@ -85,13 +85,37 @@ extension BrokerState {
         }
     }
 
-    mutating func deleteExchange(_ name: String) { exchanges[name] = nil }
+    /// Deletes in order; a private queue of someone else ends it.
+    mutating func delete(
+        queues: [String], exchanges: [String], for connection: MemoryConnectionState
+    ) throws(TransportError) {
+        for name in queues where self.queues[name] != nil {
+            _ = try queue(name, for: connection)
+            deleteQueue(name)
+        }
+        for exchange in exchanges { self.exchanges[exchange] = nil }
+    }
+
+    /// A queue that client may use.
+    func queue(_ name: String, for connection: MemoryConnectionState) throws(TransportError) -> MemoryQueue {
+        guard let queue = queues[name] else { throw .notFound(Self.noQueue(name)) }
+        if let owner = queue.owner, owner !== connection { throw .refused(code: 405, text: Self.locked(name)) }
+        return queue
+    }
+
+    static func locked(_ name: String) -> String {
+        "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue '\(name)' in vhost '/'"
+    }
 
     /// Takes messages off a queue; with `peek` they come back as if their channel had closed.
-    mutating func get(_ name: String, count: Int, peek: Bool) throws(TransportError) -> [Delivery] {
-        guard let queue = queues[name] else { throw .notFound(Self.noQueue(name)) }
+    mutating func get(
+        _ name: String, count: Int, peek: Bool, for connection: MemoryConnectionState
+    ) throws(TransportError) -> [Delivery] {
+        let queue = try queue(name, for: connection)
         if queue.description.kind == .stream {
-            throw .refused(code: 540, text: "NOT_IMPLEMENTED - basic.get not supported by stream queues")
+            let text = "NOT_IMPLEMENTED - basic.get not supported by stream queues"
+            lose(connection, .consuming, text)
+            throw .connectionLost(text)
         }
         let taken = Array(queue.ready.prefix(count))
         queue.ready.removeFirst(taken.count)
@@ -101,8 +125,11 @@ extension BrokerState {
         }
     }
 
-    func inspect(_ name: String) -> QueueInspection? {
-        guard let queue = queues[name] else { return nil }
+    func inspect(
+        _ name: String, for connection: MemoryConnectionState
+    ) throws(TransportError) -> QueueInspection? {
+        if queues[name] == nil { return nil }
+        let queue = try queue(name, for: connection)
         return QueueInspection(
             readyMessages: queue.description.kind == .stream ? queue.log.count : queue.ready.count,
             consumers: queue.consumers.count)

@@ -1,3 +1,4 @@
+internal import DequeModule
 package import DurableBackend
 internal import DurableCore
 internal import OrderedCollections
@@ -89,9 +90,8 @@ package final class MemoryBroker: Sendable {
         access { state in
             guard let queue = state.queues[queue] else { return [] }
             let kind = queue.description.kind
-            return (kind == .stream ? queue.log : Array(queue.ready)).map {
-                $0.delivery(tag: 0, consumerTag: "", kind: kind)
-            }
+            let show = { (message: QueuedMessage) in message.delivery(tag: 0, consumerTag: "", kind: kind) }
+            return kind == .stream ? queue.log.map(show) : queue.ready.map(show)
         }
     }
 

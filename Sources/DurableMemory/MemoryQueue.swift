@@ -20,8 +20,8 @@ struct QueuedMessage {
 /// One queue or stream. Guarded by the broker's lock, like everything it refers to.
 final class MemoryQueue {
     let description: QueueDescription
-    /// Set for private queues: they end with it.
-    let owner: MemoryChannelState?
+    /// Set for private queues: nobody else may use them, and they end with its connection.
+    let owner: MemoryConnectionState?
     var ready: Deque<QueuedMessage> = []
     /// Streams only: all that was ever published.
     var log: [QueuedMessage] = []
@@ -32,7 +32,7 @@ final class MemoryQueue {
     private var nextPosition: UInt64 = 0
     private var nextTurn = 0
 
-    init(_ description: QueueDescription, owner: MemoryChannelState? = nil) {
+    init(_ description: QueueDescription, owner: MemoryConnectionState? = nil) {
         self.description = description
         self.owner = owner
     }
@@ -119,7 +119,6 @@ final class MemoryChannelState {
     let connection: MemoryConnectionState
     let deliveries: DeliverySequence
     var consumers: [MemoryConsumer] = []
-    var privateQueues: [String] = []
     /// By tag, from `firstTag` on; nil where one was settled out of order.
     var unacknowledged: Deque<Unacknowledged?> = []
     var firstTag: UInt64 = 1
@@ -175,6 +174,8 @@ final class MemoryConnectionState {
     var isKilled = false
     /// In order of opening.
     var channels: [MemoryChannelState] = []
+    /// Names in order of declaration.
+    var privateQueues: [String] = []
     private var publishing = Link()
     private var consuming = Link()
 
@@ -192,9 +193,11 @@ final class MemoryConnectionState {
 
 extension QueuedMessage {
     func delivery(tag: UInt64, consumerTag: String, kind: QueueDescription.Kind) -> Delivery {
-        Delivery(
+        // Only quorum queues count, but what was never delivered was delivered 0 times.
+        let isCounted = kind == .quorum || (kind == .classic && !isRedelivered)
+        return Delivery(
             tag: DeliveryTag(tag), consumerTag: consumerTag, exchange: exchange, routingKey: routingKey,
-            isRedelivered: isRedelivered, deliveryCount: kind == .quorum && deliveryCount > 0 ? deliveryCount : nil,
+            isRedelivered: isRedelivered, deliveryCount: isCounted ? deliveryCount : nil,
             streamOffset: kind == .stream ? position : nil, properties: properties, body: body)
     }
 }

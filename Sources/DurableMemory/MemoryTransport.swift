@@ -38,7 +38,9 @@ package final class MemoryTransport: MessageTransport {
     }
 
     package func inspect(queue: String) async throws(TransportError) -> QueueInspection? {
-        try await call(.inspect(queue: queue)) { state, _ in state.inspect(queue) }
+        try await call(.inspect(queue: queue)) { state, connection throws(TransportError) in
+            try state.inspect(queue, for: connection)
+        }
     }
 
     package func declare(_ topology: TopologyFragment) async throws(TransportError) {
@@ -50,15 +52,14 @@ package final class MemoryTransport: MessageTransport {
     }
 
     package func delete(queues: [String], exchanges: [String]) async throws(TransportError) {
-        try await call(.delete) { state, _ in
-            for queue in queues { state.deleteQueue(queue) }
-            for exchange in exchanges { state.deleteExchange(exchange) }
+        try await call(.delete) { state, connection throws(TransportError) in
+            try state.delete(queues: queues, exchanges: exchanges, for: connection)
         }
     }
 
     package func get(queue: String, count: Int, peek: Bool) async throws(TransportError) -> [Delivery] {
-        try await call(.get(queue: queue)) { state, _ throws(TransportError) in
-            try state.get(queue, count: count, peek: peek)
+        try await call(.get(queue: queue)) { state, connection throws(TransportError) in
+            try state.get(queue, count: count, peek: peek, for: connection)
         }
     }
 
@@ -72,9 +73,7 @@ package final class MemoryTransport: MessageTransport {
         let closing = channels.map(beginClosing)
         for channel in closing { _ = await channel.result() }
         // What was being opened when the client closed.
-        let rest = begin(.control, .consuming, .none) { state, connection in
-            for channel in connection.channels { state.close(channel, with: nil) }
-        }
+        let rest = begin(.control, .consuming, .none) { state, connection in state.close(connection) }
         _ = await rest.call.result()
     }
 }

@@ -163,11 +163,13 @@ import Testing
         #expect(try await deliveries.next()?.map(\.body) == [Array("b".utf8)])
     }
 
-    @Test("A stopped broker refuses everyone and keeps what is persistent")
+    @Test("A stopped broker refuses everyone and keeps what is durable")
     func stop() async throws {
-        var fleeting = message("fleeting")
-        fleeting.properties.isPersistent = false
-        _ = try await other.publish([message("a"), fleeting])
+        for queue in ["q", "short"] {
+            var fleeting = message("fleeting", to: queue)
+            fleeting.properties.isPersistent = false
+            _ = try await other.publish([message("a", to: queue), fleeting])
+        }
         let channel = try await worker.openChannel()
         try await channel.declarePrivateQueue(name: "p", bindings: [PrivateBinding(exchange: "x", routingKey: "p")])
         broker.stop()
@@ -175,7 +177,8 @@ import Testing
             try await other.inspect(queue: "q")
         }
         broker.start()
-        #expect(ready() == ["a"])
+        #expect(ready("q") == ["a", "fleeting"])
+        #expect(ready("short") == ["a"])
         #expect(try await other.inspect(queue: "p") == nil)
     }
 
