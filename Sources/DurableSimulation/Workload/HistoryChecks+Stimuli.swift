@@ -1,0 +1,126 @@
+import DurableCore
+
+/// What came from outside: from clients and from other instances.
+extension HistoryChecks {
+    /// Each event and termination was sent by somebody, and is taken no more often than it was sent.
+    static func stimuli(
+        _ history: [HistoryEvent], _ instance: PlannedInstance, _ workload: Workload,
+        _ others: [InstanceID: [HistoryEvent]]
+    ) -> [String] {
+        var found: [String] = []
+        var raised = raisedByClients(to: instance.id, workload)
+        for sender in workload.instances {
+            for event in sent(from: sender.id, to: instance.id, others) { raised[event, default: 0] += 1 }
+        }
+        var reasons: [Payload?: Int] = [:]
+        for case .terminate(instance.id, let reason, _) in workload.operations.map(\.kind) {
+            reasons[reason, default: 0] += 1
+        }
+        for event in history {
+            switch event.kind {
+            case .eventRaised(let name, let input):
+                let key = RaisedEvent(name: name, input: input)
+                switch raised[key] {
+                case nil: found.append("\(event.shortText) was raised by nobody")
+                case 0?: found.append("\(event.shortText) is there more often than it was raised")
+                case let left?: raised[key] = left - 1
+                }
+            case .executionTerminated(let reason, _):
+                switch reasons[reason] {
+                case nil: found.append("ExecutionTerminated was asked for by nobody")
+                case 0?: found.append("ExecutionTerminated is there more often than it was asked for")
+                case let left?: reasons[reason] = left - 1
+                }
+            case .eventSent(let target, _, _) where workload.instance(target) == nil:
+                found.append("\(event.shortText) goes to an instance the workload does not have")
+            default: break
+            }
+        }
+        if case .executionCompleted(.terminated, let reason, _)? = history.last?.kind {
+            let first = history.lazy.compactMap { event -> Payload?? in
+                if case .executionTerminated(let reason, _) = event.kind { .some(reason) } else { nil }
+            }.first
+            if first == nil { found.append("is terminated without ExecutionTerminated") }
+            if let first, first != reason { found.append("is terminated for a reason other than the first one given") }
+        } else if history.contains(where: { if case .executionTerminated = $0.kind { true } else { false } }) {
+            found.append("goes on after ExecutionTerminated")
+        }
+        return found
+    }
+
+    /// Nothing that must arrive is missing while the instance waits, and what another instance sent came in its order.
+    static func messages(
+        to instance: PlannedInstance, _ history: [HistoryEvent], _ workload: Workload,
+        _ others: [InstanceID: [HistoryEvent]]
+    ) -> [String] {
+        var found: [String] = []
+        let taken = history.compactMap(\.raisedEvent)
+        if !history.hasEnd {
+            for case .raise(instance.id, let name, let input, let publication) in workload.operations.map(\.kind)
+            where publication.mustArrive && !taken.contains(RaisedEvent(name: name, input: input)) {
+                found.append("message \(publication.messageID) is lost")
+            }
+        }
+        for sender in workload.instances {
+            let sent = sent(from: sender.id, to: instance.id, others)
+            if sent.isEmpty { continue }
+            let arrived = taken.compactMap { sent.firstIndex(of: $0) }
+            // What came before the instance existed or after it ended is gone, and nothing else.
+            guard let first = arrived.first, let last = arrived.last else {
+                // Nothing at all: sent before it existed, or lost.
+                if !history.hasEnd, let lost = lostBeforeArrival(from: sender.id, to: instance.id, history, others) {
+                    found.append("event \(lost) of \(sender.id) is lost")
+                }
+                continue
+            }
+            if arrived != Array(first..<(first + arrived.count)) {
+                found.append("events of \(sender.id) come as \(arrived), not in the order in which they were sent")
+            }
+            if !history.hasEnd, last != sent.count - 1 {
+                found.append("\(sent.count - 1 - last) last events of \(sender.id) are lost")
+            }
+        }
+        return found
+    }
+
+    struct RaisedEvent: Hashable {
+        var name: String
+        var input: Payload?
+    }
+
+    private static func raisedByClients(to id: InstanceID, _ workload: Workload) -> [RaisedEvent: Int] {
+        var raised: [RaisedEvent: Int] = [:]
+        for case .raise(id, let name, let input, _) in workload.operations.map(\.kind) {
+            raised[RaisedEvent(name: name, input: input), default: 0] += 1
+        }
+        return raised
+    }
+
+    /// What one instance sent another, in order.
+    private static func sent(
+        from sender: InstanceID, to target: InstanceID, _ others: [InstanceID: [HistoryEvent]]
+    ) -> [RaisedEvent] {
+        (others[sender] ?? []).compactMap { event in
+            guard case .eventSent(target, let name, let input) = event.kind else { return nil }
+            return RaisedEvent(name: name, input: input)
+        }
+    }
+
+    /// Index of the first event that was sent when its target was there already.
+    private static func lostBeforeArrival(
+        from sender: InstanceID, to target: InstanceID, _ history: [HistoryEvent],
+        _ others: [InstanceID: [HistoryEvent]]
+    ) -> Int? {
+        guard let created = history.first(where: { $0.start != nil })?.timestamp else { return nil }
+        let times = (others[sender] ?? []).compactMap { event -> Timestamp? in
+            if case .eventSent(target, _, _) = event.kind { event.timestamp } else { nil }
+        }
+        return times.firstIndex { $0 > created }
+    }
+}
+
+extension HistoryEvent {
+    fileprivate var raisedEvent: HistoryChecks.RaisedEvent? {
+        if case .eventRaised(let name, let input) = kind { .init(name: name, input: input) } else { nil }
+    }
+}

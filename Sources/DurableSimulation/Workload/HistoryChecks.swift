@@ -1,0 +1,148 @@
+package import DurableCore
+package import DurableTask
+
+/// What must hold of histories when a run is over. All of it follows from the workload and the histories themselves;
+/// violations are sorted texts that begin with the instance.
+package enum HistoryChecks {
+    /// - Parameters:
+    ///   - history: All of it.
+    ///   - others: Histories of the run by instance, which show what instances sent each other. May contain this one.
+    ///   - programs: Code that fits: `Programs.replayRegistry()`, once for many calls.
+    package static func violations(
+        history: [HistoryEvent], of instance: PlannedInstance, in workload: Workload,
+        others: [InstanceID: [HistoryEvent]], programs: Registry
+    ) -> [String] {
+        var found = structure(history)
+        found += beginning(history, instance, workload)
+        found += results(history)
+        found += stimuli(history, instance, workload, others)
+        found += messages(to: instance, history, workload, others)
+        if let start = history.executionStarted {
+            found += HistoryReplay(history, of: start, programs: programs).violations
+        }
+        return found.map { "\(instance.id): \($0)" }.sorted()
+    }
+
+    /// Structure: what each history obeys, whatever the code and the workload are.
+    package static func structure(_ history: [HistoryEvent]) -> [String] {
+        var found: [String] = []
+        var open: [EventID: OpenItem] = [:]
+        var nextID = EventID(0)
+        var time = Timestamp.distantPast
+        if history.first?.kind != .orchestratorStarted { found.append("does not begin with OrchestratorStarted") }
+        for (index, event) in history.enumerated() {
+            let place = "event \(index) (\(event.typeName))"
+            if index > 0, case .executionCompleted = history[index - 1].kind {
+                found.append("\(place) comes after the end")
+            }
+            if event.kind == .orchestratorStarted {
+                if event.timestamp < time { found.append("\(place) runs back from \(time) to \(event.timestamp)") }
+                time = event.timestamp
+            }
+            if event.isAction, !event.isTerminationsEnd {
+                if event.eventID != nextID {
+                    found.append("\(place) has event ID \(event.eventID), expected \(nextID)")
+                }
+                nextID = EventID(max(nextID, event.eventID).value + 1)
+                if event.timestamp != time { found.append("\(place) is not of its episode's time") }
+            } else if event.eventID != .none {
+                found.append("\(place) is no action, yet has event ID \(event.eventID)")
+            }
+            switch event.kind {
+            case .taskScheduled: open[event.eventID] = .task
+            case .timerCreated(let fireAt): open[event.eventID] = .timer(fireAt)
+            case .taskCompleted(let id, _), .taskFailed(let id, _):
+                if open.removeValue(forKey: id) != .task { found.append("\(place) answers no open task \(id)") }
+            case .timerFired(let id, let fireAt):
+                if open.removeValue(forKey: id) != .timer(fireAt) {
+                    found.append("\(place) answers no open timer \(id) due \(fireAt)")
+                }
+                if event.timestamp < fireAt { found.append("\(place) is before its time, \(fireAt)") }
+            case .executionSuspended, .executionResumed, .subOrchestrationCreated, .subOrchestrationCompleted,
+                .subOrchestrationFailed, .continueAsNew:
+                found.append("\(place) is of a kind no program brings about")
+            default: break
+            }
+        }
+        return found
+    }
+
+    private enum OpenItem: Equatable {
+        case task
+        case timer(Timestamp)
+    }
+
+    /// The start is the planned one, comes once, first, and not before its time.
+    static func beginning(
+        _ history: [HistoryEvent], _ instance: PlannedInstance, _ workload: Workload
+    ) -> [String] {
+        let starts = history.indices.filter { history[$0].start != nil }
+        guard starts.count == 1, let start = history[starts[0]].start else {
+            return ["has ExecutionStarted \(starts.count) times"]
+        }
+        var found: [String] = []
+        if starts[0] != 1 { found.append("has ExecutionStarted as event \(starts[0])") }
+        if start.instanceID != instance.id { found.append("is a start of \(start.instanceID)") }
+        if start.name != instance.name || start.version != instance.version {
+            found.append("is a start of \"\(start.name)\" \(start.version ?? "without version")")
+        }
+        if start.input != instance.input { found.append("has an input that nobody gave it") }
+        if start.executionID != ExecutionID(instance.startID.value) {
+            found.append("has execution ID \(start.executionID), which its first start does not have")
+        }
+        if (start.scheduledStart != nil) != (instance.startDelay != nil) {
+            found.append("is to start at \(start.scheduledStart.map { "\($0)" } ?? "once")")
+        }
+        if let scheduled = start.scheduledStart, let first = RecordedEpisode.split(history).first,
+            !first.isTermination, first.time < scheduled
+        {
+            found.append("ran at \(first.time), before its start time \(scheduled)")
+        }
+        return found
+    }
+
+    /// Each answer is the one its activity gives to that input, and no other.
+    static func results(_ history: [HistoryEvent]) -> [String] {
+        var found: [String] = []
+        var requests: [EventID: (name: String, input: Payload?)] = [:]
+        for event in history {
+            let answer: Result<Payload?, FailureDetails>
+            let id: EventID
+            switch event.kind {
+            case .taskScheduled(let name, let input):
+                requests[event.eventID] = (name, input)
+                continue
+            case .taskCompleted(let taskID, let result): (id, answer) = (taskID, .success(result))
+            case .taskFailed(let taskID, let failure): (id, answer) = (taskID, .failure(failure))
+            default: continue
+            }
+            guard let request = requests[id] else { continue }  // the structure says so
+            guard let activity = SimulatedActivities.named(request.name) else {
+                found.append("task \(id) asks for activity \"\(request.name)\", which nobody has")
+                continue
+            }
+            if activity.result(request.input) != answer {
+                found.append("\(event.shortText) is not what \"\(request.name)\" gives for its input")
+            }
+        }
+        return found
+    }
+}
+
+extension HistoryEvent {
+    var start: ExecutionStarted? {
+        if case .executionStarted(let start) = kind { start } else { nil }
+    }
+
+    /// The end of a terminated instance, which its code did not ask for.
+    var isTerminationsEnd: Bool {
+        if case .executionCompleted(.terminated, _, _) = kind { eventID == .none } else { false }
+    }
+}
+
+extension [HistoryEvent] {
+    var executionStarted: ExecutionStarted? { lazy.compactMap(\.start).first }
+
+    /// Whether the instance came to an end.
+    var hasEnd: Bool { if case .executionCompleted = last?.kind { true } else { false } }
+}

@@ -1,0 +1,138 @@
+package import DurableCore
+import DurableTask
+
+/// An activity as a function of its input alone: any run of it gives the same, so that results can be checked.
+struct SimulatedActivity<Input: Codable & Sendable, Output: Codable & Sendable>: Sendable {
+    let name: String
+    let duration: @Sendable (Input) -> Duration
+    let function: @Sendable (Input) throws -> Output
+
+    init(
+        _ name: String, taking duration: @escaping @Sendable (Input) -> Duration,
+        _ function: @escaping @Sendable (Input) throws -> Output
+    ) {
+        self.name = name
+        self.duration = duration
+        self.function = function
+    }
+
+    func activity(_ setting: ProgramSetting) -> Activity<Input, Output> {
+        Activity(name) { input, context in
+            let run = ActivityRun(
+                instanceID: context.instanceID, executionID: context.executionID, taskID: context.taskID, name: name,
+                deliveryCount: context.deliveryCount, number: setting.nextRun())
+            await setting.services.began(run)
+            let duration = duration(input)
+            await setting.services.work(for: setting.variant == .compatible ? duration / 2 : duration)
+            let result = Result { try function(input) }
+            await setting.services.ended(run)
+            return try result.get()
+        }
+    }
+}
+
+/// The same without its types.
+package struct AnySimulatedActivity: Sendable {
+    package let name: String
+    let registrable: @Sendable (ProgramSetting) -> any Registrable
+    /// What a run with that input answers.
+    package let result: @Sendable (Payload?) -> Result<Payload?, FailureDetails>
+    /// How long it takes in the original code.
+    package let duration: @Sendable (Payload?) -> Duration
+
+    init<Input, Output>(_ activity: SimulatedActivity<Input, Output>) {
+        name = activity.name
+        registrable = { activity.activity($0) }
+        result = { payload in
+            do {
+                let input = try PayloadCoding.decode(
+                    Input.self, from: payload, as: #"the input of activity "\#(activity.name)""#)
+                let output = try activity.function(input)
+                return .success(
+                    try PayloadCoding.encode(output, as: #"the result of activity "\#(activity.name)""#))
+            } catch {
+                return .failure(FailureDetails(describing: error))
+            }
+        }
+        duration = { payload in
+            let input = try? PayloadCoding.decode(Input.self, from: payload, as: "an input")
+            return input.map(activity.duration) ?? .zero
+        }
+    }
+}
+
+/// What orchestrations of the workload call.
+package enum SimulatedActivities {
+    package static let all: [AnySimulatedActivity] = [
+        AnySimulatedActivity(echo), AnySimulatedActivity(add), AnySimulatedActivity(flaky),
+        AnySimulatedActivity(broken),
+    ]
+
+    package static func named(_ name: String) -> AnySimulatedActivity? { all.first { $0.name == name } }
+
+    static let echo = SimulatedActivity("Echo", taking: { .milliseconds($0.milliseconds) }) { (input: Echo) in
+        input.text + filler(input.bytes)
+    }
+
+    static let add = SimulatedActivity("Add", taking: { .milliseconds($0.milliseconds) }) { (input: Sum) in
+        input.value + input.step
+    }
+
+    static let flaky = SimulatedActivity("Flaky", taking: { .milliseconds($0.milliseconds) }) { (input: Attempt) in
+        if input.number < input.succeedsAt { throw Declined(label: input.label, attempt: input.number) }
+        return "\(input.label) done"
+    }
+
+    static let broken = SimulatedActivity("Broken", taking: { .milliseconds($0.milliseconds) }) {
+        (input: Echo) -> String in
+        throw failure(of: input.text)
+    }
+
+    /// What `broken` throws.
+    static func failure(of text: String) -> FailureDetails {
+        FailureDetails(errorType: "Broken", message: "cannot do \(text)", isNonRetryable: true)
+    }
+
+    struct Echo: Codable, Sendable {
+        var text: String
+        var milliseconds = 0
+        /// What the answer has more than the text.
+        var bytes = 0
+    }
+
+    struct Sum: Codable, Sendable {
+        var value: Int
+        var step: Int
+        var milliseconds = 0
+    }
+
+    struct Attempt: Codable, Sendable {
+        var label: String
+        var number: Int
+        var succeedsAt: Int
+        var milliseconds = 0
+    }
+
+    struct Declined: Error, CustomStringConvertible {
+        var label: String
+        var attempt: Int
+        var description: String { "\(label) declined in attempt \(attempt)" }
+    }
+}
+
+/// Text of that many bytes.
+func filler(_ bytes: Int) -> String {
+    let pattern = Array("the quick brown fox jumps over the lazy dog ".utf8)
+    return String(decoding: (0..<bytes).map { pattern[$0 % pattern.count] }, as: UTF8.self)
+}
+
+extension OrchestrationContext {
+    func call<Input, Output>(_ activity: SimulatedActivity<Input, Output>, _ input: Input) async throws -> Output {
+        try await callActivity(activity.name, input, as: Output.self)
+    }
+
+    /// Has "Echo" say `text`.
+    func echo(_ text: String, milliseconds: Int = 0) async throws -> String {
+        try await call(SimulatedActivities.echo, .init(text: text, milliseconds: milliseconds))
+    }
+}

@@ -1,0 +1,94 @@
+extension Workload {
+    /// Draws a workload: 1 to about 30 instances, 8 in the middle, of all programs or of a few.
+    ///
+    /// - Parameter partitionCount: Of the hub; at least 1.
+    package static func draw(from generator: inout SeededGenerator, partitionCount: Int) -> Workload {
+        var draft = WorkloadDraft(generator: generator, partitionCount: partitionCount)
+        let count = instanceCount(&draft)
+        let weights = programWeights(&draft)
+        while draft.instances.count < count {
+            var pick = draft.int(0...weights.reduce(0, +) - 1)
+            for (program, weight) in zip(Programs.all, weights) {
+                if pick < weight {
+                    program.plan(&draft)
+                    break
+                }
+                pick -= weight
+            }
+        }
+        addMeddling(&draft)
+        addQuestions(&draft)
+        generator = draft.generator
+        // Equal times keep the order in which they were planned.
+        let operations = draft.operations.enumerated()
+            .sorted { ($0.element.at, $0.offset) < ($1.element.at, $1.offset) }
+            .map(\.element)
+        return Workload(instances: draft.instances, operations: operations, partitionCount: partitionCount)
+    }
+
+    private static func instanceCount(_ draft: inout WorkloadDraft) -> Int {
+        switch draft.int(0...3) {
+        case 0: draft.int(1...5)
+        case 1, 2: draft.int(5...11)
+        default: draft.int(11...26)
+        }
+    }
+
+    /// Some runs are all fan-out, some all timers, most a mixture.
+    private static func programWeights(_ draft: inout WorkloadDraft) -> [Int] {
+        var weights = Programs.all.map { _ in 0 }
+        if draft.chance(0.3) {
+            for _ in 0..<draft.int(1...2) { weights[draft.int(0...weights.count - 1)] = 1 }
+        } else {
+            for index in weights.indices { weights[index] = [0, 1, 1, 2, 4][draft.int(0...4)] }
+        }
+        if weights.allSatisfy({ $0 == 0 }) { weights[0] = 1 }
+        return weights
+    }
+
+    /// What clients do that the instances do not need: starts of IDs in use, events too early or too late or for
+    /// nobody, terminations.
+    private static func addMeddling(_ draft: inout WorkloadDraft) {
+        for index in draft.instances.indices {
+            let id = draft.instances[index].id
+            let start = draft.startTime(of: index)
+            if draft.chance(0.12) {
+                draft.startAgain(index, at: start + draft.duration(.zero ... .seconds(15)))
+            }
+            if draft.chance(0.08), start > .zero {
+                draft.raise(
+                    "unasked", to: id, at: draft.duration(.zero...start), mustArrive: false)
+            }
+            if draft.chance(0.12) {
+                // Nobody waits for it, so that it does no harm however early or late it comes.
+                draft.raise(
+                    "unasked", to: id, at: start + draft.duration(.zero ... .seconds(60)), mustArrive: false)
+            }
+        }
+        for index in draft.independent where draft.chance(0.08) {
+            for _ in 0..<draft.int(1...2) {
+                draft.terminate(index, at: draft.startTime(of: index) + draft.duration(.zero ... .seconds(6)))
+            }
+        }
+        if draft.chance(0.15) {
+            let nobody = draft.addAbsent()
+            for _ in 0..<draft.int(1...3) {
+                draft.raise("unasked", to: nobody, at: draft.duration(.zero ... .seconds(20)), mustArrive: false)
+            }
+        }
+    }
+
+    private static func addQuestions(_ draft: inout WorkloadDraft) {
+        for _ in 0..<draft.int(0...6) {
+            let time = draft.duration(.zero ... .seconds(25))
+            let id = draft.instances[draft.int(0...draft.instances.count - 1)].id
+            switch draft.int(0...4) {
+            case 0: draft.perform(.status(id), at: time)
+            case 1: draft.perform(.history(id), at: time)
+            case 2: draft.perform(.list, at: time)
+            case 3: draft.perform(.counts, at: time)
+            default: draft.perform(.waitForEnd(id), at: time)
+            }
+        }
+    }
+}

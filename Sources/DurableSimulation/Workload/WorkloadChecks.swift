@@ -1,0 +1,62 @@
+package import DurableCore
+package import DurableTask
+
+/// All that must be true of a workload's instances once its run is over.
+package enum WorkloadChecks {
+    /// - Parameters:
+    ///   - snapshots: What clients are told, or what log and store hold, by instance; absent ones left out.
+    ///   - histories: All of each history, by instance.
+    /// - Returns: What does not hold, sorted; empty when all is well.
+    package static func violations(
+        of workload: Workload, snapshots: [InstanceID: InstanceSnapshot], histories: [InstanceID: [HistoryEvent]],
+        programs: Registry = Programs.replayRegistry()
+    ) -> [String] {
+        var found: [String] = []
+        for instance in workload.instances {
+            let snapshot = snapshots[instance.id]
+            found += instance.expectation.violations(of: instance.id, snapshot: snapshot)
+            guard let snapshot else {
+                if histories[instance.id]?.isEmpty == false {
+                    found.append("\(instance.id): has a history without being there")
+                }
+                continue
+            }
+            let history = histories[instance.id] ?? []
+            found += agreement(snapshot, history, programs).map { "\(instance.id): \($0)" }
+            // Held or not due, it has no episode yet; what it should be says the expectation.
+            if history.isEmpty { continue }
+            found += HistoryChecks.violations(
+                history: history, of: instance, in: workload, others: histories, programs: programs)
+        }
+        let planned = Set(workload.instances.map(\.id))
+        for id in Set(snapshots.keys).union(histories.keys).subtracting(planned) {
+            found.append("\(id): is there, but nobody started it")
+        }
+        return found.sorted()
+    }
+
+    /// The snapshot is what the history dictates.
+    static func agreement(
+        _ snapshot: InstanceSnapshot, _ history: [HistoryEvent], _ programs: Registry
+    ) -> [String] {
+        var found: [String] = []
+        if snapshot.historyCount != history.count {
+            found.append("counts \(snapshot.historyCount) events, its history has \(history.count)")
+        }
+        if case .executionCompleted(let status, let result, let failure)? = history.last?.kind {
+            if snapshot.status != status { found.append("is \(snapshot.status), its history ends as \(status)") }
+            if snapshot.output != result { found.append("has an output other than its history") }
+            if snapshot.failure != failure { found.append("has a failure other than its history") }
+        } else if snapshot.status.isTerminal {
+            found.append("is \(snapshot.status), its history has no end")
+        }
+        if let start = history.executionStarted {
+            if snapshot.executionID != start.executionID { found.append("has an execution ID other than its history") }
+            let replay = HistoryReplay(history, of: start, programs: programs, prefixLimit: 0)
+            if replay.violations.isEmpty, snapshot.customStatus != replay.customStatus {
+                found.append("shows a custom status other than its code set")
+            }
+        }
+        return found
+    }
+}

@@ -1,0 +1,167 @@
+import DurableCore
+import DurableSimulation
+import DurableTask
+
+/// A hub without faults and without engine: decisions of the core, code of the programs, one queue in order of time.
+struct WorkloadHub {
+    let workload: Workload
+    private(set) var states: [InstanceID: InstanceState] = [:]
+    private(set) var histories: [InstanceID: [HistoryEvent]] = [:]
+    /// What was answered to whom in a way that the workload does not permit.
+    private(set) var wrongVerdicts: [String] = []
+    /// Episodes that could not be used.
+    private(set) var failures: [String] = []
+
+    private let registry: Registry
+    private let limit: Duration
+    private let began = Timestamp(millisecondsSinceEpoch: 1_000_000)
+    private var generator: SeededGenerator
+    private var inputs: [InstanceID: Payload?] = [:]
+    private var sessions: [InstanceID: NativeOrchestration] = [:]
+    private var agenda: [Entry] = []
+    private var entryCount = 0
+    private var outboxID = OutboxID(1)
+
+    private struct Entry {
+        var time: Timestamp
+        var number: Int
+        var what: What
+
+        enum What {
+            case operation(Int)
+            case message(Message, of: Int?)
+            case completion(TaskMessage)
+            case timers(InstanceID)
+        }
+    }
+
+    /// - Parameter limit: Of simulated time.
+    init(_ workload: Workload, seed: UInt64, registry: Registry, limit: Duration = .seconds(3000)) {
+        self.workload = workload
+        self.registry = registry
+        self.limit = limit
+        generator = SeededGenerator(seed: seed, purpose: "workload hub")
+    }
+
+    /// Until nothing is left to do.
+    mutating func run() {
+        for (index, operation) in workload.operations.enumerated() { add(began + operation.at, .operation(index)) }
+        while let time = agenda.map(\.time).min(), time.since(began) < limit {
+            let due = agenda.filter { $0.time == time }.sorted { $0.number < $1.number }
+            agenda.removeAll { $0.time == time }
+            var touched: [InstanceID] = []
+            for entry in due { take(entry, at: time, &touched) }
+            for id in touched { runEpisode(of: id, at: time) }
+        }
+        for (_, session) in sessions { session.evict() }
+    }
+
+    var snapshots: [InstanceID: InstanceSnapshot] {
+        states.mapValues { InstanceSnapshot($0, input: inputs[$0.id] ?? nil) }
+    }
+
+    private mutating func add(_ time: Timestamp, _ what: Entry.What) {
+        entryCount += 1
+        agenda.append(Entry(time: time, number: entryCount, what: what))
+    }
+
+    private mutating func take(_ entry: Entry, at now: Timestamp, _ touched: inout [InstanceID]) {
+        switch entry.what {
+        case .operation(let index):
+            guard let publication = workload.operations[index].publication,
+                let message = workload.message(of: workload.operations[index], at: now)
+            else { return }
+            for delay in [.zero] + publication.repeats { add(now + delay, .message(message, of: index)) }
+        case .message(let message, let index):
+            let verdict = decide(message, at: now, &touched)
+            guard let index else { return }
+            let operation = workload.operations[index]
+            if verdict == .notFound, operation.publication?.mustArrive == true {
+                return add(now + .seconds(1), .message(message, of: index))
+            }
+            if !operation.permittedVerdicts(in: workload).contains(verdict) {
+                wrongVerdicts.append("\(message.id): \(verdict)")
+            }
+        case .completion(let task):
+            guard let activity = SimulatedActivities.named(task.name) else {
+                return failures.append("no activity \"\(task.name)\"")
+            }
+            let kind: HistoryEvent.Kind =
+                switch activity.result(task.input) {
+                case .success(let result): .taskCompleted(taskID: task.taskID, result: result)
+                case .failure(let failure): .taskFailed(taskID: task.taskID, failure: failure)
+                }
+            _ = decide(
+                Message(
+                    id: MessageID(task.idempotencyKey), instanceID: task.instanceID, executionID: task.executionID,
+                    dispatch: task.dispatch, event: HistoryEvent(timestamp: now, kind: kind)),
+                at: now, &touched)
+        case .timers(let id):
+            guard let state = states[id], !state.status.isTerminal else { return }
+            if let change = state.fireTimers(at: now) { states[id]?.evolve(with: change) }
+            touched.append(id)
+        }
+    }
+
+    private mutating func decide(_ message: Message, at now: Timestamp, _ touched: inout [InstanceID]) -> Verdict {
+        let id = message.instanceID
+        switch states[id]?.decide(message, at: now) ?? InstanceState.decide(message, at: now) {
+        case .ignored(let verdict): return verdict
+        case .accepted(let change, let verdict):
+            if states[id] == nil { states[id] = InstanceState.created(by: change) }
+            if case .executionStarted(let start) = message.event.kind {
+                inputs[id] = start.input
+                if let time = start.scheduledStart { add(max(now, time), .timers(id)) }
+            }
+            states[id]?.evolve(with: change)
+            touched.append(id)
+            return verdict
+        }
+    }
+
+    private mutating func runEpisode(of id: InstanceID, at now: Timestamp) {
+        guard let state = states[id], !state.inbox.isEmpty else { return }
+        if state.isTerminationRequested { return fold(state.terminate(at: now), [], at: now) }
+        guard state.mayRun(at: now) else { return }
+        let events = state.episodeEvents(at: now)
+        do {
+            let session = try session(of: state)
+            let (change, outbox) = state.finishEpisode(
+                over: events, actions: try session.run(events), at: now, epoch: .zero, outboxID: &outboxID)
+            fold(change, outbox, at: now)
+        } catch {
+            failures.append("\(id): \(error)")
+        }
+        // Now and then the instance leaves memory.
+        if states[id]?.status.isTerminal != false || generator.chance(0.1) {
+            sessions.removeValue(forKey: id)?.evict()
+        }
+    }
+
+    private mutating func fold(_ change: InstanceChange, _ outbox: [OutboxEntry], at now: Timestamp) {
+        let id = change.instanceID
+        states[id]?.evolve(with: change)
+        histories[id, default: []] += change.history
+        for entry in outbox {
+            switch entry.body {
+            case .task(let task):
+                let work = SimulatedActivities.named(task.name)?.duration(task.input) ?? .zero
+                add(now + work + .milliseconds(Int.random(in: 1...20, using: &generator)), .completion(task))
+            case .message(let message): add(now + .milliseconds(3), .message(message, of: nil))
+            }
+        }
+        if let due = states[id]?.nextDue { add(max(due, now), .timers(id)) }
+    }
+
+    private mutating func session(of state: InstanceState) throws -> NativeOrchestration {
+        if let session = sessions[state.id] { return session }
+        let made = registry.makeSession(
+            name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID)
+        guard let made else { throw NoCode(name: state.name) }
+        if let history = histories[state.id] { try made.replay(history) }
+        sessions[state.id] = made
+        return made
+    }
+
+    struct NoCode: Error { var name: String }
+}
