@@ -141,7 +141,7 @@ extension HistoryEvent {
 }
 
 extension [HistoryEvent] {
-    var executionStarted: ExecutionStarted? { lazy.compactMap(\.start).first }
+    package var executionStarted: ExecutionStarted? { lazy.compactMap(\.start).first }
 
     /// Whether the instance came to an end.
     var hasEnd: Bool { if case .executionCompleted = last?.kind { true } else { false } }

@@ -49,10 +49,12 @@ extension Programs {
         let bytes = draft.chance(0.2) ? draft.int(1000...10_000) : 0
         let sum = rounds * (rounds + 1) / 2
         draft.add(
-            "PingPong", orchestration: "Ping", id: ping, input: json(Peers(peers: [pong], rounds: rounds, bytes: bytes)),
+            "PingPong", orchestration: "Ping", id: ping,
+            input: json(Peers(peers: [pong], rounds: rounds, bytes: bytes)),
             isIndependent: false, outcomes: [.completed(json(2 * sum))])
         draft.add(
-            "PingPong", orchestration: "Pong", id: pong, input: json(Peers(peers: [ping], rounds: rounds, bytes: bytes)),
+            "PingPong", orchestration: "Pong", id: pong,
+            input: json(Peers(peers: [ping], rounds: rounds, bytes: bytes)),
             isIndependent: false, outcomes: [.completed(json(sum))])
     }
 
