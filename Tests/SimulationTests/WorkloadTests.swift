@@ -63,6 +63,24 @@ import Testing
         }
     }
 
+    @Test("A run of one program alone ends as expected", arguments: Programs.all.map(\.name))
+    func alone(program: String) {
+        let registry = Programs.replayRegistry()
+        let programs = Programs.all.filter { $0.name == program }
+        var untouched = 0
+        for seed: UInt64 in 0..<4 {
+            var generator = SeededGenerator(seed: seed, purpose: "workload")
+            let workload = Workload.draw(from: &generator, partitionCount: 4, programs: programs)
+            var hub = WorkloadHub(workload, seed: seed, registry: registry)
+            hub.run()
+            let violations = WorkloadChecks.violations(
+                of: workload, snapshots: hub.snapshots, histories: hub.histories, programs: registry)
+            #expect(hub.failures + violations == [], "seed \(seed)")
+            untouched += hub.snapshots.values.count { $0.status != .terminated }
+        }
+        #expect(untouched > 0)
+    }
+
     @Test("Each instance ends as expected where nothing goes wrong, and its history passes", arguments: 0..<12)
     func faultFree(part: UInt64) {
         let registry = Programs.replayRegistry()

@@ -1,14 +1,18 @@
 extension Workload {
     /// Draws a workload: 1 to about 30 instances, 8 in the middle, of all programs or of a few.
     ///
-    /// - Parameter partitionCount: Of the hub; at least 1.
-    package static func draw(from generator: inout SeededGenerator, partitionCount: Int) -> Workload {
+    /// - Parameters:
+    ///   - partitionCount: Of the hub; at least 1.
+    ///   - programs: What to draw from; not empty.
+    package static func draw(
+        from generator: inout SeededGenerator, partitionCount: Int, programs: [Program] = Programs.all
+    ) -> Workload {
         var draft = WorkloadDraft(generator: generator, partitionCount: partitionCount)
         let count = instanceCount(&draft)
-        let weights = programWeights(&draft)
+        let weights = programWeights(&draft, programs.count)
         while draft.instances.count < count {
             var pick = draft.int(0...weights.reduce(0, +) - 1)
-            for (program, weight) in zip(Programs.all, weights) {
+            for (program, weight) in zip(programs, weights) {
                 if pick < weight {
                     program.plan(&draft)
                     break
@@ -35,8 +39,8 @@ extension Workload {
     }
 
     /// Some runs are all fan-out, some all timers, most a mixture.
-    private static func programWeights(_ draft: inout WorkloadDraft) -> [Int] {
-        var weights = Programs.all.map { _ in 0 }
+    private static func programWeights(_ draft: inout WorkloadDraft, _ count: Int) -> [Int] {
+        var weights = Array(repeating: 0, count: count)
         if draft.chance(0.3) {
             for _ in 0..<draft.int(1...2) { weights[draft.int(0...weights.count - 1)] = 1 }
         } else {
