@@ -57,6 +57,8 @@ actor ReplyDesk {
 
     /// Registers a question before it is published, so that no reply can come too early.
     func expect(_ correlationID: String, question: OutgoingMessage? = nil) {
+        // Somebody who asks the same already gives way, rather than to wait for ever.
+        forget(correlationID)
         slots[correlationID] = Slot(question: question)
     }
 

@@ -20,8 +20,9 @@ extension PartitionProcessor {
             if let change = entry.state.fireTimers(at: batch.now) {
                 fold(change, into: entry)
                 batch.note(change, of: entry)
-            } else if !batch.touched.contains(where: { $0 === entry }) {
-                batch.touched.append(entry)
+            } else {
+                // Its start time has come: the episode's change joins this one.
+                batch.note(InstanceChange(instanceID: due.id, time: batch.now), of: entry)
             }
         }
     }

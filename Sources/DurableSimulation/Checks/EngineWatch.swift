@@ -32,6 +32,8 @@ package final class EngineWatch: EngineProbe, @unchecked Sendable {  // confined
         for instance in view.instances where truth.instances[instance.id]?.state != instance {
             witness.violated(
                 "I2: instance \(instance.id) at \(view.position) in \(node.name) differs from what the log gives")
+            witness.note("in memory: \(instance)")
+            witness.note("by its log: \(truth.instances[instance.id].map { "\($0.state)" } ?? "not there")")
         }
     }
 

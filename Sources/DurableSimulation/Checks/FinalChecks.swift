@@ -7,12 +7,10 @@ import DurableWire
 struct FinalChecks {
     private let hub: SimulatedHub
     private let garbageCount: Int
-    private let submitted: Set<InstanceID>
 
-    init(_ hub: SimulatedHub, garbageCount: Int, submitted: Set<InstanceID>) {
+    init(_ hub: SimulatedHub, garbageCount: Int) {
         self.hub = hub
         self.garbageCount = garbageCount
-        self.submitted = submitted
     }
 
     func perform() {
@@ -39,7 +37,7 @@ struct FinalChecks {
                 .count { (try? MessageBatch(wire: $0.body))?.marker == nil }
             expect(left == 0, "I6: \(left) messages are left in the control queue of partition \(partition)")
         }
-        for activity in Programs.activityNames {
+        for activity in SimulatedActivities.all.map(\.name) {
             let queue = hub.topology.workQueue(activity)
             let left = hub.broker.readyMessages(in: queue).count + hub.broker.unacknowledgedCount(in: queue)
             expect(left == 0, "I6: \(left) messages are left in \(queue)")
@@ -57,8 +55,13 @@ struct FinalChecks {
     }
 
     private func checkInstances() {
-        for id in submitted.sorted() where hub.witness.instance(id) == nil {
-            hub.witness.violated("I1: instance \(id) was accepted, and is nowhere")
+        var snapshots: [InstanceID: InstanceSnapshot] = [:]  // look-up only
+        var histories: [InstanceID: [HistoryEvent]] = [:]  // look-up only
+        for instance in hub.witness.instances {
+            snapshots[instance.state.id] = InstanceSnapshot(instance.state, input: nil)
+            histories[instance.state.id] = instance.history
         }
+        let found = WorkloadChecks.violations(of: hub.plan.workload, snapshots: snapshots, histories: histories)
+        for text in found { hub.witness.violated("I2: \(text)") }
     }
 }

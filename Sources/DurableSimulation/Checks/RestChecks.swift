@@ -13,7 +13,7 @@ struct RestChecks {
         for partition in hub.topology.partitions {
             if let problem = problem(of: partition) { return "Partition \(partition): \(problem)." }
         }
-        for activity in Programs.activityNames {
+        for activity in SimulatedActivities.all.map(\.name) {
             let queue = hub.topology.workQueue(activity)
             if let problem = left(in: queue) { return problem }
         }

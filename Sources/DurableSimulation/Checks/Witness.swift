@@ -73,6 +73,8 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         trace.note("VIOLATION \(text)")
     }
 
+    func note(_ text: @autoclosure () -> String) { trace.note(text()) }
+
     // MARK: - What the storage sees
 
     func began(_ begin: PartitionRecord.Begin, of id: PartitionID, at position: LogPosition, by node: Node) {

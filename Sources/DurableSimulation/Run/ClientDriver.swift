@@ -3,55 +3,160 @@ import DurableClient
 import DurableCore
 import DurableWire
 
-/// The clients of a run: carry out what the workload planned, and ask at the end.
+/// The clients of a run: carry out what the workload planned, through the client a program would use, and ask at the
+/// end.
 final class ClientDriver: @unchecked Sendable {  // confined to the simulator's thread
     private let hub: SimulatedHub
     private let client: HubClient
     private let node: Node
-    private var openCount: Int
-    /// Instances whose start the broker confirmed.
-    private(set) var accepted: Set<InstanceID> = []
+    /// IDs the client shall use next; it makes its own when there is none.
+    private let nextID: NextID
+    private var openCount = 0
 
+    private var workload: Workload { hub.plan.workload }
     var isDone: Bool { openCount == 0 }
 
     init(_ hub: SimulatedHub) {
         self.hub = hub
-        (client, node) = hub.makeClient("client")
-        openCount = hub.plan.workload.operations.count
+        let nextID = NextID()
+        self.nextID = nextID
+        (client, node) = hub.makeClient("client", makeID: nextID.make)
     }
 
+    // MARK: - What was planned
+
+    /// Operations about one instance come one after the other, those about others go on beside them.
     func arm() {
-        for operation in hub.plan.workload.operations {
-            hub.simulator.schedule(after: operation.at, in: node) { [self] in
-                _ = Task {
-                    await perform(operation)
-                    openCount -= 1
-                }
+        var chains: [InstanceID: [PlannedOperation]] = [:]
+        var targets: [InstanceID] = []
+        for operation in workload.operations {
+            guard let target = workload.target(of: operation), operation.publication != nil else {
+                start { await $0.ask(operation) }
+                continue
+            }
+            if chains[target] == nil { targets.append(target) }
+            chains[target, default: []].append(operation)
+        }
+        for target in targets {
+            let chain = chains[target] ?? []
+            start { driver in
+                for operation in chain { await driver.send(operation) }
             }
         }
     }
 
-    private func perform(_ operation: Workload.PlannedOperation) async {
-        switch operation.kind {
-        case .start(let index):
-            let instance = hub.plan.workload.instances[index]
-            await insist {
-                _ = try await client.start(StartRequest(name: instance.name, id: instance.id, input: instance.input))
+    private func start(_ body: @escaping @Sendable (ClientDriver) async -> Void) {
+        openCount += 1
+        hub.simulator.schedule(after: .zero, in: node) { [self] in
+            _ = Task {
+                await body(self)
+                openCount -= 1
             }
-            accepted.insert(instance.id)
         }
     }
 
-    private func insist(_ body: () async throws -> Void) async {
+    private func wait(until time: Duration) async { await client.clock.sleep(for: time - hub.simulator.elapsed) }
+
+    private func send(_ operation: PlannedOperation) async {
+        await wait(until: operation.at)
+        guard let message = workload.message(of: operation, at: client.clock.now()),
+            let publication = operation.publication
+        else { return }
+        for delay in publication.repeats {
+            start { driver in
+                await driver.client.clock.sleep(for: delay)
+                await driver.submit(message, for: operation, mustArrive: false)
+            }
+        }
+        await submit(message, for: operation, mustArrive: publication.mustArrive)
+    }
+
+    /// Sends one message until the broker has it, and until it has arrived if it must.
+    private func submit(_ message: Message, for operation: PlannedOperation, mustArrive: Bool) async {
         while true {
             do {
-                return try await body()
+                let submission = try await submit(message)
+                guard case .verdict(let verdict) = submission.outcome else {
+                    if !mustArrive { return }
+                    continue
+                }
+                if !operation.permittedVerdicts(in: workload).contains(verdict), !(mustArrive && verdict == .notFound) {
+                    hub.witness.violated("I2: \(operation.typeName) \(message.id) was answered with \(verdict)")
+                }
+                if !mustArrive || verdict != .notFound { return }
             } catch {
-                hub.trace.note("client: \(error)")
-                await client.clock.sleep(for: .seconds(1))
+                hub.trace.note("client: \(message.id): \(error)")
             }
+            await client.clock.sleep(for: .seconds(1))
         }
     }
+
+    private func submit(_ message: Message) async throws -> Submission {
+        nextID.set(message.id.value)
+        switch message.event.kind {
+        case .executionStarted(let start):
+            return try await client.start(
+                StartRequest(
+                    name: start.name, id: message.instanceID, input: start.input, startAt: start.scheduledStart,
+                    version: start.version))
+        case .eventRaised(let name, let input):
+            return try await client.raiseEvent(name, to: message.instanceID, data: input)
+        case .executionTerminated(let reason, _):
+            return try await client.terminate(message.instanceID, reason: reason)
+        default:
+            preconditionFailure("clients send no \(message.event.typeName)")
+        }
+    }
+
+    /// Questions while the hub works: they may go unanswered, but no answer may run ahead of what is durable.
+    private func ask(_ operation: PlannedOperation) async {
+        await wait(until: operation.at)
+        do {
+            switch operation.kind {
+            case .status(let id): check(try await client.status(of: id))
+            case .history(let id): check(try await client.history(of: id), of: id)
+            case .list: for instance in try await client.list(limit: 1000).instances { checkDurable(instance) }
+            case .counts:
+                let sum = try await client.counts().reduce(0) { $0 + $1.count }
+                let durable = hub.witness.instances.count
+                if sum > durable { hub.witness.violated("I5: \(sum) instances were counted, \(durable) are durable") }
+            case .waitForEnd(let id):
+                if case .ended(let snapshot) = try await client.wait(for: id, timeout: .seconds(20)) {
+                    check(snapshot)
+                }
+            default: break
+            }
+        } catch {
+            hub.trace.note("client: \(operation.typeName): \(error)")
+        }
+    }
+
+    private func check(_ snapshot: InstanceSnapshot?) {
+        guard let snapshot else { return }
+        checkDurable(snapshot)
+        guard let truth = hub.witness.instance(snapshot.id)?.state, snapshot.status.isTerminal else { return }
+        if truth.output != snapshot.output || truth.failure != snapshot.failure {
+            hub.witness.violated("I2: instance \(snapshot.id) was shown with an outcome that its log does not have")
+        }
+    }
+
+    private func checkDurable(_ snapshot: InstanceSnapshot) {
+        let truth = hub.witness.instance(snapshot.id)?.state
+        let isAhead = truth.map { snapshot.historyCount > $0.historyCount } ?? true
+        if isAhead || snapshot.status.isTerminal && truth?.status != snapshot.status {
+            hub.witness.violated("I5: instance \(snapshot.id) was shown as \(snapshot.status), which is not durable")
+        }
+    }
+
+    private func check(_ history: [HistoryEvent]?, of id: InstanceID) {
+        guard let history else { return }
+        let truth = hub.witness.instance(id)?.history ?? []
+        if !truth.starts(with: history) {
+            hub.witness.violated("I5: the history of instance \(id) was shown with events that are not durable")
+        }
+    }
+
+    // MARK: - The end
 
     /// Compares what owners say with what is durable.
     func askAll() async throws {
@@ -59,15 +164,27 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
             let id = instance.state.id
             // A partition may be on its way from one owner to the next.
             let snapshot = try await persist { try await client.status(of: id) }
-            if snapshot?.status != instance.state.status || snapshot?.output != instance.state.output {
+            let history = try await persist { try await client.history(of: id) }
+            let input = instance.history.lazy.compactMap(\.start).first?.input
+            if snapshot != InstanceSnapshot(instance.state, input: input ?? snapshot?.input) {
                 hub.witness.violated("I2: instance \(id) is shown as other than its log says")
             }
-            let history = try await persist { try await client.history(of: id) }
             if history != instance.history {
                 hub.witness.violated(
                     "I2: the history of instance \(id) is shown as other than its log says: \(history?.count ?? -1) "
                         + "events of \(instance.history.count)")
             }
+        }
+        let listed = try await persist { try await client.list(limit: 10_000) }.instances.map(\.id)
+        let durable = hub.witness.instances.sorted { left, right in
+            (left.state.createdAt, left.state.id) < (right.state.createdAt, right.state.id)
+        }
+        if listed != durable.map(\.state.id) {
+            hub.witness.violated("I2: \(listed.count) instances are listed, \(durable.count) are durable")
+        }
+        let counts = try await persist { try await client.counts() }
+        if counts.reduce(0, { $0 + $1.count }) != durable.count {
+            hub.witness.violated("I2: instances are counted as \(counts), \(durable.count) are durable")
         }
     }
 
@@ -82,5 +199,23 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
     func close() {
         let client = client
         hub.simulator.schedule(after: .zero, in: node) { _ = Task { await client.close() } }
+    }
+}
+
+/// Makes a client's IDs: the one it was given, once, otherwise numbers.
+private final class NextID: Sendable {
+    private let state = PlatformLock<(given: String?, number: Int)>((nil, 0))
+
+    func set(_ id: String) { state.withLock { $0.given = id } }
+
+    func make() -> String {
+        state.withLock { state in
+            if let given = state.given {
+                state.given = nil
+                return given
+            }
+            state.number += 1
+            return "client-\(state.number)"
+        }
     }
 }

@@ -197,7 +197,7 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
     // MARK: - Messages from nowhere
 
     private func sendStrayCompletion(_ number: UInt64) {
-        let open = hub.witness.instances.filter { !$0.state.status.isTerminal }
+        let open = hub.witness.instances.filter { !$0.state.openTasks.isEmpty }
         guard !open.isEmpty else { return }
         let state = open[Int(number % UInt64(open.count))].state
         let isOtherExecution = number / 1000 % 2 == 0

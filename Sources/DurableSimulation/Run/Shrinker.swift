@@ -32,7 +32,7 @@ package struct Shrinker {
         while before != size, attempts < limit {
             before = size
             removeFromList(\.faults)
-            removeFromList(\.workload.operations)
+            removeFromList(\.workload.operations, needsControl: true)
             while best.workerCount > 1, attempt({ $0.workerCount -= 1 }) {}
             _ = attempt { $0.latencySpikes = 0 }
         }
@@ -41,14 +41,18 @@ package struct Shrinker {
     private var size: Int { best.faults.count + best.workload.operations.count + best.workerCount }
 
     /// Leaves out ever smaller pieces.
-    private mutating func removeFromList<Element>(_ list: WritableKeyPath<SimulationPlan, [Element]>) {
+    ///
+    /// - Parameter needsControl: What is left out may itself be what is missed; only what is fine without faults counts.
+    private mutating func removeFromList<Element>(
+        _ list: WritableKeyPath<SimulationPlan, [Element]>, needsControl: Bool = false
+    ) {
         var length = best[keyPath: list].count
         while length > 0 {
             var start = 0
             while start < best[keyPath: list].count {
                 let end = min(start + length, best[keyPath: list].count)
                 if attempts >= limit { return }
-                if !attempt({ $0[keyPath: list].removeSubrange(start..<end) }) { start = end }
+                if !attempt(needsControl: needsControl, { $0[keyPath: list].removeSubrange(start..<end) }) { start = end }
             }
             length /= 2
         }
@@ -60,12 +64,19 @@ package struct Shrinker {
             .prefix(6).joined(separator: " ") + violation.prefix(3)
     }
 
-    private mutating func attempt(_ change: (inout SimulationPlan) -> Void) -> Bool {
+    private mutating func attempt(
+        needsControl: Bool = false, _ change: (inout SimulationPlan) -> Void
+    ) -> Bool {
         attempts += 1
         var plan = best
         change(&plan)
         let outcome = SimulationRun.perform(plan)
         guard let violation = outcome.violations.first, Self.kind(of: violation) == kind else { return false }
+        if needsControl {
+            var control = plan
+            control.faults = []
+            if !SimulationRun.perform(control).violations.isEmpty { return false }
+        }
         best = plan
         self.outcome = outcome
         return true

@@ -123,12 +123,11 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
         return broker.connect(as: name)
     }
 
-    func makeClient(_ name: String) -> (client: HubClient, node: Node) {
+    func makeClient(_ name: String, makeID: @escaping @Sendable () -> String) -> (client: HubClient, node: Node) {
         let node = simulator.makeNode(name)
-        let ids = Counter()
         let client = HubClient(
             descriptor: descriptor, transport: connect(name, node), clock: SimulatedClock(of: node, in: simulator),
-            makeID: { "\(name)-\(ids.next())" })
+            makeID: makeID)
         return (client, node)
     }
 
@@ -136,11 +135,6 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
     func openStorage(_ partition: PartitionID) throws(StoreError) -> OpenPartition {
         disk?.currentProcess = simulator.root.number
         return try base.open(partition)
-    }
-
-    /// Whether some worker ran code that leaves histories no other code fits.
-    var mayHoldForEver: Bool {
-        plan.faults.contains { if case .deploy(_, .divergent, _) = $0.kind { true } else { false } }
     }
 
     // MARK: - Workers

@@ -80,7 +80,7 @@ package struct SimulationRun {
         guard isStopped else { return }
         // What was under way when the last connection closed.
         _ = simulator.run(until: simulator.elapsed + .seconds(2), isDone: { false })
-        FinalChecks(hub, garbageCount: faults.garbageCount, submitted: clients.accepted).perform()
+        FinalChecks(hub, garbageCount: faults.garbageCount).perform()
         guard step("the storage gives back what the log says", within: .seconds(60), { try await checkStorage() })
         else { return }
     }
@@ -121,8 +121,7 @@ package struct SimulationRun {
     /// What was submitted has come to its end, or is held for want of code that fits.
     private var isWorkDone: Bool {
         guard faults.isOver, faults.replacementCount == 0, clients.isDone else { return false }
-        if witness.openCount == 0 { return true }
-        return witness.openCount == witness.heldCount && hub.mayHoldForEver
+        return hub.plan.workload.mustEnd.allSatisfy { witness.instance($0)?.state.status.isTerminal == true }
     }
 
     private var state: String {
