@@ -11,7 +11,7 @@ extension InstanceState {
 
     /// Folds one durable change in. Live work and recovery both come through here.
     package mutating func evolve(with change: InstanceChange) {
-        lastUpdatedAt = change.time
+        lastUpdatedAt = max(lastUpdatedAt, change.time)
         for event in change.history { apply(event) }
         historyCount += change.history.count
         for event in change.buffered { close(event) }

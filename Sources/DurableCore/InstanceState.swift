@@ -65,6 +65,10 @@ package struct InstanceState: Hashable, Sendable {
         appliedMessages = []
     }
 
+    /// The time of what happens to it at `now`: owners' clocks differ and may be set back, an instance's time never runs
+    /// backwards.
+    package func time(at now: Timestamp) -> Timestamp { max(now, lastUpdatedAt) }
+
     /// Whether an episode may run now, if there is something in the inbox.
     package func mayRun(at now: Timestamp) -> Bool {
         guard hold == nil else { return false }

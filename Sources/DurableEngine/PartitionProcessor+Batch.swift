@@ -132,7 +132,9 @@ extension PartitionProcessor {
         }
         let entry = try entry(for: message.instanceID)
         let message = defective(message, for: entry)
-        let acceptance = entry?.state.decide(message, at: batch.now) ?? InstanceState.decide(message, at: batch.now)
+        let acceptance =
+            entry.map { $0.state.decide(message, at: $0.state.time(at: batch.now)) }
+            ?? InstanceState.decide(message, at: batch.now)
         switch acceptance {
         case .ignored(let verdict):
             if verdict == .duplicate || verdict == .unexpected { duplicateCount += 1 }
@@ -161,21 +163,22 @@ extension PartitionProcessor {
 
     private func runEpisode(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
         if entry.state.inbox.isEmpty { return }
+        let now = entry.state.time(at: batch.now)
         if entry.state.isTerminationRequested {
             for (_, task) in entry.state.openTasks.sorted(by: { $0.key < $1.key })
             where state.outbox[task.outboxID] != nil {
                 batch.outboxRemoved.append(task.outboxID)
             }
-            apply(entry.state.terminate(at: batch.now), to: entry, in: &batch)
+            apply(entry.state.terminate(at: now), to: entry, in: &batch)
             return
         }
-        guard entry.state.mayRun(at: batch.now) else { return }
-        let events = entry.state.episodeEvents(at: batch.now)
+        guard entry.state.mayRun(at: now) else { return }
+        let events = entry.state.episodeEvents(at: now)
         do throws(EpisodeEnd) {
             let actions = try actions(of: entry, over: events)
             episodeCount += 1
             let (change, outbox) = entry.state.finishEpisode(
-                over: events, actions: limited(actions), at: batch.now, epoch: parts.epoch, outboxID: &batch.outboxID)
+                over: events, actions: limited(actions), at: now, epoch: parts.epoch, outboxID: &batch.outboxID)
             batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
             apply(change, to: entry, in: &batch)
             if parts.configuration.checksReplay { try checkReplay(of: entry) }
@@ -194,7 +197,7 @@ extension PartitionProcessor {
         for id in some {
             guard let entry = cache[id], let session = entry.session, entry.state.inbox.isEmpty else { continue }
             do {
-                _ = try session.run([HistoryEvent(timestamp: batch.now, kind: .orchestratorStarted)])
+                _ = try session.run([HistoryEvent(timestamp: entry.state.time(at: batch.now), kind: .orchestratorStarted)])
                 // Nothing wrong after all: that episode is in no history, so the code is rebuilt from it when needed.
                 session.evict()
                 entry.session = nil

@@ -11,13 +11,15 @@ extension PartitionProcessor {
             guard let entry = try entry(for: due.id) else { continue }
             entry.armedDue = nil
             guard let next = entry.state.nextDue else { continue }
-            guard next <= batch.now else {
+            // It may be due by the instance's own time, which is ahead of this clock: then it waits for nothing more.
+            let now = entry.state.time(at: batch.now)
+            guard next <= now else {
                 timers.insert(DueInstance(due: next, id: due.id))
                 entry.armedDue = next
                 continue
             }
             fired += 1
-            if let change = entry.state.fireTimers(at: batch.now) {
+            if let change = entry.state.fireTimers(at: now) {
                 fold(change, into: entry)
                 batch.note(change, of: entry)
             } else {
