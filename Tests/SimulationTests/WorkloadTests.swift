@@ -81,6 +81,23 @@ import Testing
         #expect(untouched > 0)
     }
 
+    @Test("A reduced workload ends as expected too") func reductions() {
+        let registry = Programs.replayRegistry()
+        for seed: UInt64 in 0..<60 {
+            let whole = Self.draw(seed)
+            #expect(whole.keeping(groups: whole.groups) == whole)
+            var generator = SeededGenerator(seed: seed, purpose: "reduction")
+            var workload = whole.keeping(groups: whole.groups.filter { _ in generator.chance(0.5) })
+            #expect(workload.instances.count <= whole.instances.count)
+            workload.operations = workload.operations.filter { whole.isNeeded($0) || generator.chance(0.3) }
+            var hub = WorkloadHub(workload, seed: seed, registry: registry)
+            hub.run()
+            let violations = WorkloadChecks.violations(
+                of: workload, snapshots: hub.snapshots, histories: hub.histories, programs: registry)
+            #expect(hub.failures + hub.wrongVerdicts + violations == [], "seed \(seed)")
+        }
+    }
+
     @Test("Each instance ends as expected where nothing goes wrong, and its history passes", arguments: 0..<12)
     func faultFree(part: UInt64) {
         let registry = Programs.replayRegistry()

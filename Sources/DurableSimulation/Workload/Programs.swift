@@ -91,6 +91,9 @@ struct ProgramSetting: Sendable {
 package enum Programs {
     package static let all: [Program] = sequences + groups + timers + events + failures + messaging + values
 
+    /// Of the activities that orchestrations call.
+    package static var activityNames: [String] { SimulatedActivities.all.map(\.name) }
+
     /// Programs whose instances are held under divergent code, once they have a history.
     package static let divergent = ["Sequence", "FanOut"]
     /// The program whose instances are held where it is missing.

@@ -14,6 +14,7 @@ extension Workload {
             var pick = draft.int(0...weights.reduce(0, +) - 1)
             for (program, weight) in zip(programs, weights) {
                 if pick < weight {
+                    draft.beginGroup()
                     program.plan(&draft)
                     break
                 }
@@ -75,6 +76,7 @@ extension Workload {
             }
         }
         if draft.chance(0.15) {
+            draft.beginGroup()
             let nobody = draft.addAbsent()
             for _ in 0..<draft.int(1...3) {
                 draft.raise("unasked", to: nobody, at: draft.duration(.zero ... .seconds(20)), mustArrive: false)

@@ -24,6 +24,8 @@ package struct PlannedInstance: Hashable, Sendable {
     package var id: InstanceID
     /// Name of the program it belongs to, which may have several orchestrations.
     package var program: String
+    /// Number of those it was planned with, rising over a workload's instances.
+    package var group: Int
     /// Name of the orchestration.
     package var name: String
     package var version: String?
@@ -33,11 +35,12 @@ package struct PlannedInstance: Hashable, Sendable {
     package var expectation: Expectation
 
     package init(
-        id: InstanceID, program: String, name: String, version: String? = nil, input: Payload? = nil,
+        id: InstanceID, program: String, group: Int, name: String, version: String? = nil, input: Payload? = nil,
         startDelay: Duration? = nil, expectation: Expectation
     ) {
         self.id = id
         self.program = program
+        self.group = group
         self.name = name
         self.version = version
         self.input = input

@@ -8,6 +8,7 @@ struct WorkloadDraft {
     private(set) var operations: [PlannedOperation] = []
     /// Nobody depends on these (indices): they may start later or be terminated.
     private(set) var independent: [Int] = []
+    private var group = 0
 
     /// Over which time instances are started.
     private let startWindow: Duration
@@ -42,6 +43,9 @@ struct WorkloadDraft {
     mutating func work() -> Int { int(workMilliseconds) }
 
     // MARK: - Instances
+
+    /// What is added from now on can be left out without the rest.
+    mutating func beginGroup() { group += 1 }
 
     enum Place {
         case anywhere
@@ -86,7 +90,8 @@ struct WorkloadDraft {
         let id = id ?? newID(program.lowercased())
         let index = instances.count
         var instance = PlannedInstance(
-            id: id, program: program, name: orchestration ?? program, input: input, expectation: Expectation(outcomes))
+            id: id, program: program, group: group, name: orchestration ?? program, input: input,
+            expectation: Expectation(outcomes))
         if chance(0.1) { instance.version = "\(int(1...3))" }
         if isIndependent {
             independent.append(index)
@@ -106,7 +111,8 @@ struct WorkloadDraft {
     /// An ID nobody starts.
     mutating func addAbsent() -> InstanceID {
         let id = newID("nobody")
-        instances.append(PlannedInstance(id: id, program: "none", name: "none", expectation: Expectation([.absent])))
+        instances.append(
+            PlannedInstance(id: id, program: "none", group: group, name: "none", expectation: Expectation([.absent])))
         return id
     }
 
