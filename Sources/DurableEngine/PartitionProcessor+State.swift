@@ -111,7 +111,12 @@ extension PartitionProcessor {
 
     private func noteRemoved(_ ids: [OutboxID]) {
         for id in ids {
-            if let entry = state.outbox[id], ownSequence(of: entry) == nil { outboxBytes -= entry.estimatedBytes }
+            guard let entry = state.outbox[id] else { continue }
+            if let sequence = ownSequence(of: entry) {
+                ownMessages[sequence] = nil
+            } else {
+                outboxBytes -= entry.estimatedBytes
+            }
         }
         outboxRemoved += ids
         // An answered task must not go out once more because its first confirm was lost.

@@ -32,7 +32,8 @@ package struct Shrinker {
         while before != size, attempts < limit {
             before = size
             removeFromList(\.faults)
-            removeFromList(\.workload.operations, needsControl: true)
+            removeInstances()
+            removeFromList(\.workload.operations) { !$0.workload.isNeeded($1) }
             while best.workerCount > 1, attempt({ $0.workerCount -= 1 }) {}
             _ = attempt { $0.latencySpikes = 0 }
         }
@@ -42,9 +43,10 @@ package struct Shrinker {
 
     /// Leaves out ever smaller pieces.
     ///
-    /// - Parameter needsControl: What is left out may itself be what is missed; only what is fine without faults counts.
+    /// - Parameter mayGo: Whether the run still makes sense without an element.
     private mutating func removeFromList<Element>(
-        _ list: WritableKeyPath<SimulationPlan, [Element]>, needsControl: Bool = false
+        _ list: WritableKeyPath<SimulationPlan, [Element]>,
+        mayGo: (SimulationPlan, Element) -> Bool = { _, _ in true }
     ) {
         var length = best[keyPath: list].count
         while length > 0 {
@@ -52,7 +54,9 @@ package struct Shrinker {
             while start < best[keyPath: list].count {
                 let end = min(start + length, best[keyPath: list].count)
                 if attempts >= limit { return }
-                if !attempt(needsControl: needsControl, { $0[keyPath: list].removeSubrange(start..<end) }) { start = end }
+                let plan = best
+                let isPermitted = plan[keyPath: list][start..<end].allSatisfy { mayGo(plan, $0) }
+                if !isPermitted || !attempt({ $0[keyPath: list].removeSubrange(start..<end) }) { start = end }
             }
             length /= 2
         }
@@ -64,19 +68,19 @@ package struct Shrinker {
             .prefix(6).joined(separator: " ") + violation.prefix(3)
     }
 
-    private mutating func attempt(
-        needsControl: Bool = false, _ change: (inout SimulationPlan) -> Void
-    ) -> Bool {
+    /// Leaves out instances, with all that clients do to them and all that have to do with them.
+    private mutating func removeInstances() {
+        for group in best.workload.groups where attempts < limit && best.workload.groups.count > 1 {
+            _ = attempt { plan in plan.workload = plan.workload.keeping(groups: plan.workload.groups.filter { $0 != group }) }
+        }
+    }
+
+    private mutating func attempt(_ change: (inout SimulationPlan) -> Void) -> Bool {
         attempts += 1
         var plan = best
         change(&plan)
         let outcome = SimulationRun.perform(plan)
         guard let violation = outcome.violations.first, Self.kind(of: violation) == kind else { return false }
-        if needsControl {
-            var control = plan
-            control.faults = []
-            if !SimulationRun.perform(control).violations.isEmpty { return false }
-        }
         best = plan
         self.outcome = outcome
         return true
