@@ -118,10 +118,16 @@ package struct SimulationRun {
         return true
     }
 
-    /// What was submitted has come to its end, or is held for want of code that fits.
+    /// What was submitted has come to its end, or waits for what never comes.
     private var isWorkDone: Bool {
         guard faults.isOver, faults.replacementCount == 0, clients.isDone else { return false }
-        return hub.plan.workload.mustEnd.allSatisfy { witness.instance($0)?.state.status.isTerminal == true }
+        return hub.plan.workload.instances.allSatisfy { instance in
+            if instance.expectation.permitted.contains(.absent) { return true }
+            guard let state = witness.instance(instance.id)?.state else { return false }
+            if state.status.isTerminal { return true }
+            let isWaiting = state.status == .running && state.inbox.isEmpty && state.hold == nil
+            return !instance.expectation.mustEnd && isWaiting && state.nextDue == nil && state.openTasks.isEmpty
+        }
     }
 
     private var state: String {
