@@ -19,8 +19,9 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         package var position = LogPosition(0)
         /// Highest epoch that began.
         package var newest = Epoch.zero
-        /// Who began it.
-        package var owner: Node?
+        /// Who began its epochs, in order.
+        package var owners: [Node] = []
+        package var owner: Node? { owners.last }
         package var instances: [InstanceID: Instance] = [:]  // sorted before use
         /// Appended, but the call failed: perhaps written, perhaps not. Settled when the next epoch begins.
         var uncertain: (records: [PartitionRecord], epoch: Epoch)?
@@ -66,6 +67,14 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
             }
     }
 
+    /// Whether the broker is not known to hold this dispatch.
+    package func isInOutbox(_ task: TaskMessage) -> Bool {
+        partitions[task.instanceID.partition(of: partitions.count).index].state.outbox.values.contains { entry in
+            guard case .task(let open) = entry.body else { return false }
+            return Self.key(open) == Self.key(task)
+        }
+    }
+
     static func key(_ task: TaskMessage) -> String { "\(task.idempotencyKey)/\(task.dispatch)" }
 
     package func violated(_ text: String) {
@@ -83,7 +92,7 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
             violated("I5: epoch \(begin.epoch) of partition \(id) began after \(partitions[id.index].newest)")
         }
         partitions[id.index].newest = max(partitions[id.index].newest, begin.epoch)
-        partitions[id.index].owner = node
+        partitions[id.index].owners.append(node)
         fold([.begin(begin)], into: id, through: position)
         trace.note("\(node.name) owns partition \(id), epoch \(begin.epoch)")
     }

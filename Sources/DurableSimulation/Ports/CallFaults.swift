@@ -13,7 +13,10 @@ package final class CallFaults: @unchecked Sendable {  // confined to the simula
     private var due: [Due] = []
     private var partitioned: Set<String> = []  // look-up only
 
-    package init() {}
+    private let onFault: (String) -> Void
+
+    /// - Parameter onFault: Called with the client's name when one of its calls fails.
+    package init(onFault: @escaping (String) -> Void) { self.onFault = onFault }
 
     package var plan: FaultPlan { FaultPlan { self.next($0) } }
 
@@ -35,6 +38,7 @@ package final class CallFaults: @unchecked Sendable {  // confined to the simula
             if due[index].calls == 0 { fault = due[index].fault }
         }
         due.removeAll { $0.calls <= 0 }
+        if fault != .none { onFault(point.transport) }
         return fault
     }
 }

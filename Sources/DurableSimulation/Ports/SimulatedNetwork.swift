@@ -26,6 +26,8 @@ package final class SimulatedNetwork: BrokerNetwork, @unchecked Sendable {  // c
     /// Says which node is behind a client's name. Before its first call.
     package func connect(_ client: String, to node: Node) { nodes[client] = node }
 
+    func node(of client: String) -> Node? { nodes[client] }
+
     /// Nothing passes to or from the client meanwhile; what is under way comes later.
     package func stall(_ client: String, for duration: Duration) {
         stalledUntil[client] = simulator.elapsed + duration

@@ -57,8 +57,10 @@ package final class StorageFaults: @unchecked Sendable {  // confined to the sim
     private var due: [Due] = []
     /// No worker can write while this holds.
     package var isFull = false
+    private let onFault: (Node) -> Void
 
-    package init() {}
+    /// - Parameter onFault: Called with the node one of whose calls fails.
+    package init(onFault: @escaping (Node) -> Void = { _ in }) { self.onFault = onFault }
 
     /// The `calls`-th call of `node` from now on meets `fault`.
     package func plan(_ fault: StorageFaultPlan.Fault, atCall calls: Int, of node: Node) {
@@ -78,6 +80,7 @@ package final class StorageFaults: @unchecked Sendable {  // confined to the sim
             if due[index].calls == 0 { fault = due[index].fault }
         }
         due.removeAll { $0.calls <= 0 }
+        if fault != .none { onFault(node) }
         return fault
     }
 }

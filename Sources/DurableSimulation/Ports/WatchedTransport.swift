@@ -63,6 +63,7 @@ package final class WatchedTransport: MessageTransport {
 /// that its owner knows to be answered.
 package final class PublishWatch: @unchecked Sendable {  // confined to the simulator's thread
     private let witness: Witness
+    private let ledger: ActivityLedger
     private let topology: HubTopology
     private let simulator: Simulator
     /// When the broker had confirmed a completion, by task and dispatch. Look-up only.
@@ -70,8 +71,9 @@ package final class PublishWatch: @unchecked Sendable {  // confined to the simu
     /// When each partition's owner sent the marker of its epoch. Look-up only.
     private var markers: [PartitionID: (epoch: Epoch, at: Duration)] = [:]
 
-    package init(_ witness: Witness, topology: HubTopology, in simulator: Simulator) {
+    init(_ witness: Witness, ledger: ActivityLedger, topology: HubTopology, in simulator: Simulator) {
         self.witness = witness
+        self.ledger = ledger
         self.topology = topology
         self.simulator = simulator
     }
@@ -90,6 +92,7 @@ package final class PublishWatch: @unchecked Sendable {  // confined to the simu
     }
 
     private func check(_ task: TaskMessage, from node: Node) {
+        ledger.sending(task)
         guard witness.isScheduled(task) else {
             return witness.violated("I5: task \(task.idempotencyKey) was sent, but no checkpoint in the log holds it")
         }
@@ -98,6 +101,8 @@ package final class PublishWatch: @unchecked Sendable {  // confined to the simu
         guard witness.partitions[partition.index].owner === node else { return }
         if witness.isAnswered(task) {
             witness.violated("I3: task \(task.idempotencyKey) was sent by its owner after its completion was taken")
+        } else if !witness.isInOutbox(task) {
+            witness.violated("I3: task \(task.idempotencyKey) was sent although its confirm is on record")
         }
         if task.isRedispatch, let queued = completionsQueued[Witness.key(task)], let marker = markers[partition],
             marker.epoch == witness.partitions[partition.index].newest, queued < marker.at

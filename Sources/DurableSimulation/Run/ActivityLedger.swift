@@ -1,27 +1,29 @@
 import DurableCore
 
 /// Every run of an activity in one simulated hub, and why each repeated one was permitted.
+///
+/// A run may be repeated when something went wrong, since the task was sent, with a worker that ran it (its completion
+/// or its acknowledgement may be lost) or with an owner of its partition (the dispatch may not be known to be confirmed).
+/// A drain, a hand-over or a slow worker is no reason.
 final class ActivityLedger: @unchecked Sendable {  // confined to the simulator's thread
     private struct Task {
-        var firstRun: Duration
-        var runs = 1
+        var sentAt: Duration
+        /// How many owners the partition had had by then.
+        var ownerCount: Int
+        var workers: [Node] = []
     }
 
     private let witness: Witness
     private let trace: Trace
     private let simulator: Simulator
+    private let disturbances: Disturbances
     private var tasks: [String: Task] = [:]  // look-up only
     private(set) var runCount = 0
     private(set) var repeatedRunCount = 0
-    private(set) var runningCount = 0
-    /// When something last went wrong that permits a second run.
-    private var lastDisturbance = Duration.seconds(-1000)
 
-    /// A disturbance explains a repeated run whose task was sent out this long before at most.
-    private static var reach: Duration { .seconds(60) }
-
-    init(_ witness: Witness, trace: Trace, in simulator: Simulator) {
+    init(_ witness: Witness, disturbances: Disturbances, trace: Trace, in simulator: Simulator) {
         self.witness = witness
+        self.disturbances = disturbances
         self.trace = trace
         self.simulator = simulator
     }
@@ -30,32 +32,37 @@ final class ActivityLedger: @unchecked Sendable {  // confined to the simulator'
         WorkerServices(ledger: self, node: node, clock: clock)
     }
 
-    /// A worker crashed, was cut off, or its storage failed: what it had in hand may run again.
-    func disturbed(_ node: Node) { disturbedAll() }
-
-    func disturbedAll() { lastDisturbance = simulator.elapsed }
+    /// An owner begins to send the task.
+    func sending(_ task: TaskMessage) {
+        let key = task.idempotencyKey
+        if tasks[key] != nil { return }
+        tasks[key] = Task(sentAt: simulator.elapsed, ownerCount: owners(of: task.instanceID).count)
+    }
 
     fileprivate func began(_ run: ActivityRun, on node: Node) {
         if node.isDead { return }
         runCount += 1
-        runningCount += 1
         let key = "\(run.instanceID)/\(run.executionID)/\(run.taskID)"
         trace.note("\(node.name) runs \(run.name) for \(key), delivery \(run.deliveryCount)")
         guard var task = tasks[key] else {
-            tasks[key] = Task(firstRun: simulator.elapsed)
-            return
+            return witness.violated("I5: \(run.name) of \(key) runs, but no owner sent it")
         }
+        defer {
+            task.workers.append(node)
+            tasks[key] = task
+        }
+        if task.workers.isEmpty { return }
         repeatedRunCount += 1
-        task.runs += 1
-        tasks[key] = task
-        if lastDisturbance < task.firstRun - Self.reach {
-            witness.violated("I3: \(run.name) of \(key) runs again, and nothing went wrong that permits it")
+        let involved = task.workers + owners(of: run.instanceID).dropFirst(max(0, task.ownerCount - 1))
+        if !involved.contains(where: { disturbances.touched($0, since: task.sentAt) }) {
+            witness.violated(
+                "I3: \(run.name) of \(key) runs again, and nothing went wrong that permits it: it ran on "
+                    + task.workers.map(\.name).joined(separator: ", "))
         }
     }
 
-    fileprivate func ended(_ run: ActivityRun, on node: Node) {
-        if node.isDead { return }
-        runningCount -= 1
+    private func owners(of id: InstanceID) -> [Node] {
+        witness.partitions[id.partition(of: witness.partitions.count).index].owners
     }
 }
 
@@ -65,6 +72,6 @@ private struct WorkerServices: ProgramServices {
     let clock: SimulatedClock
 
     func began(_ run: ActivityRun) async { ledger.began(run, on: node) }
-    func ended(_ run: ActivityRun) async { ledger.ended(run, on: node) }
+    func ended(_ run: ActivityRun) async {}
     func work(for duration: Duration) async { await clock.sleep(for: duration) }
 }

@@ -49,18 +49,16 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
             guard let worker = hub.worker(at: place) else { return }
             worker.node.after(jobs: jobs) { [self] in pause(worker, for: duration) }
         case .cut(let place, let which):
-            with(place) { hub.broker.cut($0.name, which) }
+            disturb(place) { hub.broker.cut($0.name, which) }
         case .partition(let place, let duration):
-            with(place) { worker in
+            disturb(place, for: duration) { worker in
                 hub.callFaults.partition(worker.name)
                 hub.broker.cut(worker.name)
-                after(duration) { [self] in
-                    hub.callFaults.heal(worker.name)
-                    hub.ledger.disturbed(worker.node)
-                }
+            } then: { [self] worker in
+                hub.callFaults.heal(worker.name)
             }
         case .stall(let place, let duration):
-            with(place) { worker in
+            disturb(place, for: duration) { worker in
                 hub.network.stall(worker.name, for: duration)
                 giveUp(worker, after: duration)
             }
@@ -71,27 +69,20 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
                 hub.callFaults.plan(.reject(isTaken: isTaken), atCall: calls, of: $0.name, isPublish: true)
             }
         case .restartBroker(let down):
-            hub.ledger.disturbedAll()
-            hub.broker.stop()
-            after(down) { [self] in
-                hub.broker.start()
-                hub.ledger.disturbedAll()
-            }
+            disturbAll(for: down) { hub.broker.stop() } then: { [self] in hub.broker.start() }
         case .blockPublishers(let duration):
-            hub.ledger.disturbedAll()
-            hub.broker.blockPublishers()
-            after(duration) { [self] in
+            disturbAll(for: duration) {
+                hub.broker.blockPublishers()
+            } then: { [self] in
                 hub.broker.unblockPublishers()
-                hub.ledger.disturbedAll()
             }
         case .failStorage(let place, let calls, let fault):
             with(place) { hub.storageFaults.plan(fault, atCall: calls, of: $0.node) }
         case .fillDisk(let duration):
-            hub.ledger.disturbedAll()
-            hub.storageFaults.isFull = true
-            after(duration) { [self] in
+            disturbAll(for: duration) {
+                hub.storageFaults.isFull = true
+            } then: { [self] in
                 hub.storageFaults.isFull = false
-                hub.ledger.disturbedAll()
             }
         case .jumpClock(let place, let by): with(place) { $0.node.clockOffset += by }
         case .drain(let place, let restart):
@@ -105,11 +96,35 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
         }
     }
 
-    /// Does something to the worker that has the place, if there is one; repeated runs are explained by it.
+    /// Does something to the worker that has the place, if there is one.
     private func with(_ place: Int, _ body: (SimulatedHub.Worker) -> Void) {
+        if let worker = hub.worker(at: place) { body(worker) }
+    }
+
+    /// The same; repeated runs are explained by it, and by what it leads to until its end.
+    private func disturb(
+        _ place: Int, for duration: Duration? = nil, _ body: (SimulatedHub.Worker) -> Void,
+        then end: @escaping (SimulatedHub.Worker) -> Void = { _ in }
+    ) {
         guard let worker = hub.worker(at: place) else { return }
-        hub.ledger.disturbed(worker.node)
+        hub.disturbances.happened(to: worker.node)
         body(worker)
+        guard let duration else { return }
+        hub.disturbances.begin(with: worker.node)
+        after(duration) { [self] in
+            end(worker)
+            hub.disturbances.end(with: worker.node)
+        }
+    }
+
+    private func disturbAll(for duration: Duration, _ body: () -> Void, then end: @escaping () -> Void) {
+        hub.disturbances.happenedToAll()
+        hub.disturbances.begin(with: nil)
+        body()
+        after(duration) { [self] in
+            end()
+            hub.disturbances.end(with: nil)
+        }
     }
 
     private func crash(_ worker: SimulatedHub.Worker, at place: Int, restartAfter: Duration) {
@@ -126,7 +141,7 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
     private func pause(_ worker: SimulatedHub.Worker, for duration: Duration) {
         guard !isOver, !worker.node.isDead else { return }
         hub.trace.note("\(worker.name) stands still")
-        hub.ledger.disturbed(worker.node)
+        hub.disturbances.happened(to: worker.node)
         simulator.pause(worker.node)
         giveUp(worker, after: duration)
         after(duration) { [self] in wake(worker) }
@@ -135,7 +150,7 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
     private func wake(_ worker: SimulatedHub.Worker) {
         guard worker.node.status == .paused else { return }
         hub.trace.note("\(worker.name) goes on")
-        hub.ledger.disturbed(worker.node)
+        hub.disturbances.happened(to: worker.node)
         simulator.resume(worker.node)
     }
 
@@ -149,14 +164,13 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
     }
 
     private func losePower(restartAfter: Duration) {
-        hub.ledger.disturbedAll()
+        hub.disturbances.happenedToAll()
         for place in hub.places.indices {
             guard let worker = hub.places[place] else { continue }
             hub.free(place)
             if worker.isEnded || worker.node.isDead { continue }
             simulator.crash(worker.node)
             hub.disk?.kill(worker.node.number)
-            hub.ledger.disturbed(worker.node)
             // No connection is closed: the broker waits for heartbeats.
             simulator.schedule(after: Self.brokerPatience, in: hub.network.broker) { [hub, name = worker.name] in
                 hub.broker.kill(name)
@@ -234,7 +248,6 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
     private func mend() {
         isOver = true
         hub.trace.note("all faults end")
-        hub.ledger.disturbedAll()
         hub.broker.setFaults(.none)
         hub.broker.unblockPublishers()
         hub.broker.start()

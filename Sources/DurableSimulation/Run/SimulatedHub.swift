@@ -38,8 +38,9 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
     package let witness: Witness
     let network: SimulatedNetwork
     let ledger: ActivityLedger
-    let callFaults = CallFaults()
-    let storageFaults = StorageFaults()
+    let disturbances: Disturbances
+    let callFaults: CallFaults
+    let storageFaults: StorageFaults
     let descriptor: HubDescriptor
     let publishWatch: PublishWatch
     let brokerClock: SimulatedClock
@@ -66,6 +67,10 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
             latency: Latency(
                 clock: brokerClock, random: SeededGenerator(seed: plan.seed, purpose: "network"),
                 usual: plan.networkLatency, spikes: plan.latencySpikes))
+        let disturbances = Disturbances(in: simulator)
+        self.disturbances = disturbances
+        callFaults = CallFaults { [network] client in network.node(of: client).map(disturbances.happened) }
+        storageFaults = StorageFaults(onFault: disturbances.happened)
         broker = MemoryBroker(network: network, faults: callFaults.plan)
         var directory = "/simulated"
         if plan.storage == .sqlite {
@@ -91,8 +96,8 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
             base = SQLiteStorage(descriptor: descriptor, directory: directory)
         }
         witness = Witness(partitionCount: plan.partitionCount, trace: trace)
-        ledger = ActivityLedger(witness, trace: trace, in: simulator)
-        publishWatch = PublishWatch(witness, topology: descriptor.topology, in: simulator)
+        ledger = ActivityLedger(witness, disturbances: disturbances, trace: trace, in: simulator)
+        publishWatch = PublishWatch(witness, ledger: ledger, topology: descriptor.topology, in: simulator)
         places = Array(repeating: nil, count: plan.workerCount)
         variants = Array(repeating: .original, count: plan.workerCount)
     }
@@ -207,7 +212,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
     func kill(_ worker: Worker) {
         if worker.node.isDead { return }
         trace.note("\(worker.name) is killed")
-        ledger.disturbed(worker.node)
+        disturbances.happened(to: worker.node)
         simulator.crash(worker.node)
         disk?.kill(worker.node.number)
         // The system closes the connections; what is under way still arrives.

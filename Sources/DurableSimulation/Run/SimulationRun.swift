@@ -65,9 +65,9 @@ package struct SimulationRun {
         let limit = simulator.elapsed + hub.plan.faultsEnd + .seconds(900)
         var nextLook = simulator.elapsed
         let isAtRest = reach("all work is done and all is at rest", by: limit) {
-            guard simulator.elapsed >= nextLook, isWorkDone else { return false }
-            nextLook = simulator.elapsed + .milliseconds(20)
-            return RestChecks(hub).problem == nil
+            guard simulator.elapsed >= nextLook else { return false }
+            nextLook = simulator.elapsed + .milliseconds(5)
+            return isWorkDone && RestChecks(hub).problem == nil
         }
         guard isAtRest else { return }
         guard step("clients are told the truth", within: .seconds(120), { try await clients.askAll() }) else { return }

@@ -62,7 +62,7 @@ extension Programs {
             }
         ]
     } plan: { draft in
-        let waits = Waits(count: draft.int(1...4), milliseconds: draft.int(500...4000))
+        let waits = Waits(count: draft.int(1...4), milliseconds: draft.int(300...2000))
         planEvents("TimedWait", "item", waits, &draft)
     }
 
@@ -138,7 +138,7 @@ extension Programs {
     } plan: { draft in
         let isTerminated = draft.chance(0.8)
         let (index, start) = draft.add("WaitsForEver", outcomes: isTerminated ? [] : [.open])
-        if isTerminated { draft.terminate(index, at: start + draft.duration(.zero ... .seconds(20))) }
+        if isTerminated { draft.terminate(index, at: start + draft.duration(.zero ... .seconds(8))) }
     }
 
     /// An instance that adds up the values of `count` events of one name.
@@ -148,7 +148,7 @@ extension Programs {
         let id = draft.newID(program.lowercased())
         let (_, start) = draft.add(
             program, id: id, input: json(waits), outcomes: [.completed(json(values.reduce(0, +)))])
-        let span: Duration = draft.chance(0.1) ? .seconds(400) : .seconds(12)
+        let span: Duration = draft.chance(0.02) ? .seconds(300) : .seconds(5)
         for value in values {
             draft.raise(
                 event, to: id, value: value, bytes: draft.chance(0.1) ? draft.int(1000...20_000) : 0,

@@ -18,7 +18,8 @@ extension Programs {
             }
         ]
     } plan: { draft in
-        let milliseconds = draft.chance(0.2) ? draft.int(60_000...900_000) : draft.int(0...10_000)
+        // Rarely a long one: while it runs, all that happens are the fleet's heartbeats.
+        let milliseconds = draft.chance(0.04) ? draft.int(60_000...600_000) : draft.int(0...5000)
         draft.add("Nap", input: json(Pauses(milliseconds: [milliseconds])), outcomes: [.completed(json("rested"))])
     }
 
@@ -32,7 +33,7 @@ extension Programs {
             }
         ]
     } plan: { draft in
-        let pauses = Pauses(milliseconds: (0..<draft.int(2...8)).map { _ in draft.int(-5...3000) })
+        let pauses = Pauses(milliseconds: (0..<draft.int(2...8)).map { _ in draft.int(-5...1500) })
         draft.add(
             "ChainedTimers", input: json(pauses),
             outcomes: [.completed(json(pauses.milliseconds.map { _ in "rested" }))])
@@ -55,7 +56,7 @@ extension Programs {
             }
         ]
     } plan: { draft in
-        let pauses = Pauses(milliseconds: (0..<draft.int(2...15)).map { _ in draft.int(0...8) * 500 })
+        let pauses = Pauses(milliseconds: (0..<draft.int(2...15)).map { _ in draft.int(0...6) * 500 })
         draft.add(
             "ParallelTimers", input: json(pauses), outcomes: [.completed(json(pauses.milliseconds.count))])
     }

@@ -1,5 +1,6 @@
 extension Workload {
-    /// Draws a workload: 1 to about 30 instances, 8 in the middle, of all programs or of a few.
+    /// Draws a workload: mostly a few instances, at times up to about 30, of all programs or of a few. Many small runs
+    /// find more than few large ones.
     ///
     /// - Parameters:
     ///   - partitionCount: Of the hub; at least 1.
@@ -32,10 +33,10 @@ extension Workload {
     }
 
     private static func instanceCount(_ draft: inout WorkloadDraft) -> Int {
-        switch draft.int(0...3) {
-        case 0: draft.int(1...5)
-        case 1, 2: draft.int(5...11)
-        default: draft.int(11...26)
+        switch draft.int(0...9) {
+        case 0...5: draft.int(1...3)
+        case 6...8: draft.int(3...6)
+        default: draft.int(8...24)
         }
     }
 
@@ -58,7 +59,7 @@ extension Workload {
             let id = draft.instances[index].id
             let start = draft.startTime(of: index)
             if draft.chance(0.12) {
-                draft.startAgain(index, at: start + draft.duration(.zero ... .seconds(15)))
+                draft.startAgain(index, at: start + draft.duration(.zero ... .seconds(8)))
             }
             if draft.chance(0.08), start > .zero {
                 draft.raise(
@@ -67,7 +68,7 @@ extension Workload {
             if draft.chance(0.12) {
                 // Nobody waits for it, so that it does no harm however early or late it comes.
                 draft.raise(
-                    "unasked", to: id, at: start + draft.duration(.zero ... .seconds(60)), mustArrive: false)
+                    "unasked", to: id, at: start + draft.duration(.zero ... .seconds(10)), mustArrive: false)
             }
         }
         for index in draft.independent where draft.chance(0.08) {
@@ -79,14 +80,14 @@ extension Workload {
             draft.beginGroup()
             let nobody = draft.addAbsent()
             for _ in 0..<draft.int(1...3) {
-                draft.raise("unasked", to: nobody, at: draft.duration(.zero ... .seconds(20)), mustArrive: false)
+                draft.raise("unasked", to: nobody, at: draft.duration(.zero ... .seconds(10)), mustArrive: false)
             }
         }
     }
 
     private static func addQuestions(_ draft: inout WorkloadDraft) {
         for _ in 0..<draft.int(0...6) {
-            let time = draft.duration(.zero ... .seconds(25))
+            let time = draft.duration(.zero ... .seconds(10))
             let id = draft.instances[draft.int(0...draft.instances.count - 1)].id
             switch draft.int(0...4) {
             case 0: draft.perform(.status(id), at: time)

@@ -23,12 +23,12 @@ struct WorkloadDraft {
     init(generator: SeededGenerator, partitionCount: Int) {
         self.generator = generator
         self.partitionCount = partitionCount
-        startWindow = [.zero, .seconds(2), .seconds(10), .seconds(20)].randomElement(using: &self.generator) ?? .zero
+        startWindow = [.zero, .seconds(1), .seconds(4), .seconds(12)].randomElement(using: &self.generator) ?? .zero
         hotPartition =
             self.generator.chance(0.1)
             ? PartitionID(Int.random(in: 0..<partitionCount, using: &self.generator)) : nil
         repeatChance = [0, 0.2, 0.6].randomElement(using: &self.generator) ?? 0
-        workMilliseconds = [0...20, 0...500, 200...4000].randomElement(using: &self.generator) ?? 0...20
+        workMilliseconds = [0...20, 0...500, 200...3000].randomElement(using: &self.generator) ?? 0...20
     }
 
     // MARK: - Values
@@ -95,7 +95,7 @@ struct WorkloadDraft {
         if chance(0.1) { instance.version = "\(int(1...3))" }
         if isIndependent {
             independent.append(index)
-            if chance(0.08) { instance.startDelay = duration(.zero ... .seconds(30)) }
+            if chance(0.08) { instance.startDelay = duration(.zero ... .seconds(12)) }
         }
         instances.append(instance)
         let at = duration(.zero...startWindow)
