@@ -8,8 +8,10 @@ package import DurableCore
 
 /// Time as the engine takes it from outside; tests and the simulation pass one they move by hand.
 package protocol EngineClock: Sendable {
-    /// Wall-clock time, for what gets recorded.
+    /// Wall-clock time, for what gets recorded. It may jump either way.
     func now() -> Timestamp
+    /// Time since some fixed point, which nobody can set: what intervals and deadlines are measured by.
+    func uptime() -> Duration
     /// Returns no earlier than `duration` from now, or when the task is cancelled.
     func sleep(for duration: Duration) async
 }
@@ -21,6 +23,12 @@ package struct SystemClock: EngineClock {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Timestamp(millisecondsSinceEpoch: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+    }
+
+    package func uptime() -> Duration {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
     }
 
     package func sleep(for duration: Duration) async {

@@ -6,7 +6,7 @@ import DurableWire
 package actor FleetListener {
     private let client: HubClient
     private let channel: any ConsumerChannel
-    private var heard: [WorkerID: (heartbeat: WorkerHeartbeat, at: Timestamp)] = [:]  // sorted before use
+    private var heard: [WorkerID: (heartbeat: WorkerHeartbeat, at: Duration)] = [:]  // sorted before use
     private var failure: TransportError?
 
     /// How long workers get to answer a hello.
@@ -70,10 +70,10 @@ package actor FleetListener {
 
     /// Workers alive, in order of their IDs.
     package var workers: [WorkerHeartbeat] {
-        let now = client.clock.now()
+        let now = client.clock.uptime()
         return heard.values
             .filter { entry in
-                let silence = now.since(entry.at)
+                let silence = now - entry.at
                 return entry.heartbeat.state != .stopped
                     && silence < .milliseconds(max(entry.heartbeat.intervalMilliseconds, 100) * 3)
             }
@@ -88,7 +88,7 @@ package actor FleetListener {
                 for delivery in batch where delivery.properties.type == "WorkerHeartbeat" {
                     // A heartbeat that cannot be read is of another version: that worker is not shown.
                     guard let heartbeat = try? WorkerHeartbeat(wire: delivery.body) else { continue }
-                    heard[heartbeat.worker] = (heartbeat, client.clock.now())
+                    heard[heartbeat.worker] = (heartbeat, client.clock.uptime())
                 }
                 if let last = batch.last { channel.acknowledge(last.tag, multiple: true) }
             }

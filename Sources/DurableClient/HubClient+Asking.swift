@@ -61,7 +61,7 @@ extension HubClient {
     ///
     /// - Throws: `ClientError`, DTQ5001 when nobody answers.
     func ask(_ query: Query, of partition: PartitionID) async throws -> QueryAnswer {
-        let started = clock.now()
+        let started = clock.uptime()
         return try await withQuestion(query, of: partition) { question in
             while true {
                 try await publish([question.message], "cannot ask partition \(partition) of hub \"\(hub)\"")
@@ -69,7 +69,7 @@ extension HubClient {
                 if let reply { return try answer(in: reply) }
                 try Task.checkCancellation()
                 let silence = try await silence(of: partition)
-                if !silence.isServed || clock.now().since(started) >= options.queryPatience { throw silence.error }
+                if !silence.isServed || clock.uptime() - started >= options.queryPatience { throw silence.error }
             }
         }
     }

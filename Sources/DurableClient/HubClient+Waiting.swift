@@ -22,9 +22,9 @@ extension HubClient {
     ) async throws -> WaitResult {
         try check(id)
         let partition = partition(of: id)
-        let deadline = timeout.map { clock.now() + $0 }
+        let deadline = timeout.map { clock.uptime() + $0 }
         func patience(_ most: Duration) -> Duration {
-            deadline.map { max(.zero, min(most, $0.since(clock.now()))) } ?? most
+            deadline.map { max(.zero, min(most, $0 - clock.uptime())) } ?? most
         }
         var hasToldSilence = false
         var unknownCount = 0
@@ -41,14 +41,14 @@ extension HubClient {
                     break
                 case .notFound? where isSubmitted:
                     unknownCount += 1
-                    if let deadline, clock.now() >= deadline { return .timedOut }
+                    if let deadline, clock.uptime() >= deadline { return .timedOut }
                     await clock.sleep(for: patience(options.backoff(before: unknownCount)))
                 case .notFound?:
                     throw notFound(id)
                 case let other?:
                     throw unexpected(other, "end of instance \(id)")
                 case nil:
-                    if let deadline, clock.now() >= deadline { return .timedOut }
+                    if let deadline, clock.uptime() >= deadline { return .timedOut }
                     guard !hasToldSilence else { break }
                     let silence = try await silence(of: partition)
                     if !silence.isServed {

@@ -13,7 +13,7 @@ package actor FleetMember {
     private let interval: Duration
     private let describe: @Sendable () async -> WorkerHeartbeat
     private let changed = Signal()
-    private var others: [WorkerID: (heartbeat: WorkerHeartbeat, heardAt: Timestamp)] = [:]  // sorted before use
+    private var others: [WorkerID: (heartbeat: WorkerHeartbeat, heardAt: Duration)] = [:]  // sorted before use
     private var isStopped = false
 
     /// - Parameters:
@@ -34,9 +34,9 @@ package actor FleetMember {
 
     /// Heartbeats of the other workers that are alive, in order of their IDs.
     package var peers: [WorkerHeartbeat] {
-        let now = clock.now()
+        let now = clock.uptime()
         return others.values
-            .filter { $0.heartbeat.state != .stopped && now.since($0.heardAt) < $0.heartbeat.patience }
+            .filter { $0.heartbeat.state != .stopped && now - $0.heardAt < $0.heartbeat.patience }
             .map(\.heartbeat)
             .sorted { $0.worker < $1.worker }
     }
@@ -112,8 +112,8 @@ package actor FleetMember {
     /// - Returns: Whether workers came, went or changed what they own.
     private func hear(_ deliveries: [Delivery]) -> Bool {
         var isNews = false
-        let now = clock.now()
-        others = others.filter { now.since($0.value.heardAt) < $0.value.heartbeat.patience }
+        let now = clock.uptime()
+        others = others.filter { now - $0.value.heardAt < $0.value.heartbeat.patience }
         for delivery in deliveries {
             if delivery.properties.type == "FleetHello" {
                 changed.raise()
@@ -131,7 +131,7 @@ package actor FleetMember {
             if heartbeat.state == .stopped {
                 others[heartbeat.worker] = nil
             } else {
-                others[heartbeat.worker] = (heartbeat, clock.now())
+                others[heartbeat.worker] = (heartbeat, now)
             }
             if heartbeat.isHello { changed.raise() }
         }

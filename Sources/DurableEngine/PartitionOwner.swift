@@ -46,8 +46,9 @@ package actor PartitionOwner {
     private var processor: PartitionProcessor?
     private var channel: (any ConsumerChannel)?
     private var isStopping = false
-    private var waitingSince: Timestamp?
-    private var owningSince: Timestamp?
+    /// By the clock's uptime, as is `owningSince`.
+    private var waitingSince: Duration?
+    private var owningSince: Duration?
     /// Kept by a deliberate defect only.
     private var staleCache: StaleCache?
 
@@ -65,13 +66,13 @@ package actor PartitionOwner {
     package func run() async {
         var pause = Duration.milliseconds(100)
         while !isStopping {
-            let started = parts.clock.now()
+            let started = parts.clock.uptime()
             do {
                 try await ownOnce()
                 pause = .milliseconds(100)
             } catch {
                 report(error)
-                if parts.clock.now().since(started) > .seconds(30) { pause = .milliseconds(100) }
+                if parts.clock.uptime() - started > .seconds(30) { pause = .milliseconds(100) }
                 await backingOff.sleep(for: pause)
                 pause = min(pause * 2, .seconds(30))
             }
@@ -89,10 +90,10 @@ package actor PartitionOwner {
         }
     }
 
-    /// Epoch and counters while the partition is owned here.
-    package func status() async -> (statistics: PartitionStatistics, since: Timestamp)? {
+    /// Epoch and counters while the partition is owned here, and for how long it has been.
+    package func status() async -> (statistics: PartitionStatistics, age: Duration)? {
         guard let processor, let owningSince else { return nil }
-        return (processor.statistics, owningSince)
+        return (processor.statistics, parts.clock.uptime() - owningSince)
     }
 
     /// Publishes a baton when this worker has waited 5 s for one that is nowhere: neither queued nor held.
@@ -100,9 +101,9 @@ package actor PartitionOwner {
     /// - Parameter isOwnedElsewhere: Whether some worker says it owns the partition.
     package func replaceLostBaton(isOwnedElsewhere: Bool) async {
         guard processor == nil, !isOwnedElsewhere, let waitingSince,
-            parts.clock.now().since(waitingSince) >= .seconds(5)
+            parts.clock.uptime() - waitingSince >= .seconds(5)
         else { return }
-        self.waitingSince = parts.clock.now()
+        self.waitingSince = parts.clock.uptime()
         let topology = parts.descriptor.topology
         let queue = topology.queue(.own, parts.partition)
         guard let inspection = try? await parts.transport.inspect(queue: queue), inspection.readyMessages == 0 else {
@@ -121,7 +122,7 @@ package actor PartitionOwner {
         self.channel = channel
         // A stop that came before there was a channel to close.
         if isStopping { return await end(channel) }
-        waitingSince = parts.clock.now()
+        waitingSince = parts.clock.uptime()
         do {
             try await channel.consume(
                 queue: topology.queue(.own, parts.partition), consumerTag: PartitionProcessor.ConsumerTag.own,
@@ -159,6 +160,9 @@ package actor PartitionOwner {
         waitingSince = nil
         let storage = try await StorageOpener(thread: parts.thread).open(parts.partition, of: parts.storage)
         let epoch = try await parts.epochs.claim(parts.partition, by: parts.worker)
+        // A stop that came meanwhile closed the channel, and somebody else may own the partition by now: beginning the
+        // epoch would fence that owner off.
+        if isStopping { return storage.store.close() }
         let processor = PartitionProcessor(
             .init(
                 partition: parts.partition, descriptor: parts.descriptor, worker: parts.worker, epoch: epoch,
@@ -167,9 +171,8 @@ package actor PartitionOwner {
                 probe: parts.probe),
             logger: logger)
         self.processor = processor
-        owningSince = parts.clock.now()
+        owningSince = parts.clock.uptime()
         onChange()
-        if isStopping { await processor.stop() }
         if parts.configuration.defect == .keepsCacheAfterFencing {
             if let staleCache { await processor.inherit(staleCache) }
             staleCache = StaleCache(processor)

@@ -5,7 +5,8 @@ import DurableWire
 /// A client that waits for an instance's end.
 struct Waiter {
     var address: ReplyAddress
-    var expires: Timestamp
+    /// By the clock's uptime.
+    var expires: Duration
 }
 
 extension PartitionProcessor {
@@ -54,7 +55,7 @@ extension PartitionProcessor {
         case .wait(let id):
             guard let entry = try entry(for: id) else { return .notFound }
             if entry.state.status.isTerminal { return .status(InstanceSnapshot(entry.state, input: nil)) }
-            remember(Waiter(address: address, expires: parts.clock.now() + .seconds(15)), for: id)
+            remember(Waiter(address: address, expires: parts.clock.uptime() + .seconds(15)), for: id)
             return nil
         case .counts:
             try await flush()
@@ -102,7 +103,7 @@ extension PartitionProcessor {
     // MARK: - Waiting clients
 
     private func remember(_ waiter: Waiter, for id: InstanceID) {
-        let now = parts.clock.now()
+        let now = parts.clock.uptime()
         if waiterCount >= parts.configuration.waiterLimit {
             waiters = waiters.compactMapValues { list in
                 let alive = list.filter { $0.expires > now }

@@ -98,16 +98,17 @@ package actor PartitionProcessor {
     var dirtyBytes = 0
     var outboxAdded: [OutboxEntry] = []
     var outboxRemoved: [OutboxID] = []
-    /// When changes must reach the store; nil when there are none.
-    var flushDue: Timestamp?
-    /// When confirmations must reach the log; nil when there are none.
-    var confirmDue: Timestamp?
+    /// When changes must reach the store, by the clock's uptime; nil when there are none.
+    var flushDue: Duration?
+    /// When confirmations must reach the log, by the clock's uptime; nil when there are none.
+    var confirmDue: Duration?
     var outboxBytes = 0
     /// Messages to this partition itself by sequence. They stay in the outbox until the checkpoint that applies them:
     /// no queue needs to survive for them. Look-up only.
     var ownMessages: [UInt64: OutboxID] = [:]
     var isMarkerBack = false
-    var batonDue: Timestamp
+    /// By the clock's uptime.
+    var batonDue: Duration
     var currentBaton: DeliveryTag
     var waiters: [InstanceID: [Waiter]] = [:]
     var waiterCount = 0
@@ -117,7 +118,7 @@ package actor PartitionProcessor {
     /// Instances whose code came back from an await that is not durable.
     var escapes: [InstanceID] = []
     private var isBatonSent = false
-    private var wakeUp: (due: Timestamp, number: Int, task: Task<Void, Never>)?
+    private var wakeUp: (due: Duration, number: Int, task: Task<Void, Never>)?
     private var wakeUpNumber = 0
 
     var inFlight = 0
@@ -141,7 +142,7 @@ package actor PartitionProcessor {
         reliableLane = PublishLane(transport: parts.transport, clock: parts.clock, isReliable: true, logger: logger)
         replyLane = PublishLane(transport: parts.transport, clock: parts.clock, isReliable: false, logger: logger)
         timers = TimerQueue(limit: parts.configuration.timerLimit)
-        batonDue = parts.clock.now() + parts.configuration.batonRotation
+        batonDue = parts.clock.uptime() + parts.configuration.batonRotation
         currentBaton = parts.baton
     }
 
@@ -239,10 +240,10 @@ package actor PartitionProcessor {
             if arrivalsEnded { throw .channel(arrivalsEnd ?? .closed) }
             try await answerQueries()
             try await boundCache()
-            let now = parts.clock.now()
-            rotateBaton(at: now)
-            let worked = isPaused ? false : try await processBatch(at: now)
+            rotateBaton(at: parts.clock.uptime())
+            let worked = isPaused ? false : try await processBatch(at: parts.clock.now())
             try await boundCache()
+            let now = parts.clock.uptime()
             if let confirmDue, confirmDue <= now { try await append([]) }
             if let flushDue, flushDue <= now || dirtyBytes >= parts.configuration.flushBytes {
                 try await flush()
@@ -261,21 +262,24 @@ package actor PartitionProcessor {
     private func waitForWork() async {
         if isStopping || arrivalsEnded || !queries.isEmpty { return }
         if !isPaused && (!arrivals.isEmpty || !retries.isEmpty || !escapes.isEmpty || timers.needsPage) { return }
-        let now = parts.clock.now()
-        var next = isBatonSent ? Timestamp.distantFuture : batonDue
+        let now = parts.clock.uptime()
+        var next = isBatonSent ? now + .seconds(3600) : batonDue
         if let flushDue { next = min(next, flushDue) }
         if let confirmDue { next = min(next, confirmDue) }
-        if !isPaused, let due = timers.nextDue { next = min(next, due) }
+        if !isPaused, let due = timers.nextDue {
+            // Looks again now and then: the wall clock may have been set forward meanwhile.
+            next = min(next, now + min(due.since(parts.clock.now()), .seconds(60)))
+        }
         if next <= now { return }
         if wakeUp.map({ next < $0.due }) ?? true { armWakeUp(at: next, now: now) }
         await signal.wait()
     }
 
-    /// The alarm says itself that it rang: the clock cannot tell, since somebody may have set it back meanwhile.
-    private func armWakeUp(at due: Timestamp, now: Timestamp) {
+    /// - Parameter due: By the clock's uptime, as is `now`.
+    private func armWakeUp(at due: Duration, now: Duration) {
         wakeUp?.task.cancel()
         wakeUpNumber += 1
-        let (number, clock, delay) = (wakeUpNumber, parts.clock, due.since(now))
+        let (number, clock, delay) = (wakeUpNumber, parts.clock, due - now)
         let task = Task { [weak self] in
             await clock.sleep(for: delay)
             if !Task.isCancelled { await self?.rang(number) }
@@ -340,14 +344,14 @@ package actor PartitionProcessor {
             }
         }
         if !confirmed.isEmpty, confirmDue == nil {
-            confirmDue = parts.clock.now() + parts.configuration.confirmInterval
+            confirmDue = parts.clock.uptime() + parts.configuration.confirmInterval
         }
         signal.raise()
     }
 
     /// Sees to it that changes are written within the flush interval.
     func scheduleFlush() {
-        if flushDue == nil { flushDue = parts.clock.now() + parts.configuration.flushInterval }
+        if flushDue == nil { flushDue = parts.clock.uptime() + parts.configuration.flushInterval }
     }
 
     /// Tells the broker that a control delivery is done with.
@@ -360,7 +364,7 @@ package actor PartitionProcessor {
     // MARK: - Baton
 
     /// Replaces the baton before the broker's consumer timeout, and removes extra ones.
-    private func rotateBaton(at now: Timestamp) {
+    private func rotateBaton(at now: Duration) {
         for tag in batons {
             if tag > currentBaton, now >= batonDue {
                 parts.channel.acknowledge(currentBaton, multiple: false)
@@ -374,7 +378,7 @@ package actor PartitionProcessor {
         batons = []
         if now >= batonDue, !isBatonSent {
             isBatonSent = true
-            reliableLane.submit([.init(key: .baton, message: topology.baton(for: parts.partition, at: now))])
+            reliableLane.submit([.init(key: .baton, message: topology.baton(for: parts.partition, at: parts.clock.now()))])
         }
     }
 
@@ -382,8 +386,8 @@ package actor PartitionProcessor {
 
     /// Waits for confirms of what is with the broker already, so that the next owner need not send it again.
     private func settleEffects() async {
-        let deadline = parts.clock.now() + .seconds(2)
-        while reliableLane.pendingCount > reliableLane.parkedCount, parts.clock.now() < deadline, !arrivalsEnded,
+        let deadline = parts.clock.uptime() + .seconds(2)
+        while reliableLane.pendingCount > reliableLane.parkedCount, parts.clock.uptime() < deadline, !arrivalsEnded,
             !Task.isCancelled
         {
             let timeout = wake(after: .milliseconds(100))

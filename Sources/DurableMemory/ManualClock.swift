@@ -30,6 +30,8 @@ package final class ManualClock: EngineClock {
 
     package func now() -> Timestamp { state.withLock(\.now) }
 
+    package func uptime() -> Duration { now().since(Timestamp(millisecondsSinceEpoch: 0)) }
+
     /// When each sleeper is due, earliest first.
     package var sleepers: [Timestamp] { state.withLock { $0.sleepers.map(\.due).sorted() } }
 

@@ -82,7 +82,7 @@ actor ActivityHost {
         freeSlots.close()
         backingOff.end()
         let atStop = running.count
-        let deadline = parts.clock.now() + grace
+        let deadline = parts.clock.uptime() + grace
         await wait(until: deadline) { $0.running.isEmpty && $0.inFlight.values.allSatisfy { $0 == 0 } }
         receipt.finishedActivities = atStop - running.count
         receipt.canceledActivities = running.count
@@ -95,12 +95,12 @@ actor ActivityHost {
         return receipt
     }
 
-    private func wait(until deadline: Timestamp, for condition: (isolated ActivityHost) -> Bool) async {
-        while !condition(self), parts.clock.now() < deadline, !Task.isCancelled {
+    private func wait(until deadline: Duration, for condition: (isolated ActivityHost) -> Bool) async {
+        while !condition(self), parts.clock.uptime() < deadline, !Task.isCancelled {
             let clock = parts.clock
             let changed = changed
             let alarm = Task {
-                await clock.sleep(for: min(deadline.since(clock.now()), .milliseconds(500)))
+                await clock.sleep(for: min(deadline - clock.uptime(), .milliseconds(500)))
                 // One that was called off must not wake the next wait: that would never end.
                 if !Task.isCancelled { changed.raise() }
             }

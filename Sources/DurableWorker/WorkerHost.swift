@@ -43,6 +43,7 @@ package actor WorkerHost {
     private let parts: Parts
     private let logger: Logger
     private let startedAt: Timestamp
+    private let startedUptime: Duration
     private let threads: [any PartitionExecutor]
     private let activities: ActivityHost
     private var fleet: FleetMember?
@@ -57,6 +58,7 @@ package actor WorkerHost {
         logger[metadataKey: "worker"] = "\(parts.worker)"
         self.logger = logger
         startedAt = parts.clock.now()
+        startedUptime = parts.clock.uptime()
         threads = (0..<max(1, parts.configuration.partitionThreads)).map { _ in parts.instruments.makeExecutor() }
         activities = ActivityHost(
             .init(
@@ -157,7 +159,7 @@ package actor WorkerHost {
     /// leave the others time to come first.
     private func mayWait(asOneOf candidates: [WorkerID]) -> Bool {
         if candidates.first == parts.worker { return true }
-        let age = parts.clock.now().since(startedAt)
+        let age = parts.clock.uptime() - startedUptime
         return candidates.contains(parts.worker)
             && age >= parts.configuration.settlingTime + parts.configuration.heartbeatInterval
     }
@@ -169,7 +171,7 @@ package actor WorkerHost {
         guard let status = await owner.status() else { return !candidates.contains(parts.worker) }
         // Owning what another should have: once that one is ready, and not in too quick a change.
         return peers.contains { $0.worker == candidates.first && $0.state == .active }
-            && parts.clock.now().since(status.since) >= parts.configuration.minimumTenure
+            && status.age >= parts.configuration.minimumTenure
     }
 
     private func startOwner(of partition: PartitionID) {
@@ -196,7 +198,7 @@ package actor WorkerHost {
     // MARK: - Stopping
 
     private func shutDown() async {
-        let started = parts.clock.now()
+        let started = parts.clock.uptime()
         state = .draining
         fleet?.announce()
         logger.info("stopping: no new activities; running ones have \(parts.configuration.gracePeriod)")
@@ -210,7 +212,7 @@ package actor WorkerHost {
             await owned.owner.stop()
         }
         for owned in all { await owned.task.value }
-        receipt.duration = parts.clock.now().since(started)
+        receipt.duration = parts.clock.uptime() - started
     }
 
     // MARK: - Heartbeat

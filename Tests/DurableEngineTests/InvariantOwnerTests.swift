@@ -84,6 +84,30 @@ import Testing
         #expect(try await hub.client.inspect(queue: hub.topology.queue(.own, PartitionID(0)))?.consumers == 1)
     }
 
+    @Test("A stop while the epoch is being claimed fences nobody off")
+    func stopDuringClaim() async throws {
+        let hub = try await EngineHarness()
+        let transport = hub.broker.connect(as: "w")
+        let epochs = SlowEpochs()
+        let owner = PartitionOwner(
+            .init(
+                partition: PartitionID(0), descriptor: hub.descriptor, worker: WorkerID("w"), storage: hub.storage,
+                epochs: epochs,
+                executor: NativeExecutor(registry: Registry(), options: .init(logger: EngineHarness.logger("w"))),
+                transport: transport, clock: hub.clock, configuration: EngineConfiguration(),
+                thread: PartitionThread()),
+            logger: EngineHarness.logger("w"), onChange: {})
+        let running = Task { await owner.run() }
+        await epochs.asked.wait()
+        // The baton goes to somebody else, who begins an epoch.
+        await owner.stop()
+        let log = try hub.openFirstPartition().log
+        _ = try await log.begin(.init(epoch: Epoch(generation: 1, offset: 1), worker: WorkerID("v"), time: .distantPast))
+        epochs.goOn.raise()
+        await running.value
+        _ = try await log.append([.released(nextDue: nil)], epoch: Epoch(generation: 1, offset: 1))
+    }
+
     @Test("A clock that is set back delays nothing for ever")
     func clockSetBack() async throws {
         let hub = try await EngineHarness()
@@ -143,6 +167,20 @@ import Testing
     }
 }
 
+/// Gives epoch 2 when it is told to.
+private final class SlowEpochs: EpochAuthority {
+    let asked = Signal()
+    let goOn = Signal()
+
+    func claim(_ partition: PartitionID, by worker: WorkerID) async throws(EpochError) -> Epoch {
+        asked.raise()
+        await goOn.wait()
+        return Epoch(generation: 1, offset: 2)
+    }
+
+    func release(_ partition: PartitionID, epoch: Epoch, nextDue: Timestamp?) async throws(EpochError) {}
+}
+
 /// A clock somebody may set back; what sleeps goes on by the time that really passes.
 private final class AdjustedClock: EngineClock {
     private let base: ManualClock
@@ -150,5 +188,6 @@ private final class AdjustedClock: EngineClock {
     init(_ base: ManualClock) { self.base = base }
     func setBack(by duration: Duration) { offset.withLock { $0 += duration } }
     func now() -> Timestamp { base.now() - offset.withLock { $0 } }
+    func uptime() -> Duration { base.uptime() }
     func sleep(for duration: Duration) async { await base.sleep(for: duration) }
 }

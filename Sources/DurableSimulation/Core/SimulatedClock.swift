@@ -16,6 +16,8 @@ package final class SimulatedClock: EngineClock, @unchecked Sendable {  // confi
 
     package func now() -> Timestamp { Self.start + (simulator.elapsed + node.clockOffset) }
 
+    package func uptime() -> Duration { simulator.elapsed }
+
     package func sleep(for duration: Duration) async {
         if duration <= .zero { return }
         let nap = Nap()

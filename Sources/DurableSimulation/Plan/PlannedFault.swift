@@ -60,7 +60,8 @@ package struct PlannedFault: Sendable, CustomStringConvertible {
                 "refuse publish \(calls) from now of w\(worker)\(isTaken ? ", taking it" : "")"
             case .restartBroker(let down): "restart the broker, down for \(down)"
             case .blockPublishers(let duration): "block publishers for \(duration)"
-            case .failStorage(let worker, let calls, let fault): "storage call \(calls) from now of w\(worker): \(fault)"
+            case .failStorage(let worker, let calls, let fault):
+                "storage call \(calls) from now of w\(worker): \(fault)"
             case .fillDisk(let duration): "disk full for \(duration)"
             case .jumpClock(let worker, let by): "clock of w\(worker) jumps by \(by)"
             case .drain(let worker, let restart): "drain w\(worker), restart in \(restart)"
@@ -133,7 +134,7 @@ extension PlannedFault {
         let last = random.chance(0.5) ? min(end, .seconds(3)) : end
         return (0..<count).map { _ in
             PlannedFault(
-                at: random.duration(.zero ... last),
+                at: random.duration(.zero...last),
                 kind: chosen[Int(random.next() % UInt64(chosen.count))](
                     &random, Int(random.next() % UInt64(workerCount))))
         }.sorted { $0.at < $1.at }

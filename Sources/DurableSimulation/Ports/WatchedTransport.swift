@@ -92,7 +92,7 @@ package final class PublishWatch: @unchecked Sendable {  // confined to the simu
     }
 
     private func check(_ task: TaskMessage, from node: Node) {
-        ledger.sending(task)
+        ledger.sending(task, from: node)
         guard witness.isScheduled(task) else {
             return witness.violated("I5: task \(task.idempotencyKey) was sent, but no checkpoint in the log holds it")
         }

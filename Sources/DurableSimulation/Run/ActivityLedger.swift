@@ -3,13 +3,16 @@ import DurableCore
 /// Every run of an activity in one simulated hub, and why each repeated one was permitted.
 ///
 /// A run may be repeated when something went wrong, since the task was sent, with a worker that ran it (its completion
-/// or its acknowledgement may be lost) or with an owner of its partition (the dispatch may not be known to be confirmed).
+/// or its acknowledgement may be lost), with the one that runs it now (it may have stood still with the task in hand,
+/// given up by the broker), or with an owner of its partition (the dispatch may not be known to be confirmed).
 /// A drain, a hand-over or a slow worker is no reason.
 final class ActivityLedger: @unchecked Sendable {  // confined to the simulator's thread
     private struct Task {
         var sentAt: Duration
         /// How many owners the partition had had by then.
         var ownerCount: Int
+        /// Owners that sent it; one that stood still may do so long after it was superseded.
+        var senders: [Node] = []
         var workers: [Node] = []
     }
 
@@ -33,10 +36,9 @@ final class ActivityLedger: @unchecked Sendable {  // confined to the simulator'
     }
 
     /// An owner begins to send the task.
-    func sending(_ task: TaskMessage) {
-        let key = task.idempotencyKey
-        if tasks[key] != nil { return }
-        tasks[key] = Task(sentAt: simulator.elapsed, ownerCount: owners(of: task.instanceID).count)
+    func sending(_ task: TaskMessage, from node: Node) {
+        let new = Task(sentAt: simulator.elapsed, ownerCount: owners(of: task.instanceID).count)
+        tasks[task.idempotencyKey, default: new].senders.append(node)
     }
 
     fileprivate func began(_ run: ActivityRun, on node: Node) {
@@ -53,7 +55,8 @@ final class ActivityLedger: @unchecked Sendable {  // confined to the simulator'
         }
         if task.workers.isEmpty { return }
         repeatedRunCount += 1
-        let involved = task.workers + owners(of: run.instanceID).dropFirst(max(0, task.ownerCount - 1))
+        let owners = owners(of: run.instanceID).dropFirst(max(0, task.ownerCount - 1))
+        let involved = task.workers + [node] + task.senders + owners
         if !involved.contains(where: { disturbances.touched($0, since: task.sentAt) }) {
             witness.violated(
                 "I3: \(run.name) of \(key) runs again, and nothing went wrong that permits it: it ran on "

@@ -57,7 +57,8 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
             } then: { [self] worker in
                 hub.callFaults.heal(worker.name)
             }
-        case .stall(let place, let duration):
+        case .stall(let place, let length):
+            let duration = min(length, hub.plan.faultsEnd - simulator.elapsed)
             disturb(place, for: duration) { worker in
                 hub.network.stall(worker.name, for: duration)
                 giveUp(worker, after: duration)
@@ -69,7 +70,11 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
                 hub.callFaults.plan(.reject(isTaken: isTaken), atCall: calls, of: $0.name, isPublish: true)
             }
         case .restartBroker(let down):
-            disturbAll(for: down) { hub.broker.stop() } then: { [self] in hub.broker.start() }
+            disturbAll(for: down) {
+                hub.broker.stop()
+            } then: { [self] in
+                hub.broker.start()
+            }
         case .blockPublishers(let duration):
             disturbAll(for: duration) {
                 hub.broker.blockPublishers()

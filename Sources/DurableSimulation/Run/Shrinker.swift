@@ -71,7 +71,9 @@ package struct Shrinker {
     /// Leaves out instances, with all that clients do to them and all that have to do with them.
     private mutating func removeInstances() {
         for group in best.workload.groups where attempts < limit && best.workload.groups.count > 1 {
-            _ = attempt { plan in plan.workload = plan.workload.keeping(groups: plan.workload.groups.filter { $0 != group }) }
+            _ = attempt { plan in
+                plan.workload = plan.workload.keeping(groups: plan.workload.groups.filter { $0 != group })
+            }
         }
     }
 

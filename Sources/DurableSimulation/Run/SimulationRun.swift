@@ -97,7 +97,8 @@ package struct SimulationRun {
     }
 
     /// Runs `body` as a task of the simulation itself.
-    private func step(_ what: String, within time: Duration, _ body: @escaping @Sendable () async throws -> Void) -> Bool
+    private func step(_ what: String, within time: Duration, _ body: @escaping @Sendable () async throws -> Void)
+        -> Bool
     {
         let result = PlatformLock<Result<Void, any Error>?>(nil)
         simulator.schedule(after: .zero, in: simulator.root) {
