@@ -59,6 +59,8 @@ package actor PartitionProcessor {
         case outbox(OutboxID)
         /// A dead letter is with the broker: its delivery may be acknowledged.
         case deadLetter(DeliveryTag)
+        /// A delivery that waits for others is at the end of its queue once more: this one may be acknowledged.
+        case putBack(DeliveryTag)
         /// A fresh baton is in the queue: the old one may go.
         case baton
         case marker
@@ -93,6 +95,8 @@ package actor PartitionProcessor {
 
     /// Messages above a gap in their origin's sequence, unacknowledged until it closes.
     var heldBack: [Delivery] = []
+    /// When held-back messages may be put back into the queue, by the clock's uptime.
+    var putBackDue = Duration.zero
     /// Changed since the last flush, in order of first change.
     var dirty: [InstanceEntry] = []
     var dirtyBytes = 0
@@ -242,6 +246,7 @@ package actor PartitionProcessor {
             try await boundCache()
             rotateBaton(at: parts.clock.uptime())
             let worked = isPaused ? false : try await processBatch(at: parts.clock.now())
+            putBackHeld(at: parts.clock.uptime())
             try await boundCache()
             let now = parts.clock.uptime()
             if let confirmDue, confirmDue <= now { try await append([]) }
@@ -266,6 +271,7 @@ package actor PartitionProcessor {
         var next = isBatonSent ? now + .seconds(3600) : batonDue
         if let flushDue { next = min(next, flushDue) }
         if let confirmDue { next = min(next, confirmDue) }
+        if holdsTooMuch { next = min(next, putBackDue) }
         if !isPaused, let due = timers.nextDue {
             // Looks again now and then: the wall clock may have been set forward meanwhile.
             next = min(next, now + min(due.since(parts.clock.now()), .seconds(60)))
@@ -339,7 +345,7 @@ package actor PartitionProcessor {
         for key in keys {
             switch key {
             case .outbox(let id): if !isToSelf(id) { confirmed.append(id) }
-            case .deadLetter(let tag): acknowledge(tag)
+            case .deadLetter(let tag), .putBack(let tag): acknowledge(tag)
             case .baton, .marker, .reply: break
             }
         }

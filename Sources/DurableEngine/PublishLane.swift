@@ -129,21 +129,33 @@ package final class PublishLane<Key: Hashable & Sendable>: Sendable {
     private func settle(_ items: [Item], _ outcomes: [PublishOutcome]) -> [Key] {
         var confirmed: [Key] = []
         var unroutable: [Item] = []
+        var refused: [Item] = []
         for (item, outcome) in zip(items, outcomes) {
             switch outcome {
             case .confirmed: confirmed.append(item.key)
-            case .returned, .rejected: if isReliable { unroutable.append(item) }
+            case .returned: unroutable.append(item)
+            case .rejected: refused.append(item)
             }
         }
-        for destination in Set(unroutable.map { "\($0.message.exchange) \($0.message.routingKey)" }).sorted() {
+        if !isReliable { return confirmed }
+        for destination in Self.destinations(of: unroutable) {
             logger.warning(
                 """
                 DTQ2006 no queue takes messages for \(destination): they are kept and sent again until one does. \
                 Start a worker that registers that activity. See ops/errors/DTQ2006.md
                 """)
         }
-        state.withLock { state in state.parked += unroutable.filter { !state.withdrawn.contains($0.key) } }
+        for destination in Self.destinations(of: refused) {
+            logger.info("the broker refused messages for \(destination): they are kept and sent again")
+        }
+        state.withLock { state in
+            state.parked += (unroutable + refused).filter { !state.withdrawn.contains($0.key) }
+        }
         return confirmed
+    }
+
+    private static func destinations(of items: [Item]) -> [String] {
+        Set(items.map { "\($0.message.exchange) \($0.message.routingKey)" }).sorted()
     }
 
     private func retryParked() async {

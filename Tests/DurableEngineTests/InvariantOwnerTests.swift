@@ -142,6 +142,36 @@ import Testing
         try await worker.stop()
     }
 
+    @Test("Messages above a gap do not keep out the one that closes it")
+    func gapBehindThePrefetch() async throws {
+        let hub = try await EngineHarness(partitions: 2)
+        let receiver = Orchestration("Receiver") { (context: OrchestrationContext) -> [Int] in
+            var values: [Int] = []
+            for _ in 1...6 { values.append(try await context.waitForExternalEvent("tick", as: Int.self)) }
+            return values
+        }
+        let id = try #require((0..<9).map { "r\($0)" }.first { InstanceID($0).partition(of: 2) == PartitionID(0) })
+        // The first message comes last, behind more of them than the owner may have in hand.
+        let ticks = [2, 3, 4, 5, 6, 1].map { sequence in
+            Message(
+                id: MessageID("tick-\(sequence)"), instanceID: InstanceID(id),
+                origin: Origin(partition: PartitionID(1), incarnation: 7, sequence: UInt64(sequence)),
+                event: HistoryEvent(
+                    timestamp: hub.clock.now(), kind: .eventRaised(name: "tick", input: Payload("\(sequence)"))))
+        }
+        try await hub.start("Receiver", id: id)
+        for tick in ticks {
+            _ = try await hub.client.publish([
+                hub.topology.controlMessage([tick], to: PartitionID(0), through: .control, at: hub.clock.now())
+            ])
+        }
+        let owner = try await hub.startLoneProcessor("w", [receiver], epoch: 1) { $0.controlPrefetch = 4 }
+        let store = try hub.openFirstPartition().store
+        try await hub.eventually("the end") { try store.counts().first?.status == .completed }
+        #expect(try store.instance(InstanceID(id))?.output == Payload("[1,2,3,4,5,6]"))
+        #expect(await owner.stop() == nil)
+    }
+
     @Test("A client that speaks for a partition changes nothing of what that partition may still send")
     func forgedOrigin() async throws {
         let hub = try await EngineHarness()
