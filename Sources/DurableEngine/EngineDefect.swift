@@ -49,7 +49,8 @@ extension PartitionProcessor {
                 message.dispatch = task.dispatch
             }
         case .eventRaised:
-            if has(.appliesClientDuplicates), message.origin == nil {
+            // Both ways of recognising repeats are out of order: by sequence and by message ID.
+            if has(message.origin == nil ? .appliesClientDuplicates : .appliesDuplicates) {
                 message.id = MessageID("\(message.id)#\(duplicateCount)")
                 duplicateCount += 1
             }

@@ -1,3 +1,4 @@
+package import DurableBackend
 import DurableCore
 package import DurableMemory
 
@@ -5,6 +6,7 @@ package import DurableMemory
 package final class CallFaults: @unchecked Sendable {  // confined to the simulator's thread
     private struct Due {
         var client: String
+        /// Only publishes that matter count.
         var isPublish: Bool
         var calls: Int
         var fault: FaultPlan.Fault
@@ -15,12 +17,20 @@ package final class CallFaults: @unchecked Sendable {  // confined to the simula
 
     private let onFault: (String) -> Void
 
-    /// - Parameter onFault: Called with the client's name when one of its calls fails.
-    package init(onFault: @escaping (String) -> Void) { self.onFault = onFault }
+    private let isRefusable: (OutgoingMessage) -> Bool
+
+    /// - Parameters:
+    ///   - isRefusable: Whether a publish of this message counts where publishes are counted.
+    ///   - onFault: Called with the client's name when one of its calls fails.
+    package init(isRefusable: @escaping (OutgoingMessage) -> Bool, onFault: @escaping (String) -> Void) {
+        self.isRefusable = isRefusable
+        self.onFault = onFault
+    }
 
     package var plan: FaultPlan { FaultPlan { self.next($0) } }
 
-    /// The `calls`-th call of the client from now on meets `fault`; only publishes count if `isPublish`.
+    /// The `calls`-th call of the client from now on meets `fault`; only publishes of tasks and of messages to
+    /// partitions count if `isPublish`.
     package func plan(_ fault: FaultPlan.Fault, atCall calls: Int, of client: String, isPublish: Bool = false) {
         due.append(Due(client: client, isPublish: isPublish, calls: calls, fault: fault))
     }
@@ -31,7 +41,7 @@ package final class CallFaults: @unchecked Sendable {  // confined to the simula
     private func next(_ point: FaultPlan.Point) -> FaultPlan.Fault {
         if partitioned.contains(point.transport) { return .cutBefore }
         var isPublish = false
-        if case .publish = point.call { isPublish = true }
+        if case .publish(let messages) = point.call { isPublish = messages.contains { isRefusable($0) } }
         var fault = FaultPlan.Fault.none
         for index in due.indices where due[index].client == point.transport && (isPublish || !due[index].isPublish) {
             due[index].calls -= 1

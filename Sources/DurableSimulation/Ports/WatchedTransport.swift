@@ -3,22 +3,27 @@ import DurableCore
 import DurableWire
 
 /// A worker's transport: what it publishes is looked at first. Everything else passes through.
-package final class WatchedTransport: MessageTransport {
+final class WatchedTransport: MessageTransport {
     private let base: any MessageTransport
     private let watch: PublishWatch
     private let node: Node
+    private let disturbances: Disturbances
     /// Deliberate: every so often a publish is confirmed that never reached the broker.
     private let losesConfirmed: Bool
     private let count = PlatformLock(0)
 
-    package init(_ base: any MessageTransport, of node: Node, watch: PublishWatch, losesConfirmed: Bool = false) {
+    init(
+        _ base: any MessageTransport, of node: Node, watch: PublishWatch, disturbances: Disturbances,
+        losesConfirmed: Bool = false
+    ) {
         self.base = base
+        self.disturbances = disturbances
         self.node = node
         self.watch = watch
         self.losesConfirmed = losesConfirmed
     }
 
-    package func publish(_ messages: [OutgoingMessage]) async throws(TransportError) -> [PublishOutcome] {
+    func publish(_ messages: [OutgoingMessage]) async throws(TransportError) -> [PublishOutcome] {
         watch.publishes(messages, from: node)
         if losesConfirmed {
             let number = count.withLock { count in
@@ -27,36 +32,43 @@ package final class WatchedTransport: MessageTransport {
             }
             if number % 25 == 0 { return messages.map { _ in .confirmed } }
         }
-        let outcomes = try await base.publish(messages)
+        let outcomes: [PublishOutcome]
+        do throws(TransportError) {
+            outcomes = try await base.publish(messages)
+        } catch {
+            // A call that was cut off began before its connection ended.
+            disturbances.happened(to: node)
+            throw error
+        }
         watch.published(messages, outcomes)
         return outcomes
     }
 
-    package func openChannel() async throws(TransportError) -> any ConsumerChannel { try await base.openChannel() }
+    func openChannel() async throws(TransportError) -> any ConsumerChannel { try await base.openChannel() }
 
-    package func inspect(queue: String) async throws(TransportError) -> QueueInspection? {
+    func inspect(queue: String) async throws(TransportError) -> QueueInspection? {
         try await base.inspect(queue: queue)
     }
 
-    package func declare(_ topology: TopologyFragment) async throws(TransportError) {
+    func declare(_ topology: TopologyFragment) async throws(TransportError) {
         try await base.declare(topology)
     }
 
-    package func exchangeExists(_ name: String) async throws(TransportError) -> Bool {
+    func exchangeExists(_ name: String) async throws(TransportError) -> Bool {
         try await base.exchangeExists(name)
     }
 
-    package func delete(queues: [String], exchanges: [String]) async throws(TransportError) {
+    func delete(queues: [String], exchanges: [String]) async throws(TransportError) {
         try await base.delete(queues: queues, exchanges: exchanges)
     }
 
-    package func get(queue: String, count: Int, peek: Bool) async throws(TransportError) -> [Delivery] {
+    func get(queue: String, count: Int, peek: Bool) async throws(TransportError) -> [Delivery] {
         try await base.get(queue: queue, count: count, peek: peek)
     }
 
-    package var brokerDescription: String? { get async { await base.brokerDescription } }
+    var brokerDescription: String? { get async { await base.brokerDescription } }
 
-    package func close() async { await base.close() }
+    func close() async { await base.close() }
 }
 
 /// Effects as they leave workers: none may come from a checkpoint that is not in the log, no task may go out again

@@ -67,11 +67,6 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
             latency: Latency(
                 clock: brokerClock, random: SeededGenerator(seed: plan.seed, purpose: "network"),
                 usual: plan.networkLatency, spikes: plan.latencySpikes))
-        let disturbances = Disturbances(in: simulator)
-        self.disturbances = disturbances
-        callFaults = CallFaults { [network] client in network.node(of: client).map(disturbances.happened) }
-        storageFaults = StorageFaults(onFault: disturbances.happened)
-        broker = MemoryBroker(network: network, faults: callFaults.plan)
         var directory = "/simulated"
         if plan.storage == .sqlite {
             let disk = try SimulatedDisk(seed: plan.seed)
@@ -86,6 +81,15 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
             hubID: "hub-\(plan.seed)", hub: name, partitionCount: plan.partitionCount,
             queueKind: plan.isQuorum ? .quorum : .classic, logMode: .local, dataDirectory: directory,
             createdAt: brokerClock.now())
+        let disturbances = Disturbances(in: simulator)
+        self.disturbances = disturbances
+        let topology = descriptor.topology
+        let exchanges = [HubTopology.Family.control, .work].map { topology.name($0) }
+        callFaults = CallFaults(
+            isRefusable: { exchanges.contains($0.exchange) },
+            onFault: { [network] client in network.node(of: client).map(disturbances.happened) })
+        storageFaults = StorageFaults(onFault: disturbances.happened)
+        broker = MemoryBroker(network: network, faults: callFaults.plan)
         if disk == nil {
             let memory = MemoryStorage()
             base = memory
@@ -151,7 +155,8 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
         let node = simulator.makeNode(name)
         let clock = SimulatedClock(of: node, in: simulator)
         let transport = WatchedTransport(
-            connect(name, node), of: node, watch: publishWatch, losesConfirmed: plan.portDefect == .losesConfirmed)
+            connect(name, node), of: node, watch: publishWatch, disturbances: disturbances,
+            losesConfirmed: plan.portDefect == .losesConfirmed)
         let watch = EngineWatch(of: node, witness: witness, cacheLimit: plan.engine.cacheBytes)
         let nonces = Counter()
         var configuration = WorkerConfiguration()

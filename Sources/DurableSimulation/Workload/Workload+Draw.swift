@@ -10,7 +10,7 @@ extension Workload {
     ) -> Workload {
         var draft = WorkloadDraft(generator: generator, partitionCount: partitionCount)
         let count = instanceCount(&draft)
-        let weights = programWeights(&draft, programs.count)
+        let weights = programWeights(&draft, programs)
         while draft.instances.count < count {
             var pick = draft.int(0...weights.reduce(0, +) - 1)
             for (program, weight) in zip(programs, weights) {
@@ -41,9 +41,13 @@ extension Workload {
     }
 
     /// Some runs are all fan-out, some all timers, most a mixture.
-    private static func programWeights(_ draft: inout WorkloadDraft, _ count: Int) -> [Int] {
-        var weights = Array(repeating: 0, count: count)
-        if draft.chance(0.3) {
+    private static func programWeights(_ draft: inout WorkloadDraft, _ programs: [Program]) -> [Int] {
+        let messaging = Programs.messaging.map(\.name)
+        var weights = Array(repeating: 0, count: programs.count)
+        if draft.chance(0.15) {
+            // Partitions that send to each other.
+            for index in programs.indices where messaging.contains(programs[index].name) { weights[index] = 1 }
+        } else if draft.chance(0.3) {
             for _ in 0..<draft.int(1...2) { weights[draft.int(0...weights.count - 1)] = 1 }
         } else {
             for index in weights.indices { weights[index] = [0, 1, 1, 2, 4][draft.int(0...4)] }
