@@ -48,6 +48,10 @@ package actor PartitionOwner {
     private var isStopping = false
     private var waitingSince: Timestamp?
     private var owningSince: Timestamp?
+    /// Episodes of the activations that ended.
+    private var endedEpisodes: UInt64 = 0
+    /// Whether the last activation handed the partition over in order.
+    package private(set) var hasReleased = false
     /// Kept by a deliberate defect only.
     private var staleCache: StaleCache?
 
@@ -89,11 +93,17 @@ package actor PartitionOwner {
         }
     }
 
+    /// Handles what stands in the control queue by now, as far as it can within `patience`.
+    package func catchUp(within patience: Duration) async { await processor?.catchUp(within: patience) }
+
     /// Epoch and counters while the partition is owned here.
     package func status() async -> (statistics: PartitionStatistics, since: Timestamp)? {
         guard let processor, let owningSince else { return nil }
         return (processor.statistics, owningSince)
     }
+
+    /// Episodes run here so far, over all activations.
+    package var episodeCount: UInt64 { endedEpisodes + (processor?.statistics.episodeCount ?? 0) }
 
     /// Publishes a baton when this worker has waited 5 s for one that is nowhere: neither queued nor held.
     ///
@@ -138,6 +148,7 @@ package actor PartitionOwner {
 
     private func end(_ channel: any ConsumerChannel) async {
         let wasOwning = processor != nil
+        endedEpisodes = episodeCount
         processor = nil
         owningSince = nil
         waitingSince = nil
@@ -167,6 +178,7 @@ package actor PartitionOwner {
                 probe: parts.probe),
             logger: logger)
         self.processor = processor
+        hasReleased = false
         owningSince = parts.clock.now()
         onChange()
         if isStopping { await processor.stop() }
@@ -175,6 +187,7 @@ package actor PartitionOwner {
             staleCache = StaleCache(processor)
         }
         try await processor.run()
+        hasReleased = true
         let nextDue = processor.statistics.nextDue
         try? await parts.epochs.release(parts.partition, epoch: epoch, nextDue: nextDue)
     }

@@ -67,6 +67,8 @@ extension PartitionProcessor {
             batch.acknowledgements.append(delivery.tag)
             return
         }
+        // An alarm that rang: the timers it stands for are in the queue of timers.
+        if content.messages.isEmpty { alarmCount += 1 }
         let defect = defect(of: content, from: delivery)
         for message in content.messages {
             // A client's claim to be a partition is a defect: it must not count.

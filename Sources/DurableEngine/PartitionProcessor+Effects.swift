@@ -34,6 +34,7 @@ extension PartitionProcessor {
     // MARK: - Marker and what older epochs left
 
     func sendMarker() {
+        markersSent += 1
         reliableLane.submit([
             .init(
                 key: .marker,
@@ -43,6 +44,8 @@ extension PartitionProcessor {
 
     /// Everything queued before this epoch has been handled: what is still unanswered of older epochs is sent again.
     private func markerArrived() {
+        markersTaken += 1
+        caughtUp.raise()
         guard !isMarkerBack else { return }
         isMarkerBack = true
         resendMessages(tasks: true)
