@@ -218,7 +218,8 @@ package actor PartitionProcessor {
         let statistics = PartitionStatistics(
             epoch: parts.epoch, inFlight: inFlight, outbox: state.outbox.count, heldInstances: heldInstances.count,
             nextDue: timers.nextDue, episodeCount: episodeCount, checkpointCount: checkpointCount,
-            duplicateCount: duplicateCount, alarmCount: alarmCount, cachedBytes: cache.bytes, cachedInstances: cache.count)
+            duplicateCount: duplicateCount, alarmCount: alarmCount, cachedBytes: cache.bytes,
+            cachedInstances: cache.count)
         latestStatistics.withLock { $0 = statistics }
     }
 

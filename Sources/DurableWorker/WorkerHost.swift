@@ -232,7 +232,9 @@ package actor WorkerHost {
         // would not keep them.
         let all = inOrder
         await withTaskGroup(of: Void.self) { group in
-            for owned in all where !owned.isStopping { group.addTask { await owned.owner.catchUp(within: .seconds(2)) } }
+            for owned in all where !owned.isStopping {
+                group.addTask { await owned.owner.catchUp(within: .seconds(2)) }
+            }
         }
         await handOver()
         for owned in all { await owned.task.value }

@@ -45,7 +45,8 @@ import Testing
             run
                 == Run(
                     code: 0,
-                    output: "worker-b  drained in 1.25 s: 3 finished, 1 partition handed over, 2 returned, 0 cancelled\n",
+                    output:
+                        "worker-b  drained in 1.25 s: 3 finished, 1 partition handed over, 2 returned, 0 cancelled\n",
                     errors: ""))
         #expect(owner.drains.first == DrainRequest(workers: [WorkerID("worker-b")], grace: .seconds(120)))
     }

@@ -79,9 +79,10 @@ import Testing
         try await hub.eventually("the alarm") { depth(hub, .wake) == 1 }
         hub.kill(worker)
         hub.clock.advance(by: .seconds(3600))
-        #expect(hub.broker.readyMessages(in: hub.topology.queue(.control, PartitionID(0))).contains {
-            $0.properties.type == "WakeUp"
-        })
+        #expect(
+            hub.broker.readyMessages(in: hub.topology.queue(.control, PartitionID(0))).contains {
+                $0.properties.type == "WakeUp"
+            })
         guard case .claimed(let claimant, _)? = try await claims(hub)[PartitionID(0)] else {
             Issue.record("the journal knows of no claim")
             return

@@ -57,7 +57,7 @@ import Testing
         leaver.host.stop()
         try await hub.eventually("the hand-over") { await peer.host.statistics().count == 1 }
         #expect(long.ends.count == 0)
-        #expect(try await hub.snapshot("a")?.status == .running)
+        try await hub.wait(for: "a", .running)
         long.gate.open()
         #expect(try await hub.wait(for: "a", .completed).output == Payload("\"w1 1\""))
         let receipt = try await leaver.stop()

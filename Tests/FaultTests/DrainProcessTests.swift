@@ -37,10 +37,10 @@ struct DrainProcessTests {
         let fleet = try Fleet(partitions: 6)
         for _ in 0..<3 { try fleet.startWorker("--slots", "4") }
         let kinds = ["LedgerSequence", "LedgerFanOut", "LedgerPaced"]
-        try fleet.dtq("submit", "--batch", input: batch(150, fleet, kinds: kinds, steps: 4, milliseconds: 25))
+        try fleet.dtq("submit", "--batch", input: batch(200, fleet, kinds: kinds, steps: 4, milliseconds: 100))
         for index in 0..<3 {
-            let before = fleet.runs().count
-            try await eventually("some more work is done") { fleet.runs().count > before + 60 }
+            let next = min(fleet.runs().count + 60, 700)
+            try await eventually("some more work is done") { fleet.runs().count >= next }
             let leaver = fleet.workers[index]
             kill(leaver.processIdentifier, SIGTERM)
             leaver.waitUntilExit()
@@ -48,10 +48,10 @@ struct DrainProcessTests {
             #expect(try receipt(ofWorker: index, fleet)["cancelled"] as? Int == 0)
             try fleet.startWorker("--slots", "4")
         }
-        try await eventually("all instances ended") { try fleet.statuses() == ["completed": 150] }
+        try await eventually("all instances ended") { try fleet.statuses() == ["completed": 200] }
         let runs = fleet.runs()
-        #expect(runs.count == 600)
-        #expect(Set(runs.map(\.key)).count == 600)
+        #expect(runs.count == 800)
+        #expect(Set(runs.map(\.key)).count == 800)
     }
 
     @Test("dtq drain --all stops every worker, shows the receipts they print, and repeats no run")
