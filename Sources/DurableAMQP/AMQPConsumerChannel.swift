@@ -26,6 +26,10 @@ package final class AMQPConsumerChannel: ConsumerChannel {
             ])
     }
 
+    package func cancel(consumerTag: String) async throws(TransportError) {
+        _ = try await connection.call(id, [.cancel(consumerTag: consumerTag)])
+    }
+
     package func declarePrivateQueue(name: String, bindings: [PrivateBinding]) async throws(TransportError) {
         let arguments = [MessageHeader("x-queue-type", .string("classic"))]
         let binds = bindings.map {

@@ -32,10 +32,13 @@ package enum BrokerRole: String, CaseIterable, Sendable {
         case .worker:
             Permissions(
                 configure: names("(work|reply|fleet)\\..+"),
-                write: names("journal", "own", "control", "work", "reply", "fleet", "dead", "(work|reply|fleet)\\..+"),
-                read: names("hub", "journal", "work", "reply", "fleet", "(own|control|query|work|reply|fleet)\\..+"))
+                write: names(
+                    "journal", "own", "control", "wake", "work", "reply", "fleet", "dead", "(work|reply|fleet)\\..+"),
+                read: names(
+                    "hub", "journal", "work", "reply", "fleet", "(own|control|query|wake|work|reply|fleet)\\..+"))
         case .monitor:
-            Permissions(configure: names(own), write: names("fleet", own), read: names("hub", "reply", "fleet", own))
+            Permissions(
+                configure: names(own), write: names("fleet", own), read: names("hub", "journal", "reply", "fleet", own))
         }
     }
 }

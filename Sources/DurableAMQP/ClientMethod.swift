@@ -15,6 +15,7 @@ enum ClientMethod: Sendable {
     case queueDelete(name: String)
     case prefetch(Int)
     case consume(queue: String, consumerTag: String, exclusive: Bool, arguments: [MessageHeader])
+    case cancel(consumerTag: String)
     case get(queue: String)
     case acknowledge(UInt64, multiple: Bool)
     case reject(UInt64, requeue: Bool)
@@ -43,6 +44,7 @@ enum ClientMethod: Sendable {
         case .queueDelete: return 0x0032_0028
         case .prefetch: return 0x003C_000A
         case .consume: return 0x003C_0014
+        case .cancel: return 0x003C_001E
         case .get: return 0x003C_0046
         case .acknowledge: return 0x003C_0050
         case .reject: return 0x003C_005A
@@ -115,6 +117,9 @@ extension FrameWriter {
             write(short: consumerTag)
             write(exclusive ? 4 : 0 as UInt8)
             write(table: arguments)
+        case .cancel(let consumerTag):
+            write(short: consumerTag)
+            write(0 as UInt8)
         case .get(let queue):
             write(ticket)
             write(short: queue)

@@ -25,6 +25,8 @@ package struct HubTopology: Hashable, Sendable {
         case journal
         /// Queue a partition: its one baton.
         case own
+        /// Queue a partition: its alarm clock. What expires there goes to the control queue.
+        case wake
         /// Exchange only: what clients send to control and query queues.
         case client
         /// Queue a partition: its control messages.
@@ -70,7 +72,8 @@ package struct HubTopology: Hashable, Sendable {
         var fragment = bootstrap
         for (family, kind) in [
             (Family.journal, ExchangeDescription.Kind.direct), (.own, .direct), (.client, .direct),
-            (.control, .direct), (.work, .direct), (.reply, .direct), (.fleet, .fanout), (.dead, .fanout),
+            (.control, .direct), (.wake, .direct), (.work, .direct), (.reply, .direct), (.fleet, .fanout),
+            (.dead, .fanout),
         ] {
             fragment.exchanges.append(ExchangeDescription(name: name(family), kind: kind))
         }
@@ -83,17 +86,24 @@ package struct HubTopology: Hashable, Sendable {
             let own = queue(.own, partition)
             let control = queue(.control, partition)
             let query = queue(.query, partition)
+            let wake = queue(.wake, partition)
             var baton = shared(own, deadLetters: false)
             baton.isSingleActiveConsumer = true
             fragment.queues.append(baton)
             fragment.queues.append(shared(control, deadLetters: true))
             fragment.queues.append(
                 QueueDescription(name: query, kind: .classic, messageTTLMilliseconds: Self.queryTTLMilliseconds))
+            // Classic: a quorum queue loses expirations that fall into a restart of the broker.
+            fragment.queues.append(
+                QueueDescription(
+                    name: wake, kind: .classic, deadLetterExchange: name(.control),
+                    deadLetterRoutingKey: key(partition)))
             fragment.bindings += [
                 BindingDescription(exchange: name(.own), queue: own, routingKey: key(partition)),
                 BindingDescription(exchange: name(.control), queue: control, routingKey: key(partition)),
                 BindingDescription(exchange: name(.client), queue: control, routingKey: key(partition)),
                 BindingDescription(exchange: name(.client), queue: query, routingKey: queryKey(partition)),
+                BindingDescription(exchange: name(.wake), queue: wake, routingKey: key(partition)),
             ]
         }
         return fragment

@@ -66,6 +66,14 @@ package protocol ConsumerChannel: AnyObject, Sendable {
         queue: String, consumerTag: String, prefetch: Int, from: StreamOffset?, exclusive: Bool
     ) async throws(TransportError)
 
+    /// Ends one consumer: when this returns, nothing more is delivered to it. What it was given stays in hand, to be
+    /// acknowledged or given back; batches that have arrived already still come through `deliveries`. A consumer that
+    /// is not there counts as ended.
+    ///
+    /// Not for a control queue with messages in hand: the next owner would get later ones before those (quorum queues
+    /// activate the next consumer at once). That one ends by closing its channel.
+    func cancel(consumerTag: String) async throws(TransportError)
+
     /// Declares a private queue that ends with this channel's connection, bound as given, and returns its name.
     func declarePrivateQueue(name: String, bindings: [PrivateBinding]) async throws(TransportError)
 

@@ -63,10 +63,18 @@ package actor FleetListener {
             "cannot ask the workers of hub \"\(client.hub)\"")
         await client.clock.sleep(for: Self.patience)
         try Task.checkCancellation()
+        try check()
+    }
+
+    /// - Throws: `ClientError` when nothing can be heard any more.
+    package func check() throws {
         if let failure {
             throw ClientError.wrapping(failure, "cannot listen to the workers of hub \"\(client.hub)\"")
         }
     }
+
+    /// The last heartbeat of a worker, alive or not.
+    package func last(of worker: WorkerID) -> WorkerHeartbeat? { heard[worker]?.heartbeat }
 
     /// Workers alive, in order of their IDs.
     package var workers: [WorkerHeartbeat] {

@@ -8,6 +8,8 @@ package struct HubSample: Hashable, Sendable {
     package var queues: [Queue]
     /// In order of their IDs.
     package var workers: [WorkerHeartbeat]
+    /// What the journal says of partitions; read only when one has no owner. Look-up only.
+    package var claims: [PartitionID: PartitionClaim] = [:]
 
     package init(time: Timestamp, queues: [Queue], workers: [WorkerHeartbeat]) {
         self.time = time
@@ -44,6 +46,12 @@ package struct HubSample: Hashable, Sendable {
         return claims.max { $0.claim.epoch < $1.claim.epoch }
     }
 
+    /// When the earliest timer of a partition is due: by its owner's word, or what the last one left behind.
+    package func nextDue(of partition: PartitionID) -> Timestamp? {
+        if let owner = owner(of: partition) { return owner.claim.nextDue }
+        return claims[partition]?.nextDue
+    }
+
     /// Deliveries that workers hold, by their own account; nil for dead letters.
     package func inFlight(of role: Role) -> Int? {
         switch role {
@@ -63,7 +71,11 @@ extension HubClient {
     /// - Parameters:
     ///   - workers: Heartbeats to show with them; they also name activities.
     ///   - activities: More activities whose queues to look at.
-    package func sample(workers: [WorkerHeartbeat], activities: [String] = []) async throws -> HubSample {
+    ///   - readsClaims: Also ask the journal about partitions that no worker owns. A broker user who may not read it
+    ///     sees the rest.
+    package func sample(
+        workers: [WorkerHeartbeat], activities: [String] = [], readsClaims: Bool = false
+    ) async throws -> HubSample {
         let names = Set(activities + workers.flatMap { $0.activities.map(\.name) }).sorted()
         let wanted: [(String, HubSample.Role)] =
             names.map { (topology.workQueue($0), .work(activity: $0)) }
@@ -78,6 +90,9 @@ extension HubClient {
             }
         } catch {
             throw ClientError.wrapping(error, "cannot inspect the queues of hub \"\(hub)\"")
+        }
+        if readsClaims, topology.partitions.contains(where: { sample.owner(of: $0) == nil }) {
+            sample.claims = (try? await claims()) ?? [:]
         }
         return sample
     }

@@ -50,6 +50,35 @@ extension TransportBench {
         }
     }
 
+    /// How a worker stops taking tasks while it finishes what it has.
+    func cancelledConsumerKeepsWhatItHolds() async throws {
+        for kind in sharedKinds {
+            let queue = try await queue("cancel.\(kind)", kind)
+            try await publish(numbers(0..<6), to: queue)
+            let leaver = try await consume(queue, on: first, prefetch: 4)
+            let held = try await leaver.take(4)
+            try expect(held.texts == numbers(0..<4), "the first four come, got \(held.texts)")
+            try await leaver.channel.cancel(consumerTag: "c-\(queue)")
+            try await leaver.channel.cancel(consumerTag: "c-\(queue)")
+            let heir = try await consume(queue, on: second)
+            let rest = try await heir.take(2)
+            try expect(rest.texts == ["4", "5"], "others get what was not handed out, got \(rest.texts)")
+            leaver.reject(held[1], requeue: true)
+            let returned = try await heir.take(1)
+            try expect(
+                returned.texts == ["1"] && returned[0].isRedelivered,
+                "what the leaver gives back goes to others at once, got \(returned.texts)")
+            leaver.acknowledge(held[0])
+            leaver.acknowledge(held[2])
+            try await publish(["new"], to: queue)
+            let new = try await heir.take(1)
+            try expect(new.texts == ["new"], "the leaver gets nothing more, got \(new.texts)")
+            await leaver.close()
+            let last = try await heir.take(1)
+            try expect(last.texts == ["3"], "its channel's end returns what it did not settle, got \(last.texts)")
+        }
+    }
+
     func consumersShareAQueue() async throws {
         for kind in sharedKinds {
             let queue = try await queue("share.\(kind)", kind)

@@ -29,6 +29,7 @@ package enum TransportRule: String, CaseIterable, Sendable {
     case exclusiveConsumerKeepsOthersOut
     case acknowledgingTwiceEndsTheChannel
     case consumerTagIsUsedOnce
+    case cancelledConsumerKeepsWhatItHolds
     // Expiry
     case expiryWaitsForTheHead
     case expiryTakesNoTimeAtZero
@@ -117,6 +118,7 @@ package enum TransportRule: String, CaseIterable, Sendable {
         case .exclusiveConsumerKeepsOthersOut: try await bench.exclusiveConsumerKeepsOthersOut()
         case .acknowledgingTwiceEndsTheChannel: try await bench.acknowledgingTwiceEndsTheChannel()
         case .consumerTagIsUsedOnce: try await bench.consumerTagIsUsedOnce()
+        case .cancelledConsumerKeepsWhatItHolds: try await bench.cancelledConsumerKeepsWhatItHolds()
         case .expiryWaitsForTheHead: try await bench.expiryWaitsForTheHead()
         case .expiryTakesNoTimeAtZero: try await bench.expiryTakesNoTimeAtZero()
         case .heldMessageDoesNotExpire: try await bench.heldMessageDoesNotExpire()

@@ -20,12 +20,18 @@ package struct WorkerHeartbeat: Hashable, Sendable {
     /// Since its start.
     package var episodeCount: UInt64
     package var activityRunCount: UInt64
+    /// Over the last interval; nil before the first one has passed.
+    package var episodesPerSecond: Double?
+    package var activityRunsPerSecond: Double?
+    /// What became of the work in hand: in the last heartbeat of a worker that stopped in order.
+    package var receipt: WorkerReceipt?
 
     package init(
         worker: WorkerID, state: State, time: Timestamp, startedAt: Timestamp, intervalMilliseconds: Int,
         buildVersion: String, runsOrchestrations: Bool, runsActivities: Bool, orchestrations: [String] = [],
         activities: [Activity] = [], slots: Int, partitions: [Partition] = [], isHello: Bool = false,
-        episodeCount: UInt64 = 0, activityRunCount: UInt64 = 0
+        episodeCount: UInt64 = 0, activityRunCount: UInt64 = 0, episodesPerSecond: Double? = nil,
+        activityRunsPerSecond: Double? = nil, receipt: WorkerReceipt? = nil
     ) {
         self.worker = worker
         self.state = state
@@ -42,6 +48,9 @@ package struct WorkerHeartbeat: Hashable, Sendable {
         self.isHello = isHello
         self.episodeCount = episodeCount
         self.activityRunCount = activityRunCount
+        self.episodesPerSecond = episodesPerSecond
+        self.activityRunsPerSecond = activityRunsPerSecond
+        self.receipt = receipt
     }
 
     package struct Activity: Hashable, Sendable {
@@ -74,6 +83,32 @@ package struct WorkerHeartbeat: Hashable, Sendable {
             self.heldInstances = heldInstances
             self.nextDue = nextDue
         }
+    }
+}
+
+/// What became of the work in hand when a worker stopped.
+package struct WorkerReceipt: Hashable, Sendable {
+    /// Activities that ran to their end during the stop.
+    package var finishedActivities = 0
+    /// Activities cut off at the end of the grace period; the broker gives them to another worker.
+    package var canceledActivities = 0
+    /// Tasks returned unstarted.
+    package var returnedDeliveries = 0
+    /// Partitions given up in order.
+    package var releasedPartitions = 0
+    package var duration = Duration.zero
+
+    package init() {}
+}
+
+/// Asks workers to stop in order, as SIGTERM does.
+package struct DrainRequest: Hashable, Sendable {
+    package var workers: [WorkerID]
+    /// How long running activities may go on; nil: as each worker is configured.
+    package var grace: Duration?
+    package init(workers: [WorkerID], grace: Duration?) {
+        self.workers = workers
+        self.grace = grace
     }
 }
 

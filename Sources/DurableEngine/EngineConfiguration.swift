@@ -24,6 +24,10 @@ package struct EngineConfiguration: Hashable, Sendable {
     /// Client waits kept per partition; a client asks again every few seconds.
     package var waiterLimit = 10_000
     package var batonRotation = Duration.seconds(600)
+    /// How often at most the partition's alarm at the broker is set anew while the partition is owned.
+    package var alarmInterval = Duration.seconds(10)
+    /// How long a hand-over waits for confirms of what is with the broker.
+    package var handOverPatience = Duration.seconds(10)
     /// Send every open task again at the start: for transports that forget their queues when the process ends.
     package var redrivesAtStart = false
     /// Replay every instance from its history after each episode and compare: for tests, slow.
@@ -47,6 +51,8 @@ package struct PartitionStatistics: Hashable, Sendable {
     package var checkpointCount: UInt64 = 0
     /// Messages that changed nothing: repeats, late completions.
     package var duplicateCount: UInt64 = 0
+    /// Alarms of this partition that rang.
+    package var alarmCount: UInt64 = 0
     package var cachedBytes = 0
     package var cachedInstances = 0
 }

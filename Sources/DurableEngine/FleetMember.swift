@@ -12,6 +12,7 @@ package actor FleetMember {
     private let logger: Logger
     private let interval: Duration
     private let describe: @Sendable () async -> WorkerHeartbeat
+    private let onDrain: @Sendable (Duration?) -> Void
     private let changed = Signal()
     private var others: [WorkerID: (heartbeat: WorkerHeartbeat, heardAt: Duration)] = [:]  // sorted before use
     private var isStopped = false
@@ -19,9 +20,11 @@ package actor FleetMember {
     /// - Parameters:
     ///   - describe: Gives this worker's heartbeat as of now.
     ///   - interval: Between heartbeats at the latest.
+    ///   - onDrain: Called when somebody asks this worker to stop in order, with the grace period asked for.
     package init(
         worker: WorkerID, transport: any MessageTransport, topology: HubTopology, clock: any EngineClock,
-        interval: Duration, logger: Logger, describe: @escaping @Sendable () async -> WorkerHeartbeat
+        interval: Duration, logger: Logger, describe: @escaping @Sendable () async -> WorkerHeartbeat,
+        onDrain: @escaping @Sendable (Duration?) -> Void
     ) {
         self.worker = worker
         self.transport = transport
@@ -30,6 +33,7 @@ package actor FleetMember {
         self.interval = interval
         self.logger = logger
         self.describe = describe
+        self.onDrain = onDrain
     }
 
     /// Heartbeats of the other workers that are alive, in order of their IDs.
@@ -119,6 +123,10 @@ package actor FleetMember {
                 changed.raise()
                 continue
             }
+            if delivery.properties.type == "DrainRequest" {
+                hearDrain(delivery)
+                continue
+            }
             guard let heartbeat = try? WorkerHeartbeat(wire: delivery.body), heartbeat.worker != worker else {
                 continue
             }
@@ -136,6 +144,15 @@ package actor FleetMember {
             if heartbeat.isHello { changed.raise() }
         }
         return isNews
+    }
+
+    private func hearDrain(_ delivery: Delivery) {
+        do throws(WireError) {
+            let request = try DrainRequest(wire: delivery.body)
+            if request.workers.contains(worker) { onDrain(request.grace) }
+        } catch {
+            logger.warning("a request to drain cannot be read", metadata: ["cause": "\(error)"])
+        }
     }
 }
 

@@ -49,6 +49,10 @@ package actor PartitionOwner {
     /// By the clock's uptime, as is `owningSince`.
     private var waitingSince: Duration?
     private var owningSince: Duration?
+    /// Episodes of the activations that ended.
+    private var endedEpisodes: UInt64 = 0
+    /// Whether the last activation handed the partition over in order.
+    package private(set) var hasReleased = false
     /// Kept by a deliberate defect only.
     private var staleCache: StaleCache?
 
@@ -90,11 +94,17 @@ package actor PartitionOwner {
         }
     }
 
+    /// Handles what stands in the control queue by now, as far as it can within `patience`.
+    package func catchUp(within patience: Duration) async { await processor?.catchUp(within: patience) }
+
     /// Epoch and counters while the partition is owned here, and for how long it has been.
     package func status() async -> (statistics: PartitionStatistics, age: Duration)? {
         guard let processor, let owningSince else { return nil }
         return (processor.statistics, parts.clock.uptime() - owningSince)
     }
+
+    /// Episodes run here so far, over all activations.
+    package var episodeCount: UInt64 { endedEpisodes + (processor?.statistics.episodeCount ?? 0) }
 
     /// Publishes a baton when this worker has waited 5 s for one that is nowhere: neither queued nor held.
     ///
@@ -139,6 +149,7 @@ package actor PartitionOwner {
 
     private func end(_ channel: any ConsumerChannel) async {
         let wasOwning = processor != nil
+        endedEpisodes = episodeCount
         processor = nil
         owningSince = nil
         waitingSince = nil
@@ -171,6 +182,7 @@ package actor PartitionOwner {
                 probe: parts.probe),
             logger: logger)
         self.processor = processor
+        hasReleased = false
         owningSince = parts.clock.uptime()
         onChange()
         if parts.configuration.defect == .keepsCacheAfterFencing {
@@ -178,6 +190,7 @@ package actor PartitionOwner {
             staleCache = StaleCache(processor)
         }
         try await processor.run()
+        hasReleased = true
         let nextDue = processor.statistics.nextDue
         try? await parts.epochs.release(parts.partition, epoch: epoch, nextDue: nextDue)
     }

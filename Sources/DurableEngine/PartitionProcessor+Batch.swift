@@ -22,8 +22,8 @@ struct Batch {
     var acknowledgements: [DeliveryTag] = []
     var verdicts: [(address: ReplyAddress, verdict: Verdict)] = []
     var ended: [InstanceEntry] = []
-    /// This epoch's marker came by.
-    var isMarkerTaken = false
+    /// How many of this epoch's markers came by.
+    var markersTaken = 0
 
     mutating func note(_ change: InstanceChange, of entry: InstanceEntry) {
         if changes[change.instanceID]?.merge(change) == nil {
@@ -63,10 +63,12 @@ extension PartitionProcessor {
             return
         }
         if let marker = content.marker {
-            if marker == parts.epoch { batch.isMarkerTaken = true }
+            if marker == parts.epoch { batch.markersTaken += 1 }
             batch.acknowledgements.append(delivery.tag)
             return
         }
+        // An alarm that rang: the timers it stands for are in the queue of timers.
+        if content.messages.isEmpty { alarmCount += 1 }
         let defect = defect(of: content, from: delivery)
         for message in content.messages {
             // A client's claim to be a partition is a defect: it must not count.

@@ -11,7 +11,7 @@ extension PartitionProcessor {
         for (address, verdict) in batch.verdicts { reply(.verdict(verdict), to: address) }
         for entry in batch.ended { answerWaiters(of: entry) }
         // Last: completions that stood before the marker have removed their tasks from the outbox by now.
-        if batch.isMarkerTaken { markerArrived() }
+        if batch.markersTaken > 0 { markersArrived(batch.markersTaken) }
     }
 
     func send(_ entries: [OutboxEntry], isRedispatch: Bool) {
@@ -34,6 +34,7 @@ extension PartitionProcessor {
     // MARK: - Marker and what older epochs left
 
     func sendMarker() {
+        markersSent += 1
         reliableLane.submit([
             .init(
                 key: .marker,
@@ -42,7 +43,9 @@ extension PartitionProcessor {
     }
 
     /// Everything queued before this epoch has been handled: what is still unanswered of older epochs is sent again.
-    private func markerArrived() {
+    private func markersArrived(_ count: Int) {
+        markersTaken += count
+        caughtUp.raise()
         guard !isMarkerBack else { return }
         isMarkerBack = true
         resendMessages(tasks: true)

@@ -111,6 +111,9 @@ package actor PartitionProcessor {
     /// no queue needs to survive for them. Look-up only.
     var ownMessages: [UInt64: OutboxID] = [:]
     var isMarkerBack = false
+    var markersSent = 0
+    var markersTaken = 0
+    let caughtUp = Signal()
     /// By the clock's uptime.
     var batonDue: Duration
     var currentBaton: DeliveryTag
@@ -121,6 +124,12 @@ package actor PartitionProcessor {
     var retries: [InstanceID] = []
     /// Instances whose code came back from an await that is not durable.
     var escapes: [InstanceID] = []
+    /// What the alarm at the broker was last set to, if that is known.
+    var alarmDue: Timestamp?
+    var isAlarmKnown = false
+    /// By the clock's uptime.
+    var alarmNotBefore = Duration.zero
+    nonisolated let alarmSignal = Signal()
     private var isBatonSent = false
     private var wakeUp: (due: Duration, number: Int, task: Task<Void, Never>)?
     private var wakeUpNumber = 0
@@ -129,6 +138,7 @@ package actor PartitionProcessor {
     var episodeCount: UInt64 = 0
     var checkpointCount: UInt64 = 0
     var duplicateCount: UInt64 = 0
+    var alarmCount: UInt64 = 0
 
     /// Whether the simulation asked for this mistake.
     nonisolated func has(_ defect: EngineDefect) -> Bool { parts.configuration.defect == defect }
@@ -174,6 +184,23 @@ package actor PartitionProcessor {
         signal.raise()
     }
 
+    /// Handles what stands in the control queue by now, as far as it can within `patience`.
+    package func catchUp(within patience: Duration) async {
+        let deadline = parts.clock.uptime() + patience
+        sendMarker()
+        let last = markersSent
+        while markersTaken < last, parts.clock.uptime() < deadline, !isStopping, !arrivalsEnded, !Task.isCancelled {
+            let clock = parts.clock
+            let alarm = Task { [caughtUp] in
+                await clock.sleep(for: .milliseconds(100))
+                // One that was called off must not wake the next wait: that would never end.
+                if !Task.isCancelled { caughtUp.raise() }
+            }
+            await caughtUp.wait()
+            alarm.cancel()
+        }
+    }
+
     /// As of the last round: reading it does not wait for a busy partition.
     package nonisolated var statistics: PartitionStatistics { latestStatistics.withLock { $0 } }
 
@@ -197,7 +224,8 @@ package actor PartitionProcessor {
         let statistics = PartitionStatistics(
             epoch: parts.epoch, inFlight: inFlight, outbox: state.outbox.count, heldInstances: heldInstances.count,
             nextDue: timers.nextDue, episodeCount: episodeCount, checkpointCount: checkpointCount,
-            duplicateCount: duplicateCount, cachedBytes: cache.bytes, cachedInstances: cache.count)
+            duplicateCount: duplicateCount, alarmCount: alarmCount, cachedBytes: cache.bytes,
+            cachedInstances: cache.count)
         latestStatistics.withLock { $0 = statistics }
     }
 
@@ -208,6 +236,7 @@ package actor PartitionProcessor {
             group.addTask { await self.pump() }
             group.addTask { await self.reliableLane.run { keys in await self.published(keys) } }
             group.addTask { await self.replyLane.run { _ in } }
+            group.addTask { await self.keepAlarm() }
             var end: PartitionEnd?
             do throws(PartitionEnd) {
                 try await startConsuming()
@@ -253,6 +282,7 @@ package actor PartitionProcessor {
             if let flushDue, flushDue <= now || dirtyBytes >= parts.configuration.flushBytes {
                 try await flush()
             }
+            renewAlarm(at: now)
             publishStatistics()
             if !worked {
                 parts.probe?.rests(parts.partition, epoch: parts.epoch, remains: remains)
@@ -272,6 +302,7 @@ package actor PartitionProcessor {
         if let flushDue { next = min(next, flushDue) }
         if let confirmDue { next = min(next, confirmDue) }
         if holdsTooMuch { next = min(next, putBackDue) }
+        if let alarmCheck { next = min(next, alarmCheck) }
         if !isPaused, let due = timers.nextDue {
             // Looks again now and then: the wall clock may have been set forward meanwhile.
             next = min(next, now + min(due.since(parts.clock.now()), .seconds(60)))
@@ -390,9 +421,10 @@ package actor PartitionProcessor {
 
     // MARK: - End
 
-    /// Waits for confirms of what is with the broker already, so that the next owner need not send it again.
+    /// Waits for confirms of what is with the broker already: what is not known to be confirmed the next owner sends
+    /// again, and a task sent again may run again.
     private func settleEffects() async {
-        let deadline = parts.clock.uptime() + .seconds(2)
+        let deadline = parts.clock.uptime() + parts.configuration.handOverPatience
         while reliableLane.pendingCount > reliableLane.parkedCount, parts.clock.uptime() < deadline, !arrivalsEnded,
             !Task.isCancelled
         {
@@ -404,9 +436,13 @@ package actor PartitionProcessor {
 
     private func release() async throws(PartitionEnd) {
         try await flush()
+        // Entries of instances that ended are still in the queue of timers; the store has none.
+        try loadTimers()
         try await append([.released(nextDue: timers.nextDue)])
         try flushStore()
         publishStatistics()
+        // Only now: an owner that was superseded meanwhile has failed above.
+        await setAlarm(timers.nextDue)
         logger.info("released the partition", metadata: ["position": "\(position)"])
     }
 }

@@ -20,7 +20,7 @@ extension BrokerState {
         on channel: MemoryChannelState
     ) throws(TransportError) {
         do throws(TransportError) {
-            if channel.consumers.contains(where: { $0.tag == tag }) {
+            if channel.consumers.contains(where: { $0.tag == tag && !$0.isCancelled }) {
                 let text = "NOT_ALLOWED - attempt to reuse consumer tag '\(tag)'"
                 lose(channel.connection, .consuming, text)
                 throw TransportError.connectionLost(text)
@@ -39,6 +39,16 @@ extension BrokerState {
             close(channel, with: error)
             throw error
         }
+    }
+
+    /// Ends a consumer; what it holds stays with the channel.
+    mutating func cancel(_ tag: String, on channel: MemoryChannelState) {
+        guard let consumer = channel.consumers.first(where: { $0.tag == tag && !$0.isCancelled }) else { return }
+        consumer.isCancelled = true
+        let queue = consumer.queue
+        queue.consumers.removeAll { $0 === consumer }
+        markDirty(queue)
+        if queue.owner != nil && queue.consumers.isEmpty { deleteQueue(queue.name) }
     }
 
     private func consumable(

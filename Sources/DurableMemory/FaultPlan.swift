@@ -19,6 +19,7 @@ package struct FaultPlan: Sendable {
         case publish([OutgoingMessage])
         case openChannel
         case consume(queue: String)
+        case cancel(consumerTag: String)
         case declarePrivateQueue(String)
         case acknowledge(DeliveryTag, multiple: Bool)
         case reject(DeliveryTag, requeue: Bool)

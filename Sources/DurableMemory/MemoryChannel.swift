@@ -23,6 +23,12 @@ package final class MemoryChannel: ConsumerChannel {
         }
     }
 
+    package func cancel(consumerTag: String) async throws(TransportError) {
+        try await call(.cancel(consumerTag: consumerTag)) { state, channel in
+            state.cancel(consumerTag, on: channel)
+        }
+    }
+
     package func declarePrivateQueue(name: String, bindings: [PrivateBinding]) async throws(TransportError) {
         try await call(.declarePrivateQueue(name)) { state, channel throws(TransportError) in
             try state.declarePrivateQueue(name, bindings: bindings, on: channel)

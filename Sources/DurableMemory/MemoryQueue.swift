@@ -94,6 +94,8 @@ final class MemoryConsumer {
     let prefetch: Int
     let isExclusive: Bool
     var unacknowledgedCount = 0
+    /// Gets nothing more, and stays on its channel's list for what it still holds.
+    var isCancelled = false
     /// Streams only: index of the next message.
     var streamIndex = 0
 

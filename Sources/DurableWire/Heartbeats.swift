@@ -11,7 +11,10 @@ extension WorkerHeartbeat: WireCodable {
             runsActivities: wire.runsActivities, orchestrations: wire.orchestrations,
             activities: try wire.activities.map(Activity.init), slots: try checkedCount(wire.slots, "activity slots"),
             partitions: try wire.partitions.map(Partition.init), isHello: wire.isHello,
-            episodeCount: wire.episodeCount, activityRunCount: wire.activityRunCount)
+            episodeCount: wire.episodeCount, activityRunCount: wire.activityRunCount,
+            episodesPerSecond: wire.hasEpisodesPerSecond ? checkedRate(wire.episodesPerSecond) : nil,
+            activityRunsPerSecond: wire.hasActivityRunsPerSecond ? checkedRate(wire.activityRunsPerSecond) : nil,
+            receipt: wire.hasReceipt ? try WorkerReceipt(wire.receipt) : nil)
     }
 
     package var wireBytes: [UInt8] {
@@ -31,9 +34,15 @@ extension WorkerHeartbeat: WireCodable {
         wire.isHello = isHello
         wire.episodeCount = episodeCount
         wire.activityRunCount = activityRunCount
+        if let episodesPerSecond { wire.episodesPerSecond = episodesPerSecond }
+        if let activityRunsPerSecond { wire.activityRunsPerSecond = activityRunsPerSecond }
+        if let receipt { wire.receipt = PBWorkerHeartbeat.Receipt(receipt) }
         return wire.aloneBytes()
     }
 }
+
+/// nil for what is no rate.
+private func checkedRate(_ rate: Double) -> Double? { rate.isFinite && rate >= 0 ? rate : nil }
 
 extension PBWorkerHeartbeat.State {
     fileprivate init(_ state: WorkerHeartbeat.State) {
@@ -58,6 +67,48 @@ extension WorkerHeartbeat.State {
             throw .undecodable("worker state \(wire.rawValue) is not known to this version")
         }
     }
+}
+
+extension PBWorkerHeartbeat.Receipt {
+    fileprivate init(_ receipt: WorkerReceipt) {
+        self.init()
+        finished = Int64(receipt.finishedActivities)
+        handedOver = Int64(receipt.releasedPartitions)
+        returned = Int64(receipt.returnedDeliveries)
+        cancelled = Int64(receipt.canceledActivities)
+        durationMs = receipt.duration.wholeMilliseconds
+    }
+}
+
+extension WorkerReceipt {
+    fileprivate init(_ wire: PBWorkerHeartbeat.Receipt) throws(WireError) {
+        self.init()
+        finishedActivities = try checkedCount(wire.finished, "finished activities")
+        releasedPartitions = try checkedCount(wire.handedOver, "partitions handed over")
+        returnedDeliveries = try checkedCount(wire.returned, "tasks returned")
+        canceledActivities = try checkedCount(wire.cancelled, "cancelled activities")
+        duration = .milliseconds(try checkedCount(wire.durationMs, "duration of a drain"))
+    }
+}
+
+extension DrainRequest: WireCodable {
+    package init(wire bytes: [UInt8]) throws(WireError) {
+        let wire = try PBDrainRequest(alone: bytes)
+        self.init(
+            workers: wire.workers.map { WorkerID($0) },
+            grace: wire.hasGraceMs ? .milliseconds(try checkedCount(wire.graceMs, "grace period")) : nil)
+    }
+
+    package var wireBytes: [UInt8] {
+        var wire = PBDrainRequest()
+        wire.workers = workers.map(\.value)
+        if let grace { wire.graceMs = grace.wholeMilliseconds }
+        return wire.aloneBytes()
+    }
+}
+
+extension Duration {
+    fileprivate var wholeMilliseconds: Int64 { Int64(self / .milliseconds(1)) }
 }
 
 extension PBWorkerHeartbeat.Activity {

@@ -66,6 +66,25 @@ extension HubTopology {
     /// Asks every worker for a heartbeat.
     package func hello(at now: Timestamp) -> OutgoingMessage { notice("FleetHello", [], at: now) }
 
+    /// Asks workers to stop in order.
+    package func drain(_ request: DrainRequest, at now: Timestamp) -> OutgoingMessage {
+        notice("DrainRequest", request.wireBytes, at: now)
+    }
+
+    /// The alarm clock of a partition that nobody may own when `due` comes: it goes to the control queue then, without
+    /// changing anything there.
+    package func wakeUp(of partition: PartitionID, at due: Timestamp, now: Timestamp) -> OutgoingMessage {
+        var properties = properties("WakeUp", at: now)
+        let delay = max(0, due.millisecondsSinceEpoch - now.millisecondsSinceEpoch)
+        properties.expirationMilliseconds = min(UInt64(clamping: delay), Self.longestExpirationMilliseconds)
+        return OutgoingMessage(
+            exchange: name(.wake), routingKey: key(partition), properties: properties,
+            body: MessageBatch(messages: []).wireBytes)
+    }
+
+    /// RabbitMQ refuses more: ten years.
+    private static var longestExpirationMilliseconds: UInt64 { 315_360_000_000 }
+
     /// The message whose holder owns `partition`.
     package func baton(for partition: PartitionID, at now: Timestamp) -> OutgoingMessage {
         OutgoingMessage(

@@ -53,5 +53,6 @@ extension PBInstanceState: Versioned {}
 extension PBQuery: Versioned {}
 extension PBReply: Versioned {}
 extension PBWorkerHeartbeat: Versioned {}
+extension PBDrainRequest: Versioned {}
 extension PBJournalRecord: Versioned {}
 extension PBHubDescriptor: Versioned {}

@@ -31,7 +31,7 @@ actor ActivityHost {
 
     private struct Run {
         var task: Task<Void, Never>
-        var activity: String
+        var settled: Settled
     }
 
     private let parts: Parts
@@ -46,6 +46,9 @@ actor ActivityHost {
     private var inFlight: [String: Int] = [:]
     private var channels: [String: any ConsumerChannel] = [:]
     private var isStopping = false
+    private var hasEndedConsumers = false
+    /// Tasks that found no slot before the stop, until the consumers have ended.
+    private var waiting: [(channel: any ConsumerChannel, tag: DeliveryTag)] = []
     private var unstarted = 0
     private(set) var runCount: UInt64 = 0
 
@@ -76,6 +79,10 @@ actor ActivityHost {
     }
 
     /// Starts nothing new, lets what runs finish for up to `grace`, cancels the rest, and gives back what is left.
+    ///
+    /// Each run is decided once: completed (its completion is published and confirmed, its task acknowledged) or
+    /// abandoned (nothing of it is ever published; the broker gives its task to somebody else). Channels close after
+    /// the last decision.
     func stop(grace: Duration) async -> WorkerReceipt {
         var receipt = WorkerReceipt()
         isStopping = true
@@ -83,16 +90,53 @@ actor ActivityHost {
         backingOff.end()
         let atStop = running.count
         let deadline = parts.clock.uptime() + grace
-        await wait(until: deadline) { $0.running.isEmpty && $0.inFlight.values.allSatisfy { $0 == 0 } }
+        await endConsumers()
+        await wait(until: deadline) { $0.running.isEmpty }
         receipt.finishedActivities = atStop - running.count
         receipt.canceledActivities = running.count
+        abandonRunning()
+        // What is decided as completed is carried through: its task would run again if the channel closed before.
+        await wait(until: parts.clock.uptime() + Self.confirmPatience) { $0.inFlight.values.allSatisfy { $0 == 0 } }
         receipt.returnedDeliveries = unstarted
-        // From here on nothing of these runs is published: the broker gives their tasks to somebody else.
-        let cutOff = running.sorted { $0.key < $1.key }.map(\.value.task)
-        running = [:]
-        for task in cutOff { task.cancel() }
         for channel in channels.sorted(by: { $0.key < $1.key }).map(\.value) { await channel.close() }
         return receipt
+    }
+
+    /// How long a stop waits for confirms of completions.
+    private static var confirmPatience: Duration { .seconds(10) }
+
+    /// Takes no more tasks, and returns those that wait for a slot.
+    private func endConsumers() async {
+        for channel in channels.sorted(by: { $0.key < $1.key }).map(\.value) {
+            // One that is lost has no consumer any more.
+            try? await channel.cancel(consumerTag: Self.consumerTag)
+        }
+        hasEndedConsumers = true
+        for (channel, tag) in waiting { channel.reject(tag, requeue: true) }
+        waiting = []
+    }
+
+    /// From here on nothing of what still runs is published; its tasks go to other workers at once.
+    private func abandonRunning() {
+        let cutOff = running.sorted { $0.key < $1.key }.map(\.value)
+        running = [:]
+        for run in cutOff {
+            inFlight[run.settled.activity, default: 1] -= 1
+            run.settled.channel.reject(run.settled.tag, requeue: true)
+            run.task.cancel()
+        }
+    }
+
+    private func giveBack(_ delivery: Delivery, on channel: any ConsumerChannel) {
+        unstarted += 1
+        if parts.defect == .drainDropsTasks {
+            channel.acknowledge(delivery.tag, multiple: false)
+        } else if hasEndedConsumers {
+            channel.reject(delivery.tag, requeue: true)
+        } else {
+            // It would come straight back while the consumer lives.
+            waiting.append((channel, delivery.tag))
+        }
     }
 
     private func wait(until deadline: Duration, for condition: (isolated ActivityHost) -> Bool) async {
@@ -111,6 +155,8 @@ actor ActivityHost {
 
     // MARK: - Taking tasks
 
+    private static var consumerTag: String { "work" }
+
     private func consume(_ activity: AnyActivity) async {
         var pause = Duration.milliseconds(100)
         while !isStopping, !Task.isCancelled {
@@ -119,8 +165,10 @@ actor ActivityHost {
                 if isStopping { return await channel.close() }
                 channels[activity.name] = channel
                 try await channel.consume(
-                    queue: parts.topology.workQueue(activity.name), consumerTag: "work", prefetch: parts.slots,
-                    from: nil, exclusive: false)
+                    queue: parts.topology.workQueue(activity.name), consumerTag: Self.consumerTag,
+                    prefetch: parts.slots, from: nil, exclusive: false)
+                // A stop in between has ended the consumers there were; on this channel nothing runs.
+                if isStopping { return await channel.close() }
                 pause = .milliseconds(100)
                 for try await batch in channel.deliveries {
                     for delivery in batch { await start(delivery, of: activity, on: channel) }
@@ -137,9 +185,7 @@ actor ActivityHost {
 
     private func start(_ delivery: Delivery, of activity: AnyActivity, on channel: any ConsumerChannel) async {
         guard await freeSlots.take(), !isStopping else {
-            unstarted += 1
-            if parts.defect == .drainDropsTasks { channel.acknowledge(delivery.tag, multiple: false) }
-            return
+            return giveBack(delivery, on: channel)
         }
         let number = nextRun
         nextRun += 1
@@ -163,7 +209,7 @@ actor ActivityHost {
             task: Task.detached {
                 let result = await activity.run(input: task.input, context: context)
                 await self.finish(number, task, result, settled)
-            }, activity: activity.name)
+            }, settled: settled)
     }
 
     // MARK: - Completing them

@@ -20,18 +20,3 @@ package struct WorkerConfiguration: Sendable {
 
     package init() {}
 }
-
-/// What became of the work in hand when a worker stopped.
-package struct WorkerReceipt: Hashable, Sendable {
-    /// Activities that ran to their end during the stop.
-    package var finishedActivities = 0
-    /// Activities cut off at the end of the grace period; the broker gives them to another worker.
-    package var canceledActivities = 0
-    /// Deliveries returned unstarted.
-    package var returnedDeliveries = 0
-    /// Partitions given up in order.
-    package var releasedPartitions = 0
-    package var duration = Duration.zero
-
-    package init() {}
-}

@@ -50,7 +50,13 @@ package actor WorkerHost {
     private var owners: [PartitionID: Owned] = [:]  // sorted before use
     private var state = WorkerHeartbeat.State.starting
     private var receipt = WorkerReceipt()
+    private var isEnded = false
+    /// Episodes of partitions this worker no longer sees to.
+    private var endedEpisodes: UInt64 = 0
+    private var rates: Rates
     private let stopRequested = Signal()
+    /// Grace period asked for with the first stop; nil: the configured one.
+    private let requestedGrace = PlatformLock<(isStopped: Bool, grace: Duration?)>((false, nil))
 
     package init(_ parts: Parts, logger: Logger) {
         self.parts = parts
@@ -59,6 +65,7 @@ package actor WorkerHost {
         self.logger = logger
         startedAt = parts.clock.now()
         startedUptime = parts.clock.uptime()
+        rates = Rates(since: startedAt, interval: parts.configuration.heartbeatInterval)
         threads = (0..<max(1, parts.configuration.partitionThreads)).map { _ in parts.instruments.makeExecutor() }
         activities = ActivityHost(
             .init(
@@ -80,7 +87,11 @@ package actor WorkerHost {
         }
         let fleet = FleetMember(
             worker: parts.worker, transport: parts.transport, topology: parts.descriptor.topology, clock: parts.clock,
-            interval: configuration.heartbeatInterval, logger: logger, describe: { await self.heartbeat() })
+            interval: configuration.heartbeatInterval, logger: logger, describe: { await self.heartbeat() },
+            onDrain: { [logger] grace in
+                logger.info("asked to drain")
+                self.stop(grace: grace)
+            })
         self.fleet = fleet
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await fleet.run { await self.rebalance() } }
@@ -113,8 +124,13 @@ package actor WorkerHost {
         try await parts.transport.declare(topology)
     }
 
-    /// Asks the worker to stop in order. Returns at once.
-    package nonisolated func stop() { stopRequested.raise() }
+    /// Asks the worker to stop in order. Returns at once; only the first call counts.
+    ///
+    /// - Parameter grace: How long running activities may go on; nil: as configured.
+    package nonisolated func stop(grace: Duration? = nil) {
+        requestedGrace.withLock { if !$0.isStopped { $0 = (true, grace) } }
+        stopRequested.raise()
+    }
 
     /// Counters of the partitions owned here, in order of partitions.
     package func statistics() async -> [PartitionStatistics] {
@@ -136,6 +152,7 @@ package actor WorkerHost {
 
     /// Waits for the partitions this worker should have or stand by for, and gives up those it should not.
     private func rebalance() async {
+        if state == .draining { return await handOverToPeers() }
         guard state == .active, parts.configuration.runsOrchestrations, let fleet else { return }
         let peers = await fleet.peers.filter { $0.runsOrchestrations && ($0.state == .active || $0.state == .starting) }
         let candidates = PartitionAssignment.candidates(
@@ -189,46 +206,81 @@ package actor WorkerHost {
             owner: owner,
             task: Task {
                 await owner.run()
-                self.ended(partition)
+                await self.ended(partition, owner)
             })
     }
 
-    private func ended(_ partition: PartitionID) { owners[partition] = nil }
+    private func ended(_ partition: PartitionID, _ owner: PartitionOwner) async {
+        let (episodes, hasReleased) = (await owner.episodeCount, await owner.hasReleased)
+        endedEpisodes += episodes
+        if state == .draining && hasReleased { receipt.releasedPartitions += 1 }
+        owners[partition] = nil
+    }
 
     // MARK: - Stopping
 
     private func shutDown() async {
         let started = parts.clock.uptime()
+        let grace = requestedGrace.withLock { $0.grace } ?? parts.configuration.gracePeriod
         state = .draining
         fleet?.announce()
-        logger.info("stopping: no new activities; running ones have \(parts.configuration.gracePeriod)")
-        // Partitions go on serving while activities finish, so that their completions are taken here.
-        if parts.configuration.runsActivities {
-            receipt = await activities.stop(grace: parts.configuration.gracePeriod)
+        logger.info("stopping: no new activities; running ones have \(grace)")
+        async let left = parts.configuration.runsActivities ? activities.stop(grace: grace) : WorkerReceipt()
+        // What others release must not come here.
+        for owned in inOrder where await owned.owner.status() == nil { await owned.owner.stop() }
+        await handOverToPeers()
+        let activities = await left
+        // Nobody to hand over to: the completions of the last activities are taken here. The embedded mode's queues
+        // would not keep them.
+        let all = inOrder
+        await withTaskGroup(of: Void.self) { group in
+            for owned in all where !owned.isStopping {
+                group.addTask { await owned.owner.catchUp(within: .seconds(2)) }
+            }
         }
-        let all = owners.sorted { $0.key < $1.key }.map(\.value)
-        for owned in all {
-            if await owned.owner.status() != nil { receipt.releasedPartitions += 1 }
+        await handOver()
+        for owned in all { await owned.task.value }
+        receipt.finishedActivities = activities.finishedActivities
+        receipt.canceledActivities = activities.canceledActivities
+        receipt.returnedDeliveries = activities.returnedDeliveries
+        receipt.duration = parts.clock.uptime() - started
+        isEnded = true
+    }
+
+    private var inOrder: [Owned] { owners.sorted { $0.key < $1.key }.map(\.value) }
+
+    /// Gives the partitions up while activities still run, if there is somebody to take them: completions find their
+    /// way through the control queues.
+    private func handOverToPeers() async {
+        guard let fleet, await fleet.peers.contains(where: { $0.runsOrchestrations && $0.state == .active }) else {
+            return
+        }
+        await handOver()
+    }
+
+    private func handOver() async {
+        for (partition, owned) in owners.sorted(by: { $0.key < $1.key }) where owners[partition]?.isStopping == false {
+            owners[partition]?.isStopping = true
             await owned.owner.stop()
         }
-        for owned in all { await owned.task.value }
-        receipt.duration = parts.clock.uptime() - started
     }
 
     // MARK: - Heartbeat
 
     private func heartbeat() async -> WorkerHeartbeat {
         var partitions: [WorkerHeartbeat.Partition] = []
-        var episodes: UInt64 = 0
+        var episodes = endedEpisodes
         for (partition, owned) in owners.sorted(by: { $0.key < $1.key }) {
+            episodes += await owned.owner.episodeCount
             guard let (statistics, _) = await owned.owner.status() else { continue }
-            episodes += statistics.episodeCount
             partitions.append(
                 .init(
                     partition: partition, epoch: statistics.epoch, inFlight: statistics.inFlight,
                     outbox: statistics.outbox, heldInstances: statistics.heldInstances, nextDue: statistics.nextDue))
         }
         let configuration = parts.configuration
+        let runs = await activities.runCount
+        rates.note(episodes: episodes, runs: runs, at: parts.clock.now())
         return WorkerHeartbeat(
             worker: parts.worker, state: state, time: parts.clock.now(), startedAt: startedAt,
             intervalMilliseconds: Int(configuration.heartbeatInterval / .milliseconds(1)),
@@ -237,6 +289,33 @@ package actor WorkerHost {
             orchestrations: configuration.runsOrchestrations ? parts.registry.orchestrationNames : [],
             activities: configuration.runsActivities ? await activities.activities : [],
             slots: configuration.runsActivities ? configuration.slots : 0, partitions: partitions,
-            episodeCount: episodes, activityRunCount: await activities.runCount)
+            episodeCount: episodes, activityRunCount: runs, episodesPerSecond: rates.episodesPerSecond,
+            activityRunsPerSecond: rates.runsPerSecond, receipt: isEnded ? receipt : nil)
+    }
+}
+
+/// How fast two counters grow, measured over an interval at a time.
+private struct Rates {
+    private let interval: Duration
+    private var since: Timestamp
+    private var episodes: UInt64 = 0
+    private var runs: UInt64 = 0
+    /// nil before the first interval has passed.
+    private(set) var episodesPerSecond: Double?
+    private(set) var runsPerSecond: Double?
+
+    init(since: Timestamp, interval: Duration) {
+        self.since = since
+        self.interval = interval
+    }
+
+    mutating func note(episodes: UInt64, runs: UInt64, at now: Timestamp) {
+        let elapsed = now.since(since)
+        guard elapsed >= interval, elapsed > .zero else { return }
+        let seconds = elapsed / .seconds(1)
+        // Two heartbeats may be made at a time: the later count may come first.
+        episodesPerSecond = Double(episodes - min(episodes, self.episodes)) / seconds
+        runsPerSecond = Double(runs - min(runs, self.runs)) / seconds
+        (since, self.episodes, self.runs) = (now, episodes, runs)
     }
 }

@@ -2,6 +2,7 @@ import DurableBackend
 import DurableCLI
 import DurableCore
 import DurableMemory
+import DurableWire
 import Testing
 
 @Suite("dtq queues, workers, dead", .timeLimit(.minutes(1))) struct FleetCommandTests {
@@ -36,9 +37,9 @@ import Testing
                         ACTIVITY    READY  CONSUMERS  IN FLIGHT  READY/S
                         ChargeCard  1,234          0          4        -
 
-                        PARTITION  READY  CONSUMERS  IN FLIGHT  READY/S  OUTBOX  HELD  EPOCH  OWNER
-                                0      0          1          0        0       4     0  1.10   worker-a
-                                1      0          1          1        0       4     0  1.11   worker-b
+                        PARTITION  READY  CONSUMERS  IN FLIGHT  READY/S  OUTBOX  HELD  NEXT DUE  EPOCH  OWNER
+                                0      0          1          0        0       4     0  -         1.10   worker-a
+                                1      0          1          1        0       4     0  -         1.11   worker-b
 
                         """, errors: ""))
     }
@@ -58,9 +59,9 @@ import Testing
                         ACTIVITY    READY  CONSUMERS  IN FLIGHT  READY/S
                         Nowhere   missing          -          0        -
 
-                        PARTITION  READY  CONSUMERS  IN FLIGHT  READY/S  OUTBOX  HELD  EPOCH  OWNER
-                                0      1          0          0        0       -     -  -      -
-                                1      0          0          0        0       -     -  -      -
+                        PARTITION  READY  CONSUMERS  IN FLIGHT  READY/S  OUTBOX  HELD  NEXT DUE  EPOCH  OWNER
+                                0      1          0          0        0       -     -  -         -      -
+                                1      0          0          0        0       -     -  -         -      -
 
                         No worker serves partitions 0-1: 1 message waiting.
 
@@ -135,9 +136,9 @@ import Testing
         #expect(
             run.output.contains(
                 """
-                PARTITION  READY  CONSUMERS  IN FLIGHT  READY/S  UNACKED  IN/S  OUT/S  OUTBOX  HELD  EPOCH  OWNER
-                        0      0          0          0        0        7  12.3      0       -     -  -      -
-                        1      0          0          0        0        -     -      -       -     -  -      -
+                PARTITION  READY  CONSUMERS  IN FLIGHT  READY/S  UNACKED  IN/S  OUT/S  OUTBOX  HELD  NEXT DUE  EPOCH  OWNER
+                        0      0          0          0        0        7  12.3      0       -     -  -         -      -
+                        1      0          0          0        0        -     -      -       -     -  -         -      -
                 """))
         let silent = await bench.run("queues", "--management", "http://u:secret@elsewhere") {
             await $0.finishRollCall(after: nil)
@@ -169,12 +170,16 @@ import Testing
                 == Run(
                     code: 0,
                     output: """
-                        WORKER    STATE   ROLES                      BUSY  SLOTS  PARTITIONS     UP  EPISODES  RUNS  BUILD
-                        worker-a  active  orchestrations+activities     2     16  0-1,3       1h 2m    12,345    40  1.0
-                        worker-b  active  orchestrations+activities     2     16  -           1h 2m    12,345    40  1.0
+                        WORKER    STATE   ROLES                      BUSY  SLOTS  PARTITIONS     UP  EPISODES  RUNS  EPISODES/S  RUNS/S  BUILD
+                        worker-a  active  orchestrations+activities     2     16  0-1,3       1h 2m    12,345    40         3.3       0  1.0
+                        worker-b  active  orchestrations+activities     2     16  -           1h 2m    12,345    40         3.3       0  1.0
 
                         """, errors: ""))
-        owner.change { $0.heartbeats = [heartbeat("worker-a", partitions: [1])] }
+        owner.change { script in
+            script.heartbeats = [heartbeat("worker-a", partitions: [1])]
+            script.heartbeats[0].episodesPerSecond = 7.25
+            script.heartbeats[0].activityRunsPerSecond = 0.5
+        }
         let json = await bench.run("workers", "--json") { await $0.finishRollCall(after: owner, answers: 2) }
         #expect(
             json
@@ -185,7 +190,46 @@ import Testing
                         + #""build":"1.0","slots":16,"episodes":12345,"activityRuns":40,"#
                         + #""orchestrations":["ShipOrder"],"activities":[{"name":"ChargeCard","inFlight":2}],"#
                         + #""partitions":[{"partition":1,"epoch":"1.11","inFlight":1,"outbox":4,"heldInstances":0,"#
-                        + #""nextDue":null}]}]}"# + "\n", errors: ""))
+                        + #""nextDue":null}],"busy":2,"episodesPerSecond":7.3,"activityRunsPerSecond":0.5}]}"# + "\n",
+                    errors: ""))
+        let table = await bench.run("workers", "--partitions") { await $0.finishRollCall(after: owner, answers: 3) }
+        #expect(
+            table.output.hasSuffix(
+                """
+
+                PARTITION  EPOCH  WORKER    IN FLIGHT  OUTBOX  HELD  NEXT DUE
+                        1  1.11   worker-a          1       4     0  -
+
+                """))
+    }
+
+    @Test("Without an owner, queues shows when a partition is due next, from the journal")
+    func nextDue() async throws {
+        let bench = try await Bench.withHub()
+        func write(_ records: JournalRecord...) async throws {
+            _ = try await bench.broker.connect().publish(
+                records.map { bench.topology.journalRecord($0, at: bench.clock.now()) })
+        }
+        func claim(_ partition: Int) -> JournalRecord {
+            .claim(partition: PartitionID(partition), worker: WorkerID("w"), nonce: "n")
+        }
+        func release(_ partition: Int, _ offset: UInt64, _ minutes: Int) -> JournalRecord {
+            .released(
+                partition: PartitionID(partition), epoch: Epoch(generation: 1, offset: offset),
+                nextDue: start + .seconds(60 * minutes))
+        }
+        // Partition 1 was taken over before its first owner released it, and never released again.
+        try await write(claim(0), claim(1), claim(1), release(1, 1, 5), release(0, 0, 30))
+        let run = await bench.run("queues") { await $0.finishRollCall(after: nil) }
+        #expect(
+            run.output.contains(
+                """
+                PARTITION  READY  CONSUMERS  IN FLIGHT  READY/S  OUTBOX  HELD  NEXT DUE             EPOCH  OWNER
+                        0      0          0          0        0       -     -  2026-11-24 09:30:00  -      -
+                        1      0          0          0        0       -     -  -                    -      -
+                """), "\(run)")
+        let json = await bench.run("queues", "--json") { await $0.finishRollCall(after: nil) }
+        #expect(json.output.contains(#""heldInstances":null,"nextDue":"2026-11-24T09:30:00.000Z"}"#), "\(json)")
     }
 
     @Test("workers says when nobody answers")

@@ -146,7 +146,7 @@ import Testing
             await $0.finishRollCall(after: nil)
         }
         #expect(run.code == code)
-        #expect(run.output == (code == 0 ? "Hub \"orders\" deleted: 9 queues removed.\n" : ""))
+        #expect(run.output == (code == 0 ? "Hub \"orders\" deleted: 11 queues removed.\n" : ""))
         let left = try await bench.broker.connect().inspect(queue: "dtq.orders.hub")
         #expect((left == nil) == (code == 0))
     }

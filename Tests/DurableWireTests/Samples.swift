@@ -177,8 +177,25 @@ enum Samples {
                 .init(
                     partition: PartitionID(5), epoch: epoch, inFlight: 0, outbox: 0, heldInstances: 0, nextDue: nil),
             ],
-            isHello: state == .starting, episodeCount: 10, activityRunCount: 11)
+            isHello: state == .starting, episodeCount: 10, activityRunCount: 11,
+            episodesPerSecond: state == .starting ? nil : 0.25, activityRunsPerSecond: state == .starting ? nil : 3,
+            receipt: state == .stopped ? receipt : nil)
     }
+
+    private static let receipt: WorkerReceipt = {
+        var receipt = WorkerReceipt()
+        receipt.finishedActivities = 1
+        receipt.canceledActivities = 2
+        receipt.returnedDeliveries = 3
+        receipt.releasedPartitions = 4
+        receipt.duration = .milliseconds(5)
+        return receipt
+    }()
+
+    static let drains: [DrainRequest] = [
+        DrainRequest(workers: [], grace: nil),
+        DrainRequest(workers: [WorkerID("w-1"), WorkerID("w-2")], grace: .milliseconds(1500)),
+    ]
 
     static let journal: [JournalRecord] = [
         .claim(partition: PartitionID(0), worker: WorkerID("w"), nonce: "n"),

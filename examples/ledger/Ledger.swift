@@ -22,12 +22,25 @@ struct Job: Codable, Sendable {
 let append = Activity("AppendLine") { (entry: Entry, context: ActivityContext) async throws -> String in
     let start = Date()
     if entry.milliseconds > 0 { try await Task.sleep(for: .milliseconds(entry.milliseconds)) }
-    let fields = [
-        context.instanceID.value, "\(context.taskID)", "\(context.deliveryCount)",
-        "\(ProcessInfo.processInfo.processIdentifier)", milliseconds(start), milliseconds(Date()), entry.label,
-    ]
-    try appendLine(fields.joined(separator: "\t") + "\n", to: entry.file)
+    try record(entry, context, start: start)
     return entry.label
+}
+
+/// As `append`, but takes no notice of being cancelled.
+let stubborn = Activity("AppendStubborn") { (entry: Entry, context: ActivityContext) async throws -> String in
+    let start = Date()
+    await withCheckedContinuation { done in
+        DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(entry.milliseconds)) { done.resume() }
+    }
+    try record(entry, context, start: start)
+    return entry.label
+}
+
+/// One stubborn step.
+let stubbornly = Orchestration("LedgerStubborn") { (job: Job, context: OrchestrationContext) -> Int in
+    _ = try await context.callActivity(
+        stubborn, Entry(file: job.file, milliseconds: job.milliseconds, label: "stubborn"))
+    return 1
 }
 
 /// One step after the other.
@@ -61,6 +74,14 @@ let paced = Orchestration("LedgerPaced") { (job: Job, context: OrchestrationCont
     return job.steps
 }
 
+private func record(_ entry: Entry, _ context: ActivityContext, start: Date) throws {
+    let fields = [
+        context.instanceID.value, "\(context.taskID)", "\(context.deliveryCount)",
+        "\(ProcessInfo.processInfo.processIdentifier)", milliseconds(start), milliseconds(Date()), entry.label,
+    ]
+    try appendLine(fields.joined(separator: "\t") + "\n", to: entry.file)
+}
+
 private func milliseconds(_ date: Date) -> String { String(Int64(date.timeIntervalSince1970 * 1000)) }
 
 /// One write call on a descriptor in append mode: lines of several processes do not mix.
@@ -82,6 +103,6 @@ struct LedgerError: Error, CustomStringConvertible {
 
 @main struct Ledger {
     static func main() async {
-        await Worker.main(append, sequence, fanOut, paced)
+        await Worker.main(append, stubborn, sequence, fanOut, paced, stubbornly)
     }
 }

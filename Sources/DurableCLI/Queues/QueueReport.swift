@@ -59,7 +59,7 @@ struct QueueReport {
         }
         var table = TextTable(
             [.init("PARTITION", .right)] + depthColumns
-                + [.init("OUTBOX", .right), .init("HELD", .right), .init("EPOCH"), .init("OWNER")])
+                + [.init("OUTBOX", .right), .init("HELD", .right), .init("NEXT DUE"), .init("EPOCH"), .init("OWNER")])
         for queue in current.queues {
             guard case .control(let partition) = queue.role else { continue }
             let owner = current.owner(of: partition)
@@ -67,6 +67,7 @@ struct QueueReport {
                 ["\(partition)"] + depthCells(queue) + [
                     owner.map { HumanText.grouped($0.claim.outbox) } ?? "-",
                     owner.map { HumanText.grouped($0.claim.heldInstances) } ?? "-",
+                    current.nextDue(of: partition).map(HumanText.time) ?? "-",
                     owner.map { $0.claim.epoch.description } ?? "-", owner.map(\.worker.value) ?? "-",
                 ])
         }
@@ -167,7 +168,7 @@ struct QueueReport {
             "epoch": .optional(owner) { .string($0.claim.epoch.description) },
             "outbox": .optional(owner) { .integer($0.claim.outbox) },
             "heldInstances": .optional(owner) { .integer($0.claim.heldInstances) },
-            "nextDue": .optional(owner?.claim.nextDue) { .string($0.description) },
+            "nextDue": .optional(current.nextDue(of: partition)) { .string($0.description) },
         ]
     }
 }

@@ -79,7 +79,8 @@ struct QueueWatch {
         var looks = 0
         while true {
             try await listener.callRoll()
-            let sample = try await client.sample(workers: await listener.workers, activities: activities)
+            let sample = try await client.sample(
+                workers: await listener.workers, activities: activities, readsClaims: true)
             var report = QueueReport(hub: client.hub, previous: previous, current: sample)
             if let management {
                 report.management = await management.queues(of: client.hub, environment)

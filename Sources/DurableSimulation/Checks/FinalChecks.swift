@@ -32,9 +32,9 @@ struct FinalChecks {
             }
             let batons = hub.broker.readyMessages(in: hub.topology.queue(.own, partition)).count
             expect(batons >= 1, "I7: the baton of partition \(partition) is lost")
-            // Whoever took the partition over for a moment, while the fleet stopped, left its marker.
+            // Whoever took the partition over for a moment, while the fleet stopped, left its marker; alarms are hints.
             let left = hub.broker.readyMessages(in: hub.topology.queue(.control, partition))
-                .count { (try? MessageBatch(wire: $0.body))?.marker == nil }
+                .count { $0.properties.type != "WakeUp" && (try? MessageBatch(wire: $0.body))?.marker == nil }
             expect(left == 0, "I6: \(left) messages are left in the control queue of partition \(partition)")
         }
         for activity in SimulatedActivities.all.map(\.name) {

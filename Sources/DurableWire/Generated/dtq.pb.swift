@@ -1294,42 +1294,119 @@ nonisolated struct PBReply: Sendable {
   fileprivate var _epoch: PBEpoch? = nil
 }
 
-nonisolated struct PBWorkerHeartbeat: Sendable {
+nonisolated struct PBWorkerHeartbeat: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var format: Int32 = 0
+  var format: Int32 {
+    get {_storage._format}
+    set {_uniqueStorage()._format = newValue}
+  }
 
-  var worker: String = String()
+  var worker: String {
+    get {_storage._worker}
+    set {_uniqueStorage()._worker = newValue}
+  }
 
-  var state: PBWorkerHeartbeat.State = .unspecified
+  var state: PBWorkerHeartbeat.State {
+    get {_storage._state}
+    set {_uniqueStorage()._state = newValue}
+  }
 
-  var timeMs: Int64 = 0
+  var timeMs: Int64 {
+    get {_storage._timeMs}
+    set {_uniqueStorage()._timeMs = newValue}
+  }
 
-  var startedAtMs: Int64 = 0
+  var startedAtMs: Int64 {
+    get {_storage._startedAtMs}
+    set {_uniqueStorage()._startedAtMs = newValue}
+  }
 
-  var intervalMs: Int64 = 0
+  var intervalMs: Int64 {
+    get {_storage._intervalMs}
+    set {_uniqueStorage()._intervalMs = newValue}
+  }
 
-  var buildVersion: String = String()
+  var buildVersion: String {
+    get {_storage._buildVersion}
+    set {_uniqueStorage()._buildVersion = newValue}
+  }
 
-  var runsOrchestrations: Bool = false
+  var runsOrchestrations: Bool {
+    get {_storage._runsOrchestrations}
+    set {_uniqueStorage()._runsOrchestrations = newValue}
+  }
 
-  var runsActivities: Bool = false
+  var runsActivities: Bool {
+    get {_storage._runsActivities}
+    set {_uniqueStorage()._runsActivities = newValue}
+  }
 
-  var orchestrations: [String] = []
+  var orchestrations: [String] {
+    get {_storage._orchestrations}
+    set {_uniqueStorage()._orchestrations = newValue}
+  }
 
-  var activities: [PBWorkerHeartbeat.Activity] = []
+  var activities: [PBWorkerHeartbeat.Activity] {
+    get {_storage._activities}
+    set {_uniqueStorage()._activities = newValue}
+  }
 
-  var slots: Int64 = 0
+  var slots: Int64 {
+    get {_storage._slots}
+    set {_uniqueStorage()._slots = newValue}
+  }
 
-  var partitions: [PBWorkerHeartbeat.Partition] = []
+  var partitions: [PBWorkerHeartbeat.Partition] {
+    get {_storage._partitions}
+    set {_uniqueStorage()._partitions = newValue}
+  }
 
-  var isHello: Bool = false
+  var isHello: Bool {
+    get {_storage._isHello}
+    set {_uniqueStorage()._isHello = newValue}
+  }
 
-  var episodeCount: UInt64 = 0
+  var episodeCount: UInt64 {
+    get {_storage._episodeCount}
+    set {_uniqueStorage()._episodeCount = newValue}
+  }
 
-  var activityRunCount: UInt64 = 0
+  var activityRunCount: UInt64 {
+    get {_storage._activityRunCount}
+    set {_uniqueStorage()._activityRunCount = newValue}
+  }
+
+  /// Over the last interval; absent before the first one has passed.
+  var episodesPerSecond: Double {
+    get {_storage._episodesPerSecond ?? 0}
+    set {_uniqueStorage()._episodesPerSecond = newValue}
+  }
+  /// Returns true if `episodesPerSecond` has been explicitly set.
+  var hasEpisodesPerSecond: Bool {_storage._episodesPerSecond != nil}
+  /// Clears the value of `episodesPerSecond`. Subsequent reads from it will return its default value.
+  mutating func clearEpisodesPerSecond() {_uniqueStorage()._episodesPerSecond = nil}
+
+  var activityRunsPerSecond: Double {
+    get {_storage._activityRunsPerSecond ?? 0}
+    set {_uniqueStorage()._activityRunsPerSecond = newValue}
+  }
+  /// Returns true if `activityRunsPerSecond` has been explicitly set.
+  var hasActivityRunsPerSecond: Bool {_storage._activityRunsPerSecond != nil}
+  /// Clears the value of `activityRunsPerSecond`. Subsequent reads from it will return its default value.
+  mutating func clearActivityRunsPerSecond() {_uniqueStorage()._activityRunsPerSecond = nil}
+
+  /// In the last heartbeat of a worker that stopped in order.
+  var receipt: PBWorkerHeartbeat.Receipt {
+    get {_storage._receipt ?? PBWorkerHeartbeat.Receipt()}
+    set {_uniqueStorage()._receipt = newValue}
+  }
+  /// Returns true if `receipt` has been explicitly set.
+  var hasReceipt: Bool {_storage._receipt != nil}
+  /// Clears the value of `receipt`. Subsequent reads from it will return its default value.
+  mutating func clearReceipt() {_uniqueStorage()._receipt = nil}
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1432,7 +1509,56 @@ nonisolated struct PBWorkerHeartbeat: Sendable {
     fileprivate var _nextDueMs: Int64? = nil
   }
 
+  nonisolated struct Receipt: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var finished: Int64 = 0
+
+    var handedOver: Int64 = 0
+
+    var returned: Int64 = 0
+
+    var cancelled: Int64 = 0
+
+    var durationMs: Int64 = 0
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
   init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// Asks workers to stop in order.
+nonisolated struct PBDrainRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var format: Int32 = 0
+
+  var workers: [String] = []
+
+  /// How long running activities may go on; absent: as each worker is configured.
+  var graceMs: Int64 {
+    get {_graceMs ?? 0}
+    set {_graceMs = newValue}
+  }
+  /// Returns true if `graceMs` has been explicitly set.
+  var hasGraceMs: Bool {self._graceMs != nil}
+  /// Clears the value of `graceMs`. Subsequent reads from it will return its default value.
+  mutating func clearGraceMs() {self._graceMs = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _graceMs: Int64? = nil
 }
 
 nonisolated struct PBJournalRecord: Sendable {
@@ -3800,104 +3926,195 @@ nonisolated extension PBReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
 
 nonisolated extension PBWorkerHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".WorkerHeartbeat"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}worker\0\u{1}state\0\u{3}time_ms\0\u{3}started_at_ms\0\u{3}interval_ms\0\u{3}build_version\0\u{3}runs_orchestrations\0\u{3}runs_activities\0\u{1}orchestrations\0\u{1}activities\0\u{1}slots\0\u{1}partitions\0\u{3}is_hello\0\u{3}episode_count\0\u{3}activity_run_count\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}worker\0\u{1}state\0\u{3}time_ms\0\u{3}started_at_ms\0\u{3}interval_ms\0\u{3}build_version\0\u{3}runs_orchestrations\0\u{3}runs_activities\0\u{1}orchestrations\0\u{1}activities\0\u{1}slots\0\u{1}partitions\0\u{3}is_hello\0\u{3}episode_count\0\u{3}activity_run_count\0\u{3}episodes_per_second\0\u{3}activity_runs_per_second\0\u{1}receipt\0")
+
+  fileprivate class _StorageClass {
+    var _format: Int32 = 0
+    var _worker: String = String()
+    var _state: PBWorkerHeartbeat.State = .unspecified
+    var _timeMs: Int64 = 0
+    var _startedAtMs: Int64 = 0
+    var _intervalMs: Int64 = 0
+    var _buildVersion: String = String()
+    var _runsOrchestrations: Bool = false
+    var _runsActivities: Bool = false
+    var _orchestrations: [String] = []
+    var _activities: [PBWorkerHeartbeat.Activity] = []
+    var _slots: Int64 = 0
+    var _partitions: [PBWorkerHeartbeat.Partition] = []
+    var _isHello: Bool = false
+    var _episodeCount: UInt64 = 0
+    var _activityRunCount: UInt64 = 0
+    var _episodesPerSecond: Double? = nil
+    var _activityRunsPerSecond: Double? = nil
+    var _receipt: PBWorkerHeartbeat.Receipt? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _format = source._format
+      _worker = source._worker
+      _state = source._state
+      _timeMs = source._timeMs
+      _startedAtMs = source._startedAtMs
+      _intervalMs = source._intervalMs
+      _buildVersion = source._buildVersion
+      _runsOrchestrations = source._runsOrchestrations
+      _runsActivities = source._runsActivities
+      _orchestrations = source._orchestrations
+      _activities = source._activities
+      _slots = source._slots
+      _partitions = source._partitions
+      _isHello = source._isHello
+      _episodeCount = source._episodeCount
+      _activityRunCount = source._activityRunCount
+      _episodesPerSecond = source._episodesPerSecond
+      _activityRunsPerSecond = source._activityRunsPerSecond
+      _receipt = source._receipt
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularInt32Field(value: &self.format) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.worker) }()
-      case 3: try { try decoder.decodeSingularEnumField(value: &self.state) }()
-      case 4: try { try decoder.decodeSingularInt64Field(value: &self.timeMs) }()
-      case 5: try { try decoder.decodeSingularInt64Field(value: &self.startedAtMs) }()
-      case 6: try { try decoder.decodeSingularInt64Field(value: &self.intervalMs) }()
-      case 7: try { try decoder.decodeSingularStringField(value: &self.buildVersion) }()
-      case 8: try { try decoder.decodeSingularBoolField(value: &self.runsOrchestrations) }()
-      case 9: try { try decoder.decodeSingularBoolField(value: &self.runsActivities) }()
-      case 10: try { try decoder.decodeRepeatedStringField(value: &self.orchestrations) }()
-      case 11: try { try decoder.decodeRepeatedMessageField(value: &self.activities) }()
-      case 12: try { try decoder.decodeSingularInt64Field(value: &self.slots) }()
-      case 13: try { try decoder.decodeRepeatedMessageField(value: &self.partitions) }()
-      case 14: try { try decoder.decodeSingularBoolField(value: &self.isHello) }()
-      case 15: try { try decoder.decodeSingularUInt64Field(value: &self.episodeCount) }()
-      case 16: try { try decoder.decodeSingularUInt64Field(value: &self.activityRunCount) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularInt32Field(value: &_storage._format) }()
+        case 2: try { try decoder.decodeSingularStringField(value: &_storage._worker) }()
+        case 3: try { try decoder.decodeSingularEnumField(value: &_storage._state) }()
+        case 4: try { try decoder.decodeSingularInt64Field(value: &_storage._timeMs) }()
+        case 5: try { try decoder.decodeSingularInt64Field(value: &_storage._startedAtMs) }()
+        case 6: try { try decoder.decodeSingularInt64Field(value: &_storage._intervalMs) }()
+        case 7: try { try decoder.decodeSingularStringField(value: &_storage._buildVersion) }()
+        case 8: try { try decoder.decodeSingularBoolField(value: &_storage._runsOrchestrations) }()
+        case 9: try { try decoder.decodeSingularBoolField(value: &_storage._runsActivities) }()
+        case 10: try { try decoder.decodeRepeatedStringField(value: &_storage._orchestrations) }()
+        case 11: try { try decoder.decodeRepeatedMessageField(value: &_storage._activities) }()
+        case 12: try { try decoder.decodeSingularInt64Field(value: &_storage._slots) }()
+        case 13: try { try decoder.decodeRepeatedMessageField(value: &_storage._partitions) }()
+        case 14: try { try decoder.decodeSingularBoolField(value: &_storage._isHello) }()
+        case 15: try { try decoder.decodeSingularUInt64Field(value: &_storage._episodeCount) }()
+        case 16: try { try decoder.decodeSingularUInt64Field(value: &_storage._activityRunCount) }()
+        case 17: try { try decoder.decodeSingularDoubleField(value: &_storage._episodesPerSecond) }()
+        case 18: try { try decoder.decodeSingularDoubleField(value: &_storage._activityRunsPerSecond) }()
+        case 19: try { try decoder.decodeSingularMessageField(value: &_storage._receipt) }()
+        default: break
+        }
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if self.format != 0 {
-      try visitor.visitSingularInt32Field(value: self.format, fieldNumber: 1)
-    }
-    if !self.worker.isEmpty {
-      try visitor.visitSingularStringField(value: self.worker, fieldNumber: 2)
-    }
-    if self.state != .unspecified {
-      try visitor.visitSingularEnumField(value: self.state, fieldNumber: 3)
-    }
-    if self.timeMs != 0 {
-      try visitor.visitSingularInt64Field(value: self.timeMs, fieldNumber: 4)
-    }
-    if self.startedAtMs != 0 {
-      try visitor.visitSingularInt64Field(value: self.startedAtMs, fieldNumber: 5)
-    }
-    if self.intervalMs != 0 {
-      try visitor.visitSingularInt64Field(value: self.intervalMs, fieldNumber: 6)
-    }
-    if !self.buildVersion.isEmpty {
-      try visitor.visitSingularStringField(value: self.buildVersion, fieldNumber: 7)
-    }
-    if self.runsOrchestrations != false {
-      try visitor.visitSingularBoolField(value: self.runsOrchestrations, fieldNumber: 8)
-    }
-    if self.runsActivities != false {
-      try visitor.visitSingularBoolField(value: self.runsActivities, fieldNumber: 9)
-    }
-    if !self.orchestrations.isEmpty {
-      try visitor.visitRepeatedStringField(value: self.orchestrations, fieldNumber: 10)
-    }
-    if !self.activities.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.activities, fieldNumber: 11)
-    }
-    if self.slots != 0 {
-      try visitor.visitSingularInt64Field(value: self.slots, fieldNumber: 12)
-    }
-    if !self.partitions.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.partitions, fieldNumber: 13)
-    }
-    if self.isHello != false {
-      try visitor.visitSingularBoolField(value: self.isHello, fieldNumber: 14)
-    }
-    if self.episodeCount != 0 {
-      try visitor.visitSingularUInt64Field(value: self.episodeCount, fieldNumber: 15)
-    }
-    if self.activityRunCount != 0 {
-      try visitor.visitSingularUInt64Field(value: self.activityRunCount, fieldNumber: 16)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if _storage._format != 0 {
+        try visitor.visitSingularInt32Field(value: _storage._format, fieldNumber: 1)
+      }
+      if !_storage._worker.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._worker, fieldNumber: 2)
+      }
+      if _storage._state != .unspecified {
+        try visitor.visitSingularEnumField(value: _storage._state, fieldNumber: 3)
+      }
+      if _storage._timeMs != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._timeMs, fieldNumber: 4)
+      }
+      if _storage._startedAtMs != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._startedAtMs, fieldNumber: 5)
+      }
+      if _storage._intervalMs != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._intervalMs, fieldNumber: 6)
+      }
+      if !_storage._buildVersion.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._buildVersion, fieldNumber: 7)
+      }
+      if _storage._runsOrchestrations != false {
+        try visitor.visitSingularBoolField(value: _storage._runsOrchestrations, fieldNumber: 8)
+      }
+      if _storage._runsActivities != false {
+        try visitor.visitSingularBoolField(value: _storage._runsActivities, fieldNumber: 9)
+      }
+      if !_storage._orchestrations.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._orchestrations, fieldNumber: 10)
+      }
+      if !_storage._activities.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._activities, fieldNumber: 11)
+      }
+      if _storage._slots != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._slots, fieldNumber: 12)
+      }
+      if !_storage._partitions.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._partitions, fieldNumber: 13)
+      }
+      if _storage._isHello != false {
+        try visitor.visitSingularBoolField(value: _storage._isHello, fieldNumber: 14)
+      }
+      if _storage._episodeCount != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._episodeCount, fieldNumber: 15)
+      }
+      if _storage._activityRunCount != 0 {
+        try visitor.visitSingularUInt64Field(value: _storage._activityRunCount, fieldNumber: 16)
+      }
+      try { if let v = _storage._episodesPerSecond {
+        try visitor.visitSingularDoubleField(value: v, fieldNumber: 17)
+      } }()
+      try { if let v = _storage._activityRunsPerSecond {
+        try visitor.visitSingularDoubleField(value: v, fieldNumber: 18)
+      } }()
+      try { if let v = _storage._receipt {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 19)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: PBWorkerHeartbeat, rhs: PBWorkerHeartbeat) -> Bool {
-    if lhs.format != rhs.format {return false}
-    if lhs.worker != rhs.worker {return false}
-    if lhs.state != rhs.state {return false}
-    if lhs.timeMs != rhs.timeMs {return false}
-    if lhs.startedAtMs != rhs.startedAtMs {return false}
-    if lhs.intervalMs != rhs.intervalMs {return false}
-    if lhs.buildVersion != rhs.buildVersion {return false}
-    if lhs.runsOrchestrations != rhs.runsOrchestrations {return false}
-    if lhs.runsActivities != rhs.runsActivities {return false}
-    if lhs.orchestrations != rhs.orchestrations {return false}
-    if lhs.activities != rhs.activities {return false}
-    if lhs.slots != rhs.slots {return false}
-    if lhs.partitions != rhs.partitions {return false}
-    if lhs.isHello != rhs.isHello {return false}
-    if lhs.episodeCount != rhs.episodeCount {return false}
-    if lhs.activityRunCount != rhs.activityRunCount {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._format != rhs_storage._format {return false}
+        if _storage._worker != rhs_storage._worker {return false}
+        if _storage._state != rhs_storage._state {return false}
+        if _storage._timeMs != rhs_storage._timeMs {return false}
+        if _storage._startedAtMs != rhs_storage._startedAtMs {return false}
+        if _storage._intervalMs != rhs_storage._intervalMs {return false}
+        if _storage._buildVersion != rhs_storage._buildVersion {return false}
+        if _storage._runsOrchestrations != rhs_storage._runsOrchestrations {return false}
+        if _storage._runsActivities != rhs_storage._runsActivities {return false}
+        if _storage._orchestrations != rhs_storage._orchestrations {return false}
+        if _storage._activities != rhs_storage._activities {return false}
+        if _storage._slots != rhs_storage._slots {return false}
+        if _storage._partitions != rhs_storage._partitions {return false}
+        if _storage._isHello != rhs_storage._isHello {return false}
+        if _storage._episodeCount != rhs_storage._episodeCount {return false}
+        if _storage._activityRunCount != rhs_storage._activityRunCount {return false}
+        if _storage._episodesPerSecond != rhs_storage._episodesPerSecond {return false}
+        if _storage._activityRunsPerSecond != rhs_storage._activityRunsPerSecond {return false}
+        if _storage._receipt != rhs_storage._receipt {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3996,6 +4213,100 @@ nonisolated extension PBWorkerHeartbeat.Partition: SwiftProtobuf.Message, SwiftP
     if lhs.outbox != rhs.outbox {return false}
     if lhs.heldInstances != rhs.heldInstances {return false}
     if lhs._nextDueMs != rhs._nextDueMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBWorkerHeartbeat.Receipt: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBWorkerHeartbeat.protoMessageName + ".Receipt"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}finished\0\u{3}handed_over\0\u{1}returned\0\u{1}cancelled\0\u{3}duration_ms\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt64Field(value: &self.finished) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.handedOver) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.returned) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.cancelled) }()
+      case 5: try { try decoder.decodeSingularInt64Field(value: &self.durationMs) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.finished != 0 {
+      try visitor.visitSingularInt64Field(value: self.finished, fieldNumber: 1)
+    }
+    if self.handedOver != 0 {
+      try visitor.visitSingularInt64Field(value: self.handedOver, fieldNumber: 2)
+    }
+    if self.returned != 0 {
+      try visitor.visitSingularInt64Field(value: self.returned, fieldNumber: 3)
+    }
+    if self.cancelled != 0 {
+      try visitor.visitSingularInt64Field(value: self.cancelled, fieldNumber: 4)
+    }
+    if self.durationMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.durationMs, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBWorkerHeartbeat.Receipt, rhs: PBWorkerHeartbeat.Receipt) -> Bool {
+    if lhs.finished != rhs.finished {return false}
+    if lhs.handedOver != rhs.handedOver {return false}
+    if lhs.returned != rhs.returned {return false}
+    if lhs.cancelled != rhs.cancelled {return false}
+    if lhs.durationMs != rhs.durationMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBDrainRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".DrainRequest"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}workers\0\u{3}grace_ms\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.format) }()
+      case 2: try { try decoder.decodeRepeatedStringField(value: &self.workers) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self._graceMs) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.format != 0 {
+      try visitor.visitSingularInt32Field(value: self.format, fieldNumber: 1)
+    }
+    if !self.workers.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.workers, fieldNumber: 2)
+    }
+    try { if let v = self._graceMs {
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBDrainRequest, rhs: PBDrainRequest) -> Bool {
+    if lhs.format != rhs.format {return false}
+    if lhs.workers != rhs.workers {return false}
+    if lhs._graceMs != rhs._graceMs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

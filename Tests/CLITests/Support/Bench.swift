@@ -133,7 +133,7 @@ final class Bench: Sendable {
         clock.advance(by: FleetListener.patience)
     }
 
-    private func listenerHasReadAll() -> Bool {
+    func listenerHasReadAll() -> Bool {
         let queues = listenerQueues.withLock { $0 }
         return queues.allSatisfy {
             broker.readyMessages(in: $0).isEmpty && broker.unacknowledgedCount(in: $0) == 0

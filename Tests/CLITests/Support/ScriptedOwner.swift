@@ -18,6 +18,8 @@ final class ScriptedOwner: Sendable {
         var unknownAnswers = 0
         /// Items a page of a list or history has at most, whatever was asked for.
         var pageLimit = 1000
+        /// What a worker that is asked to drain says next; nil: nothing.
+        var drained: @Sendable (WorkerHeartbeat) -> WorkerHeartbeat? = { _ in nil }
     }
 
     private struct State {
@@ -25,6 +27,7 @@ final class ScriptedOwner: Sendable {
         var messages: [Message] = []
         var helloCount = 0
         var queryCount = 0
+        var drains: [DrainRequest] = []
     }
 
     private let state: PlatformLock<State>
@@ -38,6 +41,7 @@ final class ScriptedOwner: Sendable {
     /// Roll calls answered so far.
     var helloCount: Int { state.withLock(\.helloCount) }
     var queryCount: Int { state.withLock(\.queryCount) }
+    var drains: [DrainRequest] { state.withLock(\.drains) }
 
     private init(_ bench: Bench, _ script: Script) {
         state = PlatformLock(State(script: script))
@@ -85,6 +89,7 @@ final class ScriptedOwner: Sendable {
     private func handle(_ delivery: Delivery) async throws {
         if delivery.consumerTag == "fleet" {
             if delivery.properties.type == "FleetHello" { try await answerRollCall() }
+            if delivery.properties.type == "DrainRequest" { try await drain(try DrainRequest(wire: delivery.body)) }
         } else if delivery.consumerTag.hasPrefix("control") {
             for message in try MessageBatch(wire: delivery.body).messages { try await handle(message) }
         } else {
@@ -118,8 +123,21 @@ final class ScriptedOwner: Sendable {
         if let verdict, let address = message.reply { try await reply(.verdict(verdict), to: address) }
     }
 
+    private func drain(_ request: DrainRequest) async throws {
+        let heartbeats = state.withLock { state in
+            state.drains.append(request)
+            return state.script.heartbeats.filter { request.workers.contains($0.worker) }
+                .compactMap(state.script.drained)
+        }
+        try await publish(heartbeats)
+    }
+
     private func answerRollCall() async throws {
-        let heartbeats = state.withLock { $0.script.heartbeats }
+        try await publish(state.withLock { $0.script.heartbeats })
+        state.withLock { $0.helloCount += 1 }
+    }
+
+    private func publish(_ heartbeats: [WorkerHeartbeat]) async throws {
         _ = try await transport.publish(
             heartbeats.map {
                 OutgoingMessage(
@@ -127,7 +145,6 @@ final class ScriptedOwner: Sendable {
                     properties: MessageProperties(type: "WorkerHeartbeat", isPersistent: false), body: $0.wireBytes,
                     isMandatory: false)
             })
-        state.withLock { $0.helloCount += 1 }
     }
 
     private func reply(_ body: Reply.Body, to address: ReplyAddress) async throws {
