@@ -13,6 +13,8 @@ package struct FaultPlan: Sendable {
         /// The broker refuses all messages of a publish call (basic.nack), whether it has taken them or not. Other
         /// calls take no notice.
         case reject(isTaken: Bool)
+        /// The same for some messages of a publish call, those whose bit is set, 64 in turn; the others are taken.
+        case rejectSome(UInt64)
     }
 
     package enum Call: Hashable, Sendable {

@@ -22,9 +22,18 @@ package final class MemoryTransport: MessageTransport {
         try client.check()
         let fault = broker.fault(.publish(messages), from: name)
         return try await call(.publishing, .publishing, fault) { state, connection throws(TransportError) in
-            guard case .reject(let isTaken) = fault else { return try state.publish(messages, on: connection) }
-            if isTaken { _ = try state.publish(messages, on: connection) }
-            return messages.map { _ in .rejected }
+            switch fault {
+            case .reject(let isTaken):
+                if isTaken { _ = try state.publish(messages, on: connection) }
+                return messages.map { _ in .rejected }
+            case .rejectSome(let bits):
+                let isRefused = messages.indices.map { bits >> (UInt64($0) % 64) & 1 == 1 }
+                let taken = zip(messages, isRefused).filter { !$0.1 }.map(\.0)
+                var outcomes = try state.publish(taken, on: connection).makeIterator()
+                return isRefused.map { $0 ? .rejected : outcomes.next() ?? .rejected }
+            default:
+                return try state.publish(messages, on: connection)
+            }
         }
     }
 

@@ -29,6 +29,8 @@ package struct PlannedFault: Sendable, CustomStringConvertible {
         case cutAtCall(worker: Int, calls: Int, isCarriedOut: Bool)
         /// The broker refuses one of the worker's next publishes, having taken its messages or not.
         case refusePublish(worker: Int, calls: Int, isTaken: Bool)
+        /// The broker refuses about every second message of the worker for a while.
+        case refuseSome(worker: Int, duration: Duration)
         case restartBroker(downFor: Duration)
         case blockPublishers(duration: Duration)
         /// One of the worker's next calls to its storage fails.
@@ -58,6 +60,7 @@ package struct PlannedFault: Sendable, CustomStringConvertible {
                 "cut w\(worker) \(isCarriedOut ? "after" : "before") its call \(calls) from now"
             case .refusePublish(let worker, let calls, let isTaken):
                 "refuse publish \(calls) from now of w\(worker)\(isTaken ? ", taking it" : "")"
+            case .refuseSome(let worker, let duration): "refuse messages of w\(worker) now and then for \(duration)"
             case .restartBroker(let down): "restart the broker, down for \(down)"
             case .blockPublishers(let duration): "block publishers for \(duration)"
             case .failStorage(let worker, let calls, let fault):
@@ -98,7 +101,10 @@ extension PlannedFault {
             .cutAtCall(worker: worker, calls: 1 + Int(random.next() % 40), isCarriedOut: random.chance(0.6))
         },
         { random, worker in
-            .refusePublish(worker: worker, calls: 1 + Int(random.next() % 10), isTaken: random.chance(0.5))
+            .refusePublish(worker: worker, calls: 1 + Int(random.next() % 6), isTaken: random.chance(0.5))
+        },
+        { random, worker in
+            .refuseSome(worker: worker, duration: random.duration(.milliseconds(50) ... .seconds(3)))
         },
         { random, _ in .restartBroker(downFor: random.duration(.milliseconds(10) ... .seconds(8))) },
         { random, _ in .blockPublishers(duration: random.duration(.milliseconds(50) ... .seconds(6))) },

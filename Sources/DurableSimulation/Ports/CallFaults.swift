@@ -14,15 +14,21 @@ package final class CallFaults: @unchecked Sendable {  // confined to the simula
 
     private var due: [Due] = []
     private var partitioned: Set<String> = []  // look-up only
+    private var refused: Set<String> = []  // look-up only
+    private var random: SeededGenerator
 
     private let onFault: (String) -> Void
 
     private let isRefusable: (OutgoingMessage) -> Bool
 
     /// - Parameters:
+    ///   - random: Draws which messages are refused.
     ///   - isRefusable: Whether a publish of this message counts where publishes are counted.
     ///   - onFault: Called with the client's name when one of its calls fails.
-    package init(isRefusable: @escaping (OutgoingMessage) -> Bool, onFault: @escaping (String) -> Void) {
+    package init(
+        random: SeededGenerator, isRefusable: @escaping (OutgoingMessage) -> Bool, onFault: @escaping (String) -> Void
+    ) {
+        self.random = random
         self.isRefusable = isRefusable
         self.onFault = onFault
     }
@@ -36,13 +42,19 @@ package final class CallFaults: @unchecked Sendable {  // confined to the simula
     }
 
     package func partition(_ client: String) { partitioned.insert(client) }
-    package func heal(_ client: String) { partitioned.remove(client) }
+    /// From now on about every second task or message to a partition is refused.
+    package func refuseSome(of client: String) { refused.insert(client) }
+    package func heal(_ client: String) {
+        partitioned.remove(client)
+        refused.remove(client)
+    }
 
     private func next(_ point: FaultPlan.Point) -> FaultPlan.Fault {
         if partitioned.contains(point.transport) { return .cutBefore }
         var isPublish = false
         if case .publish(let messages) = point.call { isPublish = messages.contains { isRefusable($0) } }
         var fault = FaultPlan.Fault.none
+        if isPublish, refused.contains(point.transport) { fault = .rejectSome(random.next()) }
         for index in due.indices where due[index].client == point.transport && (isPublish || !due[index].isPublish) {
             due[index].calls -= 1
             if due[index].calls == 0 { fault = due[index].fault }

@@ -86,6 +86,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
         let topology = descriptor.topology
         let exchanges = [HubTopology.Family.control, .work].map { topology.name($0) }
         callFaults = CallFaults(
+            random: SeededGenerator(seed: plan.seed, purpose: "refusals"),
             isRefusable: { exchanges.contains($0.exchange) },
             onFault: { [network] client in network.node(of: client).map(disturbances.happened) })
         storageFaults = StorageFaults(onFault: disturbances.happened)
