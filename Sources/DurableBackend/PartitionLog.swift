@@ -1,13 +1,5 @@
 package import DurableCore
 
-/// Position in a partition's log; the first record ever written is 1, "nothing" is 0.
-package struct LogPosition: Hashable, Comparable, Sendable, CustomStringConvertible {
-    package var value: UInt64
-    package init(_ value: UInt64) { self.value = value }
-    package static func < (left: Self, right: Self) -> Bool { left.value < right.value }
-    package var description: String { String(value) }
-}
-
 package struct LogEntry: Hashable, Sendable {
     package var position: LogPosition
     package var epoch: Epoch

@@ -54,4 +54,7 @@ extension PBQuery: Versioned {}
 extension PBReply: Versioned {}
 extension PBWorkerHeartbeat: Versioned {}
 extension PBJournalRecord: Versioned {}
+extension PBLogMessage: Versioned {}
+extension PBLogUnit: Versioned {}
+extension PBLogBookmark: Versioned {}
 extension PBHubDescriptor: Versioned {}
