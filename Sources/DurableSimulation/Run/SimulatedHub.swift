@@ -108,7 +108,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
             transport: transport, hub: descriptor.hub, clock: brokerClock, storage: hubStorage,
             makeID: { "admin-\(seed)-\(ids.next())" })
         let request = HubAdministration.Request(
-            partitionCount: plan.partitionCount, queueKind: descriptor.queueKind,
+            partitionCount: plan.partitionCount, queueKind: descriptor.queueKind, logMode: descriptor.logMode,
             dataDirectory: descriptor.dataDirectory, defaultDataDirectory: descriptor.dataDirectory)
         let (made, _) = try await administration.create(request, hubID: descriptor.hubID)
         guard made.partitionCount == descriptor.partitionCount else {
