@@ -27,7 +27,8 @@ package protocol PartitionLog: Sendable {
     ///   before writing again. `.full`: disk refused, nothing was written. `.damaged`: the file cannot be trusted.
     func append(_ records: [PartitionRecord], epoch: Epoch) async throws(LogError) -> LogPosition
 
-    /// Valid records after `position`, in order, at most `limit`; empty at the end.
+    /// Valid records after `position`, in order, at most `limit`; empty at the end. An owner that was superseded without
+    /// knowing may see the end as it was at its last `begin` or `append`.
     ///
     /// - Throws: `.damaged` when a record cannot be decoded or some after `position` are missing.
     func read(after position: LogPosition, limit: Int) async throws(LogError) -> [LogEntry]
