@@ -32,8 +32,10 @@ package enum BrokerRole: String, CaseIterable, Sendable {
         case .worker:
             Permissions(
                 configure: names("(work|reply|fleet)\\..+"),
-                write: names("journal", "own", "control", "work", "reply", "fleet", "dead", "log", "(work|reply|fleet)\\..+"),
-                read: names("hub", "journal", "work", "reply", "fleet", "(own|control|query|work|reply|fleet|log)\\..+"))
+                write: names(
+                    "journal", "own", "control", "work", "reply", "fleet", "dead", "log", "(work|reply|fleet)\\..+"),
+                read: names("hub", "journal", "work", "reply", "fleet", "(own|control|query|work|reply|fleet|log)\\..+")
+            )
         case .monitor:
             Permissions(configure: names(own), write: names("fleet", own), read: names("hub", "reply", "fleet", own))
         }

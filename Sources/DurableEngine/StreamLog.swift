@@ -78,7 +78,8 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
 
     package func append(_ records: [PartitionRecord], epoch: Epoch) async throws(LogError) -> LogPosition {
         precondition(
-            (1...LogUnit.maximumRecords).contains(records.count), "an append has 1 to \(LogUnit.maximumRecords) records")
+            (1...LogUnit.maximumRecords).contains(records.count), "an append has 1 to \(LogUnit.maximumRecords) records"
+        )
         enter()
         defer { leave() }
         if owned != epoch { try await adopt(epoch) }

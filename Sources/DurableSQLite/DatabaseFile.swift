@@ -49,11 +49,11 @@ final class DatabaseFile: Sendable {
 
     /// Makes a file of the given kind, to be closed and then given its final name.
     init(
-        making path: String, kind: Kind, schema: String, options: SQLiteOptions = SQLiteOptions(), fill: (Database) throws -> Void
+        making path: String, kind: Kind, schema: String, fill: (Database) throws -> Void
     ) throws(StoreError) {
         self.path = path
         do {
-            connection = try DatabaseQueue(path: path, configuration: Self.configuration(options))
+            connection = try DatabaseQueue(path: path, configuration: Self.configuration(SQLiteOptions()))
             try connection.writeWithoutTransaction { database in
                 try database.execute(sql: "PRAGMA journal_mode = WAL")
                 try database.inTransaction(.immediate) {

@@ -50,7 +50,9 @@ import Testing
         #expect(try await other.read(after: LogPosition(1), limit: 3).map(\.record) == records)
     }
 
-    @Test("After an append of unknown outcome its epoch is over; the next one finds what is there", arguments: [true, false])
+    @Test(
+        "After an append of unknown outcome its epoch is over; the next one finds what is there",
+        arguments: [true, false])
     func unknownOutcome(_ isTaken: Bool) async throws {
         let hub = try await ReplicatedHub()
         let log = try hub.storage().open(partition).log

@@ -31,8 +31,11 @@ final class Fleet {
         directory = FileManager.default.temporaryDirectory.appendingPathComponent("dtq-\(hub)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         ledger = directory.appendingPathComponent("ledger.tsv")
-        let place = log == "local" ? ["--data", directory.path + "/data"] : []
-        try run(["hub", "create", "--partitions", "\(partitions)", "--log", log] + place)
+        if log == "local" {
+            try dtq("hub", "create", "--partitions", "\(partitions)", "--data", directory.path + "/data")
+        } else {
+            try dtq("hub", "create", "--partitions", "\(partitions)", "--log", log)
+        }
     }
 
     deinit {

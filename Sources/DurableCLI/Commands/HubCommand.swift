@@ -68,7 +68,8 @@ struct HubCreateCommand: AsyncParsableCommand {
             let administration = HubAdministration(
                 transport: transport, hub: hub, clock: environment.clock, storage: environment.hubStorage)
             let request = HubAdministration.Request(
-                partitionCount: partitions, queueKind: queues, logMode: logMode, dataDirectory: named.map(environment.absolutePath),
+                partitionCount: partitions, queueKind: queues, logMode: logMode,
+                dataDirectory: named.map(environment.absolutePath),
                 defaultDataDirectory: environment.absolutePath("dtq-data/\(hub)"))
             let (descriptor, isNew) = try await administration.create(request, hubID: environment.makeID())
             let report = HubReport(descriptor: descriptor, now: environment.clock.now())
