@@ -79,13 +79,16 @@ let package = Package(
             name: "DurableEngineTests",
             dependencies: [
                 "DurableEngine", "DurableMemory", "DurableTask", "DurableWorker", "DurableClient", "DurableSQLite",
-                .log,
+                "DurableConformance", .log,
             ]),
         .testTarget(name: "MemoryConformanceTests", dependencies: ["DurableMemory", "DurableConformance"]),
         .testTarget(name: "SQLiteConformanceTests", dependencies: ["DurableSQLite", "DurableConformance", .grdb]),
         .testTarget(
             name: "BrokerTests",
-            dependencies: ["Durable", "DurableAMQP", "DurableBackend", "DurableConformance", "DurableCore", .log]),
+            dependencies: [
+                "Durable", "DurableAMQP", "DurableBackend", "DurableConformance", "DurableCore", "DurableEngine",
+                "DurableMemory", "DurableWire", .log,
+            ]),
         .testTarget(
             name: "CLITests",
             dependencies: [

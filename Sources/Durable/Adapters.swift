@@ -19,22 +19,51 @@ package struct Adapters: Sendable {
             configuration: try AMQPConfiguration(urls: brokerURLs, connectionName: connectionName), logger: logger)
     }
 
-    /// A worker on this broker, with log and tables in the hub's files.
+    /// A worker on this broker, with log and tables where the hub says they are.
     ///
-    /// - Parameter directory: Where the files are on this host.
+    /// - Parameter directory: `local` log mode: where the hub's files are on this host; nil: where the hub says.
+    ///   `replicated`: where this worker keeps its copies; nil: a place of the system's.
     package func worker(
-        id: WorkerID, descriptor: HubDescriptor, registry: Registry, directory: String,
+        id: WorkerID, descriptor: HubDescriptor, registry: Registry, directory: String?,
         configuration: WorkerConfiguration, logger: Logger
     ) throws -> WorkerHost {
-        WorkerHost(
+        let storage: any PartitionStorage
+        do throws(StoreError) {
+            storage = try self.storage(descriptor, directory: directory, logger: logger)
+        } catch {
+            throw ClientError.wrapping(error, "cannot use the worker's data directory")
+        }
+        return WorkerHost(
             .init(
-                worker: id, descriptor: descriptor, registry: registry, transport: transport,
-                storage: SQLiteStorage(descriptor: descriptor, directory: directory),
+                worker: id, descriptor: descriptor, registry: registry, transport: transport, storage: storage,
                 epochs: JournalEpochAuthority(
                     transport: transport, topology: descriptor.topology, clock: SystemClock(),
                     makeNonce: RandomID.make),
                 clock: SystemClock(), configuration: configuration),
             logger: logger)
+    }
+
+    private func storage(
+        _ descriptor: HubDescriptor, directory: String?, logger: Logger
+    ) throws(StoreError) -> any PartitionStorage {
+        switch descriptor.logMode {
+        case .local:
+            return SQLiteStorage(descriptor: descriptor, directory: directory ?? descriptor.dataDirectory)
+        case .replicated:
+            let note: @Sendable (String) -> Void = { logger.notice("\($0)") }
+            let copies =
+                if let directory {
+                    try SQLiteCopies(descriptor: descriptor, directory: directory, note: note)
+                } else {
+                    try SQLiteCopies(
+                        descriptor: descriptor,
+                        anyIn: "\(StateDirectory.path)/copies/\(descriptor.hub)-\(descriptor.hubID)", note: note)
+                }
+            logger.info("keeping copies of partitions", metadata: ["directory": "\(copies.directory)"])
+            return ReplicatedStorage(
+                descriptor: descriptor, transport: transport, copies: copies, clock: SystemClock(),
+                makeNonce: RandomID.make, logger: logger)
+        }
     }
 }
 

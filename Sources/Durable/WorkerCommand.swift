@@ -45,8 +45,10 @@ struct WorkerCommand: ParsableCommand {
     var grace: String?
 
     @Option(
-        help: ArgumentHelp("Directory of the hub's partition files (default: the one the hub names).", valueName: "dir")
-    )
+        help: ArgumentHelp(
+            "Directory of this worker's copies of partitions, one a worker (default: one that is free under the user's "
+                + "state directory); of the hub's partition files with a local log (default: the one the hub names).",
+            valueName: "dir"))
     var data: String?
 
     @Option(help: ArgumentHelp("MiB of memory for cached instances, per partition (default: 64).", valueName: "mib"))
@@ -82,7 +84,7 @@ struct WorkerCommand: ParsableCommand {
         await client.close()
         let host = try adapters.worker(
             id: WorkerSettings.makeWorkerID(), descriptor: descriptor, registry: registry,
-            directory: settings.dataDirectory ?? descriptor.dataDirectory, configuration: settings.configuration,
+            directory: settings.dataDirectory, configuration: settings.configuration,
             logger: settings.logger)
         let receipt = try await ProcessSignals.whileHandled(stop: { host.stop() }) { try await host.run() }
         await adapters.transport.close()

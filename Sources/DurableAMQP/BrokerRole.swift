@@ -33,9 +33,9 @@ package enum BrokerRole: String, CaseIterable, Sendable {
             Permissions(
                 configure: names("(work|reply|fleet)\\..+"),
                 write: names(
-                    "journal", "own", "control", "wake", "work", "reply", "fleet", "dead", "(work|reply|fleet)\\..+"),
+                    "journal", "own", "control", "wake", "work", "reply", "fleet", "dead", "log", "(work|reply|fleet)\\..+"),
                 read: names(
-                    "hub", "journal", "work", "reply", "fleet", "(own|control|query|wake|work|reply|fleet)\\..+"))
+                    "hub", "journal", "work", "reply", "fleet", "(own|control|query|wake|work|reply|fleet|log)\\..+"))
         case .monitor:
             Permissions(
                 configure: names(own), write: names("fleet", own), read: names("hub", "journal", "reply", "fleet", own))

@@ -9,12 +9,17 @@ package struct HubTopology: Hashable, Sendable {
     package var partitionCount: Int
     /// `quorum`, or `classic` for a throw-away node.
     package var queueKind: QueueDescription.Kind
+    /// Whether partition logs are streams (`replicated` log mode).
+    package var hasLogStreams: Bool
 
     /// - Parameter partitionCount: 1 to 1024.
-    package init(hub: HubName, partitionCount: Int, queueKind: QueueDescription.Kind) {
+    package init(
+        hub: HubName, partitionCount: Int, queueKind: QueueDescription.Kind, hasLogStreams: Bool = false
+    ) {
         self.hub = hub
         self.partitionCount = partitionCount
         self.queueKind = queueKind
+        self.hasLogStreams = hasLogStreams
     }
 
     /// One kind of queue, exchange or stream of a hub.
@@ -41,12 +46,29 @@ package struct HubTopology: Hashable, Sendable {
         case fleet
         /// Queue: dead letters.
         case dead
+        /// Stream a partition and generation: its log (`replicated` log mode).
+        case log
     }
 
     package func name(_ family: Family) -> String { "dtq.\(hub).\(family.rawValue)" }
     package func queue(_ family: Family, _ partition: PartitionID) -> String { "\(name(family)).\(partition)" }
     /// Queue of one activity's tasks.
     package func workQueue(_ activity: String) -> String { "\(name(.work)).\(activity)" }
+    /// Stream of one generation of a partition's log. The name is never used again, so that a stale owner cannot write
+    /// to a later stream.
+    ///
+    /// - Parameters:
+    ///   - epoch: Of the owner that made it; `.zero` for the one made with the hub.
+    ///   - number: Counts what that owner made, from 1.
+    package func logStream(of partition: PartitionID, madeIn epoch: Epoch, number: Int) -> String {
+        "\(queue(.log, partition)).\(epoch.generation)-\(epoch.offset).\(number)"
+    }
+    /// The log stream a partition is created with.
+    package func firstLogStream(of partition: PartitionID) -> String {
+        logStream(of: partition, madeIn: .zero, number: 1)
+    }
+    /// Routing key, on the `log` exchange, of a log stream.
+    package func logKey(_ stream: String) -> String { String(stream.dropFirst(name(.log).count + 1)) }
     /// Routing key, on the `client` exchange, of a partition's query queue.
     package func queryKey(_ partition: PartitionID) -> String { "query.\(partition)" }
     package func key(_ partition: PartitionID) -> String { String(partition.index) }
@@ -106,7 +128,22 @@ package struct HubTopology: Hashable, Sendable {
                 BindingDescription(exchange: name(.wake), queue: wake, routingKey: key(partition)),
             ]
         }
+        if hasLogStreams {
+            fragment.exchanges.append(ExchangeDescription(name: name(.log), kind: .direct))
+            for partition in partitions {
+                let stream = log(firstLogStream(of: partition))
+                fragment.queues += stream.queues
+                fragment.bindings += stream.bindings
+            }
+        }
         return fragment
+    }
+
+    /// One log stream. Without retention: what a broker drops of it is lost.
+    package func log(_ stream: String) -> TopologyFragment {
+        TopologyFragment(
+            queues: [QueueDescription(name: stream, kind: .stream)],
+            bindings: [BindingDescription(exchange: name(.log), queue: stream, routingKey: logKey(stream))])
     }
 
     /// Queues of the activities a worker runs.
@@ -133,6 +170,7 @@ extension HubDescriptor {
             case .quorum: .quorum
             case .classic: .classic
             }
-        return HubTopology(hub: hub, partitionCount: partitionCount, queueKind: kind)
+        return HubTopology(
+            hub: hub, partitionCount: partitionCount, queueKind: kind, hasLogStreams: logMode == .replicated)
     }
 }

@@ -1,13 +1,5 @@
 package import DurableCore
 
-/// Position in a partition's log; the first record ever written is 1, "nothing" is 0.
-package struct LogPosition: Hashable, Comparable, Sendable, CustomStringConvertible {
-    package var value: UInt64
-    package init(_ value: UInt64) { self.value = value }
-    package static func < (left: Self, right: Self) -> Bool { left.value < right.value }
-    package var description: String { String(value) }
-}
-
 package struct LogEntry: Hashable, Sendable {
     package var position: LogPosition
     package var epoch: Epoch
@@ -35,7 +27,8 @@ package protocol PartitionLog: Sendable {
     ///   before writing again. `.full`: disk refused, nothing was written. `.damaged`: the file cannot be trusted.
     func append(_ records: [PartitionRecord], epoch: Epoch) async throws(LogError) -> LogPosition
 
-    /// Valid records after `position`, in order, at most `limit`; empty at the end.
+    /// Valid records after `position`, in order, at most `limit`; empty at the end. An owner that was superseded without
+    /// knowing may see the end as it was at its last `begin` or `append`.
     ///
     /// - Throws: `.damaged` when a record cannot be decoded or some after `position` are missing.
     func read(after position: LogPosition, limit: Int) async throws(LogError) -> [LogEntry]

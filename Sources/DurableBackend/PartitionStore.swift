@@ -76,6 +76,8 @@ package struct StoreFlush: Hashable, Sendable {
     package var deduplication: Deduplication
     /// Whole, each time. Look-up only.
     package var sequences: [PartitionID: UInt64]
+    /// Where a log that is elsewhere goes on from `position`, or a little before. Set by the storage, for a copy.
+    package var bookmark: LogBookmark?
 
     package init(
         previous: LogPosition, position: LogPosition, epoch: Epoch, instances: [InstanceFlush] = [],

@@ -66,7 +66,7 @@ struct BenchHub: Sendable {
         }
         do {
             let (descriptor, _) = try await administration.create(
-                .init(partitionCount: settings.partitions, defaultDataDirectory: directory + "/hub"))
+                .init(partitionCount: settings.partitions, logMode: .local, defaultDataDirectory: directory + "/hub"))
             let tally = Tally()
             for number in 1...settings.workers {
                 workers.append(try startWorker(number, descriptor, settings, tally, logger))

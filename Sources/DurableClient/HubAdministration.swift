@@ -29,9 +29,9 @@ package struct HubAdministration: Sendable {
         package var partitionCount: Int?
         /// Default `quorum`.
         package var queueKind: HubDescriptor.QueueKind?
-        /// Default `local`, the only one this version can make.
+        /// Default `replicated`.
         package var logMode: HubDescriptor.LogMode?
-        /// Absolute path.
+        /// Absolute path; `local` log mode only.
         package var dataDirectory: String?
         /// Taken when `dataDirectory` is nil and the hub is new.
         package var defaultDataDirectory: String
@@ -73,7 +73,7 @@ package struct HubAdministration: Sendable {
                 throw ClientError.wrapping(error, "cannot make the files of hub \"\(hub)\"")
             }
         }
-        try await placeBatons(of: topology, client(for: descriptor))
+        try await placeBatons(descriptor)
         return (descriptor, descriptor.hubID == hubID)
     }
 
@@ -145,15 +145,12 @@ package struct HubAdministration: Sendable {
     private func settle(_ request: Request, hubID: String) async throws -> HubDescriptor {
         let reader = DescriptorReader(transport: transport, hub: hub, clock: clock)
         if let existing = try await reader.read() { return existing }
-        if request.logMode == .replicated {
-            throw ClientError(
-                .wrongArgument,
-                "this version cannot make hubs with a replicated log. Nothing was created. Use --log local.")
-        }
+        let logMode = request.logMode ?? .replicated
         let wanted = HubDescriptor(
             hubID: hubID, hub: hub, partitionCount: request.partitionCount ?? 8,
-            queueKind: request.queueKind ?? .quorum, logMode: .local,
-            dataDirectory: request.dataDirectory ?? request.defaultDataDirectory, createdAt: clock.now())
+            queueKind: request.queueKind ?? .quorum, logMode: logMode,
+            dataDirectory: logMode == .local ? request.dataDirectory ?? request.defaultDataDirectory : "",
+            createdAt: clock.now())
         let client = client(for: wanted)
         do throws(TransportError) {
             try await transport.declare(wanted.topology.bootstrap)
@@ -188,7 +185,11 @@ package struct HubAdministration: Sendable {
     }
 
     /// One baton for each partition that has neither one waiting nor anyone who could hold it.
-    private func placeBatons(of topology: HubTopology, _ client: HubClient) async throws {
+    ///
+    /// Before it, the first message of the partition's log. Only then: a log stream that came to be empty later must
+    /// not be taken for a new one.
+    private func placeBatons(_ descriptor: HubDescriptor) async throws {
+        let (topology, client) = (descriptor.topology, client(for: descriptor))
         var missing: [PartitionID] = []
         do throws(TransportError) {
             for partition in topology.partitions {
@@ -199,6 +200,13 @@ package struct HubAdministration: Sendable {
             throw ClientError.wrapping(error, "cannot inspect the batons of hub \"\(hub)\"")
         }
         if missing.isEmpty { return }
+        if descriptor.logMode == .replicated {
+            try await client.publish(
+                missing.map { partition in
+                    let generation = LogGeneration.first(of: descriptor, partition)
+                    return topology.logMessage(.generation(generation), to: generation.stream, at: clock.now())
+                }, "cannot begin the logs of hub \"\(hub)\"")
+        }
         try await client.publish(
             missing.map { topology.baton(for: $0, at: clock.now()) }, "cannot place the batons of hub \"\(hub)\"")
     }

@@ -25,8 +25,8 @@ package enum LogRule: String, CaseIterable, Sendable {
     /// - Parameter makeStorage: Makes new, empty storage with at least two partitions. Openings of a partition of the
     ///   same storage share its contents.
     /// - Throws: `StorageRuleViolation`, or what the adapter threw where it must not.
-    package func verify(_ makeStorage: () throws -> any PartitionStorage) async throws {
-        let storage = try makeStorage()
+    package func verify(_ makeStorage: () async throws -> any PartitionStorage) async throws {
+        let storage = try await makeStorage()
         let opened = try storage.open(PartitionID(0))
         defer { opened.store.close() }
         try await verify(opened.log, opened.store, storage)

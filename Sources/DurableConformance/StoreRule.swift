@@ -42,8 +42,8 @@ package enum StoreRule: String, CaseIterable, Sendable {
     /// - Parameter makeStorage: Makes new, empty storage with at least two partitions. Openings of a partition of the
     ///   same storage share its contents.
     /// - Throws: `StorageRuleViolation`, or what the adapter threw where it must not.
-    package func verify(_ makeStorage: () throws -> any PartitionStorage) async throws {
-        let fixture = try await StoreFixture(try makeStorage())
+    package func verify(_ makeStorage: () async throws -> any PartitionStorage) async throws {
+        let fixture = try await StoreFixture(try await makeStorage())
         defer { fixture.store.close() }
         switch self {
         case .newStoreStandsAtZero: try Self.newStoreStandsAtZero(fixture)

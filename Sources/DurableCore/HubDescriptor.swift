@@ -15,10 +15,10 @@ package struct HubDescriptor: Hashable, Sendable {
 
     package enum QueueKind: String, Hashable, Sendable, CaseIterable { case quorum, classic }
 
-    package enum LogMode: String, Hashable, Sendable {
+    package enum LogMode: String, Hashable, Sendable, CaseIterable {
         /// Log and tables in SQLite files of one host, or of a volume that follows the partitions.
         case local
-        /// Log in streams of the broker; a later version makes them.
+        /// Log in streams of the broker, tables in a copy each worker keeps for itself.
         case replicated
     }
 

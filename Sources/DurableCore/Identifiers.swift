@@ -85,6 +85,14 @@ public struct Epoch: Hashable, Comparable, Sendable, CustomStringConvertible {
     public var description: String { "\(generation).\(offset)" }
 }
 
+/// Position in a partition's log; the first record ever written is 1, "nothing" is 0.
+package struct LogPosition: Hashable, Comparable, Sendable, CustomStringConvertible {
+    package var value: UInt64
+    package init(_ value: UInt64) { self.value = value }
+    package static func < (left: Self, right: Self) -> Bool { left.value < right.value }
+    package var description: String { String(value) }
+}
+
 /// One worker process, unique among all that ever ran: host, process id and a random part.
 public struct WorkerID: Hashable, Comparable, Sendable, CustomStringConvertible {
     public var value: String

@@ -95,6 +95,14 @@ package final class MemoryBroker: Sendable {
         }
     }
 
+    /// Messages of a stream from the given offset on. They stay where they are.
+    package func messages(of stream: String, from offset: Int) -> [Delivery] {
+        access { state in
+            guard let queue = state.queues[stream], queue.description.kind == .stream else { return [] }
+            return queue.log.dropFirst(offset).map { $0.delivery(tag: 0, consumerTag: "", kind: .stream) }
+        }
+    }
+
     /// Deliveries consumers hold and have not settled.
     package func unacknowledgedCount(in queue: String) -> Int {
         access { $0.queues[queue]?.unacknowledgedCount ?? 0 }

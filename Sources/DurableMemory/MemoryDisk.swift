@@ -49,6 +49,13 @@ struct DiskContents {
         partitions = [:]
     }
 
+    /// The partition's copy, made when it is not there.
+    mutating func makeCopy(of id: PartitionID) {
+        if partitions[id] == nil { partitions[id] = PartitionContents(incarnation: 0) }
+    }
+
+    mutating func resetCopy(of id: PartitionID) { partitions[id] = PartitionContents(incarnation: 0) }
+
     func requireOwn(_ asked: HubDescriptor) throws(StoreError) {
         if let descriptor, descriptor.hubID != asked.hubID {
             throw .foreign("this storage belongs to hub \"\(descriptor.hub)\" (\(descriptor.hubID))")
@@ -98,6 +105,8 @@ final class PartitionContents {
     var position: UInt64 = 0
     var state = PartitionState()
     var outbox: [OutboxID: [UInt8]] = [:]
+    /// Copies only.
+    var bookmark: LogBookmark?
     var instances: [InstanceKey: InstanceRow] = [:]
 
     init(incarnation: UInt64) { self.incarnation = incarnation }
@@ -130,6 +139,12 @@ final class MemoryOpening: Sendable {
     func access<Result>(
         _ call: StorageFaultPlan.Call, _ body: (PartitionContents) throws(StoreError) -> Result
     ) throws(StoreError) -> Result {
+        try accessDisk(call) { disk throws(StoreError) in try body(try disk.partition(partition)) }
+    }
+
+    func accessDisk<Result>(
+        _ call: StorageFaultPlan.Call, _ body: (inout DiskContents) throws(StoreError) -> Result
+    ) throws(StoreError) -> Result {
         if isClosed.withLock({ $0 }) { throw .unavailable("partition \(partition) is closed") }
         let fault = disk.fault(call, partition)
         switch (fault, call) {
@@ -139,7 +154,7 @@ final class MemoryOpening: Sendable {
             throw .unavailable("input/output error on partition \(partition)")
         default: break
         }
-        let result = try disk.access { contents throws(StoreError) in try body(try contents.partition(partition)) }
+        let result = try disk.access(body)
         if case .unavailable = fault { throw .unavailable("input/output error on partition \(partition)") }
         return result
     }

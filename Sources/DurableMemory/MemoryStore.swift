@@ -3,10 +3,15 @@ package import DurableCore
 internal import DurableWire
 
 /// The tables of one partition in memory.
-package final class MemoryStore: PartitionStore {
+package final class MemoryStore: PartitionCopy {
     private let opening: MemoryOpening
+    /// Follows a log that is elsewhere.
+    private let isCopy: Bool
 
-    init(_ opening: MemoryOpening) { self.opening = opening }
+    init(_ opening: MemoryOpening, isCopy: Bool = false) {
+        self.opening = opening
+        self.isCopy = isCopy
+    }
 
     package func recover() throws(StoreError) -> StoreRecovery {
         try opening.access(.recover) { contents throws(StoreError) in
@@ -86,12 +91,13 @@ package final class MemoryStore: PartitionStore {
 
     package func flush(_ flush: StoreFlush) throws(StoreError) {
         try opening.access(.flush(flush.position)) { contents throws(StoreError) in
-            guard flush.epoch == contents.newest else { throw .fenced(newest: contents.newest) }
+            if !isCopy, flush.epoch != contents.newest { throw .fenced(newest: contents.newest) }
             guard flush.previous.value == contents.position else {
                 throw .outOfStep(actual: LogPosition(contents.position))
             }
-            guard (contents.position...contents.end).contains(flush.position.value) else {
-                throw .damaged("a flush through \(flush.position) does not fit a log that ends at \(contents.end)")
+            let end = isCopy ? .max : contents.end
+            guard (contents.position...end).contains(flush.position.value) else {
+                throw .damaged("a flush through \(flush.position) does not fit a log that ends at \(end)")
             }
             // Everything that can be refused comes before the first change.
             var rows: [PartitionContents.InstanceRow] = []
@@ -106,12 +112,24 @@ package final class MemoryStore: PartitionStore {
                 epoch: flush.epoch, nextOutboxID: flush.nextOutboxID, deduplication: flush.deduplication,
                 sequences: flush.sequences)
             contents.position = flush.position.value
+            contents.bookmark = flush.bookmark
+            if isCopy { return }
             contents.log.removeFirst(Int(flush.position.value - contents.trimmed))
             contents.trimmed = flush.position.value
         }
     }
 
     package func close() { opening.close() }
+
+    // MARK: - Copies
+
+    package func bookmark() throws(StoreError) -> LogBookmark? {
+        try opening.access(.look) { contents in contents.bookmark }
+    }
+
+    package func reset() throws(StoreError) {
+        try opening.accessDisk(.flush(LogPosition(0))) { disk in disk.resetCopy(of: opening.partition) }
+    }
 
     // MARK: - Rows
 

@@ -23,6 +23,7 @@ final class DatabaseFile: Sendable {
         var version: Int
 
         static let partition = Kind(title: "partition file", applicationID: 0x6474_7150, version: 1)
+        static let copy = Kind(title: "copy of a partition", applicationID: 0x6474_7143, version: 1)
         static let hub = Kind(title: "hub file", applicationID: 0x6474_7148, version: 1)
     }
 
@@ -129,6 +130,7 @@ extension DatabaseFile {
     /// `synchronous = FULL`: every commit is on disk before it returns. Flushes could do with less (a lost flush leaves
     /// the log rows it would have trimmed), but one fsync every 250 ms is not worth a mode that could stay on.
     /// `secure_delete`: Debian's SQLite overwrites what it deletes unless told not to, and every log record is deleted.
+    /// A copy may lose its last flushes with the machine: it is read from the log again.
     private static func configuration(_ options: SQLiteOptions) -> Configuration {
         var configuration = Configuration()
         configuration.foreignKeysEnabled = false
@@ -137,7 +139,7 @@ extension DatabaseFile {
         configuration.prepareDatabase { database in
             try database.execute(
                 sql: """
-                    PRAGMA synchronous = FULL;
+                    PRAGMA synchronous = \(options.isDurable ? "FULL" : "NORMAL");
                     PRAGMA fullfsync = ON;
                     PRAGMA checkpoint_fullfsync = ON;
                     PRAGMA secure_delete = OFF;

@@ -64,6 +64,22 @@ enum FileSystem {
         }
     }
 
+    /// Takes the lock file at `path`, made when it is not there, for as long as the process lives or until the
+    /// descriptor is closed.
+    ///
+    /// - Returns: The open descriptor; nil when another process has the lock.
+    static func lock(_ path: String) throws(StoreError) -> Int32? {
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw .unavailable("\(path) cannot be opened: \(text(errno))") }
+        if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return descriptor }
+        let code = errno
+        _ = close(descriptor)
+        if code == EWOULDBLOCK { return nil }
+        throw .unavailable("\(path) cannot be locked: \(text(code))")
+    }
+
+    static func unlock(_ descriptor: Int32) { _ = close(descriptor) }
+
     /// A directory that holds something else stays.
     static func removeIfEmpty(_ directory: String) { rmdir(directory) }
 

@@ -90,6 +90,17 @@ enum PartitionSchema {
         ) STRICT;
         """
 
+    /// What the file of a copy has besides: at most one row, where the log goes on.
+    static let copySQL =
+        sql + """
+
+            CREATE TABLE bookmark (
+                id INTEGER PRIMARY KEY CHECK (id = 1),
+                bookmark BLOB NOT NULL,
+                checksum INTEGER NOT NULL
+            ) STRICT;
+            """
+
     /// Fills the tables that have one row.
     static func initialize(
         _ database: Database, _ descriptor: HubDescriptor, _ partition: PartitionID, incarnation: UInt64

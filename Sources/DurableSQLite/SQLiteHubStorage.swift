@@ -111,7 +111,7 @@ package struct SQLiteHubStorage: HubStorage {
     }
 
     /// Makes `path` with `schema` and what `fill` adds unless there is something of that name.
-    private static func make(
+    static func make(
         _ path: String, kind: DatabaseFile.Kind, schema: String, fill: (Database) throws -> Void
     ) throws(StoreError) {
         if try FileSystem.exists(path) { return }

@@ -6,10 +6,16 @@ package struct SQLiteOptions: Hashable, Sendable {
     package var checkpointAfterPages: Int
     /// How long to wait for another process that writes to the same file.
     package var busyTimeoutSeconds: Double
+    /// Whether every commit is on disk before it returns. Without, a power cut may take the last ones back.
+    package var isDurable: Bool
 
-    package init(cacheKibibytes: Int = 16 * 1024, checkpointAfterPages: Int = 4000, busyTimeoutSeconds: Double = 5) {
+    package init(
+        cacheKibibytes: Int = 16 * 1024, checkpointAfterPages: Int = 4000, busyTimeoutSeconds: Double = 5,
+        isDurable: Bool = true
+    ) {
         self.cacheKibibytes = cacheKibibytes
         self.checkpointAfterPages = checkpointAfterPages
         self.busyTimeoutSeconds = busyTimeoutSeconds
+        self.isDurable = isDurable
     }
 }

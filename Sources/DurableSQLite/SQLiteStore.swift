@@ -3,12 +3,16 @@ package import DurableCore
 internal import DurableWire
 internal import GRDB
 
-/// The tables of one partition, in the same file as its local log: a flush and the trimming of the log it makes
-/// needless are one transaction.
-package final class SQLiteStore: PartitionStore {
+/// The tables of one partition. In the same file as its local log, a flush and the trimming of the log it makes
+/// needless are one transaction; a copy has a file of its own and keeps a bookmark of the log it follows.
+package final class SQLiteStore: PartitionCopy {
     let file: DatabaseFile
+    private let isCopy: Bool
 
-    init(_ file: DatabaseFile) { self.file = file }
+    init(_ file: DatabaseFile, isCopy: Bool = false) {
+        self.file = file
+        self.isCopy = isCopy
+    }
 
     package func recover() throws(StoreError) -> StoreRecovery {
         try file.readTogether { database in
@@ -50,10 +54,10 @@ package final class SQLiteStore: PartitionStore {
 
     package func flush(_ flush: StoreFlush) throws(StoreError) {
         try file.write { database in
-            try NewestEpoch.require(flush.epoch, database)
+            if !isCopy { try NewestEpoch.require(flush.epoch, database) }
             let actual = try StoreState.position(database)
             guard actual == flush.previous else { throw StoreError.outOfStep(actual: actual) }
-            let end = try SQLiteLog.end(database)
+            let end = isCopy ? LogPosition(.max) : try SQLiteLog.end(database)
             guard (flush.previous...end).contains(flush.position) else {
                 throw RowDamage("a flush through position \(flush.position) does not fit a log that ends at \(end)")
             }
@@ -63,10 +67,31 @@ package final class SQLiteStore: PartitionStore {
                 position: flush.position, epoch: flush.epoch, nextOutboxID: flush.nextOutboxID,
                 deduplication: flush.deduplication, sequences: flush.sequences
             ).write(database)
-            try database.cachedStatement(sql: "DELETE FROM log WHERE position <= ?")
-                .execute(arguments: [flush.position.value.column])
+            if isCopy {
+                try BookmarkTable.write(flush.bookmark, database)
+            } else {
+                try database.cachedStatement(sql: "DELETE FROM log WHERE position <= ?")
+                    .execute(arguments: [flush.position.value.column])
+            }
         }
     }
 
     package func close() { file.close() }
+
+    // MARK: - Copies
+
+    package func bookmark() throws(StoreError) -> LogBookmark? {
+        precondition(isCopy, "only a copy has a bookmark")
+        return try file.read(BookmarkTable.read)
+    }
+
+    package func reset() throws(StoreError) {
+        precondition(isCopy, "only a copy may be emptied")
+        try file.write { database in
+            for table in ["instances", "counts", "history", "outbox", "bookmark"] {
+                try database.execute(sql: "DELETE FROM \(table)")
+            }
+            try StoreState(position: LogPosition(0), epoch: .zero, nextOutboxID: OutboxID(1)).write(database)
+        }
+    }
 }

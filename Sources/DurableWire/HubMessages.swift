@@ -97,6 +97,19 @@ extension HubTopology {
             body: record.wireBytes)
     }
 
+    /// A message for the stream that holds a partition's log.
+    package func logMessage(_ message: LogMessage, to stream: String, at now: Timestamp) -> OutgoingMessage {
+        let type =
+            switch message {
+            case .generation: "LogGeneration"
+            case .part: "LogPart"
+            case .mark: "LogMark"
+            }
+        return OutgoingMessage(
+            exchange: name(.log), routingKey: logKey(stream), properties: properties(type, at: now),
+            body: message.wireBytes)
+    }
+
     package func descriptorRecord(_ descriptor: HubDescriptor, at now: Timestamp) -> OutgoingMessage {
         OutgoingMessage(
             exchange: name(.hub), routingKey: "",

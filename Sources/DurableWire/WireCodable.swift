@@ -55,4 +55,7 @@ extension PBReply: Versioned {}
 extension PBWorkerHeartbeat: Versioned {}
 extension PBDrainRequest: Versioned {}
 extension PBJournalRecord: Versioned {}
+extension PBLogMessage: Versioned {}
+extension PBLogUnit: Versioned {}
+extension PBLogBookmark: Versioned {}
 extension PBHubDescriptor: Versioned {}

@@ -7,7 +7,7 @@ import Testing
 /// The checked-in definitions and the code that makes them.
 @Suite("Topology file") struct TopologyFileTests {
     static let sample: HubTopology? = HubName("orders").map {
-        HubTopology(hub: $0, partitionCount: 8, queueKind: .quorum)
+        HubTopology(hub: $0, partitionCount: 8, queueKind: .quorum, hasLogStreams: true)
     }
     static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appending(path: "topology")

@@ -1,6 +1,9 @@
 import DurableBackend
 import DurableCLI
+import DurableClient
+import DurableCore
 import DurableMemory
+import DurableWire
 import Testing
 
 @Suite("dtq hub", .timeLimit(.minutes(1))) struct HubCommandTests {
@@ -25,6 +28,33 @@ import Testing
                         """, errors: ""))
     }
 
+    @Test("create makes a log stream a partition that begins with its own description, once")
+    func logStreams() async throws {
+        let bench = try Bench()
+        for _ in 0..<2 { #expect(await bench.run("hub", "create", "--partitions", "2").code == 0) }
+        let descriptor = try await bench.client().descriptor
+        #expect(descriptor.logMode == .replicated)
+        for partition in descriptor.topology.partitions {
+            let generation = LogGeneration.first(of: descriptor, partition)
+            let messages = try bench.broker.readyMessages(in: generation.stream).map { try LogMessage(wire: $0.body) }
+            #expect(messages == [.generation(generation)])
+        }
+        #expect(await bench.run("hub", "verify").code == 0)
+    }
+
+    @Test("create makes files for a local log, and verify knows lost log streams")
+    func logModes() async throws {
+        let bench = try Bench()
+        #expect(await bench.run("hub", "create", "--log", "local").output.contains("data        /data/dtq-data/orders"))
+        let other = try Bench()
+        #expect(await other.run("hub", "create", "--log", "replicated", "--data", "x").code == 2)
+        #expect(await other.run("hub", "create", "--partitions", "1").code == 0)
+        try await other.broker.connect().delete(queues: ["dtq.orders.log.0.0-0.1"], exchanges: [])
+        let run = await other.run("hub", "verify")
+        #expect(run.code == 1)
+        #expect(run.output == "stream 'dtq.orders.log.0.0-0.1' (stream) is missing\n")
+    }
+
     @Test("create places one baton a partition, and none again when it is repeated")
     func batons() async throws {
         let bench = try Bench()
@@ -34,8 +64,8 @@ import Testing
             run
                 == Run(
                     code: 0,
-                    output: #"{"hub":"orders","id":"id-1","partitions":2,"queues":"quorum","log":"local","#
-                        + #""dataDirectory":"/data/dtq-data/orders","format":1,"#
+                    output: #"{"hub":"orders","id":"id-1","partitions":2,"queues":"quorum","log":"replicated","#
+                        + #""dataDirectory":"","format":1,"#
                         + #""createdAt":"2026-11-24T09:00:00.000Z","created":false}"# + "\n", errors: ""))
         for partition in bench.topology.partitions {
             #expect(bench.broker.readyMessages(in: bench.topology.queue(.own, partition)).count == 1)

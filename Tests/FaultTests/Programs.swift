@@ -26,11 +26,16 @@ final class Fleet {
     private(set) var workers: [Process] = []
     let ledger: URL
 
-    init(partitions: Int) throws {
+    /// - Parameter log: `local`: all workers share one directory; `replicated`: each has copies of its own.
+    init(partitions: Int, log: String = "local") throws {
         directory = FileManager.default.temporaryDirectory.appendingPathComponent("dtq-\(hub)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         ledger = directory.appendingPathComponent("ledger.tsv")
-        try dtq("hub", "create", "--partitions", "\(partitions)", "--data", directory.path + "/data")
+        if log == "local" {
+            try dtq("hub", "create", "--partitions", "\(partitions)", "--data", directory.path + "/data")
+        } else {
+            try dtq("hub", "create", "--partitions", "\(partitions)", "--log", log)
+        }
     }
 
     deinit {
@@ -46,6 +51,7 @@ final class Fleet {
         var environment = ProcessInfo.processInfo.environment
         environment["DTQ_BROKER"] = TestBroker.url
         environment["DTQ_HUB"] = hub
+        environment["XDG_STATE_HOME"] = directory.path + "/state"
         return environment
     }
 

@@ -4,6 +4,7 @@ import Testing
 
 @Suite("Real worker processes on a real broker", .enabled(if: TestBroker.isThere), .serialized)
 struct WorkerProcessTests {
+    private static let logs = ["local", "replicated"]
     private static let kinds = ["LedgerSequence", "LedgerFanOut", "LedgerPaced"]
 
     /// NDJSON of `count` instances of three kinds with three steps each.
@@ -15,9 +16,9 @@ struct WorkerProcessTests {
         }.joined(separator: "\n") + "\n"
     }
 
-    @Test("kill -9 of a worker in the middle loses nothing and repeats only what it was running")
-    func killLosesNothing() async throws {
-        let fleet = try Fleet(partitions: 4)
+    @Test("kill -9 of a worker in the middle loses nothing and repeats only what it was running", arguments: logs)
+    func killLosesNothing(_ log: String) async throws {
+        let fleet = try Fleet(partitions: 4, log: log)
         for _ in 0..<3 { try fleet.startWorker("--slots", "4") }
         try fleet.dtq("submit", "--batch", input: batch(90, ledger: fleet.ledger, milliseconds: 20))
         try await eventually("some work is done") { fleet.runs().count > 40 }
@@ -39,9 +40,9 @@ struct WorkerProcessTests {
         }
     }
 
-    @Test("SIGTERM ends a worker in order: exit 0, a receipt, and no repeated run")
-    func terminationIsClean() async throws {
-        let fleet = try Fleet(partitions: 4)
+    @Test("SIGTERM ends a worker in order: exit 0, a receipt, and no repeated run", arguments: logs)
+    func terminationIsClean(_ log: String) async throws {
+        let fleet = try Fleet(partitions: 4, log: log)
         for _ in 0..<2 { try fleet.startWorker("--slots", "4") }
         try fleet.dtq("submit", "--batch", input: batch(60, ledger: fleet.ledger, milliseconds: 20))
         try await eventually("some work is done") { fleet.runs().count > 30 }
@@ -57,9 +58,9 @@ struct WorkerProcessTests {
         #expect(Set(runs.map(\.key)).count == 180)
     }
 
-    @Test("A fleet that was killed whole goes on where it was")
-    func wholeFleetDies() async throws {
-        let fleet = try Fleet(partitions: 2)
+    @Test("A fleet that was killed whole goes on where it was", arguments: logs)
+    func wholeFleetDies(_ log: String) async throws {
+        let fleet = try Fleet(partitions: 2, log: log)
         try fleet.startWorker("--slots", "2")
         try fleet.dtq("submit", "--batch", input: batch(30, ledger: fleet.ledger, milliseconds: 20))
         try await eventually("some work is done") { fleet.runs().count > 15 }

@@ -33,6 +33,20 @@ import Testing
         try await inSimulation(seeds: 1...2) { bench in try await rule.verify { bench.makeStorage() } }
     }
 
+    @Test("A log in streams of a simulated broker obeys the log's rules", arguments: LogRule.allCases)
+    func replicatedLog(obeys rule: LogRule) async throws {
+        try await inSimulation(seeds: 1...5) { bench in
+            try await rule.verify { try await bench.makeReplicatedStorage() }
+        }
+    }
+
+    @Test("A copy behind a log in streams of a simulated broker obeys the store's rules", arguments: StoreRule.allCases)
+    func copy(obeys rule: StoreRule) async throws {
+        try await inSimulation(seeds: 1...2) { bench in
+            try await rule.verify { try await bench.makeReplicatedStorage() }
+        }
+    }
+
     @Test("The journal on a simulated broker obeys the rules of epochs", arguments: EpochRule.allCases)
     func epochs(obey rule: EpochRule) async throws {
         try await inSimulation(seeds: 1...2) { bench in
@@ -105,6 +119,37 @@ final class PortBench: Sendable {
                 clock: clock, random: SeededGenerator(seed: seed), usual: .microseconds(10) ... .milliseconds(5),
                 spikes: 0.01),
             faults: StorageFaults())
+    }
+
+    func makeReplicatedStorage() async throws -> SimulatedStorage {
+        var descriptor = descriptor
+        descriptor.logMode = .replicated
+        let topology = descriptor.topology
+        let transport = connect("worker")
+        try await transport.declare(topology.everything)
+        for partition in topology.partitions {
+            let generation = LogGeneration.first(of: descriptor, partition)
+            let message = topology.logMessage(.generation(generation), to: generation.stream, at: clock.now())
+            _ = try await transport.publish([message])
+        }
+        let trace = Trace(of: simulator, isOn: false)
+        let witness = Witness(partitionCount: descriptor.partitionCount, trace: trace)
+        let streams = StreamWitness(broker, topology: topology, witness: witness)
+        let nonces = PlatformLock(0)
+        let storage = ReplicatedStorage(
+            descriptor: descriptor, transport: transport, copies: MemoryCopies(), clock: clock,
+            makeNonce: {
+                nonces.withLock { nonces in
+                    nonces += 1
+                    return "nonce-\(nonces)"
+                }
+            }, logger: trace.logger(of: "worker"))
+        return SimulatedStorage(
+            storage, of: node, witness: witness,
+            latency: Latency(
+                clock: clock, random: SeededGenerator(seed: seed), usual: .microseconds(10) ... .milliseconds(5),
+                spikes: 0.01),
+            faults: StorageFaults(), streams: streams)
     }
 
     static func perform(

@@ -14,16 +14,21 @@ struct HubCommand: AsyncParsableCommand {
 }
 
 extension HubDescriptor.QueueKind: ExpressibleByArgument {}
+extension HubDescriptor.LogMode: ExpressibleByArgument {}
 
 struct HubCreateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "create", abstract: "Create a hub, or complete one that is there.",
         discussion: """
-            Declares exchanges, queues and streams, writes the hub's descriptor, and makes its store files. Safe to \
-            repeat. A hub that is there but differs from what you ask for is left as it is (DTQ1002).
+            Declares exchanges, queues and streams and writes the hub's descriptor. Safe to repeat. A hub that is \
+            there but differs from what you ask for is left as it is (DTQ1002).
+
+            Partition logs are streams of the broker (--log replicated): workers need no shared disk. With --log \
+            local they are files in one directory, on one host or on a volume that all workers mount.
 
               dtq hub create
-              dtq hub create --hub orders --partitions 16 --data /srv/dtq/orders
+              dtq hub create --hub orders --partitions 16
+              dtq hub create --hub orders --log local --data /srv/dtq/orders
               dtq hub create --hub scratch --queues classic
 
             Exit codes: 0 created or there already, 1 failed, 2 wrong usage.
@@ -38,9 +43,12 @@ struct HubCreateCommand: AsyncParsableCommand {
     @Option(help: "Kind of queues: quorum, or classic for a throw-away node (default: quorum).")
     var queues: HubDescriptor.QueueKind?
 
+    @Option(help: "Where partition logs are: replicated (the broker), or local (files) (default: replicated).")
+    var log: HubDescriptor.LogMode?
+
     @Option(
         help: ArgumentHelp(
-            "Directory of the hub's store files (environment: DTQ_DATA; default: ./dtq-data/HUB).",
+            "Directory of the hub's files, means --log local (environment: DTQ_DATA; default: ./dtq-data/HUB).",
             valueName: "directory"))
     var data: String?
 
@@ -49,12 +57,19 @@ struct HubCreateCommand: AsyncParsableCommand {
         if let partitions, !(1...1024).contains(partitions) {
             throw ClientError.usage("--partitions is 1 to 1024, this is \(partitions).")
         }
-        let named = data ?? environment.variables["DTQ_DATA"].flatMap { $0.isEmpty ? nil : $0 }
+        if log == .replicated, data != nil {
+            throw ClientError.usage("--data goes with --log local: a replicated log is in the broker.")
+        }
+        let logMode = log ?? data.map { _ in .local }
+        // The variable is meant for workers too: it names a place, it does not choose the mode.
+        let variable = environment.variables["DTQ_DATA"].flatMap { $0.isEmpty ? nil : $0 }
+        let named = data ?? (logMode == .local ? variable : nil)
         try await connection.withTransport(environment) { transport, hub in
             let administration = HubAdministration(
                 transport: transport, hub: hub, clock: environment.clock, storage: environment.hubStorage)
             let request = HubAdministration.Request(
-                partitionCount: partitions, queueKind: queues, dataDirectory: named.map(environment.absolutePath),
+                partitionCount: partitions, queueKind: queues, logMode: logMode,
+                dataDirectory: named.map(environment.absolutePath),
                 defaultDataDirectory: environment.absolutePath("dtq-data/\(hub)"))
             let (descriptor, isNew) = try await administration.create(request, hubID: environment.makeID())
             let report = HubReport(descriptor: descriptor, now: environment.clock.now())

@@ -7,6 +7,8 @@ package struct SimulationPlan: Sendable {
         case memory
         /// The real SQLite store on a simulated disk.
         case sqlite
+        /// Logs in streams of the simulated broker, copies in each worker's memory.
+        case replicated
     }
 
     package var seed: UInt64
@@ -36,6 +38,8 @@ package struct SimulationPlan: Sendable {
         workerCount = 1 + Int(random.next() % 5)
         partitionCount = [1, 1, 2, 2, 3, 4, 4, 6, 8, 16][Int(random.next() % 10)]
         storage = partitionCount <= 4 && random.chance(0.2) ? .memory : .memory
+        var logRandom = SeededGenerator(seed: seed, purpose: "log mode")
+        if logRandom.chance(0.35) { storage = .replicated }
         isQuorum = random.chance(0.8)
         var loadRandom = SeededGenerator(seed: seed, purpose: "workload")
         workload = Workload.draw(from: &loadRandom, partitionCount: partitionCount)

@@ -11,12 +11,14 @@ package final class SimulatedStorage: PartitionStorage, @unchecked Sendable {  /
     fileprivate let latency: Latency
     fileprivate let faults: StorageFaults
     private let disk: SimulatedDisk?
+    /// What tells the witness of appends when the log is in streams; nil: this storage does.
+    fileprivate let streams: StreamWitness?
     /// Deliberate: writes of older epochs are let through.
     fileprivate let ignoresFencing: Bool
 
     package init(
         _ base: any PartitionStorage, of node: Node, witness: Witness, latency: Latency, faults: StorageFaults,
-        disk: SimulatedDisk? = nil, ignoresFencing: Bool = false
+        disk: SimulatedDisk? = nil, streams: StreamWitness? = nil, ignoresFencing: Bool = false
     ) {
         self.base = base
         self.node = node
@@ -24,6 +26,7 @@ package final class SimulatedStorage: PartitionStorage, @unchecked Sendable {  /
         self.latency = latency
         self.faults = faults
         self.disk = disk
+        self.streams = streams
         self.ignoresFencing = ignoresFencing
     }
 
@@ -103,12 +106,12 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
         do throws(LogError) {
             position = try await base.begin(begin)
         } catch {
-            if case .unavailable = error {
-                storage.witness.mayHaveAppended([.begin(begin)], epoch: begin.epoch, to: partition)
-            }
+            failed([.begin(begin)], epoch: begin.epoch, error)
             throw error
         }
-        storage.witness.began(begin, of: partition, at: position, by: storage.node)
+        if !isInStream([.begin(begin)], epoch: begin.epoch, through: position) {
+            storage.witness.began(begin, of: partition, at: position, by: storage.node)
+        }
         await storage.latency.pass()
         try end(fault)
         return position
@@ -122,10 +125,12 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
         do throws(LogError) {
             position = try await base.append(records, epoch: written)
         } catch {
-            if case .unavailable = error { storage.witness.mayHaveAppended(records, epoch: epoch, to: partition) }
+            failed(records, epoch: epoch, error)
             throw error
         }
-        storage.witness.appended(records, epoch: epoch, to: partition, at: position, by: storage.node)
+        if !isInStream(records, epoch: written, through: position) {
+            storage.witness.appended(records, epoch: epoch, to: partition, at: position, by: storage.node)
+        }
         await storage.latency.pass()
         try end(fault)
         return position
@@ -136,6 +141,22 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
         let fault = try fault(.read)
         try end(fault)
         return try await base.read(after: position, limit: limit)
+    }
+
+    private func failed(_ records: [PartitionRecord], epoch: Epoch, _ error: LogError) {
+        if let streams = storage.streams {
+            streams.follow(partition)
+        } else if case .unavailable = error {
+            storage.witness.mayHaveAppended(records, epoch: epoch, to: partition)
+        }
+    }
+
+    /// Lets the witness see the stream, and checks what its owner was told of it. False when there is no stream.
+    private func isInStream(_ records: [PartitionRecord], epoch: Epoch, through position: LogPosition) -> Bool {
+        guard let streams = storage.streams else { return false }
+        streams.follow(partition)
+        streams.check(records, of: partition, epoch: epoch, through: position)
+        return true
     }
 
     private func fault(_ call: StorageFaultPlan.Call) throws(LogError) -> StorageFaultPlan.Fault {

@@ -44,8 +44,13 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
     let descriptor: HubDescriptor
     let publishWatch: PublishWatch
     let brokerClock: SimulatedClock
-    private let base: any PartitionStorage
+    /// Shared by all workers; nil: the log is in streams.
+    private let base: (any PartitionStorage)?
     private let hubStorage: any HubStorage
+    private let streams: StreamWitness?
+    /// What each place's worker finds of its copies when it starts again.
+    private var copies: [MemoryCopies] = []
+    private let copyRandom: SharedGenerator
     let disk: SimulatedDisk?
 
     /// By place; nil while nobody has it.
@@ -79,8 +84,9 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
         guard let name = HubName("simulated") else { preconditionFailure("the hub's name is one") }
         descriptor = HubDescriptor(
             hubID: "hub-\(plan.seed)", hub: name, partitionCount: plan.partitionCount,
-            queueKind: plan.isQuorum ? .quorum : .classic, logMode: .local, dataDirectory: directory,
-            createdAt: brokerClock.now())
+            queueKind: plan.isQuorum ? .quorum : .classic,
+            logMode: plan.storage == .replicated ? .replicated : .local,
+            dataDirectory: plan.storage == .replicated ? "" : directory, createdAt: brokerClock.now())
         let disturbances = Disturbances(in: simulator)
         self.disturbances = disturbances
         let topology = descriptor.topology
@@ -93,7 +99,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
         broker = MemoryBroker(network: network, faults: callFaults.plan)
         if disk == nil {
             let memory = MemoryStorage()
-            base = memory
+            base = plan.storage == .replicated ? nil : memory
             hubStorage = memory
         } else {
             let random = SharedGenerator(SeededGenerator(seed: plan.seed, purpose: "storage"))
@@ -101,6 +107,11 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
             base = SQLiteStorage(descriptor: descriptor, directory: directory)
         }
         witness = Witness(partitionCount: plan.partitionCount, trace: trace)
+        streams =
+            plan.storage == .replicated
+            ? StreamWitness(broker, topology: descriptor.topology, witness: witness) : nil
+        copyRandom = SharedGenerator(SeededGenerator(seed: plan.seed, purpose: "copies"))
+        copies = (0..<plan.workerCount).map { _ in MemoryCopies() }
         ledger = ActivityLedger(witness, disturbances: disturbances, trace: trace, in: simulator)
         publishWatch = PublishWatch(witness, ledger: ledger, topology: descriptor.topology, in: simulator)
         places = Array(repeating: nil, count: plan.workerCount)
@@ -118,7 +129,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
             transport: transport, hub: descriptor.hub, clock: brokerClock, storage: hubStorage,
             makeID: { "admin-\(seed)-\(ids.next())" })
         let request = HubAdministration.Request(
-            partitionCount: plan.partitionCount, queueKind: descriptor.queueKind,
+            partitionCount: plan.partitionCount, queueKind: descriptor.queueKind, logMode: descriptor.logMode,
             dataDirectory: descriptor.dataDirectory, defaultDataDirectory: descriptor.dataDirectory)
         let (made, _) = try await administration.create(request, hubID: descriptor.hubID)
         guard made.partitionCount == descriptor.partitionCount else {
@@ -144,7 +155,18 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
     /// As the next owner would open it, without faults.
     func openStorage(_ partition: PartitionID) throws(StoreError) -> OpenPartition {
         disk?.currentProcess = simulator.root.number
-        return try base.open(partition)
+        if let base { return try base.open(partition) }
+        return try replicated("checker", connect("checker", simulator.root), brokerClock, MemoryCopies())
+            .open(partition)
+    }
+
+    private func replicated(
+        _ name: String, _ transport: any MessageTransport, _ clock: SimulatedClock, _ copies: MemoryCopies
+    ) -> ReplicatedStorage {
+        let nonces = Counter()
+        return ReplicatedStorage(
+            descriptor: descriptor, transport: transport, copies: copies, clock: clock,
+            makeNonce: { "\(name)/\(nonces.next())" }, logger: trace.logger(of: name))
     }
 
     // MARK: - Workers
@@ -158,6 +180,9 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
         let transport = WatchedTransport(
             connect(name, node), of: node, watch: publishWatch, disturbances: disturbances,
             losesConfirmed: plan.portDefect == .losesConfirmed)
+        if copyRandom.next() % 3 == 0 { copies[place] = MemoryCopies() }
+        streams?.register(node, as: WorkerID(name))
+        let storage = base ?? replicated(name, transport, clock, copies[place])
         let watch = EngineWatch(of: node, witness: witness, cacheLimit: plan.engine.cacheBytes)
         let nonces = Counter()
         var configuration = WorkerConfiguration()
@@ -176,12 +201,13 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
                 .init(
                     worker: WorkerID(name), descriptor: descriptor, registry: registry, transport: transport,
                     storage: SimulatedStorage(
-                        base, of: node, witness: witness,
+                        storage, of: node, witness: witness,
                         latency: Latency(
                             clock: clock,
                             random: SeededGenerator(seed: plan.seed &+ UInt64(workers.count), purpose: "storage"),
                             usual: plan.storageLatency, spikes: plan.latencySpikes),
-                        faults: storageFaults, disk: disk, ignoresFencing: plan.portDefect == .ignoresFencing),
+                        faults: storageFaults, disk: disk, streams: streams,
+                        ignoresFencing: plan.portDefect == .ignoresFencing),
                     epochs: JournalEpochAuthority(
                         transport: transport, topology: topology, clock: clock,
                         makeNonce: { "\(name)-\(nonces.next())" }),

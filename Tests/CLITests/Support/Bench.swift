@@ -60,7 +60,9 @@ final class Bench: Sendable {
             transport: bench.broker.connect(as: "administrator"), hub: bench.hub, clock: bench.clock,
             storage: bench.storage)
         _ = try await administration.create(
-            .init(partitionCount: options.partitions, dataDirectory: "/data/orders", defaultDataDirectory: "/"),
+            .init(
+                partitionCount: options.partitions, logMode: .local, dataDirectory: "/data/orders",
+                defaultDataDirectory: "/"),
             hubID: "hub-1")
         return bench
     }

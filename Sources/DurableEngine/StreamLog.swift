@@ -1,0 +1,308 @@
+package import DurableBackend
+package import DurableCore
+import DurableWire
+
+/// The replicated log of one partition: a stream of the broker, read back by whoever appends.
+///
+/// An append is durable when its own reader meets it in place. A newer owner's `begin` met before it makes it void for
+/// every reader alike: that is the fence, and it needs nothing but the order of the stream. What has an unknown outcome
+/// is written again with the same index, of which readers take the first.
+package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call at a time, which `turn` checks
+    package struct Parts: Sendable {
+        package var transport: any MessageTransport
+        package var topology: HubTopology
+        /// What the stream must say of itself.
+        package var generation: LogGeneration
+        package var clock: any EngineClock
+        /// A text nobody else writes under.
+        package var writer: String
+        /// Where to begin reading; nil: at the beginning.
+        package var bookmark: LogBookmark?
+        /// Largest content of one message; what is larger is split.
+        package var partBytes = 256 << 10
+
+        package init(
+            transport: any MessageTransport, topology: HubTopology, generation: LogGeneration,
+            clock: any EngineClock, writer: String, bookmark: LogBookmark? = nil
+        ) {
+            self.transport = transport
+            self.topology = topology
+            self.generation = generation
+            self.clock = clock
+            self.writer = writer
+            self.bookmark = bookmark
+        }
+    }
+
+    /// What others may look at between calls.
+    private struct Known {
+        var position = LogPosition(0)
+        var newest = Epoch.zero
+        var bookmarks = LogBookmarks()
+        var bookmarkDefect: String?
+        var isClosed = false
+    }
+
+    private let parts: Parts
+    private let turn = PlatformLock(false)
+    private let known = PlatformLock(Known())
+    /// Follows the end of the stream.
+    private var cursor: LogCursor
+    private var pages = LogPages()
+    /// The epoch whose last unit is the last of the log as far as this opening knows.
+    private var owned: Epoch?
+    /// An epoch with a unit of unknown outcome: something else under its index could be taken for it.
+    private var abandoned: Epoch?
+    private var markCount = 0
+
+    /// Times a message is published whose confirm does not come.
+    private static var attemptLimit: Int { 3 }
+
+    package init(_ parts: Parts) {
+        self.parts = parts
+        cursor = LogCursor(Self.source(parts), from: parts.bookmark)
+        if let bookmark = parts.bookmark { known.withLock { $0.bookmarks.add(bookmark) } }
+    }
+
+    // MARK: - The port
+
+    package func begin(_ begin: PartitionRecord.Begin) async throws(LogError) -> LogPosition {
+        enter()
+        defer { leave() }
+        owned = nil
+        if cursor.fold.newest >= begin.epoch { throw .fenced(newest: cursor.fold.newest) }
+        try await place(
+            LogUnit(epoch: begin.epoch, index: 0, writer: parts.writer, records: [.begin(begin)]))
+        return cursor.fold.position
+    }
+
+    package func append(_ records: [PartitionRecord], epoch: Epoch) async throws(LogError) -> LogPosition {
+        precondition(
+            (1...LogUnit.maximumRecords).contains(records.count), "an append has 1 to \(LogUnit.maximumRecords) records"
+        )
+        enter()
+        defer { leave() }
+        if owned != epoch { try await adopt(epoch) }
+        pages = LogPages()
+        try await place(
+            LogUnit(epoch: epoch, index: cursor.fold.lastIndex + 1, writer: parts.writer, records: records))
+        return cursor.fold.position
+    }
+
+    package func read(after position: LogPosition, limit: Int) async throws(LogError) -> [LogEntry] {
+        enter()
+        defer { leave() }
+        // An owner has read back all there is; who does not own asks the stream.
+        if owned == nil { try await catchUp() }
+        if position < parts.generation.base {
+            throw .damaged("records up to \(parts.generation.base) are in the snapshot, \(position) was asked for")
+        }
+        var found: [LogEntry] = []
+        var last = position
+        while found.count < limit, last < cursor.fold.position {
+            var page = pages.entries(after: last)
+            if page.isEmpty {
+                try await turnPage(after: last)
+                page = pages.entries(after: last)
+            }
+            found += page.prefix(limit - found.count)
+            last = found.last?.position ?? last
+        }
+        pages.drop(through: position)
+        return found
+    }
+
+    // MARK: - For the storage around it
+
+    /// Last position this opening has seen.
+    var position: LogPosition { known.withLock(\.position) }
+    /// Newest epoch this opening has seen begin.
+    var newest: Epoch { known.withLock(\.newest) }
+    /// Why the bookmark could not be used; nil when it could.
+    var bookmarkDefect: String? { known.withLock(\.bookmarkDefect) }
+
+    /// The last place at or before `position` to go on from. Earlier ones are forgotten.
+    func bookmark(for position: LogPosition) -> LogBookmark? {
+        known.withLock { $0.bookmarks.take(for: position) }
+    }
+
+    /// Ends reading. Calls throw `.unavailable` afterwards.
+    func close() {
+        known.withLock { $0.isClosed = true }
+        // A call that is under way finds it closed and ends its reading itself.
+        if turn.withLock({ !$0 }) { closeCursors() }
+    }
+
+    private func closeCursors() {
+        cursor.close()
+        pages.close()
+    }
+
+    // MARK: - Writing
+
+    /// Makes this opening the writer of an epoch that another one began.
+    private func adopt(_ epoch: Epoch) async throws(LogError) {
+        if cursor.fold.newest > epoch { throw .fenced(newest: cursor.fold.newest) }
+        if epoch == abandoned {
+            throw .unavailable("the outcome of an append of epoch \(epoch) is unknown: begin a new epoch")
+        }
+        try await catchUp()
+        if cursor.fold.newest != epoch { throw .fenced(newest: cursor.fold.newest) }
+    }
+
+    /// Writes a unit and returns once it was read back in place.
+    private func place(_ unit: LogUnit) async throws(LogError) {
+        owned = nil
+        abandoned = unit.epoch
+        try await write(unit.parts(byteLimit: parts.partBytes).map(LogMessage.part)) { step, fold throws(LogError) in
+            if fold.newest > unit.epoch { throw .fenced(newest: fold.newest) }
+            if case .unit(let placed) = step.judgement, placed.epoch == unit.epoch, placed.index == unit.index {
+                if placed.writer == unit.writer { return true }
+                if unit.index == 0 { throw .fenced(newest: fold.newest) }
+                throw .unavailable("someone else writes in epoch \(unit.epoch)")
+            }
+            if case .part(let part) = step.message, part.writer == unit.writer, part.epoch == unit.epoch,
+                part.index == unit.index, case .void(let reason) = step.judgement
+            {
+                throw .unavailable("what was confirmed does not count in the stream (\(reason))")
+            }
+            return false
+        }
+        owned = unit.epoch
+        abandoned = nil
+    }
+
+    /// Reads to where the stream ends now.
+    private func catchUp() async throws(LogError) {
+        markCount += 1
+        let mark = LogMessage.mark("\(parts.writer)/\(markCount)")
+        try await write([mark]) { step, _ in step.message == mark }
+    }
+
+    /// Publishes messages and reads until `isDone` says so. Messages may be in the stream several times, and some of
+    /// them when this fails.
+    private func write(
+        _ messages: [LogMessage], until isDone: (LogCursor.Step, LogFold) throws(LogError) -> Bool
+    ) async throws(LogError) {
+        let outgoing = messages.map {
+            parts.topology.logMessage($0, to: parts.generation.stream, at: parts.clock.now())
+        }
+        if let bookmark = cursor.unproven {
+            let tail = try await LogTail(parts.transport, parts.generation.stream, parts.clock)
+            do throws(LogError) {
+                try await publish(outgoing)
+                let offset = try await tail.offset(of: messages[0])
+                // A reader that stood behind the end would wait there for ever.
+                if offset <= bookmark.offset { restart("the stream ends at message \(offset)") }
+            } catch {
+                tail.close()
+                throw error
+            }
+            tail.close()
+        } else {
+            try await publish(outgoing)
+        }
+        while true {
+            let step: LogCursor.Step
+            do throws(LogCursor.Failure) {
+                if known.withLock(\.isClosed) { throw .log(.unavailable("the partition is closed")) }
+                step = try await cursor.next()
+            } catch {
+                switch error {
+                case .log(let error): throw error
+                case .misplaced(let text):
+                    restart(text)
+                    continue
+                }
+            }
+            note(step)
+            if try isDone(step, cursor.fold) { return }
+        }
+    }
+
+    private func publish(_ messages: [OutgoingMessage]) async throws(LogError) {
+        let stream = parts.generation.stream
+        for outcome in try await outcomes(of: messages) {
+            switch outcome {
+            case .confirmed: continue
+            case .returned(let text): throw .damaged("log stream \(stream) is not there: \(text). Nothing was changed")
+            case .rejected: throw .unavailable("the broker did not take a message for \(stream)")
+            }
+        }
+    }
+
+    /// Publishes again when the answer was lost: of what is in the stream twice, readers take the first.
+    private func outcomes(of messages: [OutgoingMessage]) async throws(LogError) -> [PublishOutcome] {
+        var attempt = 1
+        while true {
+            do throws(TransportError) {
+                return try await parts.transport.publish(messages)
+            } catch {
+                guard case .connectionLost = error, attempt < Self.attemptLimit else {
+                    throw .unavailable("\(parts.generation.stream): \(error)")
+                }
+                attempt += 1
+            }
+        }
+    }
+
+    // MARK: - Reading
+
+    private static func source(_ parts: Parts) -> LogCursor.Source {
+        LogCursor.Source(transport: parts.transport, generation: parts.generation, clock: parts.clock)
+    }
+
+    /// Begins anew where the stream begins: the bookmark belongs to another one.
+    private func restart(_ defect: String) {
+        cursor.close()
+        cursor = LogCursor(Self.source(parts), from: nil)
+        pages = LogPages()
+        known.withLock { known in
+            known.bookmarks = LogBookmarks()
+            known.bookmarkDefect = defect
+        }
+    }
+
+    private func note(_ step: LogCursor.Step) {
+        let fold = cursor.fold
+        switch step.judgement {
+        case .unit, .generation: break
+        default: return
+        }
+        known.withLock { known in
+            known.position = fold.position
+            known.newest = fold.newest
+            if let bookmark = fold.bookmark(at: step.offset) { known.bookmarks.add(bookmark) }
+        }
+        // Kept for the recovery that follows.
+        if owned == nil, case .unit(let unit) = step.judgement { pages.collect(unit, through: fold.position) }
+    }
+
+    /// Fetches the unit that holds the record after `position`.
+    private func turnPage(after position: LogPosition) async throws(LogError) {
+        do throws(LogCursor.Failure) {
+            let bookmark = known.withLock { $0.bookmarks.last(through: position) }
+            try await pages.turn(after: position, from: bookmark, Self.source(parts))
+        } catch {
+            switch error {
+            case .log(let error): throw error
+            case .misplaced(let text): throw .damaged("log stream \(parts.generation.stream): \(text)")
+            }
+        }
+    }
+
+    // MARK: - Turns
+
+    private func enter() {
+        let wasFree = turn.withLock { isTaken in
+            defer { isTaken = true }
+            return !isTaken
+        }
+        precondition(wasFree, "a log has one call at a time")
+    }
+
+    private func leave() {
+        turn.withLock { $0 = false }
+        if known.withLock(\.isClosed) { closeCursors() }
+    }
+}

@@ -1,0 +1,75 @@
+package import DurableBackend
+package import DurableCore
+package import DurableMemory
+import DurableWire
+
+/// Tells the witness what counts in the log streams, as anyone would read them: not what workers think is in them.
+package final class StreamWitness: @unchecked Sendable {  // confined to the simulator's thread
+    private struct Followed {
+        var fold = LogFold()
+        var offset = 0
+        /// All records that count; the one at position n is at index n - 1.
+        var entries: [LogEntry] = []
+    }
+
+    private let broker: MemoryBroker
+    private let topology: HubTopology
+    private let witness: Witness
+    private var partitions: [Followed]
+    /// Look-up only.
+    private var nodes: [WorkerID: Node] = [:]
+
+    package init(_ broker: MemoryBroker, topology: HubTopology, witness: Witness) {
+        self.broker = broker
+        self.topology = topology
+        self.witness = witness
+        partitions = topology.partitions.map { _ in Followed() }
+    }
+
+    package func register(_ node: Node, as worker: WorkerID) { nodes[worker] = node }
+
+    /// Reads what is new.
+    func follow(_ id: PartitionID) {
+        var followed = partitions[id.index]
+        let new = broker.messages(of: topology.firstLogStream(of: id), from: followed.offset)
+        followed.offset += new.count
+        for delivery in new {
+            do {
+                guard case .unit(let unit) = try followed.fold.take(LogMessage(wire: delivery.body)) else { continue }
+                let records = try unit.records()
+                let end = followed.fold.position
+                for (index, record) in records.enumerated() {
+                    let position = LogPosition(end.value - UInt64(records.count - index - 1))
+                    followed.entries.append(LogEntry(position: position, epoch: unit.epoch, record: record))
+                }
+                partitions[id.index] = followed
+                tell(records, of: id, epoch: unit.epoch, at: end)
+            } catch {
+                witness.violated("I13: the log stream of partition \(id) cannot be read: \(error)")
+            }
+        }
+        partitions[id.index] = followed
+    }
+
+    private func tell(_ records: [PartitionRecord], of id: PartitionID, epoch: Epoch, at position: LogPosition) {
+        if case .begin(let begin)? = records.first, let node = nodes[begin.worker] {
+            witness.began(begin, of: id, at: position, by: node)
+        } else if let node = witness.partitions[id.index].owner {
+            witness.appended(records, epoch: epoch, to: id, at: position, by: node)
+        }
+    }
+
+    /// A worker was told that these are in the log, up to `position`.
+    func check(_ records: [PartitionRecord], of id: PartitionID, epoch: Epoch, through position: LogPosition) {
+        let entries = partitions[id.index].entries
+        let end = Int(clamping: position.value)
+        guard end <= entries.count, records.count <= end else {
+            return witness.violated(
+                "I5: an append to partition \(id) is told to stand at \(position), its log ends at \(entries.count)")
+        }
+        let found = entries[(end - records.count)..<end]
+        if found.map(\.record) != records || found.contains(where: { $0.epoch != epoch }) {
+            witness.violated("I5: an append to partition \(id) is not at \(position), where its owner was told it is")
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import DurableAMQP
+import DurableBackend
+import DurableConformance
+import DurableCore
+import DurableEngine
+import DurableMemory
+import DurableWire
+import Foundation
+import Logging
+import Testing
+
+extension RabbitMQTests {
+    @Suite("Replicated log") struct ReplicatedLog {
+        @Test("A log in streams obeys the log's rules", arguments: LogRule.allCases)
+        func log(obeys rule: LogRule) async throws {
+            try await withTransport { transport, _ in
+                try await rule.verify { try await Self.storage(on: transport) }
+            }
+        }
+
+        @Test("A copy behind a log in streams obeys the store's rules", arguments: StoreRule.allCases)
+        func store(obeys rule: StoreRule) async throws {
+            try await withTransport { transport, _ in
+                try await rule.verify { try await Self.storage(on: transport) }
+            }
+        }
+
+        /// A new hub with replicated logs, and one worker's copies.
+        private static func storage(on transport: AMQPTransport) async throws -> ReplicatedStorage {
+            let unique = UUID().uuidString.lowercased()
+            let hub = try #require(HubName("test-\(unique.prefix(8))"))
+            let descriptor = HubDescriptor(
+                hubID: unique, hub: hub, partitionCount: 2, queueKind: .quorum, logMode: .replicated,
+                dataDirectory: "", createdAt: SystemClock().now())
+            let topology = descriptor.topology
+            let now = SystemClock().now()
+            for partition in topology.partitions {
+                var fragment = topology.log(topology.firstLogStream(of: partition))
+                fragment.exchanges.append(ExchangeDescription(name: topology.name(.log), kind: .direct))
+                try await transport.declare(fragment)
+                let generation = LogGeneration.first(of: descriptor, partition)
+                _ = try await transport.publish([
+                    topology.logMessage(.generation(generation), to: generation.stream, at: now)
+                ])
+            }
+            return ReplicatedStorage(
+                descriptor: descriptor, transport: transport, copies: MemoryCopies(), clock: SystemClock(),
+                makeNonce: { UUID().uuidString }, logger: .quiet)
+        }
+    }
+}

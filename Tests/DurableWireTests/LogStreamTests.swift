@@ -1,0 +1,48 @@
+import DurableCore
+import DurableWire
+import Testing
+
+@Suite("Log streams") struct LogStreamTests {
+    private static let generation = LogGeneration(
+        hubID: "hub-1", partition: PartitionID(3), stream: "dtq.h.log.3.0-0.1", base: LogPosition(7), incarnation: .max)
+    private static let epoch = Epoch(generation: 2, offset: 11)
+
+    static let messages: [LogMessage] = [
+        .generation(generation), .mark("writer/1"),
+        .part(
+            LogPart(
+                epoch: epoch, index: 4, writer: "w", recordCount: 512, number: 2, count: 3, content: [0, 255, 7])),
+    ]
+
+    @Test("Messages come back as written", arguments: messages)
+    func message(_ message: LogMessage) throws {
+        #expect(try LogMessage(wire: message.wireBytes) == message)
+    }
+
+    @Test("Units and bookmarks come back as written")
+    func others() throws {
+        let records: [PartitionRecord] = [.outboxConfirmed([OutboxID(1)]), .released(nextDue: nil)]
+        let unit = LogUnit(epoch: Self.epoch, index: 1, writer: "w", records: records)
+        #expect(unit.recordCount == 2)
+        #expect(try unit.records() == records)
+        let bookmark = LogBookmark(
+            generation: Self.generation, offset: 9, position: LogPosition(12), newest: Self.epoch, lastIndex: 4)
+        #expect(try LogBookmark(wire: bookmark.wireBytes) == bookmark)
+    }
+
+    @Test("What cannot be a message is refused", arguments: [(0, 1, 1), (2, 1, 1), (1, 1, 0), (1, 1, 513)])
+    func refused(_ number: Int, _ count: Int, _ records: Int) {
+        let part = LogPart(
+            epoch: Self.epoch, index: 4, writer: "w", recordCount: records, number: number, count: count, content: [])
+        #expect(throws: WireError.self) { try LogMessage(wire: LogMessage.part(part).wireBytes) }
+    }
+
+    @Test("A unit that does not hold what it says is refused")
+    func wrongUnit() {
+        var unit = LogUnit(epoch: Self.epoch, index: 1, writer: "w", records: [.released(nextDue: nil)])
+        unit.recordCount = 2
+        #expect(throws: WireError.self) { try unit.records() }
+        let begin = LogUnit(epoch: Self.epoch, index: 0, writer: "w", records: [.released(nextDue: nil)])
+        #expect(throws: WireError.self) { try begin.records() }
+    }
+}

@@ -1,0 +1,94 @@
+import DurableBackend
+import DurableConformance
+import DurableCore
+import DurableSQLite
+import DurableWire
+import Foundation
+import Testing
+
+@Suite("Copies on disk") struct CopiesTests {
+    private let directory = FileManager.default.temporaryDirectory.path + "/dtq-copies-\(UUID().uuidString)"
+    private let partition = PartitionID(1)
+
+    private var descriptor: HubDescriptor { TemporaryHub.descriptor(directory: "") }
+
+    private func withDirectory(_ body: () throws -> Void) throws {
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        try body()
+    }
+
+    private func flush(_ copy: any PartitionCopy, _ descriptor: HubDescriptor) throws -> LogBookmark {
+        let bookmark = LogBookmark(
+            generation: .first(of: descriptor, partition), offset: 9, position: LogPosition(3),
+            newest: SampleRecords.epoch(4), lastIndex: 2)
+        var flush = StoreFlush(
+            previous: LogPosition(0), position: LogPosition(3), epoch: SampleRecords.epoch(4),
+            instances: [.init(state: SampleRecords.instance("a"), newHistory: [], firstIndex: 0)],
+            outboxAdded: [SampleRecords.outboxTask(1)], nextOutboxID: OutboxID(2))
+        flush.bookmark = bookmark
+        try copy.flush(flush)
+        return bookmark
+    }
+
+    @Test("A copy keeps its bookmark with what was flushed, and is empty after a reset")
+    func bookmark() throws {
+        try withDirectory {
+            let descriptor = descriptor
+            let copies = try SQLiteCopies(descriptor: descriptor, directory: directory)
+            let copy = try copies.open(partition)
+            #expect(try copy.bookmark() == nil)
+            let bookmark = try flush(copy, descriptor)
+            copy.close()
+            let again = try copies.open(partition)
+            defer { again.close() }
+            #expect(try again.bookmark() == bookmark)
+            #expect(try again.recover().position == LogPosition(3))
+            try again.reset()
+            #expect(try again.bookmark() == nil)
+            #expect(try again.recover().position == LogPosition(0))
+            #expect(try again.recover().state == PartitionState())
+            #expect(try again.counts() == [])
+            _ = try flush(again, descriptor)
+        }
+    }
+
+    @Test("Copies of another hub and damaged ones are made anew")
+    func madeAnew() throws {
+        try withDirectory {
+            let notes = PlatformLock<[String]>([])
+            do {
+                let copies = try SQLiteCopies(descriptor: descriptor, directory: directory)
+                let copy = try copies.open(partition)
+                _ = try flush(copy, descriptor)
+                copy.close()
+            }
+            let copies = try SQLiteCopies(
+                descriptor: descriptor, directory: directory, note: { text in notes.withLock { $0.append(text) } })
+            let copy = try copies.open(partition)
+            #expect(try copy.recover().position == LogPosition(0))
+            copy.close()
+            let path = "\(directory)/copy-1.sqlite"
+            #expect(FileManager.default.createFile(atPath: path, contents: Data("no database".utf8)))
+            let again = try copies.open(partition)
+            #expect(try again.recover().position == LogPosition(0))
+            again.close()
+            #expect(notes.withLock(\.count) == 2)
+        }
+    }
+
+    @Test("One process at a time has a directory; without a name each gets the first that is free")
+    func locked() throws {
+        try withDirectory {
+            let descriptor = descriptor
+            do {
+                let one = try SQLiteCopies(descriptor: descriptor, anyIn: directory)
+                let two = try SQLiteCopies(descriptor: descriptor, anyIn: directory)
+                #expect([one.directory, two.directory] == ["\(directory)/0", "\(directory)/1"])
+                #expect(throws: StoreError.self) {
+                    try SQLiteCopies(descriptor: descriptor, directory: one.directory)
+                }
+            }
+            #expect(try SQLiteCopies(descriptor: descriptor, anyIn: directory).directory == "\(directory)/0")
+        }
+    }
+}
