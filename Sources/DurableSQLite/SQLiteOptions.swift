@@ -1,15 +1,21 @@
 /// How the files are opened. The defaults suit a worker that owns a few partitions.
-package struct SQLiteOptions: Hashable, Sendable {
+package struct SQLiteOptions: Sendable {
     /// Most memory for cached pages of one open file.
     package var cacheKibibytes: Int
     /// Pages in the write-ahead log after which a commit also moves them into the main file.
     package var checkpointAfterPages: Int
     /// How long to wait for another process that writes to the same file.
     package var busyTimeoutSeconds: Double
+    /// Where the files are.
+    package var files: any FileSystem
 
-    package init(cacheKibibytes: Int = 16 * 1024, checkpointAfterPages: Int = 4000, busyTimeoutSeconds: Double = 5) {
+    package init(
+        cacheKibibytes: Int = 16 * 1024, checkpointAfterPages: Int = 4000, busyTimeoutSeconds: Double = 5,
+        files: any FileSystem = SystemFileSystem()
+    ) {
         self.cacheKibibytes = cacheKibibytes
         self.checkpointAfterPages = checkpointAfterPages
         self.busyTimeoutSeconds = busyTimeoutSeconds
+        self.files = files
     }
 }
