@@ -10,7 +10,7 @@ package final class SimulatedStorage: PartitionStorage, @unchecked Sendable {  /
     fileprivate let witness: Witness
     fileprivate let latency: Latency
     fileprivate let faults: StorageFaults
-    private let disk: SimulatedDisk?
+    fileprivate let disk: SimulatedDisk?
     /// Deliberate: writes of older epochs are let through.
     fileprivate let ignoresFencing: Bool
 
@@ -35,8 +35,29 @@ package final class SimulatedStorage: PartitionStorage, @unchecked Sendable {  /
             log: SimulatedLog(self, open.log, partition), store: SimulatedStore(self, open.store, partition))
     }
 
+    /// Tells the witness what became of appends whose outcome was unknown: an epoch began at `position`, after them.
+    fileprivate func settle(_ partition: PartitionID, before position: LogPosition) async {
+        guard witness.isUncertain(of: partition) else { return }
+        disk?.isSpared = true
+        disk?.currentProcess = 0
+        defer {
+            disk?.isSpared = false
+            disk?.currentProcess = node.number
+        }
+        do {
+            let open = try base.open(partition)
+            defer { open.store.close() }
+            let known = witness.partitions[partition.index].position
+            let entries = try await open.log.read(after: known, limit: 100_000)
+            witness.settle(partition, found: entries.filter { $0.position < position }.map(\.record))
+        } catch {
+            witness.violated("I1: the log of partition \(partition) cannot be read: \(error)")
+        }
+    }
+
     fileprivate func fault(_ call: StorageFaultPlan.Call) throws(StoreError) -> StorageFaultPlan.Fault {
         if node.isDead { throw .unavailable("the process is gone") }
+        disk?.currentProcess = node.number
         let fault = faults.next(call, of: node)
         switch (fault, call) {
         case (.full, .begin), (.full, .append), (.full, .flush): throw .full("no space (planned)")
@@ -101,10 +122,11 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
             position = try await base.begin(begin)
         } catch {
             if case .unavailable = error {
-                storage.witness.mayHaveAppended([.begin(begin)], epoch: begin.epoch, to: partition)
+                storage.witness.mayHaveAppended([.begin(begin)], to: partition)
             }
             throw error
         }
+        await storage.settle(partition, before: position)
         storage.witness.began(begin, of: partition, at: position, by: storage.node)
         await storage.latency.pass()
         try end(fault)
@@ -119,7 +141,7 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
         do throws(LogError) {
             position = try await base.append(records, epoch: written)
         } catch {
-            if case .unavailable = error { storage.witness.mayHaveAppended(records, epoch: epoch, to: partition) }
+            if case .unavailable = error { storage.witness.mayHaveAppended(records, to: partition) }
             throw error
         }
         storage.witness.appended(records, epoch: epoch, to: partition, at: position, by: storage.node)
@@ -194,7 +216,10 @@ private final class SimulatedStore: PartitionStore, @unchecked Sendable {  // co
         try call(.flush(flush.position)) { () throws(StoreError) in try base.flush(flush) }
     }
 
-    func close() { base.close() }
+    func close() {
+        storage.disk?.currentProcess = storage.node.number
+        base.close()
+    }
 
     private func call<Result>(
         _ call: StorageFaultPlan.Call, _ body: () throws(StoreError) -> Result

@@ -55,7 +55,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
 
     var topology: HubTopology { descriptor.topology }
 
-    package init(_ plan: SimulationPlan, in simulator: Simulator, isTracing: Bool) throws {
+    package init(_ plan: SimulationPlan, in simulator: Simulator, isTracing: Bool) {
         self.plan = plan
         self.simulator = simulator
         trace = Trace(of: simulator, isOn: isTracing)
@@ -69,7 +69,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
         broker = MemoryBroker(network: network, faults: callFaults.plan)
         var directory = "/simulated"
         if plan.storage == .sqlite {
-            let disk = try SimulatedDisk(seed: plan.seed)
+            let disk = SimulatedDisk(seed: plan.seed)
             disk.ignoresSync = plan.portDefect == .ignoresSync
             self.disk = disk
             directory = disk.directory
@@ -81,14 +81,16 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
             hubID: "hub-\(plan.seed)", hub: name, partitionCount: plan.partitionCount,
             queueKind: plan.isQuorum ? .quorum : .classic, logMode: .local, dataDirectory: directory,
             createdAt: brokerClock.now())
-        if disk == nil {
+        if let disk {
+            let random = SharedGenerator(SeededGenerator(seed: plan.seed, purpose: "storage"))
+            let options = SQLiteOptions(
+                cacheKibibytes: 2048, checkpointAfterPages: plan.checkpointAfterPages, files: disk)
+            hubStorage = SQLiteHubStorage(directory: directory, options: options, random: { random.next() })
+            base = SQLiteStorage(descriptor: descriptor, directory: directory, options: options)
+        } else {
             let memory = MemoryStorage()
             base = memory
             hubStorage = memory
-        } else {
-            let random = SharedGenerator(SeededGenerator(seed: plan.seed, purpose: "storage"))
-            _ = random; hubStorage = SQLiteHubStorage(directory: directory)
-            base = SQLiteStorage(descriptor: descriptor, directory: directory)
         }
         witness = Witness(partitionCount: plan.partitionCount, trace: trace)
         ledger = ActivityLedger(witness, trace: trace, in: simulator)
