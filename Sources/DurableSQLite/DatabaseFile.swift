@@ -31,12 +31,12 @@ final class DatabaseFile: Sendable {
     ///
     /// - Throws: `.missing`, `.foreign`, `.damaged`, `.unavailable`; the file is left as it is.
     init(opening path: String, kind: Kind, options: SQLiteOptions) throws(StoreError) {
-        guard try FileSystem.exists(path) else {
+        guard try options.files.exists(path) else {
             throw .missing("there is no file \(path). No empty one was made in its place")
         }
         self.path = path
         do {
-            connection = try DatabaseQueue(path: path, configuration: Self.configuration(options))
+            connection = try Self.connect(to: path, options)
             try connection.writeWithoutTransaction { database in try Self.checkHeader(of: database, kind, path) }
         } catch let error as DatabaseError where error.resultCode == .SQLITE_NOTADB {
             throw .foreign(
@@ -49,11 +49,11 @@ final class DatabaseFile: Sendable {
 
     /// Makes a file of the given kind, to be closed and then given its final name.
     init(
-        making path: String, kind: Kind, schema: String, fill: (Database) throws -> Void
+        making path: String, kind: Kind, schema: String, options: SQLiteOptions, fill: (Database) throws -> Void
     ) throws(StoreError) {
         self.path = path
         do {
-            connection = try DatabaseQueue(path: path, configuration: Self.configuration(SQLiteOptions()))
+            connection = try Self.connect(to: path, options)
             try connection.writeWithoutTransaction { database in
                 try database.execute(sql: "PRAGMA journal_mode = WAL")
                 try database.inTransaction(.immediate) {
@@ -127,6 +127,16 @@ final class DatabaseFile: Sendable {
 }
 
 extension DatabaseFile {
+    private static func connect(to path: String, _ options: SQLiteOptions) throws -> DatabaseQueue {
+        let configuration = configuration(options)
+        guard let vfs = options.files.sqliteVFS else {
+            return try DatabaseQueue(path: path, configuration: configuration)
+        }
+        // https://www.sqlite.org/uri.html
+        let escaped = path.addingPercentEncoding(withAllowedCharacters: .urlPathAllowed) ?? path
+        return try DatabaseQueue(path: "file:\(escaped)?vfs=\(vfs)", configuration: configuration)
+    }
+
     /// `synchronous = FULL`: every commit is on disk before it returns. Flushes could do with less (a lost flush leaves
     /// the log rows it would have trimmed), but one fsync every 250 ms is not worth a mode that could stay on.
     /// `secure_delete`: Debian's SQLite overwrites what it deletes unless told not to, and every log record is deleted.

@@ -1,87 +1,27 @@
-internal import DurableBackend
-internal import Foundation
+package import DurableBackend
 
-#if canImport(Glibc)
-    internal import Glibc
-#elseif canImport(Darwin)
-    internal import Darwin
-#endif
+/// The few things we do with files besides SQLite, and what SQLite shall reach them through.
+package protocol FileSystem: Sendable {
+    /// Name of the registered SQLite VFS (https://www.sqlite.org/vfs.html) that has the same files; nil: SQLite's own.
+    var sqliteVFS: String? { get }
 
-/// The few things we do with files besides SQLite.
-enum FileSystem {
     /// - Throws: `.unavailable` when it cannot be known, for lack of permission say.
-    static func exists(_ path: String) throws(StoreError) -> Bool {
-        var information = stat()
-        if stat(path, &information) == 0 { return true }
-        let code = errno
-        if code == ENOENT || code == ENOTDIR { return false }
-        throw .unavailable("\(path) cannot be looked at: \(text(code)). It must be readable for the worker's user")
-    }
-
-    static func inode(of path: String) -> UInt64? {
-        var information = stat()
-        return stat(path, &information) == 0 ? UInt64(information.st_ino) : nil
-    }
+    func exists(_ path: String) throws(StoreError) -> Bool
 
     /// Makes the directory and those above it; only its owner may enter (histories hold users' data).
-    static func makeDirectory(_ path: String) throws(StoreError) {
-        do {
-            try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-        } catch {
-            throw .unavailable("directory \(path) cannot be made: \(error.localizedDescription)")
-        }
-    }
+    func makeDirectory(_ path: String) throws(StoreError)
 
     /// Gives `temporary` its final name unless that is taken, in which case nothing changes. Removes `temporary`.
     ///
     /// - Returns: Whether the name was free.
-    static func publish(_ temporary: String, as path: String) throws(StoreError) -> Bool {
-        let isNew = link(temporary, path) == 0
-        let code = errno
-        unlink(temporary)
-        guard isNew || code == EEXIST else {
-            if code == ENOSPC || code == EDQUOT {
-                throw .full("\(path) cannot be made: \(text(code)). \(Remedy.space)")
-            }
-            throw .unavailable("\(path) cannot be made: \(text(code))")
-        }
-        return isNew
-    }
+    func publish(_ temporary: String, as path: String) throws(StoreError) -> Bool
 
     /// Makes new and removed names in `directory` durable.
-    static func synchronize(_ directory: String) throws(StoreError) {
-        let descriptor = open(directory, O_RDONLY)
-        guard descriptor >= 0 else { throw .unavailable("\(directory): \(text(errno))") }
-        defer { _ = close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw .unavailable("\(directory): \(text(errno))") }
-    }
+    func synchronize(_ directory: String) throws(StoreError)
 
     /// A file that is not there counts as removed.
-    static func remove(_ path: String) throws(StoreError) {
-        guard unlink(path) == 0 || errno == ENOENT else {
-            throw .unavailable("\(path) cannot be removed: \(text(errno))")
-        }
-    }
-
-    /// Takes the lock file at `path`, made when it is not there, for as long as the process lives or until the
-    /// descriptor is closed.
-    ///
-    /// - Returns: The open descriptor; nil when another process has the lock.
-    static func lock(_ path: String) throws(StoreError) -> Int32? {
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw .unavailable("\(path) cannot be opened: \(text(errno))") }
-        if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return descriptor }
-        let code = errno
-        _ = close(descriptor)
-        if code == EWOULDBLOCK { return nil }
-        throw .unavailable("\(path) cannot be locked: \(text(code))")
-    }
-
-    static func unlock(_ descriptor: Int32) { _ = close(descriptor) }
+    func remove(_ path: String) throws(StoreError)
 
     /// A directory that holds something else stays.
-    static func removeIfEmpty(_ directory: String) { rmdir(directory) }
-
-    private static func text(_ code: Int32) -> String { String(cString: strerror(code)) }
+    func removeIfEmpty(_ directory: String)
 }

@@ -9,7 +9,7 @@ enum LockHolder {
     ///   system does not tell.
     static func ofWriteLock(on path: String) -> Int? {
         // Read from the kernel's list: to open the file itself would drop our own locks when closed.
-        guard let inode = FileSystem.inode(of: path + "-shm"),
+        guard let inode = SystemFileSystem.inode(of: path + "-shm"),
             let list = try? String(contentsOfFile: "/proc/locks", encoding: .utf8)
         else { return nil }
         for line in list.split(separator: "\n") where !line.contains("->") {

@@ -19,8 +19,8 @@ package final class SQLiteCopies: PartitionCopies {
     package convenience init(
         descriptor: HubDescriptor, directory: String, note: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(StoreError) {
-        try FileSystem.makeDirectory(directory)
-        guard let lock = try FileSystem.lock(Self.lockPath(in: directory)) else {
+        try SystemFileSystem().makeDirectory(directory)
+        guard let lock = try SystemFileSystem.lock(Self.lockPath(in: directory)) else {
             throw .unavailable(
                 "\(directory) is in use by another worker. Each worker needs a directory of its own: choose another "
                     + "one with --data (DTQ_DATA), or leave the option out")
@@ -36,8 +36,8 @@ package final class SQLiteCopies: PartitionCopies {
         var number = 0
         while true {
             let directory = "\(parent)/\(number)"
-            try FileSystem.makeDirectory(directory)
-            if let lock = try FileSystem.lock(Self.lockPath(in: directory)) {
+            try SystemFileSystem().makeDirectory(directory)
+            if let lock = try SystemFileSystem.lock(Self.lockPath(in: directory)) {
                 self.init(descriptor, directory, lock, note)
                 return
             }
@@ -54,21 +54,22 @@ package final class SQLiteCopies: PartitionCopies {
         self.note = note
     }
 
-    deinit { FileSystem.unlock(lock) }
+    deinit { SystemFileSystem.unlock(lock) }
 
     package func open(_ partition: PartitionID) throws(StoreError) -> any PartitionCopy {
         do {
-            if try FileSystem.exists(path(of: partition)) { return try openFile(of: partition) }
+            if try SystemFileSystem().exists(path(of: partition)) { return try openFile(of: partition) }
         } catch {
             switch error {
             case .damaged(let text), .foreign(let text):
                 // What it held is in the log.
                 note("\(text). It is a copy: it is removed and filled anew")
-                for suffix in ["", "-wal", "-shm"] { try FileSystem.remove(path(of: partition) + suffix) }
+                for suffix in ["", "-wal", "-shm"] { try SystemFileSystem().remove(path(of: partition) + suffix) }
             default: throw error
             }
         }
-        try SQLiteHubStorage.make(path(of: partition), kind: .copy, schema: PartitionSchema.copySQL) { database in
+        let maker = SQLiteHubStorage(directory: directory, options: Self.options)
+        try maker.make(path(of: partition), kind: .copy, schema: PartitionSchema.copySQL) { database in
             // The log says which incarnation it is.
             try PartitionSchema.initialize(database, descriptor, partition, incarnation: 0)
         }

@@ -6,9 +6,20 @@ internal import GRDB
 /// Makes and removes the files of a hub: `hub.sqlite` and one `partition-<index>.sqlite` each, in one directory.
 package struct SQLiteHubStorage: HubStorage {
     private let directory: String?
+    private let options: SQLiteOptions
+    private let random: @Sendable () -> UInt64
+    private var files: any FileSystem { options.files }
 
     /// - Parameter directory: Absolute path; nil: the one that the descriptor names.
-    package init(directory: String? = nil) { self.directory = directory }
+    /// - Parameter random: Gives numbers that nobody else has.
+    package init(
+        directory: String? = nil, options: SQLiteOptions = SQLiteOptions(),
+        random: @escaping @Sendable () -> UInt64 = { .random(in: 0 ... .max) }
+    ) {
+        self.directory = directory
+        self.options = options
+        self.random = random
+    }
 
     /// Each file is made under another name and gets its own once it is whole, so that none is ever half made;
     /// `hub.sqlite` first, so that two hubs cannot share a directory.
@@ -16,31 +27,31 @@ package struct SQLiteHubStorage: HubStorage {
     /// - Throws: also `.missing` when a partition file of a hub that was made completely is gone.
     package func create(_ descriptor: HubDescriptor) throws(StoreError) {
         let directory = directory ?? descriptor.dataDirectory
-        try FileSystem.makeDirectory(directory)
-        let existing = try Self.partitions(of: descriptor, in: directory)
+        try files.makeDirectory(directory)
+        let existing = try partitions(of: descriptor, in: directory)
         let hubPath = Self.hubPath(in: directory)
-        if !existing.isEmpty, try !FileSystem.exists(hubPath) {
+        if !existing.isEmpty, try !files.exists(hubPath) {
             throw .missing(
                 "\(hubPath) is gone although partition files of a hub are beside it. Nothing was changed. "
                     + "Restore it from a backup, or move the others away")
         }
-        try Self.make(hubPath, kind: .hub, schema: HubSchema.sql) { try HubSchema.initialize($0, descriptor) }
-        let hub = try Self.openHub(descriptor, directory)
+        try make(hubPath, kind: .hub, schema: HubSchema.sql) { try HubSchema.initialize($0, descriptor) }
+        let hub = try Self.openHub(descriptor, directory, options)
         defer { hub.close() }
         let isComplete = try hub.read(HubSchema.isComplete)
         for index in 0..<descriptor.partitionCount {
             let partition = PartitionID(index)
             let path = SQLiteStorage.path(of: partition, in: directory)
             if !isComplete {
-                try Self.make(path, kind: .partition, schema: PartitionSchema.sql) { database in
+                try make(path, kind: .partition, schema: PartitionSchema.sql) { database in
                     try PartitionSchema.initialize(
-                        database, descriptor, partition, incarnation: .random(in: 1 ... .max))
+                        database, descriptor, partition, incarnation: max(1, random()))
                 }
             }
             // What was there before counts only if it is ours.
-            try SQLiteStorage(descriptor: descriptor, directory: directory).open(partition).store.close()
+            try open(partition, of: descriptor, in: directory).close()
         }
-        try FileSystem.synchronize(directory)
+        try files.synchronize(directory)
         try hub.write { try $0.execute(sql: "UPDATE hub SET is_complete = 1") }
     }
 
@@ -48,35 +59,38 @@ package struct SQLiteHubStorage: HubStorage {
     package func remove(_ descriptor: HubDescriptor) throws(StoreError) {
         let directory = directory ?? descriptor.dataDirectory
         let hubPath = Self.hubPath(in: directory)
-        let existing = try Self.partitions(of: descriptor, in: directory)
-        if try FileSystem.exists(hubPath) { try Self.openHub(descriptor, directory).close() }
+        let existing = try partitions(of: descriptor, in: directory)
+        if try files.exists(hubPath) { try Self.openHub(descriptor, directory, options).close() }
         for partition in existing {
             do {
-                try SQLiteStorage(descriptor: descriptor, directory: directory).open(partition).store.close()
+                try open(partition, of: descriptor, in: directory).close()
             } catch .damaged {
                 // Still ours by its header: a damaged partition is a reason to remove a hub.
             }
         }
         for path in existing.map({ SQLiteStorage.path(of: $0, in: directory) }) + [hubPath] {
-            for suffix in ["", "-wal", "-shm"] { try FileSystem.remove(path + suffix) }
+            for suffix in ["", "-wal", "-shm"] { try files.remove(path + suffix) }
         }
-        FileSystem.removeIfEmpty(directory)
+        files.removeIfEmpty(directory)
     }
 
     /// The hub whose files are in `directory`; the embedded mode starts from it.
     ///
     /// - Returns: nil when there is no `hub.sqlite`.
     package static func descriptor(in directory: String) throws(StoreError) -> HubDescriptor? {
-        guard try FileSystem.exists(hubPath(in: directory)) else { return nil }
-        let file = try DatabaseFile(opening: hubPath(in: directory), kind: .hub, options: SQLiteOptions())
+        let options = SQLiteOptions()
+        guard try options.files.exists(hubPath(in: directory)) else { return nil }
+        let file = try DatabaseFile(opening: hubPath(in: directory), kind: .hub, options: options)
         defer { file.close() }
         return try file.read(HubSchema.descriptor)
     }
 
     /// - Throws: `.foreign` when the file is another hub's.
-    static func openHub(_ descriptor: HubDescriptor, _ directory: String) throws(StoreError) -> DatabaseFile {
+    static func openHub(
+        _ descriptor: HubDescriptor, _ directory: String, _ options: SQLiteOptions = SQLiteOptions()
+    ) throws(StoreError) -> DatabaseFile {
         let path = hubPath(in: directory)
-        let file = try DatabaseFile(opening: path, kind: .hub, options: SQLiteOptions())
+        let file = try DatabaseFile(opening: path, kind: .hub, options: options)
         do {
             let found = try file.read(HubSchema.descriptor)
             guard found.hubID == descriptor.hubID else {
@@ -96,36 +110,43 @@ package struct SQLiteHubStorage: HubStorage {
         }
     }
 
+    /// - Throws: `.foreign` when the file is another hub's or another partition's.
+    private func open(
+        _ partition: PartitionID, of descriptor: HubDescriptor, in directory: String
+    ) throws(StoreError) -> any PartitionStore {
+        try SQLiteStorage(descriptor: descriptor, directory: directory, options: options).open(partition).store
+    }
+
     private static func hubPath(in directory: String) -> String { "\(directory)/hub.sqlite" }
 
     /// Partitions that have a file, whosever it is.
-    private static func partitions(
+    private func partitions(
         of descriptor: HubDescriptor, in directory: String
     ) throws(StoreError) -> [PartitionID] {
         var partitions: [PartitionID] = []
         for index in 0..<descriptor.partitionCount {
             let partition = PartitionID(index)
-            if try FileSystem.exists(SQLiteStorage.path(of: partition, in: directory)) { partitions.append(partition) }
+            if try files.exists(SQLiteStorage.path(of: partition, in: directory)) { partitions.append(partition) }
         }
         return partitions
     }
 
     /// Makes `path` with `schema` and what `fill` adds unless there is something of that name.
-    static func make(
+    func make(
         _ path: String, kind: DatabaseFile.Kind, schema: String, fill: (Database) throws -> Void
     ) throws(StoreError) {
-        if try FileSystem.exists(path) { return }
-        let temporary = "\(path).\(UInt64.random(in: 0 ... .max)).new"
+        if try files.exists(path) { return }
+        let temporary = "\(path).\(random()).new"
         do {
-            let file = try DatabaseFile(making: temporary, kind: kind, schema: schema, fill: fill)
+            let file = try DatabaseFile(making: temporary, kind: kind, schema: schema, options: options, fill: fill)
             // The last connection's close leaves one whole file without a write-ahead log.
             file.close()
-            guard try !FileSystem.exists(temporary + "-wal") else {
+            guard try !files.exists(temporary + "-wal") else {
                 throw StoreError.unavailable("\(path) could not be made whole. Try again")
             }
-            _ = try FileSystem.publish(temporary, as: path)
+            _ = try files.publish(temporary, as: path)
         } catch {
-            for suffix in ["", "-wal", "-shm"] { try? FileSystem.remove(temporary + suffix) }
+            for suffix in ["", "-wal", "-shm"] { try? files.remove(temporary + suffix) }
             throw StoreError(error, path: path)
         }
     }

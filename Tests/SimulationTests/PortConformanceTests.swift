@@ -3,6 +3,7 @@ import DurableConformance
 import DurableCore
 import DurableEngine
 import DurableMemory
+import DurableSQLite
 import DurableSimulation
 import DurableWire
 import Testing
@@ -45,6 +46,16 @@ import Testing
         try await inSimulation(seeds: 1...2) { bench in
             try await rule.verify { try await bench.makeReplicatedStorage() }
         }
+    }
+
+    @Test("SQLite on a simulated disk obeys the log's rules", arguments: LogRule.allCases)
+    func sqliteLog(obeys rule: LogRule) async throws {
+        try await inSimulation(seeds: 1...2) { bench in try await rule.verify { try bench.makeSQLiteStorage() } }
+    }
+
+    @Test("SQLite on a simulated disk obeys the store's rules", arguments: StoreRule.allCases)
+    func sqliteStore(obeys rule: StoreRule) async throws {
+        try await inSimulation(seeds: 1...2) { bench in try await rule.verify { try bench.makeSQLiteStorage() } }
     }
 
     @Test("The journal on a simulated broker obeys the rules of epochs", arguments: EpochRule.allCases)
@@ -110,15 +121,24 @@ final class PortBench: Sendable {
         return broker.connect(as: name)
     }
 
-    func makeStorage() -> SimulatedStorage {
+    func makeStorage() -> SimulatedStorage { makeStorage(MemoryStorage(descriptor), on: nil) }
+
+    func makeSQLiteStorage() throws -> SimulatedStorage {
+        let disk = SimulatedDisk(seed: seed)
+        try SQLiteHubStorage(directory: disk.directory, options: disk.options).create(descriptor)
+        return makeStorage(
+            SQLiteStorage(descriptor: descriptor, directory: disk.directory, options: disk.options), on: disk)
+    }
+
+    private func makeStorage(_ base: any PartitionStorage, on disk: SimulatedDisk?) -> SimulatedStorage {
         let trace = Trace(of: simulator, isOn: false)
         return SimulatedStorage(
-            MemoryStorage(descriptor), of: node,
+            base, of: node,
             witness: Witness(partitionCount: descriptor.partitionCount, trace: trace),
             latency: Latency(
                 clock: clock, random: SeededGenerator(seed: seed), usual: .microseconds(10) ... .milliseconds(5),
                 spikes: 0.01),
-            faults: StorageFaults())
+            faults: StorageFaults(), disk: disk)
     }
 
     func makeReplicatedStorage() async throws -> SimulatedStorage {

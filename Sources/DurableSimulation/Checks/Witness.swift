@@ -23,8 +23,8 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         package var owners: [Node] = []
         package var owner: Node? { owners.last }
         package var instances: [InstanceID: Instance] = [:]  // sorted before use
-        /// Appended, but the call failed: perhaps written, perhaps not. Settled when the next epoch begins.
-        var uncertain: (records: [PartitionRecord], epoch: Epoch)?
+        /// Appended, but the calls failed: perhaps written, perhaps not. Settled when the next epoch begins.
+        var uncertain: [[PartitionRecord]] = []
     }
 
     package let partitions: [Partition]
@@ -87,7 +87,6 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
     // MARK: - What the storage sees
 
     func began(_ begin: PartitionRecord.Begin, of id: PartitionID, at position: LogPosition, by node: Node) {
-        settle(id, before: position)
         if begin.epoch <= partitions[id.index].newest {
             violated("I5: epoch \(begin.epoch) of partition \(id) began after \(partitions[id.index].newest)")
         }
@@ -108,21 +107,28 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         fold(records, into: id, through: position)
     }
 
-    func mayHaveAppended(_ records: [PartitionRecord], epoch: Epoch, to id: PartitionID) {
-        partitions[id.index].uncertain = (records, epoch)
+    func mayHaveAppended(_ records: [PartitionRecord], to id: PartitionID) {
+        partitions[id.index].uncertain.append(records)
+        trace.note("what became of \(records.count) records of partition \(id) is unknown")
     }
 
-    /// A new epoch begins at `position`: what came before it tells whether a failed append was written.
-    private func settle(_ id: PartitionID, before position: LogPosition) {
-        guard let uncertain = partitions[id.index].uncertain else { return }
-        partitions[id.index].uncertain = nil
-        let written = position.value - 1 - partitions[id.index].position.value
-        if written == 0 { return }
-        guard written == UInt64(uncertain.records.count) else {
-            return violated(
-                "I4: of \(uncertain.records.count) records of one append, \(written) are in the log of partition \(id)")
+    func isUncertain(of id: PartitionID) -> Bool { !partitions[id.index].uncertain.isEmpty }
+
+    /// - Parameter found: What the log has beyond what was known, when the next epoch begins.
+    func settle(_ id: PartitionID, found: [PartitionRecord]) {
+        let uncertain = partitions[id.index].uncertain
+        partitions[id.index].uncertain = []
+        var rest = found[...]
+        for records in uncertain
+        where rest.starts(with: records.compactMap { try? PartitionRecord(wire: $0.wireBytes) }) {
+            rest = rest.dropFirst(records.count)
+            fold(
+                records, into: id,
+                through: LogPosition(partitions[id.index].position.value + UInt64(records.count)))
         }
-        fold(uncertain.records, into: id, through: LogPosition(position.value - 1))
+        if !rest.isEmpty {
+            violated("I4: \(rest.count) records are in the log of partition \(id) that nobody appended as they are")
+        }
     }
 
     private func fold(_ records: [PartitionRecord], into id: PartitionID, through position: LogPosition) {

@@ -48,6 +48,9 @@ package struct SimulateCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A deliberate mistake, to see that it is found.", valueName: "name"))
     var defect: String?
 
+    @Option(help: ArgumentHelp("Instead of the one a seed draws: memory or sqlite.", valueName: "kind"))
+    var storage: String?
+
     @Flag(help: .hidden)
     var child = false
 
@@ -60,6 +63,9 @@ package struct SimulateCommand: AsyncParsableCommand {
             throw ValidationError("--seeds is two numbers, the first not above the last, as 1..1000; this is \(seeds).")
         }
         if let jobs, jobs < 1 { throw ValidationError("--jobs is 1 or more, this is \(jobs).") }
+        if let storage, SimulationPlan.Storage(rawValue: storage) == nil {
+            throw ValidationError("--storage is memory or sqlite, this is \(storage).")
+        }
         if let defect, Defect(name: defect) == nil {
             let names = Defect.all.map(\.name).joined(separator: ", ")
             throw ValidationError("there is no defect \(defect). There are: \(names).")
@@ -77,8 +83,8 @@ package struct SimulateCommand: AsyncParsableCommand {
     package mutating func run() async throws {
         HashSeed.fix()
         if child, let seeds, let range = Self.range(seeds) {
-            let defect = defect.flatMap(Defect.init(name:))
-            return await SimulationThread.run { Self.runAsChild(range, defect) }
+            let makePlan = makePlan
+            return await SimulationThread.run { Self.runAsChild(range, makePlan) }
         }
         if let seed {
             try await runOne(seed)
@@ -93,15 +99,13 @@ package struct SimulateCommand: AsyncParsableCommand {
 
     private func runOne(_ seed: UInt64) async throws {
         let environment = CommandEnvironment.current
-        let defect = defect.flatMap(Defect.init(name:))
+        let plan = makePlan(seed)
         let trace = trace
-        let outcome = await SimulationThread.run {
-            SimulationRun.perform(SimulationPlan(seed: seed, defect: defect), isTracing: trace)
-        }
+        let outcome = await SimulationThread.run { SimulationRun.perform(plan, isTracing: trace) }
         if trace { for line in outcome.trace { environment.print(line) } }
         if !outcome.violations.isEmpty {
             let shrunk = await SimulationThread.run {
-                Shrinker.shrink(SimulationPlan(seed: seed, defect: defect), outcome)
+                Shrinker.shrink(plan, outcome)
             }
             for line in Self.report(outcome, shrunk, environment, options) { environment.print(line) }
         } else if !json {
@@ -134,15 +138,24 @@ package struct SimulateCommand: AsyncParsableCommand {
         return lines
     }
 
-    private var options: [String] { defect.map { ["--defect", $0] } ?? [] }
+    /// What makes a seed's run other than usual.
+    private var options: [String] {
+        (defect.map { ["--defect", $0] } ?? []) + (storage.map { ["--storage", $0] } ?? [])
+    }
+
+    private var makePlan: @Sendable (UInt64) -> SimulationPlan {
+        let defect = defect.flatMap(Defect.init(name:))
+        let storage = storage.flatMap(SimulationPlan.Storage.init(rawValue:))
+        return { SimulationPlan(seed: $0, defect: defect, storage: storage) }
+    }
 
     // MARK: - Many seeds
 
-    private static func runAsChild(_ range: ClosedRange<UInt64>, _ defect: Defect?) {
+    private static func runAsChild(_ range: ClosedRange<UInt64>, _ makePlan: (UInt64) -> SimulationPlan) {
         for seed in range {
             // A run takes milliseconds; one that hangs is ended by this signal, and its seed reported by the parent.
             alarm(120)
-            let outcome = SimulationRun.perform(SimulationPlan(seed: seed, defect: defect))
+            let outcome = SimulationRun.perform(makePlan(seed))
             FileHandle.standardOutput.write(Data((SeedReport(outcome).line + "\n").utf8))
         }
         alarm(0)

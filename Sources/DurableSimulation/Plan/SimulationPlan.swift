@@ -2,7 +2,7 @@ package import DurableEngine
 
 /// Everything about a run that its seed decides before it begins.
 package struct SimulationPlan: Sendable {
-    package enum Storage: String, Sendable {
+    package enum Storage: String, CaseIterable, Sendable {
         /// The store's port in memory.
         case memory
         /// The real SQLite store on a simulated disk.
@@ -29,6 +29,8 @@ package struct SimulationPlan: Sendable {
     package var networkLatency: ClosedRange<Duration>
     package var storageLatency: ClosedRange<Duration>
     package var latencySpikes: Double
+    /// Pages in SQLite's write-ahead log after which they are moved into the main file.
+    package var checkpointAfterPages: Int
     /// A deliberate mistake of a port.
     package var portDefect: PortDefect?
 
@@ -37,9 +39,9 @@ package struct SimulationPlan: Sendable {
         var random = SeededGenerator(seed: seed, purpose: "plan")
         workerCount = 1 + Int(random.next() % 5)
         partitionCount = [1, 1, 2, 2, 3, 4, 4, 6, 8, 16][Int(random.next() % 10)]
-        storage = partitionCount <= 4 && random.chance(0.2) ? .memory : .memory
+        storage = partitionCount <= 4 && random.chance(0.24) ? .sqlite : .memory
         var logRandom = SeededGenerator(seed: seed, purpose: "log mode")
-        if logRandom.chance(0.35) { storage = .replicated }
+        if storage == .memory, logRandom.chance(0.35) { storage = .replicated }
         isQuorum = random.chance(0.8)
         var loadRandom = SeededGenerator(seed: seed, purpose: "workload")
         workload = Workload.draw(from: &loadRandom, partitionCount: partitionCount)
@@ -70,6 +72,7 @@ package struct SimulationPlan: Sendable {
             [.zero ... .zero, .microseconds(50) ... .microseconds(500), .microseconds(100) ... .milliseconds(10)][
                 Int(random.next() % 3)]
         latencySpikes = random.chance(0.3) ? 0.02 : 0
+        checkpointAfterPages = [1, 10, 100, 4000][Int(random.next() % 4)]
     }
 }
 
@@ -105,8 +108,11 @@ package enum Defect: Hashable, Sendable {
 
 extension SimulationPlan {
     /// The plan of a seed, with a deliberate mistake.
-    package init(seed: UInt64, defect: Defect?) {
+    ///
+    /// - Parameter storage: Instead of the one that is drawn.
+    package init(seed: UInt64, defect: Defect?, storage: Storage? = nil) {
         self.init(seed: seed)
+        if let storage { self.storage = storage }
         switch defect {
         case .engine(let defect): engine.defect = defect
         case .port(let defect): portDefect = defect

@@ -10,7 +10,7 @@ package final class SimulatedStorage: PartitionStorage, @unchecked Sendable {  /
     fileprivate let witness: Witness
     fileprivate let latency: Latency
     fileprivate let faults: StorageFaults
-    private let disk: SimulatedDisk?
+    fileprivate let disk: SimulatedDisk?
     /// What tells the witness of appends when the log is in streams; nil: this storage does.
     fileprivate let streams: StreamWitness?
     /// Deliberate: writes of older epochs are let through.
@@ -38,8 +38,29 @@ package final class SimulatedStorage: PartitionStorage, @unchecked Sendable {  /
             log: SimulatedLog(self, open.log, partition), store: SimulatedStore(self, open.store, partition))
     }
 
+    /// Tells the witness what became of appends whose outcome was unknown: an epoch began at `position`, after them.
+    fileprivate func settle(_ partition: PartitionID, before position: LogPosition) async {
+        guard witness.isUncertain(of: partition) else { return }
+        disk?.isSpared = true
+        disk?.currentProcess = 0
+        defer {
+            disk?.isSpared = false
+            disk?.currentProcess = node.number
+        }
+        do {
+            let open = try base.open(partition)
+            defer { open.store.close() }
+            let known = witness.partitions[partition.index].position
+            let entries = try await open.log.read(after: known, limit: 100_000)
+            witness.settle(partition, found: entries.filter { $0.position < position }.map(\.record))
+        } catch {
+            witness.violated("I1: the log of partition \(partition) cannot be read: \(error)")
+        }
+    }
+
     fileprivate func fault(_ call: StorageFaultPlan.Call) throws(StoreError) -> StorageFaultPlan.Fault {
         if node.isDead { throw .unavailable("the process is gone") }
+        disk?.currentProcess = node.number
         let fault = faults.next(call, of: node)
         switch (fault, call) {
         case (.full, .begin), (.full, .append), (.full, .flush): throw .full("no space (planned)")
@@ -106,10 +127,11 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
         do throws(LogError) {
             position = try await base.begin(begin)
         } catch {
-            failed([.begin(begin)], epoch: begin.epoch, error)
+            failed([.begin(begin)], error)
             throw error
         }
         if !isInStream([.begin(begin)], epoch: begin.epoch, through: position) {
+            await storage.settle(partition, before: position)
             storage.witness.began(begin, of: partition, at: position, by: storage.node)
         }
         await storage.latency.pass()
@@ -125,7 +147,7 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
         do throws(LogError) {
             position = try await base.append(records, epoch: written)
         } catch {
-            failed(records, epoch: epoch, error)
+            failed(records, error)
             throw error
         }
         if !isInStream(records, epoch: written, through: position) {
@@ -143,11 +165,11 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
         return try await base.read(after: position, limit: limit)
     }
 
-    private func failed(_ records: [PartitionRecord], epoch: Epoch, _ error: LogError) {
+    private func failed(_ records: [PartitionRecord], _ error: LogError) {
         if let streams = storage.streams {
             streams.follow(partition)
         } else if case .unavailable = error {
-            storage.witness.mayHaveAppended(records, epoch: epoch, to: partition)
+            storage.witness.mayHaveAppended(records, to: partition)
         }
     }
 
@@ -218,7 +240,10 @@ private final class SimulatedStore: PartitionStore, @unchecked Sendable {  // co
         try call(.flush(flush.position)) { () throws(StoreError) in try base.flush(flush) }
     }
 
-    func close() { base.close() }
+    func close() {
+        storage.disk?.currentProcess = storage.node.number
+        base.close()
+    }
 
     private func call<Result>(
         _ call: StorageFaultPlan.Call, _ body: () throws(StoreError) -> Result

@@ -43,8 +43,21 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
         switch kind {
         case .crash(let place, let jobs, let restart):
             guard let worker = hub.worker(at: place) else { return }
-            worker.node.after(jobs: jobs) { [self] in crash(worker, at: place, restartAfter: restart) }
-        case .losePower(let restart): losePower(restartAfter: restart)
+            // Half of the crashes come while a transaction is written.
+            if let disk = hub.disk, jobs % 2 == 1 {
+                disk.interrupt(worker.node.number, atWrite: 1 + jobs / 2) { [self] in
+                    crash(worker, at: place, restartAfter: restart)
+                }
+            } else {
+                worker.node.after(jobs: jobs) { [self] in crash(worker, at: place, restartAfter: restart) }
+            }
+        case .losePower(let restart):
+            let draw = Int(restart / .microseconds(1))
+            if let disk = hub.disk, draw % 2 == 1 {
+                disk.interrupt(nil, atWrite: 1 + draw / 2 % 40) { [self] in losePower(restartAfter: restart) }
+            } else {
+                losePower(restartAfter: restart)
+            }
         case .pause(let place, let jobs, let duration):
             guard let worker = hub.worker(at: place) else { return }
             worker.node.after(jobs: jobs) { [self] in pause(worker, for: duration) }
@@ -86,11 +99,19 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
                 hub.broker.unblockPublishers()
             }
         case .failStorage(let place, let calls, let fault):
-            with(place) { hub.storageFaults.plan(fault, atCall: calls, of: $0.node) }
+            with(place) { worker in
+                switch (hub.disk, fault) {
+                case (let disk?, .full): disk.plan(.full, atAccess: calls, of: worker.node.number)
+                case (let disk?, .unavailable(isWritten: false)):
+                    disk.plan(.inputOutput, atAccess: calls, of: worker.node.number)
+                default: hub.storageFaults.plan(fault, atCall: calls, of: worker.node)
+                }
+            }
         case .fillDisk(let duration):
             disturbAll(for: duration) {
-                hub.storageFaults.isFull = true
+                if let disk = hub.disk { disk.isFull = true } else { hub.storageFaults.isFull = true }
             } then: { [self] in
+                hub.disk?.isFull = false
                 hub.storageFaults.isFull = false
             }
         case .jumpClock(let place, let by): with(place) { $0.node.clockOffset += by }
@@ -261,6 +282,7 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
         hub.broker.unblockPublishers()
         hub.broker.start()
         hub.storageFaults.mend()
+        hub.disk?.mend()
         for worker in hub.workers {
             hub.callFaults.heal(worker.name)
             wake(worker)

@@ -61,7 +61,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
 
     var topology: HubTopology { descriptor.topology }
 
-    package init(_ plan: SimulationPlan, in simulator: Simulator, isTracing: Bool) throws {
+    package init(_ plan: SimulationPlan, in simulator: Simulator, isTracing: Bool) {
         self.plan = plan
         self.simulator = simulator
         trace = Trace(of: simulator, isOn: isTracing)
@@ -74,7 +74,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
                 usual: plan.networkLatency, spikes: plan.latencySpikes))
         var directory = "/simulated"
         if plan.storage == .sqlite {
-            let disk = try SimulatedDisk(seed: plan.seed)
+            let disk = SimulatedDisk(seed: plan.seed)
             disk.ignoresSync = plan.portDefect == .ignoresSync
             self.disk = disk
             directory = disk.directory
@@ -97,14 +97,16 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
             onFault: { [network] client in network.node(of: client).map(disturbances.happened) })
         storageFaults = StorageFaults(onFault: disturbances.happened)
         broker = MemoryBroker(network: network, faults: callFaults.plan)
-        if disk == nil {
+        if let disk {
+            let random = SharedGenerator(SeededGenerator(seed: plan.seed, purpose: "storage"))
+            let options = SQLiteOptions(
+                cacheKibibytes: 2048, checkpointAfterPages: plan.checkpointAfterPages, files: disk)
+            hubStorage = SQLiteHubStorage(directory: directory, options: options, random: { random.next() })
+            base = SQLiteStorage(descriptor: descriptor, directory: directory, options: options)
+        } else {
             let memory = MemoryStorage()
             base = plan.storage == .replicated ? nil : memory
             hubStorage = memory
-        } else {
-            let random = SharedGenerator(SeededGenerator(seed: plan.seed, purpose: "storage"))
-            _ = random; hubStorage = SQLiteHubStorage(directory: directory)
-            base = SQLiteStorage(descriptor: descriptor, directory: directory)
         }
         witness = Witness(partitionCount: plan.partitionCount, trace: trace)
         streams =

@@ -37,14 +37,10 @@ package struct SimulationRun {
     package static func perform(_ plan: SimulationPlan, isTracing: Bool = false) -> Outcome {
         let simulator = Simulator(seed: plan.seed, jobCost: plan.jobCost)
         return simulator.withCapture {
-            do {
-                let hub = try SimulatedHub(plan, in: simulator, isTracing: isTracing)
-                let run = SimulationRun(hub: hub, faults: FaultDriver(hub), clients: ClientDriver(hub))
-                run.perform()
-                return run.outcome
-            } catch {
-                preconditionFailure("a simulated disk needs a temporary directory: \(error)")
-            }
+            let hub = SimulatedHub(plan, in: simulator, isTracing: isTracing)
+            let run = SimulationRun(hub: hub, faults: FaultDriver(hub), clients: ClientDriver(hub))
+            run.perform()
+            return run.outcome
         }
     }
 
