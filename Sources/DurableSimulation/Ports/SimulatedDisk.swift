@@ -32,6 +32,8 @@ package final class SimulatedDisk: @unchecked Sendable {  // confined to the sim
     package var ignoresSync = false
     /// No file can grow while this holds.
     package var isFull = false
+    /// Told whose access met a planned fault.
+    package var onFault: (Int) -> Void = { _ in }
     /// While this holds, nothing fails: the simulation itself looks.
     package var isSpared = false
     private var files: [String: SimulatedFile] = [:]  // sorted before use
@@ -101,6 +103,7 @@ package final class SimulatedDisk: @unchecked Sendable {  // confined to the sim
             if let body = due[index].body { bodies.append(body) }
         }
         due.removeAll { $0.accesses <= 0 }
+        if fault != nil { onFault(process) }
         for body in bodies { body() }
         return fault
     }

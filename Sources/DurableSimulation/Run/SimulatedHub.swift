@@ -96,6 +96,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
             isRefusable: { exchanges.contains($0.exchange) },
             onFault: { [network] client in network.node(of: client).map(disturbances.happened) })
         storageFaults = StorageFaults(onFault: disturbances.happened)
+        disk?.onFault = { disturbances.happened(to: simulator.nodes[$0]) }
         broker = MemoryBroker(network: network, faults: callFaults.plan)
         if let disk {
             let random = SharedGenerator(SeededGenerator(seed: plan.seed, purpose: "storage"))
