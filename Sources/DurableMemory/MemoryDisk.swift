@@ -78,7 +78,9 @@ final class PartitionContents {
     struct HistoryChunk {
         var firstIndex: Int
         var count: Int
-        var events: [UInt8]
+        var byteCount: Int
+        /// As the wire format gives them back.
+        var events: [HistoryEvent]
     }
 
     /// An instance and what lists and timers look at, taken from it when it was written.

@@ -43,11 +43,8 @@ package final class MemoryStore: PartitionCopy {
             for chunk in contents.instances[InstanceKey(id)]?.chunks ?? [] {
                 if chunk.firstIndex + chunk.count <= first { continue }
                 if !events.isEmpty && byteCount >= byteLimit { break }
-                let decoded = try Self.decoded("history of \(id)") { () throws(WireError) in
-                    try HistoryCodec.decode(chunk.events)
-                }
-                events += decoded.dropFirst(max(0, first - chunk.firstIndex))
-                byteCount += chunk.events.count
+                events += chunk.events.dropFirst(max(0, first - chunk.firstIndex))
+                byteCount += chunk.byteCount
             }
             return events
         }
@@ -167,8 +164,15 @@ extension PartitionContents.InstanceRow {
         }
         for start in stride(from: 0, to: events.count, by: Self.chunkLength) {
             let part = Array(events[start..<min(start + Self.chunkLength, events.count)])
-            chunks.append(
-                .init(firstIndex: held + start, count: part.count, events: HistoryCodec.encode(part)))
+            let bytes = HistoryCodec.encode(part)
+            do {
+                chunks.append(
+                    .init(
+                        firstIndex: held + start, count: part.count, byteCount: bytes.count,
+                        events: try HistoryCodec.decode(bytes)))
+            } catch {
+                throw .damaged("history of \(state.id): \(error)")
+            }
         }
         self.init(
             key: InstanceKey(state.id), state: state.wireBytes, status: state.status, name: Array(state.name.utf8),

@@ -125,7 +125,7 @@ package struct SimulateCommand: AsyncParsableCommand {
         _ shrunk: (plan: SimulationPlan, outcome: SimulationRun.Outcome, attempts: Int),
         _ environment: CommandEnvironment, _ options: [String]
     ) -> [String] {
-        var lines = ["seed \(outcome.seed), commit \(environment.variables["DTQ_COMMIT"] ?? "unknown")"]
+        var lines = ["seed \(outcome.seed), commit \(Commit.find(environment.variables))"]
         lines += outcome.violations.map { "violation: \($0)" }
         lines.append(
             "shrunk in \(shrunk.attempts) runs: \(shrunk.plan.faults.count) of \(outcome.faults.count) faults, "

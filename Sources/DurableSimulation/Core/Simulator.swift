@@ -10,11 +10,12 @@ import HeapModule
 ///
 /// Everything of a simulator happens on one thread, inside `run`, its events and its jobs.
 package final class Simulator: @unchecked Sendable {  // confined to one thread
+    /// Plain values: the heap moves them a lot. What is to be done is in `actions`.
     private struct Event: Comparable {
-        var time: Duration
+        /// Microseconds since the start of the run.
+        var time: Int64
         var number: UInt64
-        var node: Node
-        var action: Action
+        var slot: Int
 
         static func == (left: Self, right: Self) -> Bool { left.number == right.number }
         static func < (left: Self, right: Self) -> Bool {
@@ -25,12 +26,17 @@ package final class Simulator: @unchecked Sendable {  // confined to one thread
     /// Something to do at a time; may be taken back.
     package final class Action: @unchecked Sendable {  // confined to the simulator's thread
         fileprivate var body: (() -> Void)?
-        fileprivate init(_ body: @escaping () -> Void) { self.body = body }
+        fileprivate let node: Node
+        fileprivate init(_ node: Node, _ body: @escaping () -> Void) {
+            self.node = node
+            self.body = body
+        }
         package func cancel() { body = nil }
     }
 
     /// Since the start of the run.
-    package private(set) var elapsed = Duration.zero
+    package var elapsed: Duration { .microseconds(microseconds) }
+    private var microseconds: Int64 = 0
     /// Jobs and events so far.
     package private(set) var stepCount = 0
     /// Sum over all steps of what ran where and when: equal for equal runs.
@@ -41,12 +47,14 @@ package final class Simulator: @unchecked Sendable {  // confined to one thread
     package private(set) var nodes: [Node] = []
 
     private var events = Heap<Event>()
+    private var actions: [Action?] = []
+    private var freeSlots: [Int] = []
     private var lastEvent: UInt64 = 0
     /// Jobs of nodes that run, in no order that matters: the next one is drawn.
     private var ready: [Runnable] = []
     private var random: SeededGenerator
     /// What a job costs at most; what it really costs is drawn.
-    private let jobCost: Duration
+    private let jobCost: UInt64
     private var isCapturing = false
 
     enum Runnable {
@@ -65,7 +73,7 @@ package final class Simulator: @unchecked Sendable {  // confined to one thread
     /// - Parameter jobCost: Simulated time one job takes at most.
     package init(seed: UInt64, jobCost: Duration = .microseconds(20)) {
         random = SeededGenerator(seed: seed, purpose: "schedule")
-        self.jobCost = jobCost
+        self.jobCost = UInt64(max(1, jobCost / .microseconds(1)))
         let root = Node(name: "simulation", number: 0)
         self.root = root
         current = root
@@ -91,9 +99,11 @@ package final class Simulator: @unchecked Sendable {  // confined to one thread
     /// Runs `body` in `node` when `delay` has passed.
     @discardableResult
     package func schedule(after delay: Duration, in node: Node, _ body: @escaping () -> Void) -> Action {
-        let action = Action(body)
+        let action = Action(node, body)
         lastEvent += 1
-        events.insert(Event(time: elapsed + max(.zero, delay), number: lastEvent, node: node, action: action))
+        let slot = freeSlots.popLast() ?? actions.count
+        if slot == actions.count { actions.append(action) } else { actions[slot] = action }
+        events.insert(Event(time: microseconds + delay.wholeMicroseconds, number: lastEvent, slot: slot))
         return action
     }
 
@@ -166,19 +176,23 @@ package final class Simulator: @unchecked Sendable {  // confined to one thread
     /// every job.
     package func run(until limit: Duration, stepLimit: Int = .max, isDone: () -> Bool) -> RunEnd {
         precondition(isCapturing, "a simulation runs inside withCapture")
+        let end = limit.wholeMicroseconds
         while true {
             if isDone() { return .done }
             if stepCount >= stepLimit { return .tooManySteps }
             let due = events.min?.time
-            if ready.isEmpty || due.map({ $0 <= elapsed }) ?? false && random.next() % 4 == 0 {
+            if ready.isEmpty || due.map({ $0 <= microseconds }) ?? false && random.next() % 4 == 0 {
                 guard let event = events.popMin() else { return .idle }
-                if event.time > limit {
+                if event.time > end {
                     events.insert(event)
-                    elapsed = limit
+                    microseconds = end
                     return .timeOver
                 }
-                elapsed = max(elapsed, event.time)
-                perform(event)
+                microseconds = max(microseconds, event.time)
+                let action = actions[event.slot]
+                actions[event.slot] = nil
+                freeSlots.append(event.slot)
+                if let action { perform(action) }
             } else {
                 let index = ready.count == 1 ? 0 : Int(random.next() % UInt64(ready.count))
                 ready.swapAt(index, ready.count - 1)
@@ -187,16 +201,16 @@ package final class Simulator: @unchecked Sendable {  // confined to one thread
         }
     }
 
-    private func perform(_ event: Event) {
-        guard event.action.body != nil else { return }
-        guard event.node.status == .running else {
-            event.node.lateActions.append(event.action)
+    private func perform(_ action: Action) {
+        guard let body = action.body else { return }
+        guard action.node.status == .running else {
+            action.node.lateActions.append(action)
             return
         }
-        note(event.node, kind: 1)
-        current = event.node
-        event.action.body?()
-        event.action.body = nil
+        note(action.node, kind: 1)
+        current = action.node
+        body()
+        action.body = nil
         current = root
     }
 
@@ -210,7 +224,7 @@ package final class Simulator: @unchecked Sendable {  // confined to one thread
         case .thread(let thread): thread.runNext(on: self)
         }
         current = root
-        elapsed += .microseconds(Int64(random.next() % UInt64(max(1, jobCost / .microseconds(1)))))
+        microseconds += Int64(random.next() % jobCost)
         while let trigger = node.triggers.first, node.jobCount >= trigger.jobCount {
             node.triggers.removeFirst()
             trigger.body()
@@ -219,11 +233,18 @@ package final class Simulator: @unchecked Sendable {  // confined to one thread
 
     private func note(_ node: Node, kind: UInt64) {
         stepCount += 1
-        let time = UInt64(bitPattern: Int64(elapsed / .microseconds(1)))
-        digest = (digest ^ (time &* 31 &+ UInt64(node.number) &* 4 &+ kind)) &* 0x0000_0100_0000_01b3
+        digest = (digest ^ (UInt64(bitPattern: microseconds) &* 31 &+ UInt64(node.number) &* 4 &+ kind)) &* 0x0000_0100_0000_01b3
     }
 
     private func capture(_ job: UnsafeMutableRawPointer) { makeReady(.job(job, current)) }
+}
+
+extension Duration {
+    /// Rounded down; not below zero, not beyond a hundred thousand years.
+    fileprivate var wholeMicroseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return seconds < 0 ? 0 : min(seconds, 1 << 42) * 1_000_000 + max(0, attoseconds) / 1_000_000_000_000
+    }
 }
 
 package enum RunEnd: Hashable, Sendable {

@@ -57,7 +57,7 @@ package struct HistoryReplay {
     /// - Parameters:
     ///   - history: From the first event on; begins with an episode that holds `start`.
     ///   - programs: Code that fits.
-    package init(_ history: [HistoryEvent], of start: ExecutionStarted, programs: Registry, prefixLimit: Int = 8) {
+    package init(_ history: [HistoryEvent], of start: ExecutionStarted, programs: Registry, prefixLimit: Int = 4) {
         self.start = start
         self.programs = programs
         self.prefixLimit = prefixLimit
