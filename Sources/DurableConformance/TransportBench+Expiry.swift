@@ -67,13 +67,13 @@ extension TransportBench {
         let atDead = try await consume(deadQueue, on: first)
         for kind in sharedKinds {
             let queue = try await perishableQueue("taken", kind)
-            _ = try await second.publish([perishable("late", to: queue, milliseconds: 200)])
+            _ = try await second.publish([perishable("late", to: queue, milliseconds: 1500)])
             let taken = try await second.get(queue: queue, count: 1, peek: false)
             try expect(taken.texts == ["late"], "the old message is taken off a \(kind) queue, got \(taken.texts)")
             _ = try await second.publish([perishable("soon", to: queue, milliseconds: 50)])
             let dead = try await atDead.take(1)
             try expect(dead.texts == ["soon"], "only the new one expires, got \(dead.texts)")
-            await clock.sleep(for: .milliseconds(250))
+            await clock.sleep(for: .milliseconds(1600))
             try await expectNothingMore(for: atDead)
         }
     }

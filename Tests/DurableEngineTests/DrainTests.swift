@@ -147,6 +147,25 @@ import Testing
         try await peer.stop()
     }
 
+    @Test("A wall clock that is set ahead does not shorten the grace period")
+    func clockSetAhead() async throws {
+        let hub = try await EngineHarness()
+        let long = Long()
+        let clock = AdjustedClock(hub.clock)
+        let worker = try hub.startWorker("w1", long.items(on: "w1"), clock: clock)
+        try await hub.start("Flow", id: "a")
+        try await hub.eventually("the activity to run") { long.gate.arrivals == 1 }
+        worker.host.stop(grace: .seconds(3600))
+        try await hub.eventually("the end of taking") { try await consumers(hub, of: "Long") == 0 }
+        clock.set(ahead: .seconds(7200))
+        // Whatever waits for a moment to pass has looked at the time again.
+        for _ in 0..<10 { hub.clock.advance(by: .seconds(1)) }
+        long.gate.open()
+        let receipt = try await worker.stop()
+        #expect(receipt.finishedActivities == 1)
+        #expect(receipt.canceledActivities == 0)
+    }
+
     @Test("An activity learns that it was cancelled")
     func activityIsCancelled() async throws {
         let hub = try await EngineHarness()

@@ -102,7 +102,8 @@ import Testing
         // The baton goes to somebody else, who begins an epoch.
         await owner.stop()
         let log = try hub.openFirstPartition().log
-        _ = try await log.begin(.init(epoch: Epoch(generation: 1, offset: 1), worker: WorkerID("v"), time: .distantPast))
+        _ = try await log.begin(
+            .init(epoch: Epoch(generation: 1, offset: 1), worker: WorkerID("v"), time: .distantPast))
         epochs.goOn.raise()
         await running.value
         _ = try await log.append([.released(nextDue: nil)], epoch: Epoch(generation: 1, offset: 1))
@@ -119,7 +120,7 @@ import Testing
         try await hub.start("Flow", id: "a")
         let store = try hub.openFirstPartition().store
         await hub.clock.waitForSleeper(until: hub.clock.now() + .milliseconds(250))
-        clock.setBack(by: .seconds(5))
+        clock.set(ahead: .seconds(-5))
         try await hub.eventually("the flush", moving: .milliseconds(250)) { try store.counts().first?.count == 1 }
         #expect(await owner.stop() == nil)
     }
@@ -209,15 +210,4 @@ private final class SlowEpochs: EpochAuthority {
     }
 
     func release(_ partition: PartitionID, epoch: Epoch, nextDue: Timestamp?) async throws(EpochError) {}
-}
-
-/// A clock somebody may set back; what sleeps goes on by the time that really passes.
-private final class AdjustedClock: EngineClock {
-    private let base: ManualClock
-    private let offset = PlatformLock(Duration.zero)
-    init(_ base: ManualClock) { self.base = base }
-    func setBack(by duration: Duration) { offset.withLock { $0 += duration } }
-    func now() -> Timestamp { base.now() - offset.withLock { $0 } }
-    func uptime() -> Duration { base.uptime() }
-    func sleep(for duration: Duration) async { await base.sleep(for: duration) }
 }

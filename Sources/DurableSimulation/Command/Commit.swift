@@ -6,7 +6,9 @@ enum Commit {
     static func find(_ variables: [String: String]) -> String {
         if let given = variables["DTQ_COMMIT"], !given.isEmpty { return given }
         let folder = URL(fileURLWithPath: HashSeed.executable).deletingLastPathComponent().path
-        guard let commit = git(["-C", folder, "rev-parse", "--short", "HEAD"]), !commit.isEmpty else { return "unknown" }
+        guard let commit = git(["-C", folder, "rev-parse", "--short", "HEAD"]), !commit.isEmpty else {
+            return "unknown"
+        }
         let changes = git(["-C", folder, "status", "--porcelain", "--untracked-files=no"]) ?? ""
         return changes.isEmpty ? commit : "\(commit)-changed"
     }

@@ -35,12 +35,15 @@ package struct SeedReport: Codable, Hashable, Sendable {
     }
 
     static func parse(_ line: some StringProtocol) -> SeedReport? {
-        try? JSONDecoder().decode(SeedReport.self, from: Data(line.utf8))
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try? decoder.decode(SeedReport.self, from: Data(line.utf8))
     }
 
     var line: String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
+        encoder.keyEncodingStrategy = .convertToSnakeCase
         return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 }

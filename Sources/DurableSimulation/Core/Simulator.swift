@@ -233,7 +233,9 @@ package final class Simulator: @unchecked Sendable {  // confined to one thread
 
     private func note(_ node: Node, kind: UInt64) {
         stepCount += 1
-        digest = (digest ^ (UInt64(bitPattern: microseconds) &* 31 &+ UInt64(node.number) &* 4 &+ kind)) &* 0x0000_0100_0000_01b3
+        digest =
+            (digest ^ (UInt64(bitPattern: microseconds) &* 31 &+ UInt64(node.number) &* 4 &+ kind))
+            &* 0x0000_0100_0000_01b3
     }
 
     private func capture(_ job: UnsafeMutableRawPointer) { makeReady(.job(job, current)) }

@@ -83,7 +83,9 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
                 hub.callFaults.plan(.reject(isTaken: isTaken), atCall: calls, of: $0.name, isPublish: true)
             }
         case .refuseSome(let place, let duration):
-            disturb(place, for: duration) { hub.callFaults.refuseSome(of: $0.name) } then: { [self] in
+            disturb(place, for: duration) {
+                hub.callFaults.refuseSome(of: $0.name)
+            } then: { [self] in
                 hub.callFaults.heal($0.name)
             }
         case .restartBroker(let down):

@@ -50,7 +50,7 @@ final class EngineHarness: Sendable {
     /// A whole worker with its own connection, named `name` at the broker.
     func startWorker(
         _ name: String, _ items: [any Registrable], storage: (any PartitionStorage)? = nil,
-        configure: (inout WorkerConfiguration) -> Void = { _ in }
+        clock workerClock: (any EngineClock)? = nil, configure: (inout WorkerConfiguration) -> Void = { _ in }
     ) throws -> RunningWorker {
         var configuration = WorkerConfiguration()
         configuration.settlingTime = .zero
@@ -68,7 +68,7 @@ final class EngineHarness: Sendable {
                 epochs: JournalEpochAuthority(
                     transport: transport, topology: topology, clock: clock,
                     makeNonce: { "\(name)-\(nonces.next())" }),
-                clock: clock, configuration: configuration),
+                clock: workerClock ?? clock, configuration: configuration),
             logger: Self.logger(name))
         let task = Task { try await host.run() }
         return RunningWorker(name: name, host: host, task: task, clock: clock)
