@@ -105,6 +105,7 @@ package final class PublishWatch: @unchecked Sendable {  // confined to the simu
 
     private func check(_ task: TaskMessage, from node: Node) {
         ledger.sending(task, from: node)
+        witness.note("\(node.name) sends task \(task.idempotencyKey)\(task.isRedispatch ? " again" : "")")
         guard witness.isScheduled(task) else {
             return witness.violated("I5: task \(task.idempotencyKey) was sent, but no checkpoint in the log holds it")
         }

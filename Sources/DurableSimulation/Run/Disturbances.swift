@@ -12,6 +12,11 @@ final class Disturbances: @unchecked Sendable {  // confined to the simulator's 
     init(in simulator: Simulator) { self.simulator = simulator }
 
     func happened(to node: Node) { last[node.number] = simulator.elapsed }
+    func happened(to node: Node, for duration: Duration) {
+        begin(with: node)
+        simulator.schedule(after: duration, in: simulator.root) { self.end(with: node) }
+    }
+
     func happenedToAll() { lastOfAll = simulator.elapsed }
 
     /// From now until `end`; nil: with all nodes.

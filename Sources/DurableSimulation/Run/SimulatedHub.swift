@@ -94,7 +94,10 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
         callFaults = CallFaults(
             random: SeededGenerator(seed: plan.seed, purpose: "refusals"),
             isRefusable: { exchanges.contains($0.exchange) },
-            onFault: { [network] client in network.node(of: client).map(disturbances.happened) })
+            onFault: { [network] client in
+                // The call, or its answer, takes its time: so does the end of the connection.
+                if let node = network.node(of: client) { disturbances.happened(to: node, for: .seconds(5)) }
+            })
         storageFaults = StorageFaults(onFault: disturbances.happened)
         disk?.onFault = { disturbances.happened(to: simulator.nodes[$0]) }
         broker = MemoryBroker(network: network, faults: callFaults.plan)
