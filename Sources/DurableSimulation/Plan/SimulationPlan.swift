@@ -29,6 +29,8 @@ package struct SimulationPlan: Sendable {
     package var networkLatency: ClosedRange<Duration>
     package var storageLatency: ClosedRange<Duration>
     package var latencySpikes: Double
+    /// Silence of a client after which the broker gives it up: two to three heartbeats.
+    package var brokerPatience: Duration
     /// Pages in SQLite's write-ahead log after which they are moved into the main file.
     package var checkpointAfterPages: Int
     /// A deliberate mistake of a port.
@@ -72,6 +74,7 @@ package struct SimulationPlan: Sendable {
             [.zero ... .zero, .microseconds(50) ... .microseconds(500), .microseconds(100) ... .milliseconds(10)][
                 Int(random.next() % 3)]
         latencySpikes = random.chance(0.3) ? 0.02 : 0
+        brokerPatience = random.chance(0.7) ? random.duration(.seconds(1) ... .seconds(4)) : .seconds(13)
         checkpointAfterPages = [1, 10, 100, 4000][Int(random.next() % 4)]
     }
 }

@@ -16,8 +16,6 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
     private(set) var replacementCount = 0
 
     private var simulator: Simulator { hub.simulator }
-    /// The broker gives a silent client up after two to three heartbeats of 5 s.
-    private static var brokerPatience: Duration { .seconds(13) }
 
     init(_ hub: SimulatedHub) {
         self.hub = hub
@@ -188,8 +186,8 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
 
     /// The broker closes the connections of a client that is silent for long.
     private func giveUp(_ worker: SimulatedHub.Worker, after silence: Duration) {
-        guard silence > Self.brokerPatience else { return }
-        after(Self.brokerPatience) { [self] in
+        guard silence > hub.plan.brokerPatience else { return }
+        after(hub.plan.brokerPatience) { [self] in
             if isOver { return }
             hub.broker.cut(worker.name)
         }
@@ -204,7 +202,7 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
             simulator.crash(worker.node)
             hub.disk?.kill(worker.node.number)
             // No connection is closed: the broker waits for heartbeats.
-            simulator.schedule(after: Self.brokerPatience, in: hub.network.broker) { [hub, name = worker.name] in
+            simulator.schedule(after: hub.plan.brokerPatience, in: hub.network.broker) { [hub, name = worker.name] in
                 hub.broker.kill(name)
             }
             after(restartAfter) { [self] in startAgain(at: place, .original) }
