@@ -85,7 +85,7 @@ package enum PortDefect: String, CaseIterable, Sendable {
     case ignoresFencing
     /// The disk forgets to make synchronized writes durable.
     case ignoresSync
-    /// The broker forgets what it confirmed when it restarts.
+    /// Every so often a publish is confirmed that never reached the broker.
     case losesConfirmed
 }
 
