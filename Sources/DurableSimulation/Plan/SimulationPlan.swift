@@ -25,6 +25,9 @@ package struct SimulationPlan: Sendable {
     package var slots: Int
     package var partitionThreads: Int
     package var minimumTenure: Duration
+    package var heartbeatInterval: Duration
+    /// Whether every record goes through the wire format once more for the witness.
+    package var checksWire: Bool
     package var jobCost: Duration
     package var networkLatency: ClosedRange<Duration>
     package var storageLatency: ClosedRange<Duration>
@@ -74,6 +77,8 @@ package struct SimulationPlan: Sendable {
             [.zero ... .zero, .microseconds(50) ... .microseconds(500), .microseconds(100) ... .milliseconds(10)][
                 Int(random.next() % 3)]
         latencySpikes = random.chance(0.3) ? 0.02 : 0
+        heartbeatInterval = random.chance(0.3) ? .seconds(2) : .seconds(4)
+        checksWire = random.chance(0.3)
         brokerPatience = random.chance(0.7) ? random.duration(.seconds(1) ... .seconds(4)) : .seconds(13)
         checkpointAfterPages = [1, 10, 100, 4000][Int(random.next() % 4)]
     }

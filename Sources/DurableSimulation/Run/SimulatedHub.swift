@@ -112,7 +112,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
             base = plan.storage == .replicated ? nil : memory
             hubStorage = memory
         }
-        witness = Witness(partitionCount: plan.partitionCount, trace: trace)
+        witness = Witness(partitionCount: plan.partitionCount, checksWire: plan.checksWire, trace: trace)
         streams =
             plan.storage == .replicated
             ? StreamWitness(broker, topology: descriptor.topology, witness: witness) : nil
@@ -196,6 +196,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
         configuration.slots = plan.slots
         configuration.partitionThreads = plan.partitionThreads
         configuration.minimumTenure = plan.minimumTenure
+        configuration.heartbeatInterval = plan.heartbeatInterval
         var instruments = EngineInstruments()
         let simulator = simulator
         instruments.makeExecutor = { SimulatedThread(of: node, in: simulator) }

@@ -118,7 +118,7 @@ package struct SimulationRun {
     /// What was submitted has come to its end, or waits for what never comes.
     private var isWorkDone: Bool {
         // Who stood still a moment ago may yet have something to say.
-        guard simulator.elapsed >= hub.plan.faultsEnd + .seconds(3) else { return false }
+        guard simulator.elapsed >= hub.plan.faultsEnd + .seconds(1) else { return false }
         guard faults.isOver, faults.replacementCount == 0, clients.isDone else { return false }
         return hub.plan.workload.instances.allSatisfy { instance in
             if instance.expectation.permitted.contains(.absent) { return true }
