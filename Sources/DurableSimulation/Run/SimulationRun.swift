@@ -87,7 +87,10 @@ package struct SimulationRun {
     private func reach(_ what: String, by limit: Duration, _ isDone: () -> Bool) -> Bool {
         let end = simulator.run(until: limit, stepLimit: Self.stepLimit) { !witness.violations.isEmpty || isDone() }
         if !witness.violations.isEmpty { return false }
-        if end == .done { return true }
+        if end == .done {
+            hub.trace.note("\(what) after \(simulator.stepCount) steps")
+            return true
+        }
         witness.violated("I1: it never comes to this: \(what) (\(end)). \(state)")
         return false
     }

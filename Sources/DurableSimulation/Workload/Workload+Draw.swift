@@ -33,9 +33,9 @@ extension Workload {
     }
 
     private static func instanceCount(_ draft: inout WorkloadDraft) -> Int {
-        switch draft.int(0...9) {
-        case 0...5: draft.int(1...3)
-        case 6...8: draft.int(3...6)
+        switch draft.int(0...24) {
+        case 0...15: draft.int(1...3)
+        case 16...23: draft.int(3...6)
         default: draft.int(8...24)
         }
     }
