@@ -45,6 +45,10 @@ package struct PartitionStatistics: Hashable, Sendable {
     package var inFlight = 0
     /// Messages the broker has not confirmed.
     package var outbox = 0
+    /// Of these, what the broker returned or refused when it was last sent.
+    package var refused = 0
+    /// Records of the log that the store does not hold yet.
+    package var unflushed = 0
     package var heldInstances = 0
     package var nextDue: Timestamp?
     package var episodeCount: UInt64 = 0

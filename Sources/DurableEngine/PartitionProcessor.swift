@@ -222,7 +222,8 @@ package actor PartitionProcessor {
 
     private func publishStatistics() {
         let statistics = PartitionStatistics(
-            epoch: parts.epoch, inFlight: inFlight, outbox: state.outbox.count, heldInstances: heldInstances.count,
+            epoch: parts.epoch, inFlight: inFlight, outbox: state.outbox.count, refused: reliableLane.parkedCount,
+            unflushed: Int(position.value - flushedPosition.value), heldInstances: heldInstances.count,
             nextDue: timers.nextDue, episodeCount: episodeCount, checkpointCount: checkpointCount,
             duplicateCount: duplicateCount, alarmCount: alarmCount, cachedBytes: cache.bytes,
             cachedInstances: cache.count)

@@ -173,7 +173,8 @@ enum Samples {
             orchestrations: ["A", "B"], activities: [.init(name: "Charge", inFlight: 3)], slots: 8,
             partitions: [
                 .init(
-                    partition: PartitionID(0), epoch: epoch, inFlight: 1, outbox: 2, heldInstances: 3, nextDue: time),
+                    partition: PartitionID(0), epoch: epoch, inFlight: 1, outbox: 2, heldInstances: 3, nextDue: time,
+                    refused: 4, unflushed: 5),
                 .init(
                     partition: PartitionID(5), epoch: epoch, inFlight: 0, outbox: 0, heldInstances: 0, nextDue: nil),
             ],

@@ -1501,6 +1501,12 @@ nonisolated struct PBWorkerHeartbeat: @unchecked Sendable {
     /// Clears the value of `nextDueMs`. Subsequent reads from it will return its default value.
     mutating func clearNextDueMs() {self._nextDueMs = nil}
 
+    /// Of the outbox: returned or refused by the broker.
+    var refused: Int64 = 0
+
+    /// Records of the log that the tables do not hold yet.
+    var unflushed: Int64 = 0
+
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
@@ -4319,7 +4325,7 @@ nonisolated extension PBWorkerHeartbeat.Activity: SwiftProtobuf.Message, SwiftPr
 
 nonisolated extension PBWorkerHeartbeat.Partition: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = PBWorkerHeartbeat.protoMessageName + ".Partition"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}partition\0\u{1}epoch\0\u{3}in_flight\0\u{1}outbox\0\u{3}held_instances\0\u{3}next_due_ms\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}partition\0\u{1}epoch\0\u{3}in_flight\0\u{1}outbox\0\u{3}held_instances\0\u{3}next_due_ms\0\u{1}refused\0\u{1}unflushed\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4333,6 +4339,8 @@ nonisolated extension PBWorkerHeartbeat.Partition: SwiftProtobuf.Message, SwiftP
       case 4: try { try decoder.decodeSingularInt64Field(value: &self.outbox) }()
       case 5: try { try decoder.decodeSingularInt64Field(value: &self.heldInstances) }()
       case 6: try { try decoder.decodeSingularInt64Field(value: &self._nextDueMs) }()
+      case 7: try { try decoder.decodeSingularInt64Field(value: &self.refused) }()
+      case 8: try { try decoder.decodeSingularInt64Field(value: &self.unflushed) }()
       default: break
       }
     }
@@ -4361,6 +4369,12 @@ nonisolated extension PBWorkerHeartbeat.Partition: SwiftProtobuf.Message, SwiftP
     try { if let v = self._nextDueMs {
       try visitor.visitSingularInt64Field(value: v, fieldNumber: 6)
     } }()
+    if self.refused != 0 {
+      try visitor.visitSingularInt64Field(value: self.refused, fieldNumber: 7)
+    }
+    if self.unflushed != 0 {
+      try visitor.visitSingularInt64Field(value: self.unflushed, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4371,6 +4385,8 @@ nonisolated extension PBWorkerHeartbeat.Partition: SwiftProtobuf.Message, SwiftP
     if lhs.outbox != rhs.outbox {return false}
     if lhs.heldInstances != rhs.heldInstances {return false}
     if lhs._nextDueMs != rhs._nextDueMs {return false}
+    if lhs.refused != rhs.refused {return false}
+    if lhs.unflushed != rhs.unflushed {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
