@@ -28,6 +28,10 @@ package struct EngineConfiguration: Hashable, Sendable {
     package var alarmInterval = Duration.seconds(10)
     /// How long a hand-over waits for confirms of what is with the broker.
     package var handOverPatience = Duration.seconds(10)
+    /// Attempts, each in another epoch that ended without a checkpoint, after which an instance is held.
+    package var attemptLimit = 3
+    /// Which code this is: an instance that is held because its code ended workers is tried again by another build.
+    package var build = "dev"
     /// Send every open task again at the start: for transports that forget their queues when the process ends.
     package var redrivesAtStart = false
     /// Replay every instance from its history after each episode and compare: for tests, slow.

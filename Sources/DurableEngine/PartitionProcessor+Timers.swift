@@ -4,9 +4,9 @@ import Logging
 
 extension PartitionProcessor {
     /// Gives due instances their timers' events, and lets those run whose start time has come.
-    func fireTimers(into batch: inout Batch) throws(PartitionEnd) {
+    func fireTimers(into batch: inout Batch, limit: Int) throws(PartitionEnd) {
         var fired = 0
-        while fired < parts.configuration.batchLimit, let due = timers.popDue(at: batch.now) {
+        while fired < limit, let due = timers.popDue(at: batch.now) {
             // Stale entries are normal: the instance ended, or what was due moved.
             guard let entry = try entry(for: due.id) else { continue }
             entry.armedDue = nil
@@ -72,11 +72,12 @@ extension PartitionProcessor {
     }
 
     /// Lets some of the held instances try again; those the code still does not fit are held again.
-    func retryHeld(into batch: inout Batch) throws(PartitionEnd) {
-        let some = retries.prefix(parts.configuration.batchLimit)
+    func retryHeld(into batch: inout Batch, limit: Int) throws(PartitionEnd) {
+        let some = retries.prefix(limit)
         retries.removeFirst(some.count)
         for id in some {
-            guard let entry = try entry(for: id), entry.state.hold != nil,
+            // Code that ended workers gets no further chance; that of another build does.
+            guard let entry = try entry(for: id), let hold = entry.state.hold, hold.build != parts.configuration.build,
                 let session = parts.executor.makeSession(
                     name: entry.state.name, version: entry.state.version, instanceID: id,
                     executionID: entry.state.executionID, onEscape: {})

@@ -110,6 +110,18 @@ enum Samples {
         .outboxConfirmed([]),
         .released(nextDue: time),
         .released(nextDue: nil),
+        .attempt(.init(epoch: epoch, instanceID: InstanceID("a"), messageID: MessageID("m-1"))),
+        .attempt(.init(epoch: epoch, instanceID: InstanceID("a"), messageID: nil)),
+    ]
+
+    static let evidence: [CrashEvidence] = [
+        CrashEvidence(),
+        CrashEvidence(
+            isReleased: true,
+            suspects: [
+                .init(instanceID: InstanceID("a"), epochs: [epoch, Epoch(generation: 1, offset: 99)]),
+                .init(instanceID: InstanceID("b"), epochs: []),
+            ]),
     ]
 
     static let states: [InstanceState] = {
@@ -126,7 +138,7 @@ enum Samples {
         full.historyCount = 77
         full.inbox = events
         full.appliedMessages = [MessageID("m-1"), MessageID("m-9")]
-        full.hold = Hold(code: "DTQ2005", text: "no code")
+        full.hold = Hold(code: "DTQ2008", text: "ends workers", build: "1.4")
         let bare = InstanceState(
             start: ExecutionStarted(name: "A", instanceID: InstanceID("a"), executionID: ExecutionID("e")),
             startID: MessageID("m"), at: Timestamp(millisecondsSinceEpoch: -1))

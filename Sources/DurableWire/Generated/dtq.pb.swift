@@ -339,9 +339,21 @@ nonisolated struct PBHold: Sendable {
 
   var text: String = String()
 
+  /// Present: only code of another build may try again.
+  var build: String {
+    get {_build ?? String()}
+    set {_build = newValue}
+  }
+  /// Returns true if `build` has been explicitly set.
+  var hasBuild: Bool {self._build != nil}
+  /// Clears the value of `build`. Subsequent reads from it will return its default value.
+  mutating func clearBuild() {self._build = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
+
+  fileprivate var _build: String? = nil
 }
 
 nonisolated struct PBInstanceChange: Sendable {
@@ -509,6 +521,14 @@ nonisolated struct PBPartitionRecord: Sendable {
     set {kind = .released(newValue)}
   }
 
+  var attempt: PBPartitionRecord.Attempt {
+    get {
+      if case .attempt(let v)? = kind {return v}
+      return PBPartitionRecord.Attempt()
+    }
+    set {kind = .attempt(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -516,6 +536,7 @@ nonisolated struct PBPartitionRecord: Sendable {
     case checkpoint(PBCheckpoint)
     case outboxConfirmed(PBPartitionRecord.OutboxConfirmed)
     case released(PBPartitionRecord.Released)
+    case attempt(PBPartitionRecord.Attempt)
 
   }
 
@@ -575,6 +596,73 @@ nonisolated struct PBPartitionRecord: Sendable {
     init() {}
 
     fileprivate var _nextDueMs: Int64? = nil
+  }
+
+  /// The instance's code is about to run, in an epoch that does not know what ended the one before.
+  nonisolated struct Attempt: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var epoch: PBEpoch {
+      get {_epoch ?? PBEpoch()}
+      set {_epoch = newValue}
+    }
+    /// Returns true if `epoch` has been explicitly set.
+    var hasEpoch: Bool {self._epoch != nil}
+    /// Clears the value of `epoch`. Subsequent reads from it will return its default value.
+    mutating func clearEpoch() {self._epoch = nil}
+
+    var instanceID: String = String()
+
+    /// Absent: a timer or a start time made it run.
+    var messageID: String {
+      get {_messageID ?? String()}
+      set {_messageID = newValue}
+    }
+    /// Returns true if `messageID` has been explicitly set.
+    var hasMessageID: Bool {self._messageID != nil}
+    /// Clears the value of `messageID`. Subsequent reads from it will return its default value.
+    mutating func clearMessageID() {self._messageID = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _epoch: PBEpoch? = nil
+    fileprivate var _messageID: String? = nil
+  }
+
+  init() {}
+}
+
+/// Attempts that no checkpoint followed.
+nonisolated struct PBCrashEvidence: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var format: Int32 = 0
+
+  /// The newest epoch ended in order.
+  var isReleased: Bool = false
+
+  var suspects: [PBCrashEvidence.Suspect] = []
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated struct Suspect: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var instanceID: String = String()
+
+    var epochs: [PBEpoch] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
   }
 
   init() {}
@@ -2382,7 +2470,7 @@ nonisolated extension PBOutboxEntry: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Hold"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}text\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}text\0\u{1}build\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2392,24 +2480,33 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.code) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.text) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self._build) }()
       default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.code.isEmpty {
       try visitor.visitSingularStringField(value: self.code, fieldNumber: 1)
     }
     if !self.text.isEmpty {
       try visitor.visitSingularStringField(value: self.text, fieldNumber: 2)
     }
+    try { if let v = self._build {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 3)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: PBHold, rhs: PBHold) -> Bool {
     if lhs.code != rhs.code {return false}
     if lhs.text != rhs.text {return false}
+    if lhs._build != rhs._build {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2649,7 +2746,7 @@ nonisolated extension PBCheckpoint: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension PBPartitionRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".PartitionRecord"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}begin\0\u{1}checkpoint\0\u{3}outbox_confirmed\0\u{1}released\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}begin\0\u{1}checkpoint\0\u{3}outbox_confirmed\0\u{1}released\0\u{1}attempt\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2710,6 +2807,19 @@ nonisolated extension PBPartitionRecord: SwiftProtobuf.Message, SwiftProtobuf._M
           self.kind = .released(v)
         }
       }()
+      case 14: try {
+        var v: PBPartitionRecord.Attempt?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .attempt(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .attempt(v)
+        }
+      }()
       default: break
       }
     }
@@ -2739,6 +2849,10 @@ nonisolated extension PBPartitionRecord: SwiftProtobuf.Message, SwiftProtobuf._M
     case .released?: try {
       guard case .released(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+    }()
+    case .attempt?: try {
+      guard case .attempt(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
     }()
     case nil: break
     }
@@ -2856,6 +2970,125 @@ nonisolated extension PBPartitionRecord.Released: SwiftProtobuf.Message, SwiftPr
 
   static func ==(lhs: PBPartitionRecord.Released, rhs: PBPartitionRecord.Released) -> Bool {
     if lhs._nextDueMs != rhs._nextDueMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBPartitionRecord.Attempt: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBPartitionRecord.protoMessageName + ".Attempt"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{3}instance_id\0\u{3}message_id\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._epoch) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self._messageID) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._epoch {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.instanceID.isEmpty {
+      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 2)
+    }
+    try { if let v = self._messageID {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBPartitionRecord.Attempt, rhs: PBPartitionRecord.Attempt) -> Bool {
+    if lhs._epoch != rhs._epoch {return false}
+    if lhs.instanceID != rhs.instanceID {return false}
+    if lhs._messageID != rhs._messageID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBCrashEvidence: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".CrashEvidence"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{3}is_released\0\u{1}suspects\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.format) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.isReleased) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.suspects) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.format != 0 {
+      try visitor.visitSingularInt32Field(value: self.format, fieldNumber: 1)
+    }
+    if self.isReleased != false {
+      try visitor.visitSingularBoolField(value: self.isReleased, fieldNumber: 2)
+    }
+    if !self.suspects.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.suspects, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBCrashEvidence, rhs: PBCrashEvidence) -> Bool {
+    if lhs.format != rhs.format {return false}
+    if lhs.isReleased != rhs.isReleased {return false}
+    if lhs.suspects != rhs.suspects {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBCrashEvidence.protoMessageName + ".Suspect"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{1}epochs\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.epochs) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.instanceID.isEmpty {
+      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 1)
+    }
+    if !self.epochs.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.epochs, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBCrashEvidence.Suspect, rhs: PBCrashEvidence.Suspect) -> Bool {
+    if lhs.instanceID != rhs.instanceID {return false}
+    if lhs.epochs != rhs.epochs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
