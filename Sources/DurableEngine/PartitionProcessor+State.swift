@@ -216,7 +216,7 @@ extension PartitionProcessor {
         try flushStore()
         try loadTimers()
         try findHeld()
-        if parts.configuration.redrivesAtStart { try redriveOpenTasks() }
+        if parts.configuration.redrivesAtStart { _ = try redriveOpenTasks() }
         logger.info(
             "serving the partition",
             metadata: ["position": "\(position)", "outbox": "\(state.outbox.count)", "held": "\(heldInstances.count)"])

@@ -139,9 +139,9 @@ import Testing
             run.output.hasPrefix(
                 """
                 error    topology: exchange 'dtq.orders.fleet' (fanout) is missing.
-                         Declare what is missing with dtq hub create.
+                         Declare what is missing with dtq hub create, then send again what was lost with dtq hub redrive.
                 error    topology: queue 'dtq.orders.query.1' (classic) is missing.
-                         Declare what is missing with dtq hub create.
+                         Declare what is missing with dtq hub create, then send again what was lost with dtq hub redrive.
 
                 """))
         #expect(run.output.contains("skipped  partitions: the hub has no fleet exchange, so workers cannot be heard.\n"))

@@ -156,6 +156,7 @@ enum Samples {
         .list(ListFilter(), after: nil, limit: 0),
         .wait(InstanceID("a")),
         .counts,
+        .redrive,
     ]
 
     static let snapshots: [InstanceSnapshot] = states.map { InstanceSnapshot($0, input: Payload("{}")) }
@@ -167,6 +168,8 @@ enum Samples {
         .list(snapshots, isComplete: false),
         .counts([.init(status: .running, count: 3), .init(status: .failed, count: 0)]),
         .counts([]),
+        .redriven(Redriven(tasks: 1, messages: 2, timers: 3)),
+        .redriven(Redriven(tasks: 0, messages: 0, timers: 0)),
         .notFound,
         .failed("the store is full"),
     ]

@@ -10,7 +10,10 @@ struct HubCommand: AsyncParsableCommand {
             A task hub is a named container of queues, partitions and histories. Workers and clients name the hub \
             they belong to with --hub or DTQ_HUB.
             """,
-        subcommands: [HubCreateCommand.self, HubShowCommand.self, HubVerifyCommand.self, HubDeleteCommand.self])
+        subcommands: [
+            HubCreateCommand.self, HubShowCommand.self, HubVerifyCommand.self, HubRedriveCommand.self,
+            HubDeleteCommand.self,
+        ])
 }
 
 extension HubDescriptor.QueueKind: ExpressibleByArgument {}

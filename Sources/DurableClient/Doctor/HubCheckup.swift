@@ -84,7 +84,7 @@ package struct HubCheckup {
                 .init(
                     .topology, .error, difference.text,
                     remedy: difference.kind == .missing
-                        ? "Declare what is missing with dtq hub create."
+                        ? "Declare what is missing with dtq hub create, then send again what was lost with dtq hub redrive."
                         : "See ops/errors/DTQ4003.md."))
         }
         let unknown = differences.filter { $0.kind == .unknown }

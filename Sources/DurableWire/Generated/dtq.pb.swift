@@ -969,6 +969,14 @@ nonisolated struct PBQuery: Sendable {
     set {kind = .counts(newValue)}
   }
 
+  var redrive: PBQuery.Redrive {
+    get {
+      if case .redrive(let v)? = kind {return v}
+      return PBQuery.Redrive()
+    }
+    set {kind = .redrive(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -977,6 +985,7 @@ nonisolated struct PBQuery: Sendable {
     case list(PBQuery.List)
     case wait(PBQuery.Instance)
     case counts(PBQuery.Counts)
+    case redrive(PBQuery.Redrive)
 
   }
 
@@ -1043,6 +1052,16 @@ nonisolated struct PBQuery: Sendable {
   }
 
   nonisolated struct Counts: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct Redrive: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
     // methods supported on all messages.
@@ -1240,6 +1259,14 @@ nonisolated struct PBQueryAnswer: Sendable {
     set {kind = .failed(newValue)}
   }
 
+  var redriven: PBQueryAnswer.Redriven {
+    get {
+      if case .redriven(let v)? = kind {return v}
+      return PBQueryAnswer.Redriven()
+    }
+    set {kind = .redriven(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1249,6 +1276,7 @@ nonisolated struct PBQueryAnswer: Sendable {
     case counts(PBQueryAnswer.Counts)
     case notFound(PBQueryAnswer.NotFound)
     case failed(PBQueryAnswer.Failed)
+    case redriven(PBQueryAnswer.Redriven)
 
   }
 
@@ -1300,6 +1328,22 @@ nonisolated struct PBQueryAnswer: Sendable {
     // methods supported on all messages.
 
     var counts: [PBQueryAnswer.StatusCount] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct Redriven: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var tasks: Int64 = 0
+
+    var messages: Int64 = 0
+
+    var timers: Int64 = 0
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -3477,7 +3521,7 @@ nonisolated extension PBListCursor: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Query"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3551,6 +3595,19 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
           self.kind = .counts(v)
         }
       }()
+      case 15: try {
+        var v: PBQuery.Redrive?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .redrive(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .redrive(v)
+        }
+      }()
       default: break
       }
     }
@@ -3584,6 +3641,10 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     case .counts?: try {
       guard case .counts(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+    }()
+    case .redrive?: try {
+      guard case .redrive(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
     }()
     case nil: break
     }
@@ -3726,6 +3787,25 @@ nonisolated extension PBQuery.Counts: SwiftProtobuf.Message, SwiftProtobuf._Mess
   }
 
   static func ==(lhs: PBQuery.Counts, rhs: PBQuery.Counts) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQuery.Redrive: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQuery.protoMessageName + ".Redrive"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQuery.Redrive, rhs: PBQuery.Redrive) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3922,7 +4002,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".QueryAnswer"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4008,6 +4088,19 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.kind = .failed(v)
         }
       }()
+      case 7: try {
+        var v: PBQueryAnswer.Redriven?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .redriven(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .redriven(v)
+        }
+      }()
       default: break
       }
     }
@@ -4042,6 +4135,10 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
     case .failed?: try {
       guard case .failed(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    }()
+    case .redriven?: try {
+      guard case .redriven(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     }()
     case nil: break
     }
@@ -4185,6 +4282,46 @@ nonisolated extension PBQueryAnswer.Counts: SwiftProtobuf.Message, SwiftProtobuf
 
   static func ==(lhs: PBQueryAnswer.Counts, rhs: PBQueryAnswer.Counts) -> Bool {
     if lhs.counts != rhs.counts {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQueryAnswer.Redriven: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".Redriven"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tasks\0\u{1}messages\0\u{1}timers\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt64Field(value: &self.tasks) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.messages) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.timers) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.tasks != 0 {
+      try visitor.visitSingularInt64Field(value: self.tasks, fieldNumber: 1)
+    }
+    if self.messages != 0 {
+      try visitor.visitSingularInt64Field(value: self.messages, fieldNumber: 2)
+    }
+    if self.timers != 0 {
+      try visitor.visitSingularInt64Field(value: self.timers, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQueryAnswer.Redriven, rhs: PBQueryAnswer.Redriven) -> Bool {
+    if lhs.tasks != rhs.tasks {return false}
+    if lhs.messages != rhs.messages {return false}
+    if lhs.timers != rhs.timers {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
