@@ -106,7 +106,8 @@ let package = Package(
                 "dtq", "DurableSimulation", "DurableBackend", "DurableConformance", "DurableCore", "DurableEngine",
                 "DurableMemory", "DurableSQLite", "DurableTask", "DurableWire", .log,
             ]),
-        .testTarget(name: "FaultTests", dependencies: ["dtq", "ledger", "DurableCore"]),
+        .testTarget(
+            name: "FaultTests", dependencies: ["dtq", "ledger", "DurableAMQP", "DurableBackend", "DurableCore", .log]),
         .testTarget(name: "LintTests"),
     ]
 )

@@ -22,7 +22,8 @@ struct WorkerCommand: ParsableCommand {
             once with 75. Killing one at any moment loses nothing.
 
             Every option has an environment variable, DTQ_ and its name: DTQ_BROKER, DTQ_HUB, DTQ_ROLES, DTQ_SLOTS, \
-            DTQ_PREFETCH, DTQ_GRACE, DTQ_DATA, DTQ_CACHE, DTQ_LOG_LEVEL.
+            DTQ_PREFETCH, DTQ_GRACE, DTQ_DATA, DTQ_CACHE, DTQ_LOG_LEVEL. DTQ_BUILD names the build, as \
+            dtq workers shows it.
 
             --embedded runs everything in this one process without a broker, for development and small tools.
             """)
@@ -129,6 +130,10 @@ struct WorkerSettings {
         }
         if let cache = try number(command.cache, "DTQ_CACHE", "cache", 1...1_000_000) {
             configuration.engine.cacheBytes = cache << 20
+        }
+        if let build = text(nil, "DTQ_BUILD") {
+            configuration.buildVersion = build
+            configuration.engine.build = build
         }
         dataDirectory = text(command.data, "DTQ_DATA")
         var level = Logger.Level.info

@@ -51,7 +51,7 @@ package struct StoreRecovery: Hashable, Sendable {
     package var position: LogPosition
     /// Random number given when the store was made; restores get a new one.
     package var incarnation: UInt64
-    /// Unconfirmed messages, sequences and deduplication at `position`; `epoch` is the one that wrote last.
+    /// Unconfirmed messages, sequences, deduplication and evidence at `position`; `epoch` is the one that wrote last.
     package var state: PartitionState
     package init(position: LogPosition, incarnation: UInt64, state: PartitionState) {
         self.position = position
@@ -76,13 +76,16 @@ package struct StoreFlush: Hashable, Sendable {
     package var deduplication: Deduplication
     /// Whole, each time. Look-up only.
     package var sequences: [PartitionID: UInt64]
+    /// Whole, each time.
+    package var evidence: CrashEvidence
     /// Where a log that is elsewhere goes on from `position`, or a little before. Set by the storage, for a copy.
     package var bookmark: LogBookmark?
 
     package init(
         previous: LogPosition, position: LogPosition, epoch: Epoch, instances: [InstanceFlush] = [],
         outboxAdded: [OutboxEntry] = [], outboxRemoved: [OutboxID] = [], nextOutboxID: OutboxID = OutboxID(1),
-        deduplication: Deduplication = Deduplication(), sequences: [PartitionID: UInt64] = [:]
+        deduplication: Deduplication = Deduplication(), sequences: [PartitionID: UInt64] = [:],
+        evidence: CrashEvidence = CrashEvidence()
     ) {
         self.previous = previous
         self.position = position
@@ -93,6 +96,7 @@ package struct StoreFlush: Hashable, Sendable {
         self.nextOutboxID = nextOutboxID
         self.deduplication = deduplication
         self.sequences = sequences
+        self.evidence = evidence
     }
 
     package struct InstanceFlush: Hashable, Sendable {

@@ -1,4 +1,4 @@
-import DurableBackend
+package import DurableBackend
 import DurableCore
 
 extension HubAdministration {
@@ -6,9 +6,9 @@ extension HubAdministration {
     ///
     /// Bindings cannot be read through AMQP: `create` declares them again.
     ///
-    /// - Returns: One line a difference, in the order of the topology; empty when all is as it should be.
+    /// - Returns: In the order of the topology; empty when all is as it should be.
     /// - Throws: `ClientError` DTQ1001 when there is no such hub.
-    package func verify() async throws -> [String] {
+    package func verify() async throws -> [TopologyDifference] {
         let everything = try await descriptor().topology.everything
         do throws(TransportError) {
             return try await transport.differences(from: everything)

@@ -128,6 +128,7 @@ extension HubClient {
             case .status: "a status"
             case .history: "a history"
             case .list: "a list"
+            case .redriven: "what it sent again"
             case .counts: "counts"
             case .notFound: "\"not found\""
             case .failed: "a failure"

@@ -29,19 +29,26 @@ extension StoreRule {
                 Origin(partition: PartitionID(partition), incarnation: .max, sequence: UInt64(partition) << 40))
         }
         let sequences = [PartitionID(7): UInt64(1), PartitionID(2): UInt64.max]
+        let evidence = CrashEvidence(
+            isReleased: true,
+            suspects: [
+                .init(instanceID: InstanceID("b"), epochs: [SampleRecords.epoch(2), SampleRecords.epoch(7)]),
+                .init(instanceID: InstanceID("a"), epochs: [fixture.epoch]),
+            ])
         let outbox = [SampleRecords.outboxTask(1), SampleRecords.outboxMessage(2), SampleRecords.outboxTask(5)]
         try await fixture.flush { flush in
             flush.outboxAdded = outbox
             flush.nextOutboxID = OutboxID(6)
             flush.deduplication = deduplication
             flush.sequences = sequences
+            flush.evidence = evidence
         }
         let recovery = try fixture.store.recover()
         try StorageCheck.equal(recovery.position, LogPosition(2), "position")
         let expected = PartitionState(
             epoch: fixture.epoch, nextOutboxID: OutboxID(6),
             outbox: Dictionary(uniqueKeysWithValues: outbox.map { ($0.id, $0) }), deduplication: deduplication,
-            sequences: sequences)
+            sequences: sequences, evidence: evidence)
         try StorageCheck.equal(recovery.state, expected, "state")
     }
 

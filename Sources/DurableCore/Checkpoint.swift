@@ -78,9 +78,12 @@ package struct Hold: Hashable, Sendable {
     /// Error code such as `DTQ2003`.
     package var code: String
     package var text: String
-    package init(code: String, text: String) {
+    /// Present: code of this build ended workers, only that of another build may try again.
+    package var build: String?
+    package init(code: String, text: String, build: String? = nil) {
         self.code = code
         self.text = text
+        self.build = build
     }
 }
 
@@ -120,6 +123,20 @@ package enum PartitionRecord: Hashable, Sendable {
     case outboxConfirmed([OutboxID])
     /// Last record of an epoch that ended in order.
     case released(nextDue: Timestamp?)
+    /// An instance's code is about to run, in an epoch that does not know what ended the one before.
+    case attempt(Attempt)
+
+    package struct Attempt: Hashable, Sendable {
+        package var epoch: Epoch
+        package var instanceID: InstanceID
+        /// The delivery that makes it run; nil: a timer or a start time.
+        package var messageID: MessageID?
+        package init(epoch: Epoch, instanceID: InstanceID, messageID: MessageID?) {
+            self.epoch = epoch
+            self.instanceID = instanceID
+            self.messageID = messageID
+        }
+    }
 
     /// First record of an epoch.
     package struct Begin: Hashable, Sendable {

@@ -73,8 +73,13 @@ package struct WorkerHeartbeat: Hashable, Sendable {
         package var outbox: Int
         package var heldInstances: Int
         package var nextDue: Timestamp?
+        /// Of the outbox: what the broker returned or refused when it was last sent.
+        package var refused: Int
+        /// Records of the log that the tables do not hold yet: a later owner reads them first.
+        package var unflushed: Int
         package init(
-            partition: PartitionID, epoch: Epoch, inFlight: Int, outbox: Int, heldInstances: Int, nextDue: Timestamp?
+            partition: PartitionID, epoch: Epoch, inFlight: Int, outbox: Int, heldInstances: Int, nextDue: Timestamp?,
+            refused: Int = 0, unflushed: Int = 0
         ) {
             self.partition = partition
             self.epoch = epoch
@@ -82,6 +87,8 @@ package struct WorkerHeartbeat: Hashable, Sendable {
             self.outbox = outbox
             self.heldInstances = heldInstances
             self.nextDue = nextDue
+            self.refused = refused
+            self.unflushed = unflushed
         }
     }
 }

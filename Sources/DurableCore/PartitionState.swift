@@ -1,5 +1,5 @@
-/// What a partition keeps in memory besides its instances: who owns it, what the broker has not confirmed, and which
-/// messages of other partitions were applied.
+/// What a partition keeps in memory besides its instances: who owns it, what the broker has not confirmed, which
+/// messages of other partitions were applied, and whose code ran when owners died.
 package struct PartitionState: Hashable, Sendable {
     package var epoch: Epoch
     package var nextOutboxID: OutboxID
@@ -8,17 +8,19 @@ package struct PartitionState: Hashable, Sendable {
     package var deduplication: Deduplication
     /// Last sequence used towards each other partition. Look-up only.
     package var sequences: [PartitionID: UInt64]
+    package var evidence: CrashEvidence
 
     package init(
         epoch: Epoch = .zero, nextOutboxID: OutboxID = OutboxID(1),
         outbox: [OutboxID: OutboxEntry] = [:], deduplication: Deduplication = Deduplication(),
-        sequences: [PartitionID: UInt64] = [:]
+        sequences: [PartitionID: UInt64] = [:], evidence: CrashEvidence = CrashEvidence()
     ) {
         self.epoch = epoch
         self.nextOutboxID = nextOutboxID
         self.outbox = outbox
         self.deduplication = deduplication
         self.sequences = sequences
+        self.evidence = evidence
     }
 
     /// Unconfirmed messages in order of their numbers.
@@ -31,6 +33,7 @@ package struct PartitionState: Hashable, Sendable {
         switch record {
         case .begin(let begin):
             epoch = begin.epoch
+            evidence.isReleased = false
         case .checkpoint(let checkpoint):
             for entry in checkpoint.outbox {
                 outbox[entry.id] = entry
@@ -41,10 +44,13 @@ package struct PartitionState: Hashable, Sendable {
             }
             for id in checkpoint.outboxRemoved { outbox[id] = nil }
             for origin in checkpoint.applied { deduplication.markApplied(origin) }
+            evidence.clear(checkpoint.changes)
         case .outboxConfirmed(let ids):
             for id in ids { outbox[id] = nil }
+        case .attempt(let attempt):
+            evidence.note(attempt)
         case .released:
-            break
+            evidence.isReleased = true
         }
     }
 }

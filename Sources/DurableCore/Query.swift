@@ -9,6 +9,23 @@ package enum Query: Hashable, Sendable {
     case wait(InstanceID)
     /// Number of instances by status in the asked partition.
     case counts
+    /// Asks the owner to send again everything that the partition's log holds as pending.
+    case redrive
+}
+
+/// What an owner sent again because it was asked to.
+package struct Redriven: Hashable, Sendable {
+    /// Open activities, under the dispatch they had.
+    package var tasks: Int
+    /// Messages to instances that the broker had not confirmed.
+    package var messages: Int
+    /// Instances with a timer or start time, whose alarm was set anew.
+    package var timers: Int
+    package init(tasks: Int, messages: Int, timers: Int) {
+        self.tasks = tasks
+        self.messages = messages
+        self.timers = timers
+    }
 }
 
 package struct ListFilter: Hashable, Sendable {
@@ -49,6 +66,7 @@ package enum QueryAnswer: Hashable, Sendable {
     case history([HistoryEvent], isComplete: Bool)
     case list([InstanceSnapshot], isComplete: Bool)
     case counts([StatusCount])
+    case redriven(Redriven)
     /// No such instance.
     case notFound
     /// The owner could not answer; the text says why.

@@ -28,6 +28,10 @@ package struct EngineConfiguration: Hashable, Sendable {
     package var alarmInterval = Duration.seconds(10)
     /// How long a hand-over waits for confirms of what is with the broker.
     package var handOverPatience = Duration.seconds(10)
+    /// Attempts, each in another epoch that ended without a checkpoint, after which an instance is held.
+    package var attemptLimit = 3
+    /// Which code this is: an instance that is held because its code ended workers is tried again by another build.
+    package var build = "dev"
     /// Send every open task again at the start: for transports that forget their queues when the process ends.
     package var redrivesAtStart = false
     /// Replay every instance from its history after each episode and compare: for tests, slow.
@@ -45,6 +49,10 @@ package struct PartitionStatistics: Hashable, Sendable {
     package var inFlight = 0
     /// Messages the broker has not confirmed.
     package var outbox = 0
+    /// Of these, what the broker returned or refused when it was last sent.
+    package var refused = 0
+    /// Records of the log that the store does not hold yet.
+    package var unflushed = 0
     package var heldInstances = 0
     package var nextDue: Timestamp?
     package var episodeCount: UInt64 = 0

@@ -28,6 +28,16 @@ package enum OperatorText {
             "Start a worker that registers it.")
     }
 
+    package static func crashes(_ state: InstanceState, in epochs: [Epoch], build: String) -> Hold {
+        var hold = hold(
+            "DTQ2008", "instance \(state.id) (\(state.name)\(state.version.map { " v\($0)" } ?? ""))",
+            "its code began to run \(epochs.count) times and the worker ended each time before the result was saved "
+                + "(epochs \(epochs.map(\.description).joined(separator: ", ")))",
+            "Mend the code, deploy it under another DTQ_BUILD than \"\(build)\", or terminate the instance.")
+        hold.build = build
+        return hold
+    }
+
     private static func hold(_ code: String, _ subject: String, _ cause: String, _ remedy: String) -> Hold {
         Hold(
             code: code,

@@ -53,6 +53,8 @@ package actor PartitionOwner {
     private var endedEpisodes: UInt64 = 0
     /// Whether the last activation handed the partition over in order.
     package private(set) var hasReleased = false
+    /// Epochs that ended here while the process went on, newest last.
+    private var survivedEpochs: [Epoch] = []
     /// Kept by a deliberate defect only.
     private var staleCache: StaleCache?
 
@@ -179,7 +181,7 @@ package actor PartitionOwner {
                 partition: parts.partition, descriptor: parts.descriptor, worker: parts.worker, epoch: epoch,
                 storage: storage, executor: parts.executor, transport: parts.transport, channel: channel, baton: baton,
                 clock: parts.clock, configuration: parts.configuration, thread: parts.thread,
-                probe: parts.probe),
+                probe: parts.probe, survivedEpochs: survivedEpochs),
             logger: logger)
         self.processor = processor
         hasReleased = false
@@ -189,6 +191,7 @@ package actor PartitionOwner {
             if let staleCache { await processor.inherit(staleCache) }
             staleCache = StaleCache(processor)
         }
+        defer { survivedEpochs = survivedEpochs.suffix(63) + [epoch] }
         try await processor.run()
         hasReleased = true
         let nextDue = processor.statistics.nextDue

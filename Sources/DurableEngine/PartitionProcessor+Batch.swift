@@ -25,6 +25,15 @@ struct Batch {
     /// How many of this epoch's markers came by.
     var markersTaken = 0
 
+    /// Takes over what must wait for the last checkpoint of `whole`.
+    mutating func takeEffects(of whole: Batch) {
+        outboxRemoved = whole.outboxRemoved
+        applied = whole.applied
+        acknowledgements = whole.acknowledgements
+        verdicts = whole.verdicts
+        markersTaken = whole.markersTaken
+    }
+
     mutating func note(_ change: InstanceChange, of entry: InstanceEntry) {
         if changes[change.instanceID]?.merge(change) == nil {
             changes[change.instanceID] = change
@@ -38,23 +47,34 @@ extension PartitionProcessor {
     ///
     /// - Returns: Whether there was anything to do.
     func processBatch(at now: Timestamp) async throws(PartitionEnd) -> Bool {
+        if isCautious { return try await processCautiously(at: now) }
         try refillTimers()
         let deliveries = Array(arrivals.prefix(parts.configuration.batchLimit))
         arrivals.removeFirst(deliveries.count)
-        var batch = Batch(now: now, outboxID: state.nextOutboxID, deduplication: state.deduplication)
+        var batch = newBatch(at: now)
         for delivery in deliveries { try take(delivery, into: &batch) }
-        try fireTimers(into: &batch)
-        try retryHeld(into: &batch)
+        try fireTimers(into: &batch, limit: parts.configuration.batchLimit)
+        try retryHeld(into: &batch, limit: parts.configuration.batchLimit)
         holdEscaped(in: &batch)
         if deliveries.isEmpty && batch.touched.isEmpty { return false }
+        try await run(batch)
+        return true
+    }
+
+    func newBatch(at now: Timestamp) -> Batch {
+        Batch(now: now, outboxID: state.nextOutboxID, deduplication: state.deduplication)
+    }
+
+    /// Runs the episodes of a batch and saves it in one checkpoint.
+    func run(_ batch: Batch) async throws(PartitionEnd) {
+        var batch = batch
         for index in batch.touched.indices { try runEpisode(of: batch.touched[index], in: &batch) }
         try await save(batch)
-        return true
     }
 
     // MARK: - Taking deliveries
 
-    private func take(_ delivery: Delivery, into batch: inout Batch) throws(PartitionEnd) {
+    func take(_ delivery: Delivery, into batch: inout Batch) throws(PartitionEnd) {
         let content: MessageBatch
         do {
             content = try MessageBatch(wire: delivery.body)
@@ -183,7 +203,7 @@ extension PartitionProcessor {
 
     // MARK: - Episodes
 
-    private func runEpisode(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
+    func runEpisode(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
         if entry.state.inbox.isEmpty { return }
         let now = entry.state.time(at: batch.now)
         if entry.state.isTerminationRequested {
@@ -213,7 +233,7 @@ extension PartitionProcessor {
     }
 
     /// Holds instances whose code came back from an await that is not durable: nothing else may ever wake them.
-    private func holdEscaped(in batch: inout Batch) {
+    func holdEscaped(in batch: inout Batch) {
         let some = escapes
         escapes = []
         for id in some {
@@ -229,7 +249,7 @@ extension PartitionProcessor {
         }
     }
 
-    private func hold(_ entry: InstanceEntry, _ hold: Hold, in batch: inout Batch) {
+    func hold(_ entry: InstanceEntry, _ hold: Hold, in batch: inout Batch) {
         entry.session?.evict()
         entry.session = nil
         logger.warning("\(hold.text)")
@@ -351,7 +371,7 @@ extension PartitionProcessor {
 
     // MARK: - Checkpoint
 
-    private func save(_ batch: Batch) async throws(PartitionEnd) {
+    func save(_ batch: Batch) async throws(PartitionEnd) {
         var batch = batch
         for origin in batch.applied where origin.partition == parts.partition {
             if let id = ownMessages.removeValue(forKey: origin.sequence) { batch.outboxRemoved.append(id) }

@@ -57,6 +57,9 @@ extension PartitionProcessor {
             if entry.state.status.isTerminal { return .status(InstanceSnapshot(entry.state, input: nil)) }
             remember(Waiter(address: address, expires: parts.clock.uptime() + .seconds(15)), for: id)
             return nil
+        case .redrive:
+            try await flush()
+            return .redriven(try redrive())
         case .counts:
             try await flush()
             return .counts(try store.counts())

@@ -94,7 +94,7 @@ extension PartitionProcessor {
             noteRemoved(checkpoint.outboxRemoved)
         case .outboxConfirmed(let ids):
             noteRemoved(ids)
-        case .begin, .released:
+        case .begin, .released, .attempt:
             break
         }
         state.evolve(with: record, partitionCount: topology.partitionCount)
@@ -156,7 +156,7 @@ extension PartitionProcessor {
             outboxAdded: added, outboxRemoved: outboxRemoved.filter { !skipped.contains($0) },
             nextOutboxID: state.nextOutboxID,
             deduplication: has(.flushesWithoutDeduplication) ? Deduplication() : state.deduplication,
-            sequences: state.sequences)
+            sequences: state.sequences, evidence: state.evidence)
         do {
             try parts.storage.store.flush(flush)
         } catch {
@@ -216,7 +216,7 @@ extension PartitionProcessor {
         try flushStore()
         try loadTimers()
         try findHeld()
-        if parts.configuration.redrivesAtStart { try redriveOpenTasks() }
+        if parts.configuration.redrivesAtStart { _ = try redriveOpenTasks() }
         logger.info(
             "serving the partition",
             metadata: ["position": "\(position)", "outbox": "\(state.outbox.count)", "held": "\(heldInstances.count)"])
@@ -237,6 +237,10 @@ extension PartitionProcessor {
                     fold(change, into: touched)
                     cache.touch(touched)
                 }
+            }
+            if case .begin(let own) = entry.record, entry.position == begin {
+                isCautious = state.epoch != .zero && !state.evidence.isReleased
+                cautionBegan = own.time
             }
             evolve(with: entry.record)
             position = entry.position

@@ -4,9 +4,9 @@ import Logging
 
 extension PartitionProcessor {
     /// Gives due instances their timers' events, and lets those run whose start time has come.
-    func fireTimers(into batch: inout Batch) throws(PartitionEnd) {
+    func fireTimers(into batch: inout Batch, limit: Int) throws(PartitionEnd) {
         var fired = 0
-        while fired < parts.configuration.batchLimit, let due = timers.popDue(at: batch.now) {
+        while fired < limit, let due = timers.popDue(at: batch.now) {
             // Stale entries are normal: the instance ended, or what was due moved.
             guard let entry = try entry(for: due.id) else { continue }
             entry.armedDue = nil
@@ -72,11 +72,12 @@ extension PartitionProcessor {
     }
 
     /// Lets some of the held instances try again; those the code still does not fit are held again.
-    func retryHeld(into batch: inout Batch) throws(PartitionEnd) {
-        let some = retries.prefix(parts.configuration.batchLimit)
+    func retryHeld(into batch: inout Batch, limit: Int) throws(PartitionEnd) {
+        let some = retries.prefix(limit)
         retries.removeFirst(some.count)
         for id in some {
-            guard let entry = try entry(for: id), entry.state.hold != nil,
+            // Code that ended workers gets no further chance; that of another build does.
+            guard let entry = try entry(for: id), let hold = entry.state.hold, hold.build != parts.configuration.build,
                 let session = parts.executor.makeSession(
                     name: entry.state.name, version: entry.state.version, instanceID: id,
                     executionID: entry.state.executionID, onEscape: {})
@@ -88,8 +89,44 @@ extension PartitionProcessor {
         }
     }
 
-    /// Sends the task of every open activity again, for a transport whose queues did not survive.
-    func redriveOpenTasks() throws(PartitionEnd) {
+    /// Sends again all that the log holds as pending, and sets the alarm anew: queues may have lost what they held.
+    /// Receivers know repeats; an activity whose task was not lost may run once more.
+    func redrive() throws(PartitionEnd) -> Redriven {
+        let pending = state.pendingOutbox
+        // What waits for its next try goes at once, and once.
+        reliableLane.withdraw(pending.map { .outbox($0.id) })
+        send(pending, isRedispatch: true)
+        let messages = pending.count { if case .message = $0.body { true } else { false } }
+        try loadTimers()
+        isAlarmKnown = false
+        alarmNotBefore = parts.clock.uptime()
+        let open = try redriveOpenTasks()
+        let redriven = Redriven(
+            tasks: pending.count - messages + open, messages: messages, timers: try countTimers())
+        logger.info(
+            "sent again what is pending, as asked",
+            metadata: ["tasks": "\(redriven.tasks)", "messages": "\(redriven.messages)"])
+        return redriven
+    }
+
+    private func countTimers() throws(PartitionEnd) -> Int {
+        var (count, after) = (0, DueInstance?.none)
+        while true {
+            do {
+                let page = try parts.storage.store.due(after: after, through: .distantFuture, limit: 1024)
+                count += page.count
+                guard page.count == 1024 else { return count }
+                after = page.last
+            } catch {
+                throw PartitionEnd(error)
+            }
+        }
+    }
+
+    /// Sends the task of every open activity again that the broker has confirmed before, under the dispatch it had.
+    ///
+    /// - Returns: How many.
+    func redriveOpenTasks() throws(PartitionEnd) -> Int {
         var after: ListCursor?
         var count = 0
         while true {
@@ -105,6 +142,7 @@ extension PartitionProcessor {
             after = ListCursor(createdAt: last.createdAt, id: last.id)
         }
         if count > 0 { logger.info("sent \(count) open activities again") }
+        return count
     }
 
     private func redrive(_ instance: InstanceState) throws(PartitionEnd) -> Int {

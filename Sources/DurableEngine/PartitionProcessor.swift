@@ -24,12 +24,14 @@ package actor PartitionProcessor {
         package var configuration: EngineConfiguration
         package var thread: any PartitionExecutor
         package var probe: (any EngineProbe)?
+        /// Epochs that this process has outlived: no code of theirs can have ended it.
+        package var survivedEpochs: [Epoch]
 
         package init(
             partition: PartitionID, descriptor: HubDescriptor, worker: WorkerID, epoch: Epoch, storage: OpenPartition,
             executor: any EpisodeExecutor, transport: any MessageTransport, channel: any ConsumerChannel,
             baton: DeliveryTag, clock: any EngineClock, configuration: EngineConfiguration, thread: any PartitionExecutor,
-            probe: (any EngineProbe)? = nil
+            probe: (any EngineProbe)? = nil, survivedEpochs: [Epoch] = []
         ) {
             self.partition = partition
             self.descriptor = descriptor
@@ -44,6 +46,7 @@ package actor PartitionProcessor {
             self.configuration = configuration
             self.thread = thread
             self.probe = probe
+            self.survivedEpochs = survivedEpochs
         }
     }
 
@@ -111,6 +114,10 @@ package actor PartitionProcessor {
     /// no queue needs to survive for them. Look-up only.
     var ownMessages: [UInt64: OutboxID] = [:]
     var isMarkerBack = false
+    /// The last owner ended without handing over, and what it left has not all been handled yet.
+    var isCautious = false
+    /// Beginning of this epoch: timers due by then may be what ended the last one.
+    var cautionBegan = Timestamp(millisecondsSinceEpoch: 0)
     var markersSent = 0
     var markersTaken = 0
     let caughtUp = Signal()
@@ -222,7 +229,8 @@ package actor PartitionProcessor {
 
     private func publishStatistics() {
         let statistics = PartitionStatistics(
-            epoch: parts.epoch, inFlight: inFlight, outbox: state.outbox.count, heldInstances: heldInstances.count,
+            epoch: parts.epoch, inFlight: inFlight, outbox: state.outbox.count, refused: reliableLane.parkedCount,
+            unflushed: Int(position.value - flushedPosition.value), heldInstances: heldInstances.count,
             nextDue: timers.nextDue, episodeCount: episodeCount, checkpointCount: checkpointCount,
             duplicateCount: duplicateCount, alarmCount: alarmCount, cachedBytes: cache.bytes,
             cachedInstances: cache.count)

@@ -107,7 +107,7 @@ package final class MemoryStore: PartitionCopy {
             for id in flush.outboxRemoved { contents.outbox[id] = nil }
             contents.state = PartitionState(
                 epoch: flush.epoch, nextOutboxID: flush.nextOutboxID, deduplication: flush.deduplication,
-                sequences: flush.sequences)
+                sequences: flush.sequences, evidence: flush.evidence)
             contents.position = flush.position.value
             contents.bookmark = flush.bookmark
             if isCopy { return }

@@ -20,11 +20,15 @@ final class DatabaseFile: Sendable {
         var title: String
         var applicationID: Int32
         /// Format we write and the newest we read.
-        var version: Int
+        var version: Int { upgrades.count + 1 }
+        /// What makes a file of the next format of one of each older format, the first from 1 to 2.
+        var upgrades: [String] = []
 
-        static let partition = Kind(title: "partition file", applicationID: 0x6474_7150, version: 1)
-        static let copy = Kind(title: "copy of a partition", applicationID: 0x6474_7143, version: 1)
-        static let hub = Kind(title: "hub file", applicationID: 0x6474_7148, version: 1)
+        static let partition = Kind(
+            title: "partition file", applicationID: 0x6474_7150, upgrades: PartitionSchema.upgrades)
+        static let copy = Kind(
+            title: "copy of a partition", applicationID: 0x6474_7143, upgrades: PartitionSchema.upgrades)
+        static let hub = Kind(title: "hub file", applicationID: 0x6474_7148)
     }
 
     /// Opens a file that exists already and is of the given kind.
@@ -180,9 +184,20 @@ extension DatabaseFile {
                 "\(path) has format \(version); this program reads formats up to "
                     + "\(kind.version). The file was left as it is: run a newer version of the program")
         }
+        if version < kind.version { try upgrade(database, to: kind) }
         // Copies made by some backup tools lose the mode; two processes may only share the file in this one.
         if try String.fetchOne(database, sql: "PRAGMA journal_mode") != "wal" {
             try database.execute(sql: "PRAGMA journal_mode = WAL")
+        }
+    }
+
+    /// Another process may do the same at the same time: the version is read again under the write lock.
+    private static func upgrade(_ database: Database, to kind: Kind) throws {
+        try database.inTransaction(.immediate) {
+            let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? kind.version
+            for statement in kind.upgrades.dropFirst(version - 1) { try database.execute(sql: statement) }
+            try database.execute(sql: "PRAGMA user_version = \(kind.version)")
+            return .commit
         }
     }
 }

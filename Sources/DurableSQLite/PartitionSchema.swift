@@ -47,7 +47,8 @@ enum PartitionSchema {
             next_outbox INTEGER NOT NULL,
             deduplication BLOB NOT NULL,
             sequences BLOB NOT NULL,
-            checksum INTEGER NOT NULL
+            checksum INTEGER NOT NULL,
+            evidence BLOB NOT NULL DEFAULT x''
         ) STRICT;
 
         CREATE TABLE instances (
@@ -90,6 +91,9 @@ enum PartitionSchema {
         ) STRICT;
         """
 
+    /// From each format to the next, the first from 1 to 2.
+    static let upgrades = ["ALTER TABLE store_state ADD COLUMN evidence BLOB NOT NULL DEFAULT x''"]
+
     /// What the file of a copy has besides: at most one row, where the log goes on.
     static let copySQL =
         sql + """
@@ -113,6 +117,6 @@ enum PartitionSchema {
             sql: "INSERT INTO log_state VALUES (1, 0, 0, ?)", arguments: [NewestEpoch.checksum(of: .zero)])
         let start = StoreState(position: LogPosition(0), epoch: .zero, nextOutboxID: OutboxID(1))
         try database.execute(
-            sql: "INSERT INTO store_state VALUES (1, ?, ?, ?, ?, ?, ?, ?)", arguments: start.columns)
+            sql: "INSERT INTO store_state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)", arguments: start.columns)
     }
 }

@@ -23,7 +23,7 @@ package final class SQLiteStore: PartitionCopy {
                 position: state.position, incarnation: try PartitionIdentity.read(database).incarnation,
                 state: PartitionState(
                     epoch: state.epoch, nextOutboxID: state.nextOutboxID, outbox: outbox,
-                    deduplication: state.deduplication, sequences: state.sequences))
+                    deduplication: state.deduplication, sequences: state.sequences, evidence: state.evidence))
         }
     }
 
@@ -65,7 +65,7 @@ package final class SQLiteStore: PartitionCopy {
             try OutboxTable.write(added: flush.outboxAdded, removed: flush.outboxRemoved, database)
             try StoreState(
                 position: flush.position, epoch: flush.epoch, nextOutboxID: flush.nextOutboxID,
-                deduplication: flush.deduplication, sequences: flush.sequences
+                deduplication: flush.deduplication, sequences: flush.sequences, evidence: flush.evidence
             ).write(database)
             if isCopy {
                 try BookmarkTable.write(flush.bookmark, database)

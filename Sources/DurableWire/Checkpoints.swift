@@ -75,9 +75,12 @@ extension PBHold {
         self.init()
         code = hold.code
         text = hold.text
+        if let build = hold.build { self.build = build }
     }
 }
 
 extension Hold {
-    init(_ wire: PBHold) { self.init(code: wire.code, text: wire.text) }
+    init(_ wire: PBHold) {
+        self.init(code: wire.code, text: wire.text, build: wire.hasBuild ? wire.build : nil)
+    }
 }

@@ -134,6 +134,8 @@ extension PBWorkerHeartbeat.Partition {
         outbox = Int64(owned.outbox)
         heldInstances = Int64(owned.heldInstances)
         if let nextDue = owned.nextDue { nextDueMs = nextDue.millisecondsSinceEpoch }
+        refused = Int64(owned.refused)
+        unflushed = Int64(owned.unflushed)
     }
 }
 
@@ -144,6 +146,8 @@ extension WorkerHeartbeat.Partition {
             inFlight: try checkedCount(wire.inFlight, "deliveries in flight"),
             outbox: try checkedCount(wire.outbox, "outbox length"),
             heldInstances: try checkedCount(wire.heldInstances, "instances on hold"),
-            nextDue: wire.hasNextDueMs ? Timestamp(ms: wire.nextDueMs) : nil)
+            nextDue: wire.hasNextDueMs ? Timestamp(ms: wire.nextDueMs) : nil,
+            refused: try checkedCount(wire.refused, "messages the broker refused"),
+            unflushed: try checkedCount(wire.unflushed, "records not in the tables"))
     }
 }

@@ -13,6 +13,12 @@ extension PartitionRecord: WireCodable {
             self = .outboxConfirmed(wire.ids.map(OutboxID.init))
         case .released(let wire):
             self = .released(nextDue: wire.hasNextDueMs ? Timestamp(ms: wire.nextDueMs) : nil)
+        case .attempt(let wire):
+            try required(wire.hasEpoch, "epoch of an attempt")
+            self = .attempt(
+                Attempt(
+                    epoch: Epoch(wire.epoch), instanceID: InstanceID(wire.instanceID),
+                    messageID: wire.hasMessageID ? MessageID(wire.messageID) : nil))
         case nil:
             throw .undecodable("partition record of a kind this version does not know")
         }
@@ -32,6 +38,10 @@ extension PartitionRecord: WireCodable {
         case .released(let nextDue):
             wire.released = PBPartitionRecord.Released()
             if let nextDue { wire.released.nextDueMs = nextDue.millisecondsSinceEpoch }
+        case .attempt(let attempt):
+            wire.attempt.epoch = PBEpoch(attempt.epoch)
+            wire.attempt.instanceID = attempt.instanceID.value
+            if let messageID = attempt.messageID { wire.attempt.messageID = messageID.value }
         }
         return wire.aloneBytes()
     }

@@ -19,6 +19,8 @@ extension Query: WireCodable {
             self = .wait(InstanceID(wire.id))
         case .counts:
             self = .counts
+        case .redrive:
+            self = .redrive
         case nil:
             throw .undecodable("query of a kind this version does not know")
         }
@@ -39,6 +41,8 @@ extension Query: WireCodable {
             wire.list.limit = Int64(limit)
         case .wait(let id):
             wire.wait.id = id.value
+        case .redrive:
+            wire.redrive = PBQuery.Redrive()
         case .counts:
             wire.counts = PBQuery.Counts()
         }

@@ -77,6 +77,10 @@ extension PBQueryAnswer {
                 wire.count = Int64(count.count)
                 return wire
             }
+        case .redriven(let redriven):
+            self.redriven.tasks = Int64(redriven.tasks)
+            self.redriven.messages = Int64(redriven.messages)
+            self.redriven.timers = Int64(redriven.timers)
         case .notFound:
             notFound = NotFound()
         case .failed(let text):
@@ -96,6 +100,12 @@ extension QueryAnswer {
             self = .list(try list.instances.map(InstanceSnapshot.init), isComplete: list.isComplete)
         case .counts(let counts):
             self = .counts(try counts.counts.map(StatusCount.init))
+        case .redriven(let wire):
+            self = .redriven(
+                Redriven(
+                    tasks: try checkedCount(wire.tasks, "tasks sent again"),
+                    messages: try checkedCount(wire.messages, "messages sent again"),
+                    timers: try checkedCount(wire.timers, "timers")))
         case .notFound:
             self = .notFound
         case .failed(let failed):

@@ -49,6 +49,7 @@ extension PBTaskMessage: Versioned {}
 extension PBHistory: Versioned {}
 extension PBOutboxEntry: Versioned {}
 extension PBPartitionRecord: Versioned {}
+extension PBCrashEvidence: Versioned {}
 extension PBInstanceState: Versioned {}
 extension PBQuery: Versioned {}
 extension PBReply: Versioned {}

@@ -164,6 +164,8 @@ actor ActivityHost {
                 let channel = try await parts.transport.openChannel()
                 if isStopping { return await channel.close() }
                 channels[activity.name] = channel
+                // Again each time: the channel may have ended because the queue was deleted.
+                try await parts.transport.declare(parts.topology.work(activities: [activity.name]))
                 try await channel.consume(
                     queue: parts.topology.workQueue(activity.name), consumerTag: Self.consumerTag,
                     prefetch: parts.slots, from: nil, exclusive: false)

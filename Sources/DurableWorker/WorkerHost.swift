@@ -276,7 +276,8 @@ package actor WorkerHost {
             partitions.append(
                 .init(
                     partition: partition, epoch: statistics.epoch, inFlight: statistics.inFlight,
-                    outbox: statistics.outbox, heldInstances: statistics.heldInstances, nextDue: statistics.nextDue))
+                    outbox: statistics.outbox, heldInstances: statistics.heldInstances, nextDue: statistics.nextDue,
+                    refused: statistics.refused, unflushed: statistics.unflushed))
         }
         let configuration = parts.configuration
         let runs = await activities.runCount

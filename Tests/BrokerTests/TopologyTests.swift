@@ -82,7 +82,7 @@ extension RabbitMQTests {
                 asked.queues += sandbox.topology("other").queues
                 asked.queues += sandbox.topology("gone", .stream).queues
                 asked.exchanges.append(ExchangeDescription(name: sandbox.name("nowhere"), kind: .topic))
-                let lines = try await transport.differences(from: asked)
+                let lines = try await transport.differences(from: asked).map(\.text)
                 try #require(lines.count == 4)
                 let kept = sandbox.name("kept")
                 #expect(lines[0].hasPrefix("exchange '\(kept)' differs: PRECONDITION_FAILED - inequivalent arg 'type'"))

@@ -111,7 +111,7 @@ import Testing
     static let commandsOfAHub: [[String]] = [
         ["hub", "show"], ["hub", "verify"], ["hub", "delete", "--yes"], ["submit", "A"], ["status"], ["wait", "x"],
         ["list"], ["history", "x"], ["raise", "x", "E"], ["terminate", "x", "--yes"], ["queues"], ["workers"],
-        ["dead", "list"],
+        ["dead", "list"], ["doctor"], ["hub", "redrive", "--yes"],
     ]
 
     @Test("every command says when there is no such hub, with exit code 3", arguments: commandsOfAHub)
@@ -151,6 +151,39 @@ import Testing
                 + #""queue 'dtq.orders.query.1' (classic) is missing"]}"# + "\n")
         _ = await bench.run("hub", "create")
         #expect(await bench.run("hub", "verify").code == 0)
+    }
+
+    @Test("redrive shows what each owner sent again")
+    func redrive() async throws {
+        let bench = try await Bench.withHub()
+        let owner = try await ScriptedOwner.serve(bench)
+        #expect(
+            await bench.run("hub", "redrive", "--yes")
+                == Run(
+                    code: 0,
+                    output: """
+                        PARTITION  TASKS  MESSAGES  TIMERS
+                                0      3         0   1,200
+                                1      3         1   1,200
+
+                        """, errors: ""))
+        let json = await bench.run("hub", "redrive", "--yes", "--json")
+        #expect(
+            json.output.hasPrefix(
+                #"{"hub":"orders","partitions":[{"partition":0,"outcome":"redriven","tasks":3,"messages":0,"#
+                    + #""timers":1200,"notice":null},"#))
+        #expect(owner.queryCount == 4)
+    }
+
+    @Test("redrive says which partitions nobody serves, and asks before it sends anything")
+    func redriveWithoutOwners() async throws {
+        let bench = try await Bench.withHub()
+        #expect(await bench.run("hub", "redrive").code == 2)
+        let run = await bench.run("hub", "redrive", "--yes", "--json") { await $0.pass(.seconds(3)) }
+        #expect(run.code == 1)
+        #expect(
+            run.output.contains(
+                #"{"partition":1,"outcome":"unanswered","tasks":null,"messages":null,"timers":null,"notice":"DTQ5001 "#))
     }
 
     @Test("delete refuses when nobody can be asked")

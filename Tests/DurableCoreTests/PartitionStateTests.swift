@@ -26,6 +26,35 @@ import Testing
         #expect(state.epoch == epoch)
     }
 
+    @Test func attemptsAreEvidenceUntilTheInstanceChanges() {
+        var state = PartitionState()
+        let (a, b) = (InstanceID("a"), InstanceID("b"))
+        func attempt(_ id: InstanceID, _ offset: UInt64) {
+            let epoch = Epoch(generation: 1, offset: offset)
+            state.evolve(
+                with: .attempt(.init(epoch: epoch, instanceID: id, messageID: nil)), partitionCount: 8)
+        }
+        for offset in [3, 3, 5, 9] as [UInt64] { attempt(a, offset) }
+        attempt(b, 9)
+        #expect(state.evidence.epochs(of: a).map(\.offset) == [3, 5, 9])
+        // A change of another instance, and a repeat that changes nothing, say nothing about it.
+        let other = InstanceChange(instanceID: b, time: .at(1))
+        state.evolve(with: .checkpoint(Checkpoint(time: .at(1), changes: [other])), partitionCount: 8)
+        #expect(state.evidence.suspects.map(\.instanceID) == [a])
+        state.evolve(
+            with: .checkpoint(Checkpoint(time: .at(1), changes: [InstanceChange(instanceID: a, time: .at(1))])),
+            partitionCount: 8)
+        #expect(state.evidence.suspects == [])
+    }
+
+    @Test func onlyTheNewestEpochsReleaseCounts() {
+        var state = PartitionState()
+        state.evolve(with: .released(nextDue: nil), partitionCount: 8)
+        #expect(state.evidence.isReleased)
+        state.evolve(with: .begin(.init(epoch: epoch, worker: WorkerID("w"), time: .at(1))), partitionCount: 8)
+        #expect(!state.evidence.isReleased)
+    }
+
     @Test func sequencesFollowEachDestination() {
         let message = Message(
             id: MessageID("m"), instanceID: InstanceID("order-1"),

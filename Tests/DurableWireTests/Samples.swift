@@ -110,6 +110,18 @@ enum Samples {
         .outboxConfirmed([]),
         .released(nextDue: time),
         .released(nextDue: nil),
+        .attempt(.init(epoch: epoch, instanceID: InstanceID("a"), messageID: MessageID("m-1"))),
+        .attempt(.init(epoch: epoch, instanceID: InstanceID("a"), messageID: nil)),
+    ]
+
+    static let evidence: [CrashEvidence] = [
+        CrashEvidence(),
+        CrashEvidence(
+            isReleased: true,
+            suspects: [
+                .init(instanceID: InstanceID("a"), epochs: [epoch, Epoch(generation: 1, offset: 99)]),
+                .init(instanceID: InstanceID("b"), epochs: []),
+            ]),
     ]
 
     static let states: [InstanceState] = {
@@ -126,7 +138,7 @@ enum Samples {
         full.historyCount = 77
         full.inbox = events
         full.appliedMessages = [MessageID("m-1"), MessageID("m-9")]
-        full.hold = Hold(code: "DTQ2005", text: "no code")
+        full.hold = Hold(code: "DTQ2008", text: "ends workers", build: "1.4")
         let bare = InstanceState(
             start: ExecutionStarted(name: "A", instanceID: InstanceID("a"), executionID: ExecutionID("e")),
             startID: MessageID("m"), at: Timestamp(millisecondsSinceEpoch: -1))
@@ -144,6 +156,7 @@ enum Samples {
         .list(ListFilter(), after: nil, limit: 0),
         .wait(InstanceID("a")),
         .counts,
+        .redrive,
     ]
 
     static let snapshots: [InstanceSnapshot] = states.map { InstanceSnapshot($0, input: Payload("{}")) }
@@ -155,6 +168,8 @@ enum Samples {
         .list(snapshots, isComplete: false),
         .counts([.init(status: .running, count: 3), .init(status: .failed, count: 0)]),
         .counts([]),
+        .redriven(Redriven(tasks: 1, messages: 2, timers: 3)),
+        .redriven(Redriven(tasks: 0, messages: 0, timers: 0)),
         .notFound,
         .failed("the store is full"),
     ]
@@ -173,7 +188,8 @@ enum Samples {
             orchestrations: ["A", "B"], activities: [.init(name: "Charge", inFlight: 3)], slots: 8,
             partitions: [
                 .init(
-                    partition: PartitionID(0), epoch: epoch, inFlight: 1, outbox: 2, heldInstances: 3, nextDue: time),
+                    partition: PartitionID(0), epoch: epoch, inFlight: 1, outbox: 2, heldInstances: 3, nextDue: time,
+                    refused: 4, unflushed: 5),
                 .init(
                     partition: PartitionID(5), epoch: epoch, inFlight: 0, outbox: 0, heldInstances: 0, nextDue: nil),
             ],

@@ -29,7 +29,7 @@ struct TopLevel: Sendable, CustomTestStringConvertible {
         TopLevel(Samples.batches), TopLevel(Samples.tasks), TopLevel(Samples.outbox), TopLevel(Samples.records),
         TopLevel(Samples.states), TopLevel(Samples.queries), TopLevel(Samples.replies), TopLevel(Samples.heartbeats),
         TopLevel(Samples.journal), TopLevel(Samples.descriptors), TopLevel([Events(list: Samples.events)]),
-        TopLevel(Samples.drains),
+        TopLevel(Samples.drains), TopLevel(Samples.evidence),
     ]
 }
 

@@ -52,6 +52,8 @@ final class Fleet {
         environment["DTQ_BROKER"] = TestBroker.url
         environment["DTQ_HUB"] = hub
         environment["XDG_STATE_HOME"] = directory.path + "/state"
+        // Printing where a worker trapped takes longer than the rest of some tests.
+        environment["SWIFT_BACKTRACE"] = "enable=no"
         return environment
     }
 

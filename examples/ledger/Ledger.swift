@@ -74,6 +74,11 @@ let paced = Orchestration("LedgerPaced") { (job: Job, context: OrchestrationCont
     return job.steps
 }
 
+/// Ends its worker: what a trap in an orchestration's code does.
+let fatal = Orchestration("LedgerFatal") { (context: OrchestrationContext) -> Int in
+    fatalError("LedgerFatal ends its worker on purpose")
+}
+
 private func record(_ entry: Entry, _ context: ActivityContext, start: Date) throws {
     let fields = [
         context.instanceID.value, "\(context.taskID)", "\(context.deliveryCount)",
@@ -103,6 +108,6 @@ struct LedgerError: Error, CustomStringConvertible {
 
 @main struct Ledger {
     static func main() async {
-        await Worker.main(append, stubborn, sequence, fanOut, paced, stubbornly)
+        await Worker.main(append, stubborn, sequence, fanOut, paced, stubbornly, fatal)
     }
 }

@@ -10,7 +10,10 @@ struct HubCommand: AsyncParsableCommand {
             A task hub is a named container of queues, partitions and histories. Workers and clients name the hub \
             they belong to with --hub or DTQ_HUB.
             """,
-        subcommands: [HubCreateCommand.self, HubShowCommand.self, HubVerifyCommand.self, HubDeleteCommand.self])
+        subcommands: [
+            HubCreateCommand.self, HubShowCommand.self, HubVerifyCommand.self, HubRedriveCommand.self,
+            HubDeleteCommand.self,
+        ])
 }
 
 extension HubDescriptor.QueueKind: ExpressibleByArgument {}
@@ -136,13 +139,13 @@ struct HubVerifyCommand: AsyncParsableCommand {
             if output.json {
                 let json: JSONValue = [
                     "hub": .string(hub.value), "ok": .boolean(differences.isEmpty),
-                    "differences": .array(differences.map { .string($0) }),
+                    "differences": .array(differences.map { .string($0.text) }),
                 ]
                 environment.print(json.text)
             } else if differences.isEmpty {
                 environment.print("Hub \"\(hub)\": every queue and exchange is as it should be.")
             } else {
-                for line in differences { environment.print(TerminalText.safe(line)) }
+                for difference in differences { environment.print(TerminalText.safe(difference.text)) }
                 environment.printError("Declare what is missing with: dtq hub create --hub \(hub)")
             }
             return differences

@@ -10,7 +10,7 @@ struct ManagementAPI {
     private let user: String
     private let password: String
     /// Percent-encoded.
-    private let virtualHost: String
+    let virtualHost: String
 
     struct Queue: Hashable, Sendable {
         var unacknowledged: Int?
@@ -38,14 +38,19 @@ struct ManagementAPI {
         virtualHost = host.isEmpty ? "%2F" : host
     }
 
-    /// The hub's queues by name; nil when the API does not answer or not with what we know.
-    func queues(of hub: HubName, _ environment: CommandEnvironment) async -> [String: Queue]? {
-        let columns = "name,messages_unacknowledged,message_stats"
-        let request = ManagementRequest(
-            address: "\(address)/api/queues/\(virtualHost)?columns=\(columns)", user: user, password: password)
+    /// The array at `/api/<path>`; nil when the API does not answer or not with one.
+    func array(_ path: String, _ environment: CommandEnvironment) async -> [JSONValue]? {
+        let request = ManagementRequest(address: "\(address)/api/\(path)", user: user, password: password)
         guard let body = await environment.fetchManagement(request), let json = try? JSONParser.parse(body),
             case .array(let items) = json
         else { return nil }
+        return items
+    }
+
+    /// The hub's queues by name; nil when the API does not answer or not with what we know.
+    func queues(of hub: HubName, _ environment: CommandEnvironment) async -> [String: Queue]? {
+        let columns = "name,messages_unacknowledged,message_stats"
+        guard let items = await array("queues/\(virtualHost)?columns=\(columns)", environment) else { return nil }
         var queues: [String: Queue] = [:]  // look-up only
         for item in items {
             guard let name = item["name"]?.stringValue, name.hasPrefix("dtq.\(hub).") else { continue }

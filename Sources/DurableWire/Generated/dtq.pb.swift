@@ -339,9 +339,21 @@ nonisolated struct PBHold: Sendable {
 
   var text: String = String()
 
+  /// Present: only code of another build may try again.
+  var build: String {
+    get {_build ?? String()}
+    set {_build = newValue}
+  }
+  /// Returns true if `build` has been explicitly set.
+  var hasBuild: Bool {self._build != nil}
+  /// Clears the value of `build`. Subsequent reads from it will return its default value.
+  mutating func clearBuild() {self._build = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
+
+  fileprivate var _build: String? = nil
 }
 
 nonisolated struct PBInstanceChange: Sendable {
@@ -509,6 +521,14 @@ nonisolated struct PBPartitionRecord: Sendable {
     set {kind = .released(newValue)}
   }
 
+  var attempt: PBPartitionRecord.Attempt {
+    get {
+      if case .attempt(let v)? = kind {return v}
+      return PBPartitionRecord.Attempt()
+    }
+    set {kind = .attempt(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -516,6 +536,7 @@ nonisolated struct PBPartitionRecord: Sendable {
     case checkpoint(PBCheckpoint)
     case outboxConfirmed(PBPartitionRecord.OutboxConfirmed)
     case released(PBPartitionRecord.Released)
+    case attempt(PBPartitionRecord.Attempt)
 
   }
 
@@ -575,6 +596,73 @@ nonisolated struct PBPartitionRecord: Sendable {
     init() {}
 
     fileprivate var _nextDueMs: Int64? = nil
+  }
+
+  /// The instance's code is about to run, in an epoch that does not know what ended the one before.
+  nonisolated struct Attempt: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var epoch: PBEpoch {
+      get {_epoch ?? PBEpoch()}
+      set {_epoch = newValue}
+    }
+    /// Returns true if `epoch` has been explicitly set.
+    var hasEpoch: Bool {self._epoch != nil}
+    /// Clears the value of `epoch`. Subsequent reads from it will return its default value.
+    mutating func clearEpoch() {self._epoch = nil}
+
+    var instanceID: String = String()
+
+    /// Absent: a timer or a start time made it run.
+    var messageID: String {
+      get {_messageID ?? String()}
+      set {_messageID = newValue}
+    }
+    /// Returns true if `messageID` has been explicitly set.
+    var hasMessageID: Bool {self._messageID != nil}
+    /// Clears the value of `messageID`. Subsequent reads from it will return its default value.
+    mutating func clearMessageID() {self._messageID = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _epoch: PBEpoch? = nil
+    fileprivate var _messageID: String? = nil
+  }
+
+  init() {}
+}
+
+/// Attempts that no checkpoint followed.
+nonisolated struct PBCrashEvidence: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var format: Int32 = 0
+
+  /// The newest epoch ended in order.
+  var isReleased: Bool = false
+
+  var suspects: [PBCrashEvidence.Suspect] = []
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated struct Suspect: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var instanceID: String = String()
+
+    var epochs: [PBEpoch] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
   }
 
   init() {}
@@ -881,6 +969,14 @@ nonisolated struct PBQuery: Sendable {
     set {kind = .counts(newValue)}
   }
 
+  var redrive: PBQuery.Redrive {
+    get {
+      if case .redrive(let v)? = kind {return v}
+      return PBQuery.Redrive()
+    }
+    set {kind = .redrive(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -889,6 +985,7 @@ nonisolated struct PBQuery: Sendable {
     case list(PBQuery.List)
     case wait(PBQuery.Instance)
     case counts(PBQuery.Counts)
+    case redrive(PBQuery.Redrive)
 
   }
 
@@ -955,6 +1052,16 @@ nonisolated struct PBQuery: Sendable {
   }
 
   nonisolated struct Counts: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct Redrive: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
     // methods supported on all messages.
@@ -1152,6 +1259,14 @@ nonisolated struct PBQueryAnswer: Sendable {
     set {kind = .failed(newValue)}
   }
 
+  var redriven: PBQueryAnswer.Redriven {
+    get {
+      if case .redriven(let v)? = kind {return v}
+      return PBQueryAnswer.Redriven()
+    }
+    set {kind = .redriven(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1161,6 +1276,7 @@ nonisolated struct PBQueryAnswer: Sendable {
     case counts(PBQueryAnswer.Counts)
     case notFound(PBQueryAnswer.NotFound)
     case failed(PBQueryAnswer.Failed)
+    case redriven(PBQueryAnswer.Redriven)
 
   }
 
@@ -1212,6 +1328,22 @@ nonisolated struct PBQueryAnswer: Sendable {
     // methods supported on all messages.
 
     var counts: [PBQueryAnswer.StatusCount] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct Redriven: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var tasks: Int64 = 0
+
+    var messages: Int64 = 0
+
+    var timers: Int64 = 0
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1500,6 +1632,12 @@ nonisolated struct PBWorkerHeartbeat: @unchecked Sendable {
     var hasNextDueMs: Bool {self._nextDueMs != nil}
     /// Clears the value of `nextDueMs`. Subsequent reads from it will return its default value.
     mutating func clearNextDueMs() {self._nextDueMs = nil}
+
+    /// Of the outbox: returned or refused by the broker.
+    var refused: Int64 = 0
+
+    /// Records of the log that the tables do not hold yet.
+    var unflushed: Int64 = 0
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2376,7 +2514,7 @@ nonisolated extension PBOutboxEntry: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Hold"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}text\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}text\0\u{1}build\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2386,24 +2524,33 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.code) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.text) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self._build) }()
       default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.code.isEmpty {
       try visitor.visitSingularStringField(value: self.code, fieldNumber: 1)
     }
     if !self.text.isEmpty {
       try visitor.visitSingularStringField(value: self.text, fieldNumber: 2)
     }
+    try { if let v = self._build {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 3)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: PBHold, rhs: PBHold) -> Bool {
     if lhs.code != rhs.code {return false}
     if lhs.text != rhs.text {return false}
+    if lhs._build != rhs._build {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -2643,7 +2790,7 @@ nonisolated extension PBCheckpoint: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension PBPartitionRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".PartitionRecord"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}begin\0\u{1}checkpoint\0\u{3}outbox_confirmed\0\u{1}released\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}begin\0\u{1}checkpoint\0\u{3}outbox_confirmed\0\u{1}released\0\u{1}attempt\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2704,6 +2851,19 @@ nonisolated extension PBPartitionRecord: SwiftProtobuf.Message, SwiftProtobuf._M
           self.kind = .released(v)
         }
       }()
+      case 14: try {
+        var v: PBPartitionRecord.Attempt?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .attempt(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .attempt(v)
+        }
+      }()
       default: break
       }
     }
@@ -2733,6 +2893,10 @@ nonisolated extension PBPartitionRecord: SwiftProtobuf.Message, SwiftProtobuf._M
     case .released?: try {
       guard case .released(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+    }()
+    case .attempt?: try {
+      guard case .attempt(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
     }()
     case nil: break
     }
@@ -2850,6 +3014,125 @@ nonisolated extension PBPartitionRecord.Released: SwiftProtobuf.Message, SwiftPr
 
   static func ==(lhs: PBPartitionRecord.Released, rhs: PBPartitionRecord.Released) -> Bool {
     if lhs._nextDueMs != rhs._nextDueMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBPartitionRecord.Attempt: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBPartitionRecord.protoMessageName + ".Attempt"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{3}instance_id\0\u{3}message_id\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._epoch) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self._messageID) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._epoch {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.instanceID.isEmpty {
+      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 2)
+    }
+    try { if let v = self._messageID {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBPartitionRecord.Attempt, rhs: PBPartitionRecord.Attempt) -> Bool {
+    if lhs._epoch != rhs._epoch {return false}
+    if lhs.instanceID != rhs.instanceID {return false}
+    if lhs._messageID != rhs._messageID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBCrashEvidence: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".CrashEvidence"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{3}is_released\0\u{1}suspects\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.format) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.isReleased) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.suspects) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.format != 0 {
+      try visitor.visitSingularInt32Field(value: self.format, fieldNumber: 1)
+    }
+    if self.isReleased != false {
+      try visitor.visitSingularBoolField(value: self.isReleased, fieldNumber: 2)
+    }
+    if !self.suspects.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.suspects, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBCrashEvidence, rhs: PBCrashEvidence) -> Bool {
+    if lhs.format != rhs.format {return false}
+    if lhs.isReleased != rhs.isReleased {return false}
+    if lhs.suspects != rhs.suspects {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBCrashEvidence.protoMessageName + ".Suspect"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{1}epochs\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.epochs) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.instanceID.isEmpty {
+      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 1)
+    }
+    if !self.epochs.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.epochs, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBCrashEvidence.Suspect, rhs: PBCrashEvidence.Suspect) -> Bool {
+    if lhs.instanceID != rhs.instanceID {return false}
+    if lhs.epochs != rhs.epochs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3238,7 +3521,7 @@ nonisolated extension PBListCursor: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Query"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3312,6 +3595,19 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
           self.kind = .counts(v)
         }
       }()
+      case 15: try {
+        var v: PBQuery.Redrive?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .redrive(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .redrive(v)
+        }
+      }()
       default: break
       }
     }
@@ -3345,6 +3641,10 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     case .counts?: try {
       guard case .counts(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+    }()
+    case .redrive?: try {
+      guard case .redrive(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
     }()
     case nil: break
     }
@@ -3487,6 +3787,25 @@ nonisolated extension PBQuery.Counts: SwiftProtobuf.Message, SwiftProtobuf._Mess
   }
 
   static func ==(lhs: PBQuery.Counts, rhs: PBQuery.Counts) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQuery.Redrive: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQuery.protoMessageName + ".Redrive"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQuery.Redrive, rhs: PBQuery.Redrive) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3683,7 +4002,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".QueryAnswer"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3769,6 +4088,19 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.kind = .failed(v)
         }
       }()
+      case 7: try {
+        var v: PBQueryAnswer.Redriven?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .redriven(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .redriven(v)
+        }
+      }()
       default: break
       }
     }
@@ -3803,6 +4135,10 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
     case .failed?: try {
       guard case .failed(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    }()
+    case .redriven?: try {
+      guard case .redriven(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
     }()
     case nil: break
     }
@@ -3946,6 +4282,46 @@ nonisolated extension PBQueryAnswer.Counts: SwiftProtobuf.Message, SwiftProtobuf
 
   static func ==(lhs: PBQueryAnswer.Counts, rhs: PBQueryAnswer.Counts) -> Bool {
     if lhs.counts != rhs.counts {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQueryAnswer.Redriven: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".Redriven"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tasks\0\u{1}messages\0\u{1}timers\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt64Field(value: &self.tasks) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.messages) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.timers) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.tasks != 0 {
+      try visitor.visitSingularInt64Field(value: self.tasks, fieldNumber: 1)
+    }
+    if self.messages != 0 {
+      try visitor.visitSingularInt64Field(value: self.messages, fieldNumber: 2)
+    }
+    if self.timers != 0 {
+      try visitor.visitSingularInt64Field(value: self.timers, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQueryAnswer.Redriven, rhs: PBQueryAnswer.Redriven) -> Bool {
+    if lhs.tasks != rhs.tasks {return false}
+    if lhs.messages != rhs.messages {return false}
+    if lhs.timers != rhs.timers {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4319,7 +4695,7 @@ nonisolated extension PBWorkerHeartbeat.Activity: SwiftProtobuf.Message, SwiftPr
 
 nonisolated extension PBWorkerHeartbeat.Partition: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = PBWorkerHeartbeat.protoMessageName + ".Partition"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}partition\0\u{1}epoch\0\u{3}in_flight\0\u{1}outbox\0\u{3}held_instances\0\u{3}next_due_ms\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}partition\0\u{1}epoch\0\u{3}in_flight\0\u{1}outbox\0\u{3}held_instances\0\u{3}next_due_ms\0\u{1}refused\0\u{1}unflushed\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4333,6 +4709,8 @@ nonisolated extension PBWorkerHeartbeat.Partition: SwiftProtobuf.Message, SwiftP
       case 4: try { try decoder.decodeSingularInt64Field(value: &self.outbox) }()
       case 5: try { try decoder.decodeSingularInt64Field(value: &self.heldInstances) }()
       case 6: try { try decoder.decodeSingularInt64Field(value: &self._nextDueMs) }()
+      case 7: try { try decoder.decodeSingularInt64Field(value: &self.refused) }()
+      case 8: try { try decoder.decodeSingularInt64Field(value: &self.unflushed) }()
       default: break
       }
     }
@@ -4361,6 +4739,12 @@ nonisolated extension PBWorkerHeartbeat.Partition: SwiftProtobuf.Message, SwiftP
     try { if let v = self._nextDueMs {
       try visitor.visitSingularInt64Field(value: v, fieldNumber: 6)
     } }()
+    if self.refused != 0 {
+      try visitor.visitSingularInt64Field(value: self.refused, fieldNumber: 7)
+    }
+    if self.unflushed != 0 {
+      try visitor.visitSingularInt64Field(value: self.unflushed, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4371,6 +4755,8 @@ nonisolated extension PBWorkerHeartbeat.Partition: SwiftProtobuf.Message, SwiftP
     if lhs.outbox != rhs.outbox {return false}
     if lhs.heldInstances != rhs.heldInstances {return false}
     if lhs._nextDueMs != rhs._nextDueMs {return false}
+    if lhs.refused != rhs.refused {return false}
+    if lhs.unflushed != rhs.unflushed {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

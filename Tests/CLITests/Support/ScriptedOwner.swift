@@ -203,6 +203,7 @@ extension ScriptedOwner.Script {
             }.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
             let page = matches.prefix(min(limit, pageLimit))
             return .list(Array(page), isComplete: page.count == matches.count)
+        case .redrive: return .redriven(Redriven(tasks: 3, messages: partition.index, timers: 1200))
         case .counts:
             let own = instances.filter { $0.id.partition(of: count) == partition }
             return .counts(

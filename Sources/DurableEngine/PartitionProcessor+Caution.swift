@@ -1,0 +1,87 @@
+import DurableBackend
+import DurableCore
+import DurableWire
+import Logging
+
+/// After an owner that ended without handing over: something it ran may have ended its worker.
+///
+/// What it had in hand comes again, marked as redelivered, before this epoch's marker. Until the marker is back and the
+/// timers that were due at the beginning have fired, each of these runs alone, after a record that says whose code is
+/// about to run. The broker's count of deliveries is no evidence: it charges all that shared the worker's prefetch.
+extension PartitionProcessor {
+    /// One step of cautious work.
+    ///
+    /// - Returns: Whether there was anything to do.
+    func processCautiously(at now: Timestamp) async throws(PartitionEnd) -> Bool {
+        try refillTimers()
+        var worked = false
+        let taken = arrivals.first?.isRedelivered == true ? 1 : arrivals.prefix { !$0.isRedelivered }.count
+        let deliveries = Array(arrivals.prefix(min(taken, parts.configuration.batchLimit)))
+        if !deliveries.isEmpty {
+            arrivals.removeFirst(deliveries.count)
+            var batch = newBatch(at: now)
+            let isSuspect = deliveries[0].isRedelivered
+            for delivery in deliveries { try take(delivery, into: &batch) }
+            if isSuspect { try await runAlone(batch, deliveries[0].properties.messageID) } else { try await run(batch) }
+            worked = true
+        }
+        for step in [fireTimers, retryHeld] {
+            var batch = newBatch(at: now)
+            try step(&batch, 1)
+            if batch.touched.isEmpty { continue }
+            try await runAlone(batch, nil)
+            worked = true
+        }
+        var batch = newBatch(at: now)
+        holdEscaped(in: &batch)
+        if !batch.touched.isEmpty {
+            try await run(batch)
+            worked = true
+        }
+        if isMarkerBack, retries.isEmpty, timers.nextDue.map({ $0 > cautionBegan }) ?? true {
+            isCautious = false
+            logger.info("what the last owner left has been handled: nothing of it ended this worker")
+        }
+        return worked
+    }
+
+    /// Saves a batch one instance at a time, each with a record before its code runs.
+    ///
+    /// - Parameter messageID: The delivery it came by; nil for timers.
+    private func runAlone(_ batch: Batch, _ messageID: String?) async throws(PartitionEnd) {
+        if batch.touched.isEmpty { return try await save(batch) }
+        for (index, entry) in batch.touched.enumerated() {
+            var part = Batch(now: batch.now, outboxID: state.nextOutboxID, deduplication: batch.deduplication)
+            if let change = batch.changes[entry.state.id] { part.note(change, of: entry) }
+            // Acknowledgements and sequences come last: until then a crash brings the whole delivery again, and what
+            // was applied of it is known by the instances themselves.
+            if index == batch.touched.count - 1 { part.takeEffects(of: batch) }
+            if runsCode(entry, at: batch.now) {
+                let epochs = state.evidence.epochs(of: entry.state.id).filter {
+                    $0 != parts.epoch && !parts.survivedEpochs.contains($0)
+                }
+                if epochs.count >= parts.configuration.attemptLimit {
+                    hold(entry, OperatorText.crashes(entry.state, in: epochs, build: parts.configuration.build), in: &part)
+                } else {
+                    try await append([
+                        .attempt(
+                            .init(
+                                epoch: parts.epoch, instanceID: entry.state.id,
+                                messageID: messageID.map { MessageID($0) }))
+                    ])
+                    part.outboxID = state.nextOutboxID
+                    try runEpisode(of: entry, in: &part)
+                }
+            } else {
+                try runEpisode(of: entry, in: &part)
+            }
+            try await save(part)
+        }
+    }
+
+    /// Whether an episode of the instance would run its code now.
+    private func runsCode(_ entry: InstanceEntry, at now: Timestamp) -> Bool {
+        !entry.state.inbox.isEmpty && !entry.state.isTerminationRequested
+            && entry.state.mayRun(at: entry.state.time(at: now))
+    }
+}
