@@ -71,6 +71,12 @@ let package = Package(
                 "DurableMemory", "DurableSQLite", "DurableTask", "DurableWire", "DurableWorker",
                 .argumentParser, .heap, .log, .ordered, .sqlite,
             ]),
+        .target(
+            name: "DurableFaults",
+            dependencies: ["Durable", "DurableBackend", "DurableClient", "DurableCore", "DurableTask", .log]),
+        .executableTarget(
+            name: "faults", dependencies: ["DurableFaults", "dtq", "ledger", .argumentParser], path: "ops/faults",
+            exclude: ["run"]),
         .target(name: "DurableConformance", dependencies: ["DurableBackend", "DurableWire"]),
         .testTarget(name: "DurableCoreTests", dependencies: ["DurableCore"]),
         .testTarget(name: "DurableWireTests", dependencies: ["DurableWire", "DurableCore", .protobuf]),
@@ -87,7 +93,7 @@ let package = Package(
             name: "BrokerTests",
             dependencies: [
                 "Durable", "DurableAMQP", "DurableBackend", "DurableConformance", "DurableCore", "DurableEngine",
-                "DurableMemory", "DurableWire", .log,
+                "DurableFaults", "DurableMemory", "DurableWire", .log,
             ]),
         .testTarget(
             name: "CLITests",
@@ -107,7 +113,10 @@ let package = Package(
                 "DurableMemory", "DurableSQLite", "DurableTask", "DurableWire", .log,
             ]),
         .testTarget(
-            name: "FaultTests", dependencies: ["dtq", "ledger", "DurableAMQP", "DurableBackend", "DurableCore", .log]),
+            name: "FaultTests",
+            dependencies: [
+                "dtq", "ledger", "faults", "DurableAMQP", "DurableBackend", "DurableCore", "DurableFaults", .log,
+            ]),
         .testTarget(name: "LintTests"),
     ]
 )

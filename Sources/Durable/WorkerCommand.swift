@@ -145,7 +145,7 @@ struct WorkerSettings {
             }
             level = chosen
         }
-        logger = Logger(label: "dtq.worker", factory: { StreamLogHandler.standardError(label: $0) })
+        logger = Logger(label: "dtq.worker", factory: { LineLogHandler(label: $0) })
         logger.logLevel = level
     }
 

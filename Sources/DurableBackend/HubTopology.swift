@@ -113,8 +113,10 @@ package struct HubTopology: Hashable, Sendable {
             baton.isSingleActiveConsumer = true
             fragment.queues.append(baton)
             fragment.queues.append(shared(control, deadLetters: true))
-            fragment.queues.append(
-                QueueDescription(name: query, kind: .classic, messageTTLMilliseconds: Self.queryTTLMilliseconds))
+            // Of the hub's kind: an owner whose query queue is on a node that is down could not consume at all.
+            var questions = shared(query, deadLetters: false)
+            questions.messageTTLMilliseconds = Self.queryTTLMilliseconds
+            fragment.queues.append(questions)
             // Classic: a quorum queue loses expirations that fall into a restart of the broker.
             fragment.queues.append(
                 QueueDescription(

@@ -30,7 +30,8 @@ package actor PartitionProcessor {
         package init(
             partition: PartitionID, descriptor: HubDescriptor, worker: WorkerID, epoch: Epoch, storage: OpenPartition,
             executor: any EpisodeExecutor, transport: any MessageTransport, channel: any ConsumerChannel,
-            baton: DeliveryTag, clock: any EngineClock, configuration: EngineConfiguration, thread: any PartitionExecutor,
+            baton: DeliveryTag, clock: any EngineClock, configuration: EngineConfiguration,
+            thread: any PartitionExecutor,
             probe: (any EngineProbe)? = nil, survivedEpochs: [Epoch] = []
         ) {
             self.partition = partition
@@ -138,6 +139,8 @@ package actor PartitionProcessor {
     var alarmNotBefore = Duration.zero
     nonisolated let alarmSignal = Signal()
     private var isBatonSent = false
+    /// When the loop had ended, by the clock's uptime: nothing is taken from then on.
+    private var loopEnd = Duration.zero
     private var wakeUp: (due: Duration, number: Int, task: Task<Void, Never>)?
     private var wakeUpNumber = 0
 
@@ -175,7 +178,7 @@ package actor PartitionProcessor {
         do {
             try await recover()
             end = await work()
-            if end == nil { try await release() }
+            if end == nil { try await release(idleSince: loopEnd) }
         } catch {
             end = error
         }
@@ -252,6 +255,7 @@ package actor PartitionProcessor {
             } catch {
                 end = error
             }
+            loopEnd = parts.clock.uptime()
             if end == nil { await settleEffects() }
             group.cancelAll()
             return end
@@ -423,7 +427,9 @@ package actor PartitionProcessor {
         batons = []
         if now >= batonDue, !isBatonSent {
             isBatonSent = true
-            reliableLane.submit([.init(key: .baton, message: topology.baton(for: parts.partition, at: parts.clock.now()))])
+            reliableLane.submit([
+                .init(key: .baton, message: topology.baton(for: parts.partition, at: parts.clock.now()))
+            ])
         }
     }
 
@@ -442,7 +448,8 @@ package actor PartitionProcessor {
         }
     }
 
-    private func release() async throws(PartitionEnd) {
+    /// - Parameter idleSince: When the loop had ended, by the clock's uptime.
+    private func release(idleSince: Duration) async throws(PartitionEnd) {
         try await flush()
         // Entries of instances that ended are still in the queue of timers; the store has none.
         try loadTimers()
@@ -451,6 +458,7 @@ package actor PartitionProcessor {
         publishStatistics()
         // Only now: an owner that was superseded meanwhile has failed above.
         await setAlarm(timers.nextDue)
-        logger.info("released the partition", metadata: ["position": "\(position)"])
+        let idle = Int((parts.clock.uptime() - idleSince) / .milliseconds(1))
+        logger.info("released the partition", metadata: ["position": "\(position)", "idleMilliseconds": "\(idle)"])
     }
 }

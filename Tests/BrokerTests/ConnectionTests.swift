@@ -1,6 +1,7 @@
 import DurableAMQP
 import DurableBackend
 import DurableCore
+import DurableFaults
 import Foundation
 import Logging
 import Testing

@@ -142,13 +142,13 @@ import Testing
                     code: 1,
                     output: """
                         exchange 'dtq.orders.work' (direct) is missing
-                        queue 'dtq.orders.query.1' (classic) is missing
+                        queue 'dtq.orders.query.1' (quorum) is missing
 
                         """, errors: "Declare what is missing with: dtq hub create --hub orders\n"))
         #expect(
             await bench.run("hub", "verify", "--json").output
                 == #"{"hub":"orders","ok":false,"differences":["exchange 'dtq.orders.work' (direct) is missing","#
-                + #""queue 'dtq.orders.query.1' (classic) is missing"]}"# + "\n")
+                + #""queue 'dtq.orders.query.1' (quorum) is missing"]}"# + "\n")
         _ = await bench.run("hub", "create")
         #expect(await bench.run("hub", "verify").code == 0)
     }

@@ -1,4 +1,5 @@
 import DurableCore
+import DurableFaults
 import Foundation
 import Testing
 

@@ -1,3 +1,4 @@
+import DurableFaults
 import Foundation
 import Testing
 
@@ -26,10 +27,7 @@ import Testing
             #"{"name":"\#(kinds[$0 % 3])","id":"job-\#($0)","input":{"file":"\#(ledger.path)","steps":4,"milliseconds":20}}"#
         }
         try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: jobs)
-        func runs() -> [LedgerRun] {
-            ((try? String(contentsOf: ledger, encoding: .utf8)) ?? "").split(separator: "\n")
-                .compactMap { LedgerRun(String($0)) }
-        }
+        func runs() -> [LedgerRun] { LedgerRun.ended(in: ledger) }
 
         let first = try program(directory, jobs)
         try await eventually("half of the work") { runs().count >= 50 || !first.process.isRunning }

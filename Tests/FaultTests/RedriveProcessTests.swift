@@ -1,13 +1,16 @@
 import DurableAMQP
 import DurableBackend
 import DurableCore
+import DurableFaults
 import Foundation
 import Logging
 import Testing
 
 @Suite("Queues that were lost", .enabled(if: TestBroker.isThere), .serialized)
 struct RedriveProcessTests {
-    @Test("After queues were deleted, create and redrive bring every instance to its end", arguments: ["local", "replicated"])
+    @Test(
+        "After queues were deleted, create and redrive bring every instance to its end",
+        arguments: ["local", "replicated"])
     func everythingCompletes(_ log: String) async throws {
         let fleet = try Fleet(partitions: 2, log: log)
         for _ in 0..<2 { try fleet.startWorker("--slots", "1") }

@@ -1,4 +1,5 @@
 import DurableCore
+import DurableFaults
 import Foundation
 import Testing
 
@@ -69,6 +70,26 @@ struct WorkerProcessTests {
         try fleet.startWorker("--slots", "4")
         try await eventually("all instances ended") { try fleet.statuses() == ["completed": 30] }
         #expect(Set(fleet.runs().map(\.key)).count == 90)
+    }
+
+    @Test("A worker that was frozen until the broker gave it up starts nothing it was given before")
+    func frozenWorkerStartsNothingOld() async throws {
+        let fleet = try Fleet(partitions: 4, log: "replicated")
+        let sleeper = try fleet.startWorker("--slots", "8")
+        let other = try fleet.startWorker("--slots", "8")
+        try await eventually("both to own partitions") {
+            try !fleet.partitions(of: sleeper).isEmpty && !fleet.partitions(of: other).isEmpty
+        }
+        kill(sleeper.processIdentifier, SIGSTOP)
+        // The other one's partitions give tasks to both: some wait in the sleeper's socket.
+        try fleet.dtq("submit", "--batch", input: batch(30, ledger: fleet.ledger, milliseconds: 20))
+        try await eventually("all instances ended") { (try? fleet.statuses()) == ["completed": 30] }
+        kill(sleeper.processIdentifier, SIGCONT)
+        try await eventually("the sleeper to notice") { fleet.output(ofWorker: 0, "err").contains("DTQ4005") }
+        try await eventually("the sleeper to be back") { try !fleet.partitions(of: sleeper).isEmpty }
+        let runs = LedgerRun.all(in: fleet.ledger)
+        #expect(runs.count == 90)
+        #expect(Set(runs.map(\.worker)) == [other.processIdentifier])
     }
 
     @Test("A damaged partition file stops its partition alone, and says what to do")

@@ -16,23 +16,26 @@ struct Job: Codable, Sendable {
     var milliseconds: Int
 }
 
-/// Appends one line per run to the ledger, when the run ends: instance, task ID, delivery count, worker's process ID,
-/// start and end (milliseconds since 1970), separated by tabs. The honest witness of fault tests: a run that was
-/// repeated shows as a second line with the same instance and task.
+/// Appends two lines per run to the ledger, when it begins and when it ends: `began` or `ended`, instance, task ID,
+/// delivery count, worker's process ID, begin and end (milliseconds since 1970), label and idempotency key, separated by
+/// tabs; a run that begins has no end. The honest witness of fault tests: a run that was repeated shows as a second pair
+/// with the same key, one that was cut off has no end.
 let append = Activity("AppendLine") { (entry: Entry, context: ActivityContext) async throws -> String in
-    let start = Date()
+    let began = Date()
+    try record("began", entry, context, began: began)
     if entry.milliseconds > 0 { try await Task.sleep(for: .milliseconds(entry.milliseconds)) }
-    try record(entry, context, start: start)
+    try record("ended", entry, context, began: began)
     return entry.label
 }
 
 /// As `append`, but takes no notice of being cancelled.
 let stubborn = Activity("AppendStubborn") { (entry: Entry, context: ActivityContext) async throws -> String in
-    let start = Date()
+    let began = Date()
+    try record("began", entry, context, began: began)
     await withCheckedContinuation { done in
         DispatchQueue.global().asyncAfter(deadline: .now() + .milliseconds(entry.milliseconds)) { done.resume() }
     }
-    try record(entry, context, start: start)
+    try record("ended", entry, context, began: began)
     return entry.label
 }
 
@@ -79,10 +82,11 @@ let fatal = Orchestration("LedgerFatal") { (context: OrchestrationContext) -> In
     fatalError("LedgerFatal ends its worker on purpose")
 }
 
-private func record(_ entry: Entry, _ context: ActivityContext, start: Date) throws {
+private func record(_ what: String, _ entry: Entry, _ context: ActivityContext, began: Date) throws {
     let fields = [
-        context.instanceID.value, "\(context.taskID)", "\(context.deliveryCount)",
-        "\(ProcessInfo.processInfo.processIdentifier)", milliseconds(start), milliseconds(Date()), entry.label,
+        what, context.instanceID.value, "\(context.taskID)", "\(context.deliveryCount)",
+        "\(ProcessInfo.processInfo.processIdentifier)", milliseconds(began),
+        what == "ended" ? milliseconds(Date()) : "", entry.label, context.idempotencyKey,
     ]
     try appendLine(fields.joined(separator: "\t") + "\n", to: entry.file)
 }

@@ -4,9 +4,12 @@
 #
 #   broker.sh install              install the Debian packages that are missing (root or sudo)
 #   broker.sh start DIR [PORT]     start a node that keeps everything in DIR; waits until AMQP answers
-#   broker.sh stop DIR             stop that node and its epmd; DIR/env goes, the data stays
+#   broker.sh cluster DIR          start a cluster of three nodes in DIR/1, DIR/2 and DIR/3; also after it was stopped
+#   broker.sh stop DIR             stop that node or cluster and its epmd; DIR/env goes, the data stays
 #   broker.sh kill DIR             the same with SIGKILL, as a crash would
 #   broker.sh ctl DIR ARGUMENTS    rabbitmqctl for that node
+#
+# A node of a cluster, DIR/2, is killed, stopped and started like a single one.
 #
 # `start` writes DIR/env: DTQ_TEST_AMQP_URL, DTQ_TEST_MANAGEMENT_URL, DTQ_TEST_BROKER_DIR, DTQ_TEST_BROKER_PID.
 # A script may also source this file and call the broker_* functions.
@@ -163,14 +166,19 @@ END
         (umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$directory/home/.erlang.cookie")
         chmod 400 "$directory/home/.erlang.cookie"
     fi
-    cat >"$directory/rabbitmq.conf" <<END
-listeners.tcp.1 = 127.0.0.1:$port
+    broker_write_configuration "$directory" "$port" "$management"
+}
+
+# Arguments: directory, AMQP port, management port.
+broker_write_configuration() {
+    cat >"$1/rabbitmq.conf" <<END
+listeners.tcp.1 = 127.0.0.1:$2
 management.tcp.ip = 127.0.0.1
-management.tcp.port = $management
+management.tcp.port = $3
 log.console = false
 log.file.level = warning
 END
-    printf '[rabbitmq_management].\n' >"$directory/enabled_plugins"
+    printf '[rabbitmq_management].\n' >"$1/enabled_plugins"
 }
 
 broker_start() (
@@ -192,7 +200,8 @@ broker_start() (
         rm -f "$directory/env"
     fi
     for attempt in 1 2 3; do # another process may take a port between our look and the broker's bind
-        broker_configure "$directory" "$port"
+        # Nodes of a cluster know each other by their ports.
+        [ -f "$directory/member" ] || broker_configure "$directory" "$port"
         broker_environment "$directory"
         if broker_launch "$directory"; then
             # shellcheck disable=SC1091
@@ -215,17 +224,35 @@ END
     exit 1
 )
 
-# Starts epmd and the node and waits until AMQP and management answer. The environment is set already.
-broker_launch() {
-    local directory=$1 tenths=0 program
-    rm -f "$directory/broker.pid"
+# Becomes $@ in a session of its own, with none of the files that this script's caller may watch for its end.
+broker_become() {
+    local file
+    for file in "/proc/$BASHPID/fd"/*; do
+        file=${file##*/}
+        [ "$file" -le 2 ] || eval "exec $file>&-"
+    done
+    exec setsid "$@"
+}
+
+# Starts the port mapper of a node or cluster.
+broker_launch_mapper() {
+    local program
     program=$(command -v epmd || ls /usr/lib/erlang/erts-*/bin/epmd 2>/dev/null | head -n 1)
-    setsid "$program" -port "$epmd_port" >"$directory/epmd.log" 2>&1 </dev/null &
-    printf '%s\n' $! >"$directory/epmd.pid"
-    setsid "$broker_scripts/rabbitmq-server" >"$directory/stdout" 2>"$directory/stderr" </dev/null &
+    ERL_EPMD_ADDRESS=127.0.0.1 broker_become "$program" -port "$2" >"$1/epmd.log" 2>&1 </dev/null &
+    printf '%s\n' $! >"$1/epmd.pid"
+}
+
+# Starts epmd, unless the cluster has one, and the node, and waits until AMQP and management answer. The environment is
+# set already.
+broker_launch() {
+    local directory=$1 tenths=0
+    rm -f "$directory/broker.pid"
+    [ -f "$directory/member" ] || broker_launch_mapper "$directory" "$epmd_port"
+    broker_become "$broker_scripts/rabbitmq-server" >"$directory/stdout" 2>"$directory/stderr" </dev/null &
     printf '%s\n' $! >"$directory/launcher.pid"
     while [ "$tenths" -lt 900 ]; do
-        broker_is_running "$(cat "$directory/launcher.pid")" rabbitmq-server || return 1
+        # Our child: its number is its own. What it is called changes while it becomes the server.
+        kill -0 "$(cat "$directory/launcher.pid")" 2>/dev/null || return 1
         if [ -s "$directory/broker.pid" ] && broker_answers "$port" \
             && (exec 3<>"/dev/tcp/127.0.0.1/$management_port") 2>/dev/null; then
             return 0
@@ -236,16 +263,63 @@ broker_launch() {
     return 1
 }
 
+# Three nodes that find each other by their configuration, with one port mapper. They must start together: each waits
+# for the others.
+broker_cluster() (
+    set -eu
+    mkdir -p "$1"
+    directory=$(cd "$1" && pwd)
+    if [ ! -f "$directory/mapper-port" ]; then
+        ports=()
+        while [ "${#ports[@]}" -lt 10 ]; do ports+=("$(broker_free_port "${ports[@]}")"); done
+        cookie=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+        for number in 1 2 3; do
+            member=$directory/$number
+            mkdir -p "$member/mnesia" "$member/log" "$member/home"
+            printf 'node=dtq-%s@localhost\nport=%s\nmanagement_port=%s\ndistribution_port=%s\nepmd_port=%s\n' \
+                "${ports[number]}" "${ports[number]}" "${ports[number + 3]}" "${ports[number + 6]}" "${ports[0]}" \
+                >"$member/node"
+            (umask 077 && printf '%s' "$cookie" >"$member/home/.erlang.cookie")
+            chmod 400 "$member/home/.erlang.cookie"
+            broker_write_configuration "$member" "${ports[number]}" "${ports[number + 3]}"
+            {
+                printf 'cluster_formation.peer_discovery_backend = classic_config\n'
+                for other in 1 2 3; do
+                    printf 'cluster_formation.classic_config.nodes.%s = dtq-%s@localhost\n' "$other" "${ports[other]}"
+                done
+            } >>"$member/rabbitmq.conf"
+            # A frozen node is missed after this many seconds, not after 60.
+            printf '[{kernel,[{net_ticktime,10}]}].\n' >"$member/advanced.config"
+            : >"$member/member"
+        done
+        printf '%s\n' "${ports[0]}" >"$directory/mapper-port"
+    fi
+    broker_launch_mapper "$directory" "$(cat "$directory/mapper-port")"
+    starts=()
+    for number in 1 2 3; do
+        broker_start "$directory/$number" &
+        starts+=($!)
+    done
+    status=0
+    for start in "${starts[@]}"; do wait "$start" || status=1; done
+    exit "$status"
+)
+
 # Ends node, its start script and epmd with signal $2, each only if the recorded number is still its own.
 broker_halt() {
-    local directory=$1 signal=$2 broker=""
+    local directory=$1 signal=$2 broker="" launcher
     # shellcheck disable=SC1091
     [ ! -f "$directory/node" ] || . "$directory/node"
     # The node removes its pid file when it begins to stop; env keeps the number.
     [ ! -f "$directory/env" ] || broker=$(. "$directory/env" && printf '%s' "$DTQ_TEST_BROKER_PID")
     [ -n "$broker" ] || broker=$(cat "$directory/broker.pid" 2>/dev/null || true)
     broker_end "$broker" "$directory" "$signal"
-    broker_end "$(cat "$directory/launcher.pid" 2>/dev/null || true)" rabbitmq-server "$signal"
+    launcher=$(cat "$directory/launcher.pid" 2>/dev/null || true)
+    broker_end "$launcher" rabbitmq-server "$signal"
+    # A node that was ended before it had written its number: it is in its launcher's group.
+    [ -z "$launcher" ] || for broker in $(pgrep -g "$launcher" -f "$directory" || true); do
+        broker_end "$broker" "$directory" "$signal"
+    done
     broker_end "$(cat "$directory/epmd.pid" 2>/dev/null || true)" "-port ${epmd_port:-none}" "$signal"
     rm -f "$directory/env" "$directory/broker.pid" "$directory/launcher.pid" "$directory/epmd.pid"
 }
@@ -256,7 +330,15 @@ broker_stop() (
         broker_say "no such directory: $1"
         exit 1
     fi
-    broker_halt "$(cd "$1" && pwd)" "${2:-TERM}"
+    directory=$(cd "$1" && pwd)
+    if [ -f "$directory/mapper-port" ]; then
+        for number in 1 2 3; do broker_halt "$directory/$number" "${2:-TERM}" & done
+        wait
+        broker_end "$(cat "$directory/epmd.pid" 2>/dev/null || true)" "-port $(cat "$directory/mapper-port")" TERM
+        rm -f "$directory/epmd.pid"
+    else
+        broker_halt "$directory" "${2:-TERM}"
+    fi
 )
 
 broker_ctl() (
@@ -268,7 +350,7 @@ broker_ctl() (
 )
 
 broker_usage() {
-    sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '2,16s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
     exit 2
 }
 
@@ -276,6 +358,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     case "${1:-}" in
     install) broker_install ;;
     start) [ $# -ge 2 ] || broker_usage; broker_start "$2" "${3:-}" ;;
+    cluster) [ $# -eq 2 ] || broker_usage; broker_cluster "$2" ;;
     stop) [ $# -eq 2 ] || broker_usage; broker_stop "$2" TERM ;;
     kill) [ $# -eq 2 ] || broker_usage; broker_stop "$2" KILL ;;
     ctl) [ $# -ge 3 ] || broker_usage; shift; broker_ctl "$@" ;;

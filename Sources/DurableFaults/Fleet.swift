@@ -1,34 +1,33 @@
-import DurableCore
-import Foundation
-import Testing
+package import DurableCore
+package import Foundation
 
-/// The broker that `ops/test` started; tests that need one are skipped without it.
-enum TestBroker {
-    static let url = ProcessInfo.processInfo.environment["DTQ_TEST_AMQP_URL"]
-    static var isThere: Bool { url != nil }
-}
-
-/// The built programs, next to the test bundle.
-enum Program: String {
+/// The built programs, next to the running one or its test bundle.
+package enum Program: String {
     case dtq
     case ledger
 
-    var url: URL {
+    package var url: URL {
         URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
             .appendingPathComponent(rawValue)
     }
 }
 
 /// A hub of its own with worker processes, in a directory that goes with it.
-final class Fleet {
-    let hub = "test-" + UUID().uuidString.prefix(8).lowercased()
-    let directory: URL
-    private(set) var workers: [Process] = []
-    let ledger: URL
+package final class Fleet {
+    package let hub = "test-" + UUID().uuidString.prefix(8).lowercased()
+    package let directory: URL
+    /// All that were started, in order of start.
+    package private(set) var workers: [Process] = []
+    package let ledger: URL
+    private let broker: String
+    private var isEnded = false
 
-    /// - Parameter log: `local`: all workers share one directory; `replicated`: each has copies of its own.
-    init(partitions: Int, log: String = "local") throws {
-        directory = FileManager.default.temporaryDirectory.appendingPathComponent("dtq-\(hub)")
+    /// - Parameters:
+    ///   - broker: URLs as `--broker` takes them.
+    ///   - log: `local`: all workers share one directory; `replicated`: each has copies of its own.
+    package init(broker: String, partitions: Int, log: String, below parent: URL? = nil) throws {
+        self.broker = broker
+        directory = (parent ?? FileManager.default.temporaryDirectory).appendingPathComponent("dtq-\(hub)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         ledger = directory.appendingPathComponent("ledger.tsv")
         if log == "local" {
@@ -38,18 +37,27 @@ final class Fleet {
         }
     }
 
-    deinit {
-        for worker in workers where worker.isRunning {
-            kill(worker.processIdentifier, SIGKILL)
-            worker.waitUntilExit()
-        }
+    deinit { end() }
+
+    /// Ends all workers, stopped ones too, and removes the hub and the directory. Idempotent.
+    package func end() {
+        if isEnded { return }
+        isEnded = true
+        endWorkers()
         _ = try? run(["hub", "delete", "--yes", "--force"])
         try? FileManager.default.removeItem(at: directory)
     }
 
-    var environment: [String: String] {
+    package func endWorkers() {
+        for worker in workers where worker.isRunning {
+            kill(worker.processIdentifier, SIGKILL)
+            worker.waitUntilExit()
+        }
+    }
+
+    package var environment: [String: String] {
         var environment = ProcessInfo.processInfo.environment
-        environment["DTQ_BROKER"] = TestBroker.url
+        environment["DTQ_BROKER"] = broker
         environment["DTQ_HUB"] = hub
         environment["XDG_STATE_HOME"] = directory.path + "/state"
         // Printing where a worker trapped takes longer than the rest of some tests.
@@ -59,11 +67,15 @@ final class Fleet {
 
     /// Starts one more worker; its output goes to files in the directory.
     @discardableResult
-    func startWorker(_ arguments: String...) throws -> Process {
+    package func startWorker(_ arguments: String...) throws -> Process { try startWorker(arguments) }
+
+    /// - Parameter broker: Other URLs than the fleet's.
+    package func startWorker(_ arguments: [String], broker: String? = nil) throws -> Process {
         let process = Process()
         process.executableURL = Program.ledger.url
         process.arguments = arguments
         process.environment = environment
+        if let broker { process.environment?["DTQ_BROKER"] = broker }
         let name = directory.appendingPathComponent("worker-\(workers.count)")
         for (suffix, assign) in [
             (".out", { process.standardOutput = $0 }), (".err", { process.standardError = $0 }),
@@ -72,18 +84,18 @@ final class Fleet {
             _ = FileManager.default.createFile(atPath: file, contents: nil)
             assign(try FileHandle(forWritingTo: URL(fileURLWithPath: file)))
         }
-        try process.run()
+        try process.runWithSignals()
         workers.append(process)
         return process
     }
 
-    func output(ofWorker index: Int, _ suffix: String = "out") -> String {
+    package func output(ofWorker index: Int, _ suffix: String = "out") -> String {
         (try? String(contentsOf: directory.appendingPathComponent("worker-\(index).\(suffix)"), encoding: .utf8)) ?? ""
     }
 
     /// Runs `dtq` and returns what it printed; anything but exit 0 fails the test.
     @discardableResult
-    func dtq(_ arguments: String..., input: String? = nil) throws -> String {
+    package func dtq(_ arguments: String..., input: String? = nil) throws -> String {
         let (status, output, errors) = try run(arguments, input: input)
         if status != 0 {
             throw CommandFailed(text: "dtq \(arguments.joined(separator: " ")) exited \(status): \(errors)\(output)")
@@ -91,7 +103,9 @@ final class Fleet {
         return output
     }
 
-    func run(_ arguments: [String], input: String? = nil) throws -> (status: Int32, output: String, errors: String) {
+    package func run(_ arguments: [String], input: String? = nil) throws -> (
+        status: Int32, output: String, errors: String
+    ) {
         let process = Process()
         process.executableURL = Program.dtq.url
         process.arguments = arguments
@@ -102,7 +116,7 @@ final class Fleet {
         process.standardOutput = output
         process.standardError = errors
         process.standardInput = standardInput
-        try process.run()
+        try process.runWithSignals()
         standardInput.fileHandleForWriting.write(Data((input ?? "").utf8))
         try standardInput.fileHandleForWriting.close()
         let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
@@ -111,14 +125,11 @@ final class Fleet {
         return (process.terminationStatus, text, errorText)
     }
 
-    /// Lines of the ledger: one a run that ended.
-    func runs() -> [LedgerRun] {
-        let text = (try? String(contentsOf: ledger, encoding: .utf8)) ?? ""
-        return text.split(separator: "\n").compactMap { LedgerRun(String($0)) }
-    }
+    /// Runs that ended, in the order in which they did.
+    package func runs() -> [LedgerRun] { LedgerRun.ended(in: ledger) }
 
     /// Instances by status, as `dtq list` has them.
-    func statuses() throws -> [String: Int] {
+    package func statuses() throws -> [String: Int] {
         var counts: [String: Int] = [:]
         let text = try dtq("list", "--json", "--limit", "10000")
         let list = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
@@ -129,7 +140,7 @@ final class Fleet {
     }
 
     /// What a worker owns just now, by its own word.
-    func partitions(of worker: Process) throws -> Set<PartitionID> {
+    package func partitions(of worker: Process) throws -> Set<PartitionID> {
         let text = try dtq("workers", "--json")
         let report = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
         for case let entry as [String: Any] in (report?["workers"] as? [Any]) ?? []
@@ -140,32 +151,15 @@ final class Fleet {
         throw CommandFailed(text: "worker \(worker.processIdentifier) did not answer: \(text)")
     }
 
-    struct CommandFailed: Error, CustomStringConvertible {
-        var text: String
-        var description: String { text }
+    package struct CommandFailed: Error, CustomStringConvertible {
+        package var text: String
+        package var description: String { text }
+        package init(text: String) { self.text = text }
     }
 }
 
-struct LedgerRun {
-    var instance: String
-    var task: String
-    var deliveryCount: Int
-    var worker: Int32
-
-    init?(_ line: String) {
-        let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
-        guard fields.count == 7, let count = Int(fields[2]), let worker = Int32(fields[3]) else { return nil }
-        instance = fields[0]
-        task = fields[1]
-        deliveryCount = count
-        self.worker = worker
-    }
-
-    var key: String { instance + "/" + task }
-}
-
-/// Polls until `condition` holds; fails the test after `limit`, which is long because machines are slow.
-func eventually(
+/// Polls until `condition` holds; throws after `limit`, which is long because machines are slow.
+package func eventually(
     within limit: Duration = .seconds(120), _ what: String, _ condition: () async throws -> Bool
 ) async throws {
     let clock = ContinuousClock()

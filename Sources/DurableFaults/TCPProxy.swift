@@ -1,16 +1,16 @@
-import DurableCore
-import Foundation
-import Synchronization
+internal import DurableCore
+internal import Foundation
+internal import Synchronization
 
 #if canImport(Glibc)
-    import Glibc
+    internal import Glibc
 #elseif canImport(Darwin)
-    import Darwin
+    internal import Darwin
 #endif
 
 /// Stands between a client and the broker on loopback and can cut or silence what goes through.
-final class TCPProxy: Sendable {
-    let port: Int
+package final class TCPProxy: Sendable {
+    package let port: Int
     private let listener: Int32
     private let target: UInt16
     private let sockets = PlatformLock([Int32]())
@@ -18,7 +18,7 @@ final class TCPProxy: Sendable {
     private let connections = Atomic(0)
     private let swallowed = Atomic(0)
 
-    init(to targetPort: Int) throws {
+    package init(to targetPort: Int) throws {
         let listener = try Self.loopbackSocket()
         self.listener = listener
         target = UInt16(targetPort)
@@ -36,13 +36,13 @@ final class TCPProxy: Sendable {
     }
 
     /// How many connections were made through it.
-    var connectionCount: Int { connections.load(ordering: .relaxed) }
+    package var connectionCount: Int { connections.load(ordering: .relaxed) }
 
     /// Bytes that did not go through.
-    var swallowedByteCount: Int { swallowed.load(ordering: .relaxed) }
+    package var swallowedByteCount: Int { swallowed.load(ordering: .relaxed) }
 
     /// Ends all connections; new ones may come.
-    func cut() {
+    package func cut() {
         sockets.withLock { sockets in
             for socket in sockets { shutdown(socket, Int32(SHUT_RDWR)) }
             sockets = []
@@ -50,11 +50,11 @@ final class TCPProxy: Sendable {
     }
 
     /// Swallows everything from now on, as a dead network does.
-    func silence() { isSilent.store(true, ordering: .relaxed) }
-    func restore() { isSilent.store(false, ordering: .relaxed) }
+    package func silence() { isSilent.store(true, ordering: .relaxed) }
+    package func restore() { isSilent.store(false, ordering: .relaxed) }
 
     /// Ends the proxy: nobody listens on its port any more.
-    func stop() {
+    package func stop() {
         shutdown(listener, Int32(SHUT_RDWR))
         cut()
     }

@@ -1,0 +1,97 @@
+internal import DurableCore
+internal import Foundation
+
+/// Faults of workers.
+extension FaultRun {
+    /// How long a fleet takes to notice that a worker is gone and to put another one on stand-by: three heartbeats of
+    /// 2 s and the settling of the one that came. Kills that come quicker hit partitions without one.
+    private static var regrouping: Duration { .seconds(8) }
+
+    private func mostBurdenedSeat() -> Int {
+        let owners = owners()
+        return seats.indices.max { partitionCount(ofSeat: $0, owners) < partitionCount(ofSeat: $1, owners) } ?? 0
+    }
+
+    func killWorkers() async throws {
+        for round in 1...(isLong ? 50 : 4) {
+            let seat = mostBurdenedSeat()
+            let worker = seats[seat].processIdentifier
+            note(Injection(.killed, worker: worker, from: killWorker(seat)))
+            say("round \(round): killed worker \(worker)")
+            try await waitUntilServed()
+            try startWorker(seat)
+            try await Task.sleep(for: Self.regrouping)
+        }
+        for round in 1...(isLong ? 5 : 1) {
+            let time = Timestamp.now
+            for seat in seats.indices {
+                kill(seats[seat].processIdentifier, SIGKILL)
+                note(Injection(.killedTogether, worker: seats[seat].processIdentifier, from: time, to: .now))
+            }
+            for seat in seats.indices { seats[seat].waitUntilExit() }
+            say("storm \(round): killed all workers")
+            for seat in seats.indices { try startWorker(seat) }
+            try await waitUntilServed()
+            try await waitForProgress(20)
+        }
+    }
+
+    func freezeWorkers() async throws {
+        for round in 1...(isLong ? 5 : 1) {
+            let seat = mostBurdenedSeat()
+            let worker = seats[seat].processIdentifier
+            let start = Timestamp.now
+            kill(worker, SIGSTOP)
+            say("round \(round): froze worker \(worker)")
+            do {
+                try await waitUntilServed(except: worker)
+            } catch {
+                kill(worker, SIGCONT)
+                throw error
+            }
+            // Let the others get on, so that what the frozen one does next comes late.
+            try await Task.sleep(for: .seconds(2))
+            kill(worker, SIGCONT)
+            // It needs a moment to notice.
+            note(Injection(.frozen, worker: worker, from: start, to: .now + .seconds(1)))
+            try await waitForProgress(60)
+            if !seats[seat].isRunning {
+                notes.append("the worker that was frozen ended with \(seats[seat].terminationStatus)")
+                try startWorker(seat)
+            }
+        }
+    }
+
+    func drainWorkers() async throws {
+        for round in 1...(isLong ? 5 : 2) {
+            for seat in seats.indices {
+                let leaver = seats[seat]
+                let index = fleet.workers.firstIndex { $0 === leaver } ?? 0
+                if (round + seat) % 2 == 0 {
+                    kill(leaver.processIdentifier, SIGTERM)
+                } else {
+                    try fleet.dtq("drain", try name(of: leaver), "--yes")
+                }
+                leaver.waitUntilExit()
+                let receipt = fleet.output(ofWorker: index).trimmingCharacters(in: .whitespacesAndNewlines)
+                say("round \(round): worker \(leaver.processIdentifier) left: \(receipt)")
+                if leaver.terminationStatus != 0 || !receipt.contains(#""cancelled":0"#) {
+                    notes.append("drain: exit \(leaver.terminationStatus), receipt \(receipt)")
+                }
+                try startWorker(seat)
+                try await waitUntilServed()
+                try await waitForProgress(30)
+            }
+        }
+    }
+
+    private func name(of worker: Process) throws -> String {
+        let text = try fleet.dtq("workers", "--json")
+        let report = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+        let names = ((report?["workers"] as? [[String: Any]]) ?? []).compactMap { $0["worker"] as? String }
+        guard let name = names.first(where: { $0.contains("-\(worker.processIdentifier)-") }) else {
+            throw Fleet.CommandFailed(text: "worker \(worker.processIdentifier) is not among \(names)")
+        }
+        return name
+    }
+}
