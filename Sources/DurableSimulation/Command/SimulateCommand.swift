@@ -48,7 +48,7 @@ package struct SimulateCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A deliberate mistake, to see that it is found.", valueName: "name"))
     var defect: String?
 
-    @Option(help: ArgumentHelp("Instead of the one a seed draws: memory or sqlite.", valueName: "kind"))
+    @Option(help: ArgumentHelp("Instead of the one a seed draws: memory, sqlite or replicated.", valueName: "kind"))
     var storage: String?
 
     @Flag(help: .hidden)
@@ -64,7 +64,7 @@ package struct SimulateCommand: AsyncParsableCommand {
         }
         if let jobs, jobs < 1 { throw ValidationError("--jobs is 1 or more, this is \(jobs).") }
         if let storage, SimulationPlan.Storage(rawValue: storage) == nil {
-            throw ValidationError("--storage is memory or sqlite, this is \(storage).")
+            throw ValidationError("--storage is memory, sqlite or replicated, this is \(storage).")
         }
         if let defect, Defect(name: defect) == nil {
             let names = Defect.all.map(\.name).joined(separator: ", ")
