@@ -27,24 +27,23 @@ package struct Adapters: Sendable {
         id: WorkerID, descriptor: HubDescriptor, registry: Registry, directory: String?,
         configuration: WorkerConfiguration, logger: Logger
     ) throws -> WorkerHost {
+        let journal = HubJournal(
+            transport: transport, topology: descriptor.topology, clock: SystemClock(), makeNonce: RandomID.make)
         let storage: any PartitionStorage
         do throws(StoreError) {
-            storage = try self.storage(descriptor, directory: directory, logger: logger)
+            storage = try self.storage(descriptor, journal, directory: directory, logger: logger)
         } catch {
             throw ClientError.wrapping(error, "cannot use the worker's data directory")
         }
         return WorkerHost(
             .init(
                 worker: id, descriptor: descriptor, registry: registry, transport: transport, storage: storage,
-                epochs: JournalEpochAuthority(
-                    transport: transport, topology: descriptor.topology, clock: SystemClock(),
-                    makeNonce: RandomID.make),
-                clock: SystemClock(), configuration: configuration),
+                epochs: JournalEpochAuthority(journal), clock: SystemClock(), configuration: configuration),
             logger: logger)
     }
 
     private func storage(
-        _ descriptor: HubDescriptor, directory: String?, logger: Logger
+        _ descriptor: HubDescriptor, _ journal: HubJournal, directory: String?, logger: Logger
     ) throws(StoreError) -> any PartitionStorage {
         switch descriptor.logMode {
         case .local:
@@ -61,7 +60,7 @@ package struct Adapters: Sendable {
                 }
             logger.info("keeping copies of partitions", metadata: ["directory": "\(copies.directory)"])
             return ReplicatedStorage(
-                descriptor: descriptor, transport: transport, copies: copies, clock: SystemClock(),
+                descriptor: descriptor, transport: transport, copies: copies, journal: journal, clock: SystemClock(),
                 makeNonce: RandomID.make, logger: logger)
         }
     }

@@ -31,11 +31,13 @@ package enum BrokerRole: String, CaseIterable, Sendable {
                 configure: names(own), write: names("client", "fleet", own), read: names("hub", "reply", "fleet", own))
         case .worker:
             Permissions(
-                configure: names("(work|reply|fleet)\\..+"),
+                configure: names("(work|reply|fleet|log)\\..+"),
                 write: names(
-                    "journal", "own", "control", "wake", "work", "reply", "fleet", "dead", "log", "(work|reply|fleet)\\..+"),
+                    "journal", "own", "control", "wake", "work", "reply", "fleet", "dead", "log",
+                    "(work|reply|fleet|log)\\..+"),
                 read: names(
-                    "hub", "journal", "work", "reply", "fleet", "(own|control|query|wake|work|reply|fleet|log)\\..+"))
+                    "hub", "journal", "work", "reply", "fleet", "log",
+                    "(own|control|query|wake|work|reply|fleet|log)\\..+"))
         case .monitor:
             Permissions(
                 configure: names(own), write: names("fleet", own), read: names("hub", "journal", "reply", "fleet", own))

@@ -89,8 +89,19 @@ package struct HubTopology: Hashable, Sendable {
             bindings: [BindingDescription(exchange: name(.hub), queue: name(.hub), routingKey: "")])
     }
 
-    /// The whole hub, `bootstrap` included, work queues of activities excluded (`work(activities:)`).
+    /// The whole hub as it is made, `bootstrap` included, work queues of activities excluded (`work(activities:)`).
     package var everything: TopologyFragment {
+        var fragment = everythingButLogs
+        for partition in partitions where hasLogStreams {
+            let stream = log(firstLogStream(of: partition))
+            fragment.queues += stream.queues
+            fragment.bindings += stream.bindings
+        }
+        return fragment
+    }
+
+    /// The whole hub without its log streams, of which the journal says which they are.
+    package var everythingButLogs: TopologyFragment {
         var fragment = bootstrap
         for (family, kind) in [
             (Family.journal, ExchangeDescription.Kind.direct), (.own, .direct), (.client, .direct),
@@ -130,14 +141,7 @@ package struct HubTopology: Hashable, Sendable {
                 BindingDescription(exchange: name(.wake), queue: wake, routingKey: key(partition)),
             ]
         }
-        if hasLogStreams {
-            fragment.exchanges.append(ExchangeDescription(name: name(.log), kind: .direct))
-            for partition in partitions {
-                let stream = log(firstLogStream(of: partition))
-                fragment.queues += stream.queues
-                fragment.bindings += stream.bindings
-            }
-        }
+        if hasLogStreams { fragment.exchanges.append(ExchangeDescription(name: name(.log), kind: .direct)) }
         return fragment
     }
 

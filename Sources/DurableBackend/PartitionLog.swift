@@ -30,8 +30,37 @@ package protocol PartitionLog: Sendable {
     /// Valid records after `position`, in order, at most `limit`; empty at the end. An owner that was superseded without
     /// knowing may see the end as it was at its last `begin` or `append`.
     ///
+    /// Once `begin` or a read has returned, also one with `limit` 0, the store stands where the log can go on.
     /// - Throws: `.damaged` when a record cannot be decoded or some after `position` are missing.
     func read(after position: LogPosition, limit: Int) async throws(LogError) -> [LogEntry]
+
+    /// What the log takes up; nil: unknown, or it is trimmed by flushes.
+    var size: LogSize? { get }
+
+    /// Puts a snapshot of the store, flushed to the log's end, in the place of everything before it. Positions stay.
+    ///
+    /// - Returns: false: it could not be done now, the log goes on as it was.
+    /// - Throws: as `append`; the epoch is over then.
+    func renew(epoch: Epoch) async throws(LogError) -> Bool
+}
+
+extension PartitionLog {
+    package var size: LogSize? { nil }
+    package func renew(epoch: Epoch) async throws(LogError) -> Bool { false }
+}
+
+package struct LogSize: Hashable, Sendable {
+    /// Bytes of the log with the snapshot it begins with.
+    package var total: UInt64
+    package var snapshot: UInt64
+
+    package init(total: UInt64, snapshot: UInt64) {
+        self.total = total
+        self.snapshot = snapshot
+    }
+
+    /// Whether it is twice as large as what was alive when it began, and not below `floor`.
+    package func isOutgrown(floor: UInt64) -> Bool { total > snapshot && total >= max(floor, snapshot * 2) }
 }
 
 package enum LogError: Error, Hashable, Sendable {

@@ -142,6 +142,15 @@ package protocol HubStorage: Sendable {
 package protocol PartitionStorage: Sendable {
     /// - Throws: `.missing`, `.foreign`, `.damaged`, `.unavailable` with the path in the text.
     func open(_ partition: PartitionID) throws(StoreError) -> OpenPartition
+
+    /// Keeps this worker's copy of a partition it does not own close to its log, until the task is cancelled. To be
+    /// called on the partition's own thread, while the partition is not open here. Returns at once where there is
+    /// nothing to keep.
+    func follow(_ partition: PartitionID) async
+}
+
+extension PartitionStorage {
+    package func follow(_ partition: PartitionID) async {}
 }
 
 package struct OpenPartition: Sendable {

@@ -12,6 +12,12 @@ package struct TopologyFragment: Hashable, Sendable {
         self.queues = queues
         self.bindings = bindings
     }
+
+    package static func += (left: inout Self, right: Self) {
+        left.exchanges += right.exchanges
+        left.queues += right.queues
+        left.bindings += right.bindings
+    }
 }
 
 package struct ExchangeDescription: Hashable, Sendable {

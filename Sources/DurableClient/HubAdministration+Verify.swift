@@ -9,7 +9,9 @@ extension HubAdministration {
     /// - Returns: In the order of the topology; empty when all is as it should be.
     /// - Throws: `ClientError` DTQ1001 when there is no such hub.
     package func verify() async throws -> [TopologyDifference] {
-        let everything = try await descriptor().topology.everything
+        let descriptor = try await descriptor()
+        var everything = descriptor.topology.everythingButLogs
+        for stream in try await logStreams(of: descriptor) { everything += descriptor.topology.log(stream.name) }
         do throws(TransportError) {
             return try await transport.differences(from: everything)
         } catch {

@@ -60,9 +60,12 @@ package struct HubAdministration: Sendable {
         let hubID = hubID ?? makeID()
         let descriptor = try await settle(request, hubID: hubID)
         try check(request, against: descriptor)
-        let topology = descriptor.topology
+        let streams = try await logStreams(of: descriptor)
+        var topology = descriptor.topology.everythingButLogs
+        // A log that went on in another stream must have it: an empty one in its place would be no log.
+        for stream in streams where stream.isFirst { topology += descriptor.topology.log(stream.name) }
         do throws(TransportError) {
-            try await transport.declare(topology.everything)
+            try await transport.declare(topology)
         } catch {
             throw ClientError.wrapping(error, "cannot declare hub \"\(hub)\"")
         }
@@ -73,7 +76,7 @@ package struct HubAdministration: Sendable {
                 throw ClientError.wrapping(error, "cannot make the files of hub \"\(hub)\"")
             }
         }
-        try await placeBatons(descriptor)
+        try await placeBatons(descriptor, streams)
         return (descriptor, descriptor.hubID == hubID)
     }
 
@@ -94,12 +97,17 @@ package struct HubAdministration: Sendable {
                 "hub \"\(hub)\" has live workers: \(workers.map(\.worker.value).joined(separator: ", ")). "
                     + "Nothing was removed. Stop them first, or use --force.")
         }
-        let everything = topology.everything
+        let streams = try await logStreams(of: descriptor)
+        let everything = topology.everythingButLogs
         let names = Set(activities + workers.flatMap { $0.activities.map(\.name) }).sorted()
         let last = topology.bootstrap
-        let queues = everything.queues.map(\.name).filter { $0 != topology.name(.hub) } + names.map(topology.workQueue)
+        let queues =
+            everything.queues.map(\.name).filter { $0 != topology.name(.hub) } + streams.map(\.name)
+            + names.map(topology.workQueue)
         let exchanges = everything.exchanges.map(\.name).filter { $0 != topology.name(.hub) }
         do throws(TransportError) {
+            // Before the journal goes, which names them.
+            try await transport.delete(queues: streams.flatMap(\.leftovers), exchanges: [])
             try await transport.delete(queues: queues, exchanges: exchanges)
         } catch {
             throw ClientError.wrapping(error, "cannot remove hub \"\(hub)\"")
@@ -137,6 +145,27 @@ package struct HubAdministration: Sendable {
             throw ClientError.wrapping(error, "cannot look for workers of hub \"\(hub)\"")
         }
         return try await client(for: descriptor).workers()
+    }
+
+    /// A stream that holds a partition's log.
+    struct LogStream {
+        var name: String
+        /// Made with the hub, not by an owner.
+        var isFirst: Bool
+        /// Streams of the same partition that may be there and hold nothing that counts.
+        var leftovers: [String]
+    }
+
+    /// Where the logs are, in order of partitions; none in `local` log mode. A hub without journal has the first ones.
+    func logStreams(of descriptor: HubDescriptor) async throws -> [LogStream] {
+        guard descriptor.logMode == .replicated else { return [] }
+        let journal = try await client(for: descriptor).journal()
+        return descriptor.topology.partitions.map { id in
+            let partition = journal[id]
+            return LogStream(
+                name: partition.announcement?.generation.stream ?? descriptor.topology.firstLogStream(of: id),
+                isFirst: partition.announcement == nil, leftovers: partition.leftovers.map(\.stream))
+        }
     }
 
     // MARK: - Creating
@@ -186,9 +215,9 @@ package struct HubAdministration: Sendable {
 
     /// One baton for each partition that has neither one waiting nor anyone who could hold it.
     ///
-    /// Before it, the first message of the partition's log. Only then: a log stream that came to be empty later must
-    /// not be taken for a new one.
-    private func placeBatons(_ descriptor: HubDescriptor) async throws {
+    /// Before it, the first message of the partition's log, if that is in its first stream. Only then: a log stream that
+    /// came to be empty later must not be taken for a new one.
+    private func placeBatons(_ descriptor: HubDescriptor, _ streams: [LogStream]) async throws {
         let (topology, client) = (descriptor.topology, client(for: descriptor))
         var missing: [PartitionID] = []
         do throws(TransportError) {
@@ -202,7 +231,7 @@ package struct HubAdministration: Sendable {
         if missing.isEmpty { return }
         if descriptor.logMode == .replicated {
             try await client.publish(
-                missing.map { partition in
+                missing.filter { streams[$0.index].isFirst }.map { partition in
                     let generation = LogGeneration.first(of: descriptor, partition)
                     return topology.logMessage(.generation(generation), to: generation.stream, at: clock.now())
                 }, "cannot begin the logs of hub \"\(hub)\"")

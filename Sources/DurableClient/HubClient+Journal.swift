@@ -21,19 +21,35 @@ extension HubClient {
     /// Reads the journal from its start. A record of the last second may be missing.
     /// - Throws: `ClientError`; DTQ4003 when this broker user may not read the journal.
     package func claims() async throws -> [PartitionID: PartitionClaim] {
+        let fold = try await journal()
+        var claims: [PartitionID: PartitionClaim] = [:]  // look-up only
+        for id in fold.known {
+            let partition = fold[id]
+            guard let epoch = partition.claim, let owner = partition.owner else { continue }
+            claims[id] =
+                partition.release.map { .released(epoch: epoch, nextDue: $0.nextDue) }
+                ?? .claimed(by: owner, epoch: epoch)
+        }
+        return claims
+    }
+
+    /// Everything the journal says, as `claims()`; nothing when there is no journal.
+    package func journal() async throws -> JournalFold {
         do throws(TransportError) {
             let journal = topology.name(.journal)
-            guard let depth = try await transport.inspect(queue: journal)?.readyMessages, depth > 0 else { return [:] }
+            guard let depth = try await transport.inspect(queue: journal)?.readyMessages, depth > 0 else {
+                return JournalFold()
+            }
             let channel = try await transport.openChannel()
             let timeout = Task { [clock] in
                 await clock.sleep(for: .seconds(10))
                 if !Task.isCancelled { await channel.close() }
             }
             do throws(TransportError) {
-                let claims = try await readJournal(journal, depth: UInt64(depth), on: channel)
+                let fold = try await readJournal(journal, depth: UInt64(depth), on: channel)
                 timeout.cancel()
                 await channel.close()
-                return claims
+                return fold
             } catch {
                 timeout.cancel()
                 await channel.close()
@@ -46,12 +62,11 @@ extension HubClient {
 
     private func readJournal(
         _ journal: String, depth: UInt64, on channel: any ConsumerChannel
-    ) async throws(TransportError) -> [PartitionID: PartitionClaim] {
+    ) async throws(TransportError) -> JournalFold {
         // A stream's depth lags by seconds; its last chunk is given at once.
         try await channel.consume(queue: journal, consumerTag: "last", prefetch: 1000, from: .last, exclusive: false)
-        var claims: [PartitionID: PartitionClaim] = [:]  // look-up only
+        var fold = JournalFold()
         var end: UInt64?
-        var next: UInt64 = 0
         for try await batch in channel.deliveries {
             for delivery in batch {
                 channel.acknowledge(delivery.tag, multiple: false)
@@ -62,27 +77,12 @@ extension HubClient {
                             queue: journal, consumerTag: "all", prefetch: 1000, from: .first, exclusive: false)
                     }
                     end = max(end ?? depth, offset + 1)
-                } else {
-                    next = offset + 1
-                    if let record = try? JournalRecord(wire: delivery.body) { record.note(at: offset, in: &claims) }
+                } else if offset == fold.nextOffset {
+                    fold.take(try? JournalRecord(wire: delivery.body))
                 }
             }
-            if let end, next >= end { break }
+            if let end, fold.nextOffset >= end { break }
         }
-        return claims
-    }
-}
-
-extension JournalRecord {
-    /// A release counts only for the claim it ends: that of an owner superseded meanwhile comes too late.
-    fileprivate func note(at offset: UInt64, in claims: inout [PartitionID: PartitionClaim]) {
-        switch self {
-        case .claim(let partition, let worker, _):
-            claims[partition] = .claimed(by: worker, epoch: Epoch(generation: 1, offset: offset))
-        case .released(let partition, let epoch, let nextDue):
-            if case .claimed(_, epoch) = claims[partition] {
-                claims[partition] = .released(epoch: epoch, nextDue: nextDue)
-            }
-        }
+        return fold
     }
 }

@@ -118,10 +118,3 @@ package struct DrainRequest: Hashable, Sendable {
         self.grace = grace
     }
 }
-
-/// One record of the hub's journal.
-package enum JournalRecord: Hashable, Sendable {
-    /// A worker holds the baton and begins an epoch: its number is where this record stands.
-    case claim(partition: PartitionID, worker: WorkerID, nonce: String)
-    case released(partition: PartitionID, epoch: Epoch, nextDue: Timestamp?)
-}

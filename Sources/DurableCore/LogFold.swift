@@ -9,8 +9,14 @@ package struct LogFold: Hashable, Sendable {
     package private(set) var position = LogPosition(0)
     /// Highest epoch that has begun.
     package private(set) var newest = Epoch.zero
-    /// Last unit of that epoch that counts.
+    /// Last unit of that epoch that counts; before the snapshot is complete, its last chunk in place.
     package private(set) var lastIndex: UInt64 = 0
+    /// Content of the messages so far, whether they count or not.
+    package private(set) var bytes: UInt64 = 0
+    /// Of that, the snapshot's.
+    package private(set) var snapshotBytes: UInt64 = 0
+    /// False while the snapshot is being read that the stream begins with.
+    private var isLog = true
     private var partial: PartialUnit?
 
     /// A unit of which the first parts are in place.
@@ -30,6 +36,9 @@ package struct LogFold: Hashable, Sendable {
         case void(Void)
         case generation
         case mark
+        /// The chunk of the snapshot that ends with this message is in place.
+        case chunk(LogUnit)
+        case snapshotComplete
     }
 
     /// Why a message counts for nothing.
@@ -62,13 +71,34 @@ package struct LogFold: Hashable, Sendable {
             if self.generation != nil { return .repeated }
             self.generation = generation
             position = generation.base
+            newest = generation.epoch
+            isLog = !generation.hasSnapshot
             return .generation
         case .mark:
             try requireGeneration()
             return .mark
         case .part(let part):
             try requireGeneration()
+            bytes += UInt64(part.content.count)
+            // Nobody writes to a stream before its snapshot is complete.
+            guard isLog else { throw Damage(text: "its snapshot is not complete") }
             return part.index == 0 ? takeBegin(part) : take(part)
+        case .snapshot(let part):
+            try requireGeneration()
+            if isLog { return .repeated }
+            bytes += UInt64(part.content.count)
+            return take(part)
+        case .snapshotComplete(let chunks):
+            try requireGeneration()
+            if isLog { return .repeated }
+            guard chunks == lastIndex else {
+                throw Damage(text: "its snapshot has \(lastIndex) chunks in place, \(chunks) were written")
+            }
+            isLog = true
+            snapshotBytes = bytes
+            lastIndex = 0
+            partial = nil
+            return .snapshotComplete
         }
     }
 
@@ -109,6 +139,7 @@ package struct LogFold: Hashable, Sendable {
     }
 
     private mutating func settle(_ unit: LogUnit) -> Judgement {
+        guard isLog else { return .chunk(unit) }
         position.value += UInt64(unit.recordCount)
         return .unit(unit)
     }
@@ -130,23 +161,40 @@ package struct LogBookmark: Hashable, Sendable {
     package var position: LogPosition
     package var newest: Epoch
     package var lastIndex: UInt64
+    /// Content of the stream's messages up to here, and of its snapshot's.
+    package var bytes: UInt64
+    package var snapshotBytes: UInt64
 
     package init(
-        generation: LogGeneration, offset: UInt64, position: LogPosition, newest: Epoch, lastIndex: UInt64
+        generation: LogGeneration, offset: UInt64, position: LogPosition, newest: Epoch, lastIndex: UInt64,
+        bytes: UInt64 = 0, snapshotBytes: UInt64 = 0
     ) {
         self.generation = generation
         self.offset = offset
         self.position = position
         self.newest = newest
         self.lastIndex = lastIndex
+        self.bytes = bytes
+        self.snapshotBytes = snapshotBytes
+    }
+
+    /// Right behind the snapshot of a generation, where its log begins.
+    package init(_ announcement: GenerationAnnouncement) {
+        let generation = announcement.generation
+        self.init(
+            generation: generation, offset: announcement.snapshotEnd, position: generation.base,
+            newest: generation.epoch, lastIndex: 0, bytes: announcement.snapshotBytes,
+            snapshotBytes: announcement.snapshotBytes)
     }
 
     /// Whether `message`, found at `offset`, is what was there when the bookmark was taken.
     package func fits(_ message: LogMessage) -> Bool {
         switch message {
-        case .generation(let generation): newest == .zero && generation == self.generation
+        case .generation(let generation):
+            newest == .zero && !generation.hasSnapshot && generation == self.generation
         case .part(let part): part.epoch == newest && part.index == lastIndex && part.number == part.count
-        case .mark: false
+        case .snapshotComplete: lastIndex == 0 && newest == generation.epoch
+        case .mark, .snapshot: false
         }
     }
 }
@@ -158,14 +206,16 @@ extension LogFold {
         position = bookmark.position
         newest = bookmark.newest
         lastIndex = bookmark.lastIndex
+        bytes = bookmark.bytes
+        snapshotBytes = bookmark.snapshotBytes
     }
 
-    /// - Parameter offset: Of the message just taken, which was judged `.unit` or `.generation`.
-    /// - Returns: nil before the stream's first message.
+    /// - Parameter offset: Of the message just taken, which was judged `.unit`, `.generation` or `.snapshotComplete`.
+    /// - Returns: nil before the stream's first message, and within its snapshot.
     package func bookmark(at offset: UInt64) -> LogBookmark? {
-        generation.map {
-            LogBookmark(
-                generation: $0, offset: offset, position: position, newest: newest, lastIndex: lastIndex)
-        }
+        guard let generation, isLog else { return nil }
+        return LogBookmark(
+            generation: generation, offset: offset, position: position, newest: newest, lastIndex: lastIndex,
+            bytes: bytes, snapshotBytes: snapshotBytes)
     }
 }

@@ -5,6 +5,10 @@ package enum LogMessage: Hashable, Sendable {
     case part(LogPart)
     /// Changes nothing: who wrote it learns, by its text, where the stream ended.
     case mark(String)
+    /// Part of a chunk of the snapshot that a later generation's stream begins with; chunks count from 1.
+    case snapshot(LogPart)
+    /// Ends that snapshot, of so many chunks: from here on the stream is a log.
+    case snapshotComplete(chunks: UInt64)
 }
 
 /// What a log stream says about itself in its first message.
@@ -17,15 +21,30 @@ package struct LogGeneration: Hashable, Sendable {
     package var base: LogPosition
     /// Of the partition's outgoing sequences: the same for all copies of this log, another for one that was restored.
     package var incarnation: UInt64
+    /// Of the owner that made it, whose appends go on behind the snapshot; `.zero`: made with the hub.
+    package var epoch: Epoch
+    /// Stream that it follows; empty: none.
+    package var previous: String
 
     package init(
-        hubID: String, partition: PartitionID, stream: String, base: LogPosition = LogPosition(0), incarnation: UInt64
+        hubID: String, partition: PartitionID, stream: String, base: LogPosition = LogPosition(0), incarnation: UInt64,
+        epoch: Epoch = .zero, previous: String = ""
     ) {
         self.hubID = hubID
         self.partition = partition
         self.stream = stream
         self.base = base
         self.incarnation = incarnation
+        self.epoch = epoch
+        self.previous = previous
+    }
+
+    /// Whether the stream begins with a snapshot of what was before it.
+    package var hasSnapshot: Bool { epoch > .zero }
+
+    /// Whether both are generations of one log: a position means the same in both.
+    package func isSameLog(as other: LogGeneration) -> Bool {
+        hubID == other.hubID && partition == other.partition && incarnation == other.incarnation
     }
 }
 

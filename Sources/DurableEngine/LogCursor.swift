@@ -9,6 +9,8 @@ final class LogCursor {
         /// What the stream must say of itself.
         var generation: LogGeneration
         var clock: any EngineClock
+        /// Whether to wait for what may never come, until the task is cancelled; else it must be on its way.
+        var isFollowing = false
     }
 
     struct Step {
@@ -49,8 +51,8 @@ final class LogCursor {
 
     /// The next message, which must be in the stream already or on its way there.
     ///
-    /// - Throws: `.damaged`: messages are missing, or cannot be read. `.unavailable`: the connection is lost, or
-    ///   nothing came in time.
+    /// - Throws: `.damaged`: messages are missing, or cannot be read. `.unavailable`: the connection is lost, the
+    ///   stream was deleted, nothing came in time, or the task was cancelled.
     func next() async throws(Failure) -> Step {
         while true {
             let body = try await nextBody()
@@ -77,6 +79,9 @@ final class LogCursor {
             }
         }
     }
+
+    /// Whether the next message is here already.
+    var hasNext: Bool { !batch.isEmpty }
 
     deinit { close() }
 
@@ -113,7 +118,13 @@ final class LogCursor {
         let more: [Delivery]?
         do throws(TransportError) {
             let channel = try await open()
-            more = try await Self.wait(on: channel, source.clock)
+            do throws(TransportError) {
+                more = try await Self.wait(on: channel, source.isFollowing ? nil : source.clock)
+            } catch {
+                // The broker ends consumers also when it moves the stream to another node: opening it again tells.
+                if case .notFound(let text) = error { throw .connectionLost(text) }
+                throw error
+            }
             if let last = more?.last { channel.acknowledge(last.tag, multiple: true) }
         } catch {
             channel = nil
@@ -148,10 +159,15 @@ final class LogCursor {
         return channel
     }
 
+    /// - Parameter clock: nil: waits until something comes or the task is cancelled.
     /// - Returns: nil when nothing came in time; the channel is closed then.
     static func wait(
-        on channel: any ConsumerChannel, _ clock: any EngineClock
+        on channel: any ConsumerChannel, _ clock: (any EngineClock)?
     ) async throws(TransportError) -> [Delivery]? {
+        guard let clock else {
+            var deliveries = channel.deliveries.makeAsyncIterator()
+            return try await deliveries.next()
+        }
         let timeout = Task {
             await clock.sleep(for: patience)
             if !Task.isCancelled { await channel.close() }

@@ -139,7 +139,21 @@ package actor PartitionOwner {
             try await channel.consume(
                 queue: topology.queue(.own, parts.partition), consumerTag: PartitionProcessor.ConsumerTag.own,
                 prefetch: 8, from: nil, exclusive: false)
-            if let baton = try await waitForBaton(on: channel) {
+            let following = Task { [parts] in
+                await PartitionFiles(thread: parts.thread).follow(parts.partition, of: parts.storage)
+            }
+            let baton: DeliveryTag?
+            do {
+                baton = try await waitForBaton(on: channel)
+            } catch {
+                following.cancel()
+                await following.value
+                throw error
+            }
+            // What was read is in the copy before that is opened to serve.
+            following.cancel()
+            await following.value
+            if let baton {
                 try await serve(holding: baton, on: channel)
             }
         } catch {
@@ -171,7 +185,7 @@ package actor PartitionOwner {
     private func serve(holding baton: DeliveryTag, on channel: any ConsumerChannel) async throws {
         if isStopping { return }
         waitingSince = nil
-        let storage = try await StorageOpener(thread: parts.thread).open(parts.partition, of: parts.storage)
+        let storage = try await PartitionFiles(thread: parts.thread).open(parts.partition, of: parts.storage)
         let epoch = try await parts.epochs.claim(parts.partition, by: parts.worker)
         // A stop that came meanwhile closed the channel, and somebody else may own the partition by now: beginning the
         // epoch would fence that owner off.
@@ -240,8 +254,8 @@ package actor PartitionOwner {
     }
 }
 
-/// Opens files on the partition's own thread, since that may wait for a disk or a lock.
-private actor StorageOpener {
+/// Opens and fills files on the partition's own thread, since that may wait for a disk or a lock.
+private actor PartitionFiles {
     private let thread: any PartitionExecutor
     nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
@@ -250,4 +264,6 @@ private actor StorageOpener {
     func open(_ partition: PartitionID, of storage: any PartitionStorage) throws(StoreError) -> OpenPartition {
         try storage.open(partition)
     }
+
+    func follow(_ partition: PartitionID, of storage: any PartitionStorage) async { await storage.follow(partition) }
 }

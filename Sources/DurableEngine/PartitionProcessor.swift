@@ -108,6 +108,8 @@ package actor PartitionProcessor {
     var outboxRemoved: [OutboxID] = []
     /// When changes must reach the store, by the clock's uptime; nil when there are none.
     var flushDue: Duration?
+    /// Size of the log at which compacting it is tried, should it not be possible before.
+    var compactionDue: UInt64 = 0
     /// When confirmations must reach the log, by the clock's uptime; nil when there are none.
     var confirmDue: Duration?
     var outboxBytes = 0
@@ -294,6 +296,7 @@ package actor PartitionProcessor {
             if let flushDue, flushDue <= now || dirtyBytes >= parts.configuration.flushBytes {
                 try await flush()
             }
+            try await compactIfOutgrown()
             renewAlarm(at: now)
             publishStatistics()
             if !worked {

@@ -20,6 +20,8 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
         package var bookmark: LogBookmark?
         /// Largest content of one message; what is larger is split.
         package var partBytes = 256 << 10
+        /// Takes the snapshot that the stream begins with, when it is read.
+        package var onSnapshot: (@Sendable (SnapshotStep) throws(LogError) -> Void)?
 
         package init(
             transport: any MessageTransport, topology: HubTopology, generation: LogGeneration,
@@ -34,9 +36,17 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
         }
     }
 
+    package enum SnapshotStep: Sendable {
+        /// In order, the first one also when the stream is read anew.
+        case chunk(number: UInt64, content: [UInt8])
+        /// The log goes on behind this.
+        case end(LogBookmark)
+    }
+
     /// What others may look at between calls.
     private struct Known {
         var position = LogPosition(0)
+        var size = LogSize(total: 0, snapshot: 0)
         var newest = Epoch.zero
         var bookmarks = LogBookmarks()
         var bookmarkDefect: String?
@@ -61,7 +71,46 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
     package init(_ parts: Parts) {
         self.parts = parts
         cursor = LogCursor(Self.source(parts), from: parts.bookmark)
-        if let bookmark = parts.bookmark { known.withLock { $0.bookmarks.add(bookmark) } }
+        if let bookmark = parts.bookmark {
+            known.withLock { known in
+                known.bookmarks.add(bookmark)
+                known.size = LogSize(total: bookmark.bytes, snapshot: bookmark.snapshotBytes)
+            }
+        }
+    }
+
+    /// Writes the beginning of a stream that nobody reads yet, and reads it back: this is then the writer of the epoch
+    /// that made it.
+    ///
+    /// - Parameter next: The snapshot's next chunk, encoded; nil: it is complete.
+    /// - Throws: Nobody will ever read the stream.
+    func found(_ next: () throws(LogError) -> [UInt8]?) async throws(LogError) -> GenerationAnnouncement {
+        enter()
+        defer { leave() }
+        let generation = parts.generation
+        do throws(TransportError) {
+            try await parts.transport.declare(parts.topology.log(generation.stream))
+        } catch {
+            throw .unavailable("\(generation.stream): \(error)")
+        }
+        try await write([.generation(generation)]) { step, _ in step.message == .generation(generation) }
+        var number: UInt64 = 0
+        while let content = try next() {
+            number += 1
+            let chunk = LogUnit(
+                epoch: generation.epoch, index: number, writer: parts.writer, recordCount: 1, content: content)
+            try await write(chunk.parts(byteLimit: parts.partBytes).map(LogMessage.snapshot)) { step, _ in
+                step.judgement == .chunk(chunk)
+            }
+        }
+        var end: UInt64 = 0
+        try await write([.snapshotComplete(chunks: number)]) { step, _ in
+            end = step.offset
+            return step.judgement == .snapshotComplete
+        }
+        owned = generation.epoch
+        return GenerationAnnouncement(
+            generation: generation, snapshotEnd: end, snapshotBytes: cursor.fold.snapshotBytes)
     }
 
     // MARK: - The port
@@ -94,7 +143,7 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
         defer { leave() }
         // An owner has read back all there is; who does not own asks the stream.
         if owned == nil { try await catchUp() }
-        if position < parts.generation.base {
+        if limit > 0, position < parts.generation.base {
             throw .damaged("records up to \(parts.generation.base) are in the snapshot, \(position) was asked for")
         }
         var found: [LogEntry] = []
@@ -113,6 +162,12 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
     }
 
     // MARK: - For the storage around it
+
+    package var size: LogSize? { known.withLock(\.size) }
+    /// Of the stream it reads.
+    var generation: LogGeneration { parts.generation }
+    /// Whether everything appended so far in `epoch` is in place, as far as this opening knows.
+    func isAtRest(in epoch: Epoch) -> Bool { owned == epoch }
 
     /// Last position this opening has seen.
     var position: LogPosition { known.withLock(\.position) }
@@ -215,7 +270,7 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
                     continue
                 }
             }
-            note(step)
+            try note(step)
             if try isDone(step, cursor.fold) { return }
         }
     }
@@ -263,15 +318,22 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
         }
     }
 
-    private func note(_ step: LogCursor.Step) {
+    private func note(_ step: LogCursor.Step) throws(LogError) {
         let fold = cursor.fold
         switch step.judgement {
         case .unit, .generation: break
+        case .chunk(let chunk):
+            try parts.onSnapshot?(.chunk(number: chunk.index, content: chunk.content))
+            return
+        case .snapshotComplete:
+            guard let end = fold.bookmark(at: step.offset) else { return }
+            try parts.onSnapshot?(.end(end))
         default: return
         }
         known.withLock { known in
             known.position = fold.position
             known.newest = fold.newest
+            known.size = LogSize(total: fold.bytes, snapshot: fold.snapshotBytes)
             if let bookmark = fold.bookmark(at: step.offset) { known.bookmarks.add(bookmark) }
         }
         // Kept for the recovery that follows.

@@ -104,6 +104,8 @@ extension HubTopology {
             case .generation: "LogGeneration"
             case .part: "LogPart"
             case .mark: "LogMark"
+            case .snapshot: "LogSnapshot"
+            case .snapshotComplete: "LogSnapshotComplete"
             }
         return OutgoingMessage(
             exchange: name(.log), routingKey: logKey(stream), properties: properties(type, at: now),

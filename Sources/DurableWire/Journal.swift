@@ -12,6 +12,17 @@ extension JournalRecord: WireCodable {
             self = .released(
                 partition: try PartitionID(wireIndex: wire.partition), epoch: Epoch(wire.epoch),
                 nextDue: wire.hasNextDueMs ? Timestamp(ms: wire.nextDueMs) : nil)
+        case .generationStarted(let wire):
+            try required(wire.hasGeneration, "generation of a journal record")
+            self = .generationStarted(try LogGeneration(wire.generation), removed: wire.removed)
+        case .generationAnnounced(let wire):
+            try required(wire.hasGeneration, "generation of a journal record")
+            self = .generationAnnounced(
+                GenerationAnnouncement(
+                    generation: try LogGeneration(wire.generation), snapshotEnd: wire.snapshotEnd,
+                    snapshotBytes: wire.snapshotBytes))
+        case .mark(let text):
+            self = .mark(text)
         case nil:
             throw .undecodable("journal record of a kind this version does not know")
         }
@@ -28,6 +39,15 @@ extension JournalRecord: WireCodable {
             wire.released.partition = partition.wireIndex
             wire.released.epoch = PBEpoch(epoch)
             if let nextDue { wire.released.nextDueMs = nextDue.millisecondsSinceEpoch }
+        case .generationStarted(let generation, let removed):
+            wire.generationStarted.generation = PBLogGeneration(generation)
+            wire.generationStarted.removed = removed
+        case .generationAnnounced(let announcement):
+            wire.generationAnnounced.generation = PBLogGeneration(announcement.generation)
+            wire.generationAnnounced.snapshotEnd = announcement.snapshotEnd
+            wire.generationAnnounced.snapshotBytes = announcement.snapshotBytes
+        case .mark(let text):
+            wire.mark = text
         }
         return wire.aloneBytes()
     }

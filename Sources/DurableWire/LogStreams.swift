@@ -8,6 +8,8 @@ extension LogMessage: WireCodable {
         case .generation(let wire): self = .generation(try LogGeneration(wire))
         case .part(let wire): self = .part(try LogPart(wire))
         case .mark(let text): self = .mark(text)
+        case .snapshot(let wire): self = .snapshot(try LogPart(wire))
+        case .snapshotComplete(let wire): self = .snapshotComplete(chunks: wire.chunks)
         case nil: throw .undecodable("log message of a kind this version does not know")
         }
     }
@@ -18,15 +20,13 @@ extension LogMessage: WireCodable {
         case .generation(let generation):
             wire.generation = PBLogGeneration(generation)
         case .part(let part):
-            wire.part.epoch = PBEpoch(part.epoch)
-            wire.part.index = part.index
-            wire.part.writer = part.writer
-            wire.part.recordCount = UInt32(truncatingIfNeeded: part.recordCount)
-            wire.part.number = UInt32(truncatingIfNeeded: part.number)
-            wire.part.count = UInt32(truncatingIfNeeded: part.count)
-            wire.part.content = Data(part.content)
+            wire.part = PBLogMessage.Part(part)
         case .mark(let text):
             wire.mark = text
+        case .snapshot(let part):
+            wire.snapshot = PBLogMessage.Part(part)
+        case .snapshotComplete(let chunks):
+            wire.snapshotComplete.chunks = chunks
         }
         return wire.aloneBytes()
     }
@@ -63,7 +63,8 @@ extension LogBookmark: WireCodable {
         try required(wire.hasGeneration, "generation of a bookmark")
         self.init(
             generation: try LogGeneration(wire.generation), offset: wire.offset, position: LogPosition(wire.position),
-            newest: Epoch(wire.newest), lastIndex: wire.lastIndex)
+            newest: Epoch(wire.newest), lastIndex: wire.lastIndex, bytes: wire.bytes,
+            snapshotBytes: wire.snapshotBytes)
     }
 
     package var wireBytes: [UInt8] {
@@ -73,6 +74,8 @@ extension LogBookmark: WireCodable {
         wire.position = position.value
         wire.newest = PBEpoch(newest)
         wire.lastIndex = lastIndex
+        wire.bytes = bytes
+        wire.snapshotBytes = snapshotBytes
         return wire.aloneBytes()
     }
 }
@@ -87,21 +90,24 @@ extension LogGeneration {
 }
 
 extension LogGeneration {
-    fileprivate init(_ wire: PBLogGeneration) throws(WireError) {
+    init(_ wire: PBLogGeneration) throws(WireError) {
         self.init(
             hubID: wire.hubID, partition: try PartitionID(wireIndex: wire.partition), stream: wire.stream,
-            base: LogPosition(wire.basePosition), incarnation: wire.incarnation)
+            base: LogPosition(wire.basePosition), incarnation: wire.incarnation,
+            epoch: wire.hasEpoch ? Epoch(wire.epoch) : .zero, previous: wire.previous)
     }
 }
 
 extension PBLogGeneration {
-    fileprivate init(_ generation: LogGeneration) {
+    init(_ generation: LogGeneration) {
         self.init()
         hubID = generation.hubID
         partition = generation.partition.wireIndex
         stream = generation.stream
         basePosition = generation.base.value
         incarnation = generation.incarnation
+        if generation.epoch > .zero { epoch = PBEpoch(generation.epoch) }
+        previous = generation.previous
     }
 }
 
@@ -117,5 +123,18 @@ extension LogPart {
         self.init(
             epoch: Epoch(wire.epoch), index: wire.index, writer: wire.writer, recordCount: Int(wire.recordCount),
             number: number, count: count, content: Array(wire.content))
+    }
+}
+
+extension PBLogMessage.Part {
+    fileprivate init(_ part: LogPart) {
+        self.init()
+        epoch = PBEpoch(part.epoch)
+        index = part.index
+        writer = part.writer
+        recordCount = UInt32(truncatingIfNeeded: part.recordCount)
+        number = UInt32(truncatingIfNeeded: part.number)
+        count = UInt32(truncatingIfNeeded: part.count)
+        content = Data(part.content)
     }
 }

@@ -59,4 +59,5 @@ extension PBJournalRecord: Versioned {}
 extension PBLogMessage: Versioned {}
 extension PBLogUnit: Versioned {}
 extension PBLogBookmark: Versioned {}
+extension PBSnapshotChunk: Versioned {}
 extension PBHubDescriptor: Versioned {}

@@ -34,18 +34,18 @@ extension RabbitMQTests {
                 dataDirectory: "", createdAt: SystemClock().now())
             let topology = descriptor.topology
             let now = SystemClock().now()
+            try await transport.declare(topology.everything)
             for partition in topology.partitions {
-                var fragment = topology.log(topology.firstLogStream(of: partition))
-                fragment.exchanges.append(ExchangeDescription(name: topology.name(.log), kind: .direct))
-                try await transport.declare(fragment)
                 let generation = LogGeneration.first(of: descriptor, partition)
                 _ = try await transport.publish([
                     topology.logMessage(.generation(generation), to: generation.stream, at: now)
                 ])
             }
+            let journal = HubJournal(
+                transport: transport, topology: topology, clock: SystemClock(), makeNonce: { UUID().uuidString })
             return ReplicatedStorage(
-                descriptor: descriptor, transport: transport, copies: MemoryCopies(), clock: SystemClock(),
-                makeNonce: { UUID().uuidString }, logger: .quiet)
+                descriptor: descriptor, transport: transport, copies: MemoryCopies(), journal: journal,
+                clock: SystemClock(), makeNonce: { UUID().uuidString }, logger: .quiet)
         }
     }
 }

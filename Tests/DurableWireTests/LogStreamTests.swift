@@ -12,7 +12,25 @@ import Testing
         .part(
             LogPart(
                 epoch: epoch, index: 4, writer: "w", recordCount: 512, number: 2, count: 3, content: [0, 255, 7])),
+        .generation(later),
+        .snapshot(
+            LogPart(epoch: epoch, index: 4, writer: "w", recordCount: 1, number: 1, count: 2, content: [1])),
+        .snapshotComplete(chunks: 0), .snapshotComplete(chunks: .max),
     ]
+
+    private static let later = LogGeneration(
+        hubID: "hub-1", partition: PartitionID(3), stream: "dtq.h.log.3.2-11.1", base: LogPosition(70), incarnation: 5,
+        epoch: epoch, previous: "dtq.h.log.3.0-0.1")
+
+    @Test(
+        "Journal records of streams come back as written",
+        arguments: [
+            JournalRecord.generationStarted(later, removed: ["a", "b"]), .generationStarted(later, removed: []),
+            .generationAnnounced(.init(generation: later, snapshotEnd: 9, snapshotBytes: 8)), .mark("m"),
+        ])
+    func journal(_ record: JournalRecord) throws {
+        #expect(try JournalRecord(wire: record.wireBytes) == record)
+    }
 
     @Test("Messages come back as written", arguments: messages)
     func message(_ message: LogMessage) throws {
@@ -26,7 +44,8 @@ import Testing
         #expect(unit.recordCount == 2)
         #expect(try unit.records() == records)
         let bookmark = LogBookmark(
-            generation: Self.generation, offset: 9, position: LogPosition(12), newest: Self.epoch, lastIndex: 4)
+            generation: Self.generation, offset: 9, position: LogPosition(12), newest: Self.epoch, lastIndex: 4,
+            bytes: 90, snapshotBytes: 30)
         #expect(try LogBookmark(wire: bookmark.wireBytes) == bookmark)
     }
 

@@ -156,14 +156,16 @@ final class PortBench: Sendable {
         let witness = Witness(partitionCount: descriptor.partitionCount, trace: trace)
         let streams = StreamWitness(broker, topology: topology, witness: witness)
         let nonces = PlatformLock(0)
+        let makeNonce: @Sendable () -> String = {
+            nonces.withLock { nonces in
+                nonces += 1
+                return "nonce-\(nonces)"
+            }
+        }
         let storage = ReplicatedStorage(
-            descriptor: descriptor, transport: transport, copies: MemoryCopies(), clock: clock,
-            makeNonce: {
-                nonces.withLock { nonces in
-                    nonces += 1
-                    return "nonce-\(nonces)"
-                }
-            }, logger: trace.logger(of: "worker"))
+            descriptor: descriptor, transport: transport, copies: MemoryCopies(),
+            journal: HubJournal(transport: transport, topology: topology, clock: clock, makeNonce: makeNonce),
+            clock: clock, makeNonce: makeNonce, logger: trace.logger(of: "worker"))
         return SimulatedStorage(
             storage, of: node, witness: witness,
             latency: Latency(

@@ -14,6 +14,8 @@ struct StorageCheck {
         let truth = hub.witness.partitions[partition.index]
         let open = try hub.openStorage(partition)
         defer { open.store.close() }
+        // Fills a copy that must begin with a snapshot.
+        _ = try await open.log.read(after: LogPosition(0), limit: 0)
         let recovery = try open.store.recover()
         var state = recovery.state
         var position = recovery.position

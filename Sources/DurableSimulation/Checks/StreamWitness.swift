@@ -6,6 +6,7 @@ import DurableWire
 /// Tells the witness what counts in the log streams, as anyone would read them: not what workers think is in them.
 package final class StreamWitness: @unchecked Sendable {  // confined to the simulator's thread
     private struct Followed {
+        var stream: String
         var fold = LogFold()
         var offset = 0
         /// All records that count; the one at position n is at index n - 1.
@@ -16,6 +17,9 @@ package final class StreamWitness: @unchecked Sendable {  // confined to the sim
     private let topology: HubTopology
     private let witness: Witness
     private var partitions: [Followed]
+    private var journal = JournalFold()
+    /// Times a log went on in another stream.
+    package private(set) var generationCount = 0
     /// Look-up only.
     private var nodes: [WorkerID: Node] = [:]
 
@@ -23,15 +27,33 @@ package final class StreamWitness: @unchecked Sendable {  // confined to the sim
         self.broker = broker
         self.topology = topology
         self.witness = witness
-        partitions = topology.partitions.map { _ in Followed() }
+        partitions = topology.partitions.map { Followed(stream: topology.firstLogStream(of: $0)) }
     }
 
     package func register(_ node: Node, as worker: WorkerID) { nodes[worker] = node }
 
-    /// Reads what is new.
+    /// Reads what is new, in the stream that the log is in.
     func follow(_ id: PartitionID) {
+        read(id)
+        let offset = Int(clamping: journal.nextOffset)
+        for delivery in broker.messages(of: topology.name(.journal), from: offset) {
+            journal.take(try? JournalRecord(wire: delivery.body))
+        }
+        let followed = partitions[id.index]
+        guard let generation = journal[id].announcement?.generation, generation.stream != followed.stream else { return }
+        if generation.base != followed.fold.position {
+            witness.violated(
+                "I1: the log of partition \(id) ends at \(followed.fold.position) and goes on in \(generation.stream) "
+                    + "at \(generation.base)")
+        }
+        partitions[id.index] = Followed(stream: generation.stream, entries: followed.entries)
+        generationCount += 1
+        read(id)
+    }
+
+    private func read(_ id: PartitionID) {
         var followed = partitions[id.index]
-        let new = broker.messages(of: topology.firstLogStream(of: id), from: followed.offset)
+        let new = broker.messages(of: followed.stream, from: followed.offset)
         followed.offset += new.count
         for delivery in new {
             do {

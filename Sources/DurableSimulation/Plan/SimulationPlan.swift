@@ -64,6 +64,8 @@ package struct SimulationPlan: Sendable {
         engine.confirmInterval = random.duration(.milliseconds(1) ... .milliseconds(100))
         engine.timerLimit = [1, 3, 10_000][Int(random.next() % 3)]
         engine.batonRotation = random.chance(0.2) ? .seconds(3) : .seconds(600)
+        var compactionRandom = SeededGenerator(seed: seed, purpose: "compaction")
+        engine.compactionBytes = [1, 512, 4 << 10, 32 << 10, 8 << 20][Int(compactionRandom.next() % 5)]
         slots = [1, 2, 8, 32][Int(random.next() % 4)]
         partitionThreads = 1 + Int(random.next() % 2)
         minimumTenure = random.duration(.milliseconds(200) ... .seconds(10))

@@ -38,6 +38,10 @@ package final class SimulatedStorage: PartitionStorage, @unchecked Sendable {  /
             log: SimulatedLog(self, open.log, partition), store: SimulatedStore(self, open.store, partition))
     }
 
+    package func follow(_ partition: PartitionID) async {
+        if !node.isDead { await base.follow(partition) }
+    }
+
     /// Tells the witness what became of appends whose outcome was unknown: an epoch began at `position`, after them.
     fileprivate func settle(_ partition: PartitionID, before position: LogPosition) async {
         guard witness.isUncertain(of: partition) else { return }
@@ -163,6 +167,23 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
         let fault = try fault(.read)
         try end(fault)
         return try await base.read(after: position, limit: limit)
+    }
+
+    var size: LogSize? { base.size }
+
+    func renew(epoch: Epoch) async throws(LogError) -> Bool {
+        // What is in the stream must be seen before it is deleted.
+        storage.streams?.follow(partition)
+        let isDone: Bool
+        do throws(LogError) {
+            isDone = try await base.renew(epoch: epoch)
+        } catch {
+            storage.streams?.follow(partition)
+            throw error
+        }
+        storage.streams?.follow(partition)
+        try end(.none)
+        return isDone
     }
 
     private func failed(_ records: [PartitionRecord], _ error: LogError) {

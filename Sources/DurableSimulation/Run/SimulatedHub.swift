@@ -51,6 +51,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
     /// What each place's worker finds of its copies when it starts again.
     private var copies: [MemoryCopies] = []
     private let copyRandom: SharedGenerator
+    private let checkers = Counter()
     let disk: SimulatedDisk?
 
     /// By place; nil while nobody has it.
@@ -162,16 +163,27 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
     func openStorage(_ partition: PartitionID) throws(StoreError) -> OpenPartition {
         disk?.currentProcess = simulator.root.number
         if let base { return try base.open(partition) }
-        return try replicated("checker", connect("checker", simulator.root), brokerClock, MemoryCopies())
+        let name = "checker-\(checkers.next())"
+        let transport = connect(name, simulator.root)
+        return try replicated(name, transport, brokerClock, MemoryCopies(), journal(name, transport, brokerClock))
             .open(partition)
     }
 
+    private func journal(
+        _ name: String, _ transport: any MessageTransport, _ clock: SimulatedClock
+    ) -> HubJournal {
+        let nonces = Counter()
+        return HubJournal(
+            transport: transport, topology: topology, clock: clock, makeNonce: { "\(name)-\(nonces.next())" })
+    }
+
     private func replicated(
-        _ name: String, _ transport: any MessageTransport, _ clock: SimulatedClock, _ copies: MemoryCopies
+        _ name: String, _ transport: any MessageTransport, _ clock: SimulatedClock, _ copies: MemoryCopies,
+        _ journal: HubJournal
     ) -> ReplicatedStorage {
         let nonces = Counter()
         return ReplicatedStorage(
-            descriptor: descriptor, transport: transport, copies: copies, clock: clock,
+            descriptor: descriptor, transport: transport, copies: copies, journal: journal, clock: clock,
             makeNonce: { "\(name)/\(nonces.next())" }, logger: trace.logger(of: name))
     }
 
@@ -188,9 +200,9 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
             losesConfirmed: plan.portDefect == .losesConfirmed)
         if copyRandom.next() % 3 == 0 { copies[place] = MemoryCopies() }
         streams?.register(node, as: WorkerID(name))
-        let storage = base ?? replicated(name, transport, clock, copies[place])
+        let journal = journal(name, transport, clock)
+        let storage = base ?? replicated(name, transport, clock, copies[place], journal)
         let watch = EngineWatch(of: node, witness: witness, cacheLimit: plan.engine.cacheBytes)
-        let nonces = Counter()
         var configuration = WorkerConfiguration()
         configuration.engine = plan.engine
         configuration.slots = plan.slots
@@ -215,10 +227,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
                             usual: plan.storageLatency, spikes: plan.latencySpikes),
                         faults: storageFaults, disk: disk, streams: streams,
                         ignoresFencing: plan.portDefect == .ignoresFencing),
-                    epochs: JournalEpochAuthority(
-                        transport: transport, topology: topology, clock: clock,
-                        makeNonce: { "\(name)-\(nonces.next())" }),
-                    clock: clock, configuration: configuration, instruments: instruments),
+                    epochs: JournalEpochAuthority(journal), clock: clock, configuration: configuration, instruments: instruments),
                 logger: trace.logger(of: name))
         }
         let worker = Worker(name: name, node: node, variant: variant, host: host, watch: watch)

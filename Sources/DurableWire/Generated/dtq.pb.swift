@@ -1724,11 +1724,40 @@ nonisolated struct PBJournalRecord: Sendable {
     set {kind = .released(newValue)}
   }
 
+  var generationStarted: PBJournalRecord.GenerationStarted {
+    get {
+      if case .generationStarted(let v)? = kind {return v}
+      return PBJournalRecord.GenerationStarted()
+    }
+    set {kind = .generationStarted(newValue)}
+  }
+
+  var generationAnnounced: PBJournalRecord.GenerationAnnounced {
+    get {
+      if case .generationAnnounced(let v)? = kind {return v}
+      return PBJournalRecord.GenerationAnnounced()
+    }
+    set {kind = .generationAnnounced(newValue)}
+  }
+
+  /// Changes nothing: who wrote it learns, by its text, where the journal ended.
+  var mark: String {
+    get {
+      if case .mark(let v)? = kind {return v}
+      return String()
+    }
+    set {kind = .mark(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
     case claim(PBJournalRecord.Claim)
     case released(PBJournalRecord.Released)
+    case generationStarted(PBJournalRecord.GenerationStarted)
+    case generationAnnounced(PBJournalRecord.GenerationAnnounced)
+    /// Changes nothing: who wrote it learns, by its text, where the journal ended.
+    case mark(String)
 
   }
 
@@ -1781,6 +1810,58 @@ nonisolated struct PBJournalRecord: Sendable {
     fileprivate var _nextDueMs: Int64? = nil
   }
 
+  /// An owner is about to make a stream for its partition's log: until it is announced, nobody reads it.
+  nonisolated struct GenerationStarted: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var generation: PBLogGeneration {
+      get {_generation ?? PBLogGeneration()}
+      set {_generation = newValue}
+    }
+    /// Returns true if `generation` has been explicitly set.
+    var hasGeneration: Bool {self._generation != nil}
+    /// Clears the value of `generation`. Subsequent reads from it will return its default value.
+    mutating func clearGeneration() {self._generation = nil}
+
+    /// Streams of earlier generations that are deleted by now.
+    var removed: [String] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _generation: PBLogGeneration? = nil
+  }
+
+  /// The log goes on in this stream, if no claim of the partition stands between this and the owner's own.
+  nonisolated struct GenerationAnnounced: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var generation: PBLogGeneration {
+      get {_generation ?? PBLogGeneration()}
+      set {_generation = newValue}
+    }
+    /// Returns true if `generation` has been explicitly set.
+    var hasGeneration: Bool {self._generation != nil}
+    /// Clears the value of `generation`. Subsequent reads from it will return its default value.
+    mutating func clearGeneration() {self._generation = nil}
+
+    /// Of the message that ends its snapshot.
+    var snapshotEnd: UInt64 = 0
+
+    var snapshotBytes: UInt64 = 0
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _generation: PBLogGeneration? = nil
+  }
+
   init() {}
 }
 
@@ -1800,9 +1881,24 @@ nonisolated struct PBLogGeneration: Sendable {
 
   var incarnation: UInt64 = 0
 
+  /// Of the owner that made it; absent: the hub's creation.
+  var epoch: PBEpoch {
+    get {_epoch ?? PBEpoch()}
+    set {_epoch = newValue}
+  }
+  /// Returns true if `epoch` has been explicitly set.
+  var hasEpoch: Bool {self._epoch != nil}
+  /// Clears the value of `epoch`. Subsequent reads from it will return its default value.
+  mutating func clearEpoch() {self._epoch = nil}
+
+  /// Stream that it follows; empty: none.
+  var previous: String = String()
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
+
+  fileprivate var _epoch: PBEpoch? = nil
 }
 
 /// One message of a partition's log stream.
@@ -1839,12 +1935,32 @@ nonisolated struct PBLogMessage: Sendable {
     set {kind = .mark(newValue)}
   }
 
+  /// Part of a SnapshotChunk; `index` counts the chunks from 1.
+  var snapshot: PBLogMessage.Part {
+    get {
+      if case .snapshot(let v)? = kind {return v}
+      return PBLogMessage.Part()
+    }
+    set {kind = .snapshot(newValue)}
+  }
+
+  var snapshotComplete: PBLogMessage.SnapshotComplete {
+    get {
+      if case .snapshotComplete(let v)? = kind {return v}
+      return PBLogMessage.SnapshotComplete()
+    }
+    set {kind = .snapshotComplete(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
     case generation(PBLogGeneration)
     case part(PBLogMessage.Part)
     case mark(String)
+    /// Part of a SnapshotChunk; `index` counts the chunks from 1.
+    case snapshot(PBLogMessage.Part)
+    case snapshotComplete(PBLogMessage.SnapshotComplete)
 
   }
 
@@ -1884,7 +2000,125 @@ nonisolated struct PBLogMessage: Sendable {
     fileprivate var _epoch: PBEpoch? = nil
   }
 
+  nonisolated struct SnapshotComplete: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// Chunks of the snapshot.
+    var chunks: UInt64 = 0
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
   init() {}
+}
+
+/// Some of what a partition held at the position its log stream begins with.
+nonisolated struct PBSnapshotChunk: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var format: Int32 = 0
+
+  var instances: [PBSnapshotChunk.Instance] = []
+
+  /// OutboxEntry each.
+  var outbox: [Data] = []
+
+  /// In the last chunk.
+  var state: PBSnapshotChunk.State {
+    get {_state ?? PBSnapshotChunk.State()}
+    set {_state = newValue}
+  }
+  /// Returns true if `state` has been explicitly set.
+  var hasState: Bool {self._state != nil}
+  /// Clears the value of `state`. Subsequent reads from it will return its default value.
+  mutating func clearState() {self._state = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated struct Instance: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// InstanceState, its history counted up to the end of `events`: a long history comes in several pieces.
+    var state: Data = Data()
+
+    var firstIndex: UInt64 = 0
+
+    /// History; empty: no events.
+    var events: Data = Data()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct Watermark: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var partition: UInt32 = 0
+
+    var incarnation: UInt64 = 0
+
+    var sequence: UInt64 = 0
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct Sequence: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var partition: UInt32 = 0
+
+    var sequence: UInt64 = 0
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct State: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var epoch: PBEpoch {
+      get {_epoch ?? PBEpoch()}
+      set {_epoch = newValue}
+    }
+    /// Returns true if `epoch` has been explicitly set.
+    var hasEpoch: Bool {self._epoch != nil}
+    /// Clears the value of `epoch`. Subsequent reads from it will return its default value.
+    mutating func clearEpoch() {self._epoch = nil}
+
+    var nextOutboxID: UInt64 = 0
+
+    var watermarks: [PBSnapshotChunk.Watermark] = []
+
+    var sequences: [PBSnapshotChunk.Sequence] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _epoch: PBEpoch? = nil
+  }
+
+  init() {}
+
+  fileprivate var _state: PBSnapshotChunk.State? = nil
 }
 
 nonisolated struct PBLogUnit: Sendable {
@@ -1933,6 +2167,11 @@ nonisolated struct PBLogBookmark: Sendable {
   mutating func clearNewest() {self._newest = nil}
 
   var lastIndex: UInt64 = 0
+
+  /// Content of the stream's messages up to here, and of its snapshot's.
+  var bytes: UInt64 = 0
+
+  var snapshotBytes: UInt64 = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -4858,7 +5097,7 @@ nonisolated extension PBDrainRequest: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension PBJournalRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".JournalRecord"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}claim\0\u{1}released\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}claim\0\u{1}released\0\u{3}generation_started\0\u{3}generation_announced\0\u{1}mark\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4893,6 +5132,40 @@ nonisolated extension PBJournalRecord: SwiftProtobuf.Message, SwiftProtobuf._Mes
           self.kind = .released(v)
         }
       }()
+      case 12: try {
+        var v: PBJournalRecord.GenerationStarted?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .generationStarted(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .generationStarted(v)
+        }
+      }()
+      case 13: try {
+        var v: PBJournalRecord.GenerationAnnounced?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .generationAnnounced(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .generationAnnounced(v)
+        }
+      }()
+      case 14: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.kind != nil {try decoder.handleConflictingOneOf()}
+          self.kind = .mark(v)
+        }
+      }()
       default: break
       }
     }
@@ -4914,6 +5187,18 @@ nonisolated extension PBJournalRecord: SwiftProtobuf.Message, SwiftProtobuf._Mes
     case .released?: try {
       guard case .released(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    }()
+    case .generationStarted?: try {
+      guard case .generationStarted(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    }()
+    case .generationAnnounced?: try {
+      guard case .generationAnnounced(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+    }()
+    case .mark?: try {
+      guard case .mark(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 14)
     }()
     case nil: break
     }
@@ -5012,9 +5297,92 @@ nonisolated extension PBJournalRecord.Released: SwiftProtobuf.Message, SwiftProt
   }
 }
 
+nonisolated extension PBJournalRecord.GenerationStarted: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBJournalRecord.protoMessageName + ".GenerationStarted"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}generation\0\u{1}removed\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._generation) }()
+      case 2: try { try decoder.decodeRepeatedStringField(value: &self.removed) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._generation {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.removed.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.removed, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBJournalRecord.GenerationStarted, rhs: PBJournalRecord.GenerationStarted) -> Bool {
+    if lhs._generation != rhs._generation {return false}
+    if lhs.removed != rhs.removed {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBJournalRecord.GenerationAnnounced: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBJournalRecord.protoMessageName + ".GenerationAnnounced"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}generation\0\u{3}snapshot_end\0\u{3}snapshot_bytes\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._generation) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.snapshotEnd) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.snapshotBytes) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._generation {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.snapshotEnd != 0 {
+      try visitor.visitSingularUInt64Field(value: self.snapshotEnd, fieldNumber: 2)
+    }
+    if self.snapshotBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.snapshotBytes, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBJournalRecord.GenerationAnnounced, rhs: PBJournalRecord.GenerationAnnounced) -> Bool {
+    if lhs._generation != rhs._generation {return false}
+    if lhs.snapshotEnd != rhs.snapshotEnd {return false}
+    if lhs.snapshotBytes != rhs.snapshotBytes {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBLogGeneration: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".LogGeneration"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}hub_id\0\u{1}partition\0\u{1}stream\0\u{3}base_position\0\u{1}incarnation\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}hub_id\0\u{1}partition\0\u{1}stream\0\u{3}base_position\0\u{1}incarnation\0\u{1}epoch\0\u{1}previous\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5027,12 +5395,18 @@ nonisolated extension PBLogGeneration: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 3: try { try decoder.decodeSingularStringField(value: &self.stream) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.basePosition) }()
       case 5: try { try decoder.decodeSingularUInt64Field(value: &self.incarnation) }()
+      case 6: try { try decoder.decodeSingularMessageField(value: &self._epoch) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self.previous) }()
       default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.hubID.isEmpty {
       try visitor.visitSingularStringField(value: self.hubID, fieldNumber: 1)
     }
@@ -5048,6 +5422,12 @@ nonisolated extension PBLogGeneration: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.incarnation != 0 {
       try visitor.visitSingularUInt64Field(value: self.incarnation, fieldNumber: 5)
     }
+    try { if let v = self._epoch {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    } }()
+    if !self.previous.isEmpty {
+      try visitor.visitSingularStringField(value: self.previous, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -5057,6 +5437,8 @@ nonisolated extension PBLogGeneration: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.stream != rhs.stream {return false}
     if lhs.basePosition != rhs.basePosition {return false}
     if lhs.incarnation != rhs.incarnation {return false}
+    if lhs._epoch != rhs._epoch {return false}
+    if lhs.previous != rhs.previous {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -5064,7 +5446,7 @@ nonisolated extension PBLogGeneration: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension PBLogMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".LogMessage"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}generation\0\u{1}part\0\u{1}mark\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}generation\0\u{1}part\0\u{1}mark\0\u{1}snapshot\0\u{3}snapshot_complete\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5107,6 +5489,32 @@ nonisolated extension PBLogMessage: SwiftProtobuf.Message, SwiftProtobuf._Messag
           self.kind = .mark(v)
         }
       }()
+      case 13: try {
+        var v: PBLogMessage.Part?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .snapshot(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .snapshot(v)
+        }
+      }()
+      case 14: try {
+        var v: PBLogMessage.SnapshotComplete?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .snapshotComplete(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .snapshotComplete(v)
+        }
+      }()
       default: break
       }
     }
@@ -5132,6 +5540,14 @@ nonisolated extension PBLogMessage: SwiftProtobuf.Message, SwiftProtobuf._Messag
     case .mark?: try {
       guard case .mark(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularStringField(value: v, fieldNumber: 12)
+    }()
+    case .snapshot?: try {
+      guard case .snapshot(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+    }()
+    case .snapshotComplete?: try {
+      guard case .snapshotComplete(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
     }()
     case nil: break
     }
@@ -5210,6 +5626,249 @@ nonisolated extension PBLogMessage.Part: SwiftProtobuf.Message, SwiftProtobuf._M
   }
 }
 
+nonisolated extension PBLogMessage.SnapshotComplete: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBLogMessage.protoMessageName + ".SnapshotComplete"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}chunks\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.chunks) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.chunks != 0 {
+      try visitor.visitSingularUInt64Field(value: self.chunks, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBLogMessage.SnapshotComplete, rhs: PBLogMessage.SnapshotComplete) -> Bool {
+    if lhs.chunks != rhs.chunks {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".SnapshotChunk"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}instances\0\u{1}outbox\0\u{1}state\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.format) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.instances) }()
+      case 3: try { try decoder.decodeRepeatedBytesField(value: &self.outbox) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._state) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.format != 0 {
+      try visitor.visitSingularInt32Field(value: self.format, fieldNumber: 1)
+    }
+    if !self.instances.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.instances, fieldNumber: 2)
+    }
+    if !self.outbox.isEmpty {
+      try visitor.visitRepeatedBytesField(value: self.outbox, fieldNumber: 3)
+    }
+    try { if let v = self._state {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBSnapshotChunk, rhs: PBSnapshotChunk) -> Bool {
+    if lhs.format != rhs.format {return false}
+    if lhs.instances != rhs.instances {return false}
+    if lhs.outbox != rhs.outbox {return false}
+    if lhs._state != rhs._state {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBSnapshotChunk.Instance: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBSnapshotChunk.protoMessageName + ".Instance"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}state\0\u{3}first_index\0\u{1}events\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.state) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.firstIndex) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.events) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.state.isEmpty {
+      try visitor.visitSingularBytesField(value: self.state, fieldNumber: 1)
+    }
+    if self.firstIndex != 0 {
+      try visitor.visitSingularUInt64Field(value: self.firstIndex, fieldNumber: 2)
+    }
+    if !self.events.isEmpty {
+      try visitor.visitSingularBytesField(value: self.events, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBSnapshotChunk.Instance, rhs: PBSnapshotChunk.Instance) -> Bool {
+    if lhs.state != rhs.state {return false}
+    if lhs.firstIndex != rhs.firstIndex {return false}
+    if lhs.events != rhs.events {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBSnapshotChunk.Watermark: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBSnapshotChunk.protoMessageName + ".Watermark"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}partition\0\u{1}incarnation\0\u{1}sequence\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.partition) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.incarnation) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.partition != 0 {
+      try visitor.visitSingularUInt32Field(value: self.partition, fieldNumber: 1)
+    }
+    if self.incarnation != 0 {
+      try visitor.visitSingularUInt64Field(value: self.incarnation, fieldNumber: 2)
+    }
+    if self.sequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBSnapshotChunk.Watermark, rhs: PBSnapshotChunk.Watermark) -> Bool {
+    if lhs.partition != rhs.partition {return false}
+    if lhs.incarnation != rhs.incarnation {return false}
+    if lhs.sequence != rhs.sequence {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBSnapshotChunk.Sequence: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBSnapshotChunk.protoMessageName + ".Sequence"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}partition\0\u{1}sequence\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.partition) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.partition != 0 {
+      try visitor.visitSingularUInt32Field(value: self.partition, fieldNumber: 1)
+    }
+    if self.sequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBSnapshotChunk.Sequence, rhs: PBSnapshotChunk.Sequence) -> Bool {
+    if lhs.partition != rhs.partition {return false}
+    if lhs.sequence != rhs.sequence {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBSnapshotChunk.protoMessageName + ".State"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{3}next_outbox_id\0\u{1}watermarks\0\u{1}sequences\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._epoch) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.nextOutboxID) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.watermarks) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.sequences) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._epoch {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.nextOutboxID != 0 {
+      try visitor.visitSingularUInt64Field(value: self.nextOutboxID, fieldNumber: 2)
+    }
+    if !self.watermarks.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.watermarks, fieldNumber: 3)
+    }
+    if !self.sequences.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.sequences, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBSnapshotChunk.State, rhs: PBSnapshotChunk.State) -> Bool {
+    if lhs._epoch != rhs._epoch {return false}
+    if lhs.nextOutboxID != rhs.nextOutboxID {return false}
+    if lhs.watermarks != rhs.watermarks {return false}
+    if lhs.sequences != rhs.sequences {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBLogUnit: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".LogUnit"
   static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}records\0")
@@ -5247,7 +5906,7 @@ nonisolated extension PBLogUnit: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension PBLogBookmark: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".LogBookmark"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}generation\0\u{1}offset\0\u{1}position\0\u{1}newest\0\u{3}last_index\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}generation\0\u{1}offset\0\u{1}position\0\u{1}newest\0\u{3}last_index\0\u{1}bytes\0\u{3}snapshot_bytes\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5261,6 +5920,8 @@ nonisolated extension PBLogBookmark: SwiftProtobuf.Message, SwiftProtobuf._Messa
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.position) }()
       case 5: try { try decoder.decodeSingularMessageField(value: &self._newest) }()
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.lastIndex) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
+      case 8: try { try decoder.decodeSingularUInt64Field(value: &self.snapshotBytes) }()
       default: break
       }
     }
@@ -5289,6 +5950,12 @@ nonisolated extension PBLogBookmark: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if self.lastIndex != 0 {
       try visitor.visitSingularUInt64Field(value: self.lastIndex, fieldNumber: 6)
     }
+    if self.bytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytes, fieldNumber: 7)
+    }
+    if self.snapshotBytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.snapshotBytes, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -5299,6 +5966,8 @@ nonisolated extension PBLogBookmark: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs.position != rhs.position {return false}
     if lhs._newest != rhs._newest {return false}
     if lhs.lastIndex != rhs.lastIndex {return false}
+    if lhs.bytes != rhs.bytes {return false}
+    if lhs.snapshotBytes != rhs.snapshotBytes {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -143,6 +143,10 @@ private final class CrashLog: PartitionLog {
         return try await base.read(after: position, limit: limit)
     }
 
+    var size: LogSize? { base.size }
+
+    func renew(epoch: Epoch) async throws(LogError) -> Bool { try await base.renew(epoch: epoch) }
+
     private func before(
         _ call: StorageFaultPlan.Call, isWrite: Bool
     ) throws(LogError) -> StorageFaultPlan.Fault {

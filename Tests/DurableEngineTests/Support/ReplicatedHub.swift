@@ -32,10 +32,20 @@ final class ReplicatedHub: Sendable {
             })
     }
 
-    func storage(_ worker: String = "worker", copies: any PartitionCopies = MemoryCopies()) -> ReplicatedStorage {
+    /// - Parameter journal: nil: one of its own.
+    func storage(
+        _ worker: String = "worker", copies: any PartitionCopies = MemoryCopies(), journal: HubJournal? = nil
+    ) -> ReplicatedStorage {
         ReplicatedStorage(
-            descriptor: descriptor, transport: broker.connect(as: worker), copies: copies, clock: clock,
+            descriptor: descriptor, transport: broker.connect(as: worker), copies: copies, journal: journal ?? self.journal(worker),
+            clock: clock,
             makeNonce: { "\(worker)-\(self.nonces.next())" }, logger: Logger(label: worker))
+    }
+
+    func journal(_ worker: String = "worker") -> HubJournal {
+        HubJournal(
+            transport: broker.connect(as: worker), topology: topology, clock: clock,
+            makeNonce: { "\(worker)-\(self.nonces.next())" })
     }
 
     func stream(_ partition: Int = 0) -> String { topology.firstLogStream(of: PartitionID(partition)) }

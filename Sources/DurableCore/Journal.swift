@@ -1,0 +1,118 @@
+/// One record of the hub's journal.
+package enum JournalRecord: Hashable, Sendable {
+    /// A worker holds the baton and begins an epoch: its number is where this record stands.
+    case claim(partition: PartitionID, worker: WorkerID, nonce: String)
+    case released(partition: PartitionID, epoch: Epoch, nextDue: Timestamp?)
+    /// An owner is about to make a stream for its partition's log. `removed`: streams of before that are deleted by now.
+    case generationStarted(LogGeneration, removed: [String])
+    case generationAnnounced(GenerationAnnouncement)
+    /// Changes nothing: who wrote it learns, by its text, where the journal ended.
+    case mark(String)
+}
+
+/// Says that a partition's log goes on in another stream. Whether it counts, `JournalFold` tells.
+package struct GenerationAnnouncement: Hashable, Sendable {
+    package var generation: LogGeneration
+    /// Offset, in its stream, of the message that ends its snapshot.
+    package var snapshotEnd: UInt64
+    package var snapshotBytes: UInt64
+
+    package init(generation: LogGeneration, snapshotEnd: UInt64, snapshotBytes: UInt64) {
+        self.generation = generation
+        self.snapshotEnd = snapshotEnd
+        self.snapshotBytes = snapshotBytes
+    }
+}
+
+/// What the hub's journal says of each partition: who claimed it last, and which stream its log is in.
+///
+/// An announcement counts only if no newer claim stands before it. A new owner, who has read the journal up to its own
+/// claim, therefore knows the stream for good: nothing that an earlier owner still writes can change it.
+package struct JournalFold: Hashable, Sendable {
+    package struct Partition: Hashable, Sendable {
+        /// Newest claim; nil: none.
+        package var claim: Epoch?
+        /// Whose claim that is.
+        package var owner: WorkerID?
+        /// Set when that claim was released in order.
+        package var release: Release?
+        /// The announcement that counts; nil: the log is in the stream made with the hub.
+        package var announcement: GenerationAnnouncement?
+        /// Streams that may be there still and hold nothing that counts, or nothing yet.
+        package var leftovers: [Leftover] = []
+    }
+
+    package struct Release: Hashable, Sendable {
+        package var nextDue: Timestamp?
+    }
+
+    /// A stream that was replaced, or that was begun and is not announced.
+    package struct Leftover: Hashable, Sendable {
+        package var stream: String
+        /// Of the owner that may be at work on it; nil: it was replaced.
+        package var epoch: Epoch?
+
+        package init(stream: String, epoch: Epoch?) {
+            self.stream = stream
+            self.epoch = epoch
+        }
+    }
+
+    /// Of the record it takes next.
+    package private(set) var nextOffset: UInt64 = 0
+    /// Look-up only.
+    private var partitions: [PartitionID: Partition] = [:]
+
+    /// The journal's first and so far only generation.
+    package static var generation: UInt32 { 1 }
+
+    package init() {}
+
+    package subscript(_ partition: PartitionID) -> Partition { partitions[partition] ?? Partition() }
+
+    /// Partitions the journal names, in order.
+    package var known: [PartitionID] { partitions.keys.sorted() }
+
+    /// Takes the record at `nextOffset`; nil: it is of a kind this version does not know.
+    package mutating func take(_ record: JournalRecord?) {
+        defer { nextOffset += 1 }
+        switch record {
+        case .claim(let id, let worker, _):
+            let claim = Epoch(generation: Self.generation, offset: nextOffset)
+            change(id) { partition in
+                partition.claim = claim
+                partition.owner = worker
+                partition.release = nil
+            }
+        case .released(let id, let epoch, let nextDue):
+            // That of an owner superseded meanwhile comes too late.
+            change(id) { if $0.claim == epoch { $0.release = Release(nextDue: nextDue) } }
+        case .generationStarted(let generation, let removed):
+            change(generation.partition) { partition in
+                partition.leftovers.removeAll { removed.contains($0.stream) || $0.stream == generation.stream }
+                if partition.announcement?.generation.stream != generation.stream {
+                    partition.leftovers.append(Leftover(stream: generation.stream, epoch: generation.epoch))
+                }
+            }
+        case .generationAnnounced(let announcement):
+            change(announcement.generation.partition) { $0.take(announcement) }
+        case .mark, nil: break
+        }
+    }
+
+    private mutating func change(_ id: PartitionID, _ body: (inout Partition) -> Void) {
+        body(&partitions[id, default: Partition()])
+    }
+}
+
+extension JournalFold.Partition {
+    fileprivate mutating func take(_ announcement: GenerationAnnouncement) {
+        let generation = announcement.generation
+        if let claim, claim > generation.epoch { return }
+        // Each follows the one before it: one that comes twice, because its confirm was lost, counts once.
+        if let current = self.announcement?.generation, current.stream != generation.previous { return }
+        leftovers.removeAll { $0.stream == generation.stream || $0.stream == generation.previous }
+        leftovers.append(.init(stream: generation.previous, epoch: nil))
+        self.announcement = announcement
+    }
+}

@@ -1,0 +1,99 @@
+import DurableBackend
+import DurableCore
+
+/// Folds records of a log into a copy of which nobody is the owner here.
+///
+/// What changed is kept until `flush`, so that an instance that changes often is written once.
+struct CopyFold {
+    private let copy: any PartitionCopy
+    private let partitionCount: Int
+    private var state: PartitionState
+    /// Of the last record folded in, and of the last one written.
+    private(set) var position: LogPosition
+    private var flushed: LogPosition
+    private var touched: [InstanceID: Touched] = [:]  // look-up only
+    private var order: [InstanceID] = []
+    private var outboxAdded: [OutboxEntry] = []
+    private var outboxRemoved: [OutboxID] = []
+    /// Memory the unwritten changes take, roughly.
+    private(set) var bytes = 0
+
+    private struct Touched {
+        var state: InstanceState
+        var unwritten: [HistoryEvent] = []
+        /// Events the copy has.
+        var written: Int
+    }
+
+    init(_ copy: any PartitionCopy, partitionCount: Int) throws(StoreError) {
+        self.copy = copy
+        self.partitionCount = partitionCount
+        let recovery = try copy.recover()
+        state = recovery.state
+        position = recovery.position
+        flushed = recovery.position
+    }
+
+    /// Takes the record that follows `position`.
+    mutating func take(_ record: PartitionRecord) throws(StoreError) {
+        switch record {
+        case .checkpoint(let checkpoint):
+            for change in checkpoint.changes { try take(change) }
+            outboxAdded += checkpoint.outbox
+            outboxRemoved += checkpoint.outboxRemoved
+            for entry in checkpoint.outbox { bytes += entry.estimatedBytes }
+        case .outboxConfirmed(let ids):
+            outboxRemoved += ids
+        case .begin, .released:
+            break
+        }
+        state.evolve(with: record, partitionCount: partitionCount)
+        position.value += 1
+        bytes += 64
+    }
+
+    private mutating func take(_ change: InstanceChange) throws(StoreError) {
+        let id = change.instanceID
+        var instance: Touched
+        if let known = touched.removeValue(forKey: id) {
+            instance = known
+        } else {
+            order.append(id)
+            if let stored = try copy.instance(id) {
+                instance = Touched(state: stored, written: stored.historyCount)
+            } else if let made = InstanceState.created(by: change) {
+                instance = Touched(state: made, written: 0)
+            } else {
+                throw .damaged("a record changes instance \(id), which does not exist")
+            }
+            bytes += 512
+        }
+        instance.state.evolve(with: change)
+        instance.unwritten += change.history
+        for event in change.history { bytes += event.estimatedBytes }
+        touched[id] = instance
+    }
+
+    /// - Parameter bookmark: Where the log goes on behind what was taken.
+    mutating func flush(_ bookmark: LogBookmark?) throws(StoreError) {
+        guard position > flushed else { return }
+        let removed = Set(outboxRemoved)
+        let added = outboxAdded.filter { !removed.contains($0.id) }
+        let skipped = Set(outboxAdded.map(\.id)).subtracting(added.map(\.id))
+        var flush = StoreFlush(
+            previous: flushed, position: position, epoch: state.epoch,
+            instances: order.compactMap { id in
+                touched[id].map { .init(state: $0.state, newHistory: $0.unwritten, firstIndex: $0.written) }
+            },
+            outboxAdded: added, outboxRemoved: outboxRemoved.filter { !skipped.contains($0) },
+            nextOutboxID: state.nextOutboxID, deduplication: state.deduplication, sequences: state.sequences)
+        flush.bookmark = bookmark
+        try copy.flush(flush)
+        flushed = position
+        touched = [:]
+        order = []
+        outboxAdded = []
+        outboxRemoved = []
+        bytes = 0
+    }
+}

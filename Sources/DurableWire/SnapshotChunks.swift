@@ -1,0 +1,68 @@
+package import DurableBackend
+import DurableCore
+internal import Foundation
+
+extension SnapshotChunk: WireCodable {
+    package init(wire bytes: [UInt8]) throws(WireError) {
+        let wire = try PBSnapshotChunk(alone: bytes)
+        self.init()
+        for instance in wire.instances {
+            instances.append(
+                StoreFlush.InstanceFlush(
+                    state: try InstanceState(wire: Array(instance.state)),
+                    newHistory: instance.events.isEmpty ? [] : try HistoryCodec.decode(Array(instance.events)),
+                    firstIndex: try checkedCount(Int64(clamping: instance.firstIndex), "first event of a snapshot")))
+        }
+        for entry in wire.outbox { outbox.append(try OutboxEntry(wire: Array(entry))) }
+        if wire.hasState { state = try PartitionState(wire.state) }
+    }
+
+    package var wireBytes: [UInt8] {
+        var wire = PBSnapshotChunk()
+        wire.instances = instances.map { instance in
+            var wire = PBSnapshotChunk.Instance()
+            wire.state = Data(instance.state.wireBytes)
+            wire.firstIndex = UInt64(instance.firstIndex)
+            if !instance.newHistory.isEmpty { wire.events = Data(HistoryCodec.encode(instance.newHistory)) }
+            return wire
+        }
+        wire.outbox = outbox.map { Data($0.wireBytes) }
+        if let state { wire.state = PBSnapshotChunk.State(state) }
+        return wire.aloneBytes()
+    }
+}
+
+extension PartitionState {
+    fileprivate init(_ wire: PBSnapshotChunk.State) throws(WireError) {
+        try required(wire.hasEpoch, "epoch of a snapshot")
+        self.init(epoch: Epoch(wire.epoch), nextOutboxID: OutboxID(wire.nextOutboxID))
+        for mark in wire.watermarks {
+            deduplication.markApplied(
+                Origin(
+                    partition: try PartitionID(wireIndex: mark.partition), incarnation: mark.incarnation,
+                    sequence: mark.sequence))
+        }
+        for entry in wire.sequences { sequences[try PartitionID(wireIndex: entry.partition)] = entry.sequence }
+    }
+}
+
+extension PBSnapshotChunk.State {
+    fileprivate init(_ state: PartitionState) {
+        self.init()
+        epoch = PBEpoch(state.epoch)
+        nextOutboxID = state.nextOutboxID.value
+        watermarks = state.deduplication.watermarks.map { source, sequence in
+            var wire = PBSnapshotChunk.Watermark()
+            wire.partition = source.partition.wireIndex
+            wire.incarnation = source.incarnation
+            wire.sequence = sequence
+            return wire
+        }
+        sequences = state.sequences.sorted { $0.key < $1.key }.map { partition, sequence in
+            var wire = PBSnapshotChunk.Sequence()
+            wire.partition = partition.wireIndex
+            wire.sequence = sequence
+            return wire
+        }
+    }
+}

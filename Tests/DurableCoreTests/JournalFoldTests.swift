@@ -1,0 +1,72 @@
+import DurableCore
+import Testing
+
+@Suite("Journal fold") struct JournalFoldTests {
+    private let partition = PartitionID(2)
+
+    private func claim(_ worker: String) -> JournalRecord {
+        .claim(partition: partition, worker: WorkerID(worker), nonce: worker)
+    }
+
+    private func generation(_ stream: String, after previous: String, by epoch: UInt64) -> LogGeneration {
+        LogGeneration(
+            hubID: "h", partition: partition, stream: stream, base: LogPosition(5), incarnation: 1,
+            epoch: Epoch(generation: 1, offset: epoch), previous: previous)
+    }
+
+    private func announced(_ generation: LogGeneration) -> JournalRecord {
+        .generationAnnounced(GenerationAnnouncement(generation: generation, snapshotEnd: 3, snapshotBytes: 9))
+    }
+
+    private func fold(_ records: JournalRecord?...) -> JournalFold.Partition {
+        var fold = JournalFold()
+        for record in records { fold.take(record) }
+        #expect(fold.nextOffset == UInt64(records.count))
+        return fold[partition]
+    }
+
+    @Test("A claim's epoch is its place, also among records of other partitions and of unknown kinds")
+    func claims() {
+        let other = JournalRecord.claim(partition: PartitionID(1), worker: WorkerID("x"), nonce: "x")
+        let state = fold(nil, other, .mark("m"), claim("a"))
+        #expect(state.claim == Epoch(generation: 1, offset: 3))
+        #expect(state.owner == WorkerID("a"))
+        #expect(state.announcement == nil)
+    }
+
+    @Test("An announcement counts when its owner's claim is the newest before it")
+    func announcement() {
+        let next = generation("s2", after: "s1", by: 0)
+        let state = fold(claim("a"), .generationStarted(next, removed: []), announced(next), claim("b"))
+        #expect(state.announcement?.generation == next)
+        #expect(state.leftovers == [.init(stream: "s1", epoch: nil)])
+    }
+
+    @Test("An announcement behind a newer claim does not, and its stream is left over")
+    func late() {
+        let next = generation("s2", after: "s1", by: 0)
+        let state = fold(claim("a"), .generationStarted(next, removed: []), claim("b"), announced(next))
+        #expect(state.announcement == nil)
+        #expect(state.leftovers == [.init(stream: "s2", epoch: next.epoch)])
+    }
+
+    @Test("One that comes again, when another has followed it, changes nothing")
+    func twice() {
+        let (second, third) = (generation("s2", after: "s1", by: 0), generation("s3", after: "s2", by: 0))
+        let state = fold(
+            claim("a"), .generationStarted(second, removed: []), announced(second),
+            .generationStarted(third, removed: ["s1"]), announced(third), announced(second))
+        #expect(state.announcement?.generation == third)
+        #expect(state.leftovers == [.init(stream: "s2", epoch: nil)])
+    }
+
+    @Test("A release counts for the claim it ends")
+    func release() {
+        let first = Epoch(generation: 1, offset: 0)
+        let due = Timestamp(millisecondsSinceEpoch: 7)
+        let released = JournalRecord.released(partition: partition, epoch: first, nextDue: due)
+        #expect(fold(claim("a"), released).release?.nextDue == due)
+        #expect(fold(claim("a"), claim("b"), released).release == nil)
+        #expect(fold(claim("a"), released, claim("b")).release == nil)
+    }
+}
