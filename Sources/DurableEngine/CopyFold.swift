@@ -44,7 +44,7 @@ struct CopyFold {
             for entry in checkpoint.outbox { bytes += entry.estimatedBytes }
         case .outboxConfirmed(let ids):
             outboxRemoved += ids
-        case .begin, .released:
+        case .begin, .released, .attempt:
             break
         }
         state.evolve(with: record, partitionCount: partitionCount)
@@ -86,7 +86,8 @@ struct CopyFold {
                 touched[id].map { .init(state: $0.state, newHistory: $0.unwritten, firstIndex: $0.written) }
             },
             outboxAdded: added, outboxRemoved: outboxRemoved.filter { !skipped.contains($0) },
-            nextOutboxID: state.nextOutboxID, deduplication: state.deduplication, sequences: state.sequences)
+            nextOutboxID: state.nextOutboxID, deduplication: state.deduplication, sequences: state.sequences,
+            evidence: state.evidence)
         flush.bookmark = bookmark
         try copy.flush(flush)
         flushed = position

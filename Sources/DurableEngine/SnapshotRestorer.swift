@@ -47,6 +47,7 @@ final class SnapshotRestorer: Sendable {
         flush.nextOutboxID = state.nextOutboxID
         flush.deduplication = state.deduplication
         flush.sequences = state.sequences
+        flush.evidence = state.evidence
         flush.bookmark = bookmark
         try copy.flush(flush)
         known.withLock { $0.hasRestored = true }

@@ -42,6 +42,7 @@ extension PartitionState {
                     partition: try PartitionID(wireIndex: mark.partition), incarnation: mark.incarnation,
                     sequence: mark.sequence))
         }
+        if !wire.evidence.isEmpty { evidence = try CrashEvidence(wire: Array(wire.evidence)) }
         for entry in wire.sequences { sequences[try PartitionID(wireIndex: entry.partition)] = entry.sequence }
     }
 }
@@ -51,6 +52,7 @@ extension PBSnapshotChunk.State {
         self.init()
         epoch = PBEpoch(state.epoch)
         nextOutboxID = state.nextOutboxID.value
+        evidence = Data(state.evidence.wireBytes)
         watermarks = state.deduplication.watermarks.map { source, sequence in
             var wire = PBSnapshotChunk.Watermark()
             wire.partition = source.partition.wireIndex

@@ -2109,6 +2109,9 @@ nonisolated struct PBSnapshotChunk: Sendable {
 
     var sequences: [PBSnapshotChunk.Sequence] = []
 
+    /// CrashEvidence.
+    var evidence: Data = Data()
+
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
@@ -5822,7 +5825,7 @@ nonisolated extension PBSnapshotChunk.Sequence: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = PBSnapshotChunk.protoMessageName + ".State"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{3}next_outbox_id\0\u{1}watermarks\0\u{1}sequences\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{3}next_outbox_id\0\u{1}watermarks\0\u{1}sequences\0\u{1}evidence\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5834,6 +5837,7 @@ nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobu
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.nextOutboxID) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.watermarks) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.sequences) }()
+      case 5: try { try decoder.decodeSingularBytesField(value: &self.evidence) }()
       default: break
       }
     }
@@ -5856,6 +5860,9 @@ nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobu
     if !self.sequences.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.sequences, fieldNumber: 4)
     }
+    if !self.evidence.isEmpty {
+      try visitor.visitSingularBytesField(value: self.evidence, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -5864,6 +5871,7 @@ nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobu
     if lhs.nextOutboxID != rhs.nextOutboxID {return false}
     if lhs.watermarks != rhs.watermarks {return false}
     if lhs.sequences != rhs.sequences {return false}
+    if lhs.evidence != rhs.evidence {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
