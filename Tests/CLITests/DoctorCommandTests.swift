@@ -140,7 +140,7 @@ import Testing
                 """
                 error    topology: exchange 'dtq.orders.fleet' (fanout) is missing.
                          Declare what is missing with dtq hub create, then send again what was lost with dtq hub redrive.
-                error    topology: queue 'dtq.orders.query.1' (classic) is missing.
+                error    topology: queue 'dtq.orders.query.1' (quorum) is missing.
                          Declare what is missing with dtq hub create, then send again what was lost with dtq hub redrive.
 
                 """))

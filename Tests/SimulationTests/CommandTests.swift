@@ -1,16 +1,22 @@
+import DurableSimulation
 import Foundation
 import Testing
 
 /// The built `dtq`, next to the test bundle: the command starts processes of its own program.
-private struct DTQ {
+private struct DTQ: Sendable {
     var status: Int32
     var output: String
     var errors: String
     var lastLine: String { output.split(separator: "\n").last.map(String.init) ?? "" }
 
-    init(_ arguments: String...) throws { try self.init(arguments) }
+    /// On a thread of its own: waiting for a process must not keep other tests from running.
+    static func run(_ arguments: String...) async throws -> DTQ { try await run(arguments) }
 
-    init(_ arguments: [String]) throws {
+    static func run(_ arguments: [String]) async throws -> DTQ {
+        try await SimulationThread.run { Result { try DTQ(arguments) } }.get()
+    }
+
+    private init(_ arguments: [String]) throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
             .deletingLastPathComponent().appendingPathComponent("dtq")
@@ -35,8 +41,8 @@ private struct DTQ {
 
 @Suite("dtq simulate") struct SimulateCommandTests {
     /// Fixed, so that a build that passes here passes anywhere; fresh seeds are for people and nights.
-    @Test("A few hundred seeds hold every invariant") func holds() throws {
-        let run = try DTQ("--seeds", "1..300", "--json")
+    @Test("A few hundred seeds hold every invariant") func holds() async throws {
+        let run = try await DTQ.run("--seeds", "1..300", "--json")
         let json = try run.json()
         #expect(json["seeds"] as? Int == 300)
         #expect(json["violations"] as? Int == 0, "\(run.errors)")
@@ -45,16 +51,16 @@ private struct DTQ {
     }
 
     @Test("A seed is the same run in any process", arguments: ["memory", "sqlite", "replicated"])
-    func repeats(storage: String) throws {
-        let first = try DTQ("--seed", "11", "--json", "--storage", storage).json()
-        let second = try DTQ("--seed", "11", "--json", "--storage", storage).json()
+    func repeats(storage: String) async throws {
+        let first = try await DTQ.run("--seed", "11", "--json", "--storage", storage).json()
+        let second = try await DTQ.run("--seed", "11", "--json", "--storage", storage).json()
         #expect(first["digest"] as? String == second["digest"] as? String)
         #expect(first["digest"] as? String != nil)
     }
 
     @Test("A violation comes with its seed, the commit, the shortest run that shows it, and how to see it again")
-    func violation() throws {
-        let run = try DTQ("--seed", "2", "--defect", "releasesBeforeDurable")
+    func violation() async throws {
+        let run = try await DTQ.run("--seed", "2", "--defect", "releasesBeforeDurable")
         #expect(run.status == 1)
         let lines = run.output.split(separator: "\n").map(String.init)
         #expect(lines.first?.hasPrefix("seed 2, commit ") == true)
@@ -64,8 +70,8 @@ private struct DTQ {
         #expect(lines.last == "again: dtq simulate --seed 2 --defect releasesBeforeDurable")
     }
 
-    @Test("A run of many seeds with violations names each seed and fails") func manyViolations() throws {
-        let run = try DTQ("--seeds", "1..4", "--defect", "releasesBeforeDurable", "--json")
+    @Test("A run of many seeds with violations names each seed and fails") func manyViolations() async throws {
+        let run = try await DTQ.run("--seeds", "1..4", "--defect", "releasesBeforeDurable", "--json")
         #expect(run.status == 1)
         #expect(try (run.json()["violations"] as? Int ?? 0) > 0)
         #expect(run.errors.contains("again: dtq simulate --seed 2 --defect releasesBeforeDurable"))
@@ -76,8 +82,8 @@ private struct DTQ {
         arguments: [
             ["--seeds", "9..1"], ["--seed", "1", "--seeds", "1..2"], ["--seed", "1", "--defect", "none"], [],
         ])
-    func usage(arguments: [String]) throws {
-        let run = try DTQ(arguments)
+    func usage(arguments: [String]) async throws {
+        let run = try await DTQ.run(arguments)
         #expect(run.status == 2)
         #expect(run.output.isEmpty)
     }

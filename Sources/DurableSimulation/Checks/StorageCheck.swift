@@ -15,7 +15,7 @@ struct StorageCheck {
         let open = try hub.openStorage(partition)
         defer { open.store.close() }
         // Fills a copy that must begin with a snapshot.
-        _ = try await open.log.read(after: LogPosition(0), limit: 0)
+        if hub.plan.storage == .replicated { _ = try await open.log.read(after: LogPosition(0), limit: 0) }
         let recovery = try open.store.recover()
         var state = recovery.state
         var position = recovery.position
