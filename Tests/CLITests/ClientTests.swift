@@ -5,7 +5,7 @@ import DurableMemory
 import DurableWire
 import Testing
 
-@Suite("Client", .timeLimit(.minutes(1))) struct ClientTests {
+@Suite("Client", .timeLimit(.minutes(5))) struct ClientTests {
     @Test("A lost confirm is published again with the same message ID")
     func republish() async throws {
         let bench = try await Bench.withHub()

@@ -5,7 +5,7 @@ import DurableMemory
 import DurableWire
 import Testing
 
-@Suite("dtq doctor", .timeLimit(.minutes(1))) struct DoctorCommandTests {
+@Suite("dtq doctor", .timeLimit(.minutes(5))) struct DoctorCommandTests {
     private static let leftOut = ["broker-alarms", "broker-limits", "policies", "queue-state"].map {
         "skipped  \($0): needs the management API: add --management URL (DTQ_MANAGEMENT)."
     }

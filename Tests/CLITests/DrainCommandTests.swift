@@ -4,7 +4,7 @@ import DurableCore
 import DurableMemory
 import Testing
 
-@Suite("dtq drain", .timeLimit(.minutes(1))) struct DrainCommandTests {
+@Suite("dtq drain", .timeLimit(.minutes(5))) struct DrainCommandTests {
     /// Two workers that drain when asked, with receipts.
     private func fleet(_ bench: Bench) async throws -> ScriptedOwner {
         try await ScriptedOwner.serve(

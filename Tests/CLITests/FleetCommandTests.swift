@@ -5,7 +5,7 @@ import DurableMemory
 import DurableWire
 import Testing
 
-@Suite("dtq queues, workers, dead", .timeLimit(.minutes(1))) struct FleetCommandTests {
+@Suite("dtq queues, workers, dead", .timeLimit(.minutes(5))) struct FleetCommandTests {
     private func fleet(_ bench: Bench) async throws -> ScriptedOwner {
         let owner = try await ScriptedOwner.serve(
             bench, .init(heartbeats: [heartbeat("worker-a", partitions: [0]), heartbeat("worker-b", partitions: [1])]))

@@ -6,7 +6,7 @@ import DurableMemory
 import DurableWire
 import Testing
 
-@Suite("dtq hub", .timeLimit(.minutes(1))) struct HubCommandTests {
+@Suite("dtq hub", .timeLimit(.minutes(5))) struct HubCommandTests {
     @Test("create makes the hub and says what it is")
     func create() async throws {
         let run = try await Bench().run("hub", "create", "--partitions", "2", "--data", "files")

@@ -4,7 +4,7 @@ import DurableCore
 import DurableMemory
 import Testing
 
-@Suite("dtq status, wait, list, history", .timeLimit(.minutes(1))) struct QueryCommandTests {
+@Suite("dtq status, wait, list, history", .timeLimit(.minutes(5))) struct QueryCommandTests {
     private var finished: InstanceSnapshot {
         var done = instance("o-1", "ShipOrder", .completed)
         done.input = Payload(#"{"weight":7}"#)
@@ -255,7 +255,7 @@ import Testing
     }
 }
 
-@Suite("dtq raise, terminate", .timeLimit(.minutes(1))) struct MessageCommandTests {
+@Suite("dtq raise, terminate", .timeLimit(.minutes(5))) struct MessageCommandTests {
     @Test("raise sends the event and shows that it was taken")
     func raise() async throws {
         let bench = try await Bench.withHub()

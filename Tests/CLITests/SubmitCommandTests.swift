@@ -5,7 +5,7 @@ import DurableMemory
 import DurableWire
 import Testing
 
-@Suite("dtq submit", .timeLimit(.minutes(1))) struct SubmitCommandTests {
+@Suite("dtq submit", .timeLimit(.minutes(5))) struct SubmitCommandTests {
     @Test("A start carries name, input and ID, and the verdict is shown")
     func created() async throws {
         let bench = try await Bench.withHub()
@@ -201,7 +201,7 @@ import Testing
     }
 }
 
-@Suite("dtq submit --batch", .timeLimit(.minutes(1))) struct BatchTests {
+@Suite("dtq submit --batch", .timeLimit(.minutes(5))) struct BatchTests {
     @Test("Each line becomes an instance, however the input is cut")
     func lines() async throws {
         let bench = try await Bench.withHub()

@@ -4,7 +4,7 @@ import DurableClient
 import DurableCore
 import Testing
 
-@Suite("The tool itself", .timeLimit(.minutes(1))) struct ToolTests {
+@Suite("The tool itself", .timeLimit(.minutes(5))) struct ToolTests {
     @Test(
         "Help goes to standard output and teaches with examples",
         arguments: [

@@ -7,7 +7,7 @@ import DurableMemory
 import DurableWire
 import Testing
 
-@Suite("A log that goes on in another stream", .timeLimit(.minutes(1))) struct CompactionTests {
+@Suite("A log that goes on in another stream", .timeLimit(.minutes(5))) struct CompactionTests {
     private let partition = LogOwner.partition
 
     /// An owner with a few instances, one with a history of several chunks.

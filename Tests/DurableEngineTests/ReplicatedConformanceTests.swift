@@ -7,7 +7,7 @@ import DurableSQLite
 import Foundation
 import Testing
 
-@Suite("Replicated log", .timeLimit(.minutes(1))) struct ReplicatedConformanceTests {
+@Suite("Replicated log", .timeLimit(.minutes(5))) struct ReplicatedConformanceTests {
     @Test("The log in a stream obeys", arguments: LogRule.allCases)
     func log(obeys rule: LogRule) async throws {
         try await rule.verify { try await ReplicatedHub().storage() }

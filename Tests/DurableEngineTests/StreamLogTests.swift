@@ -6,7 +6,7 @@ import DurableMemory
 import DurableWire
 import Testing
 
-@Suite("A log in a stream", .timeLimit(.minutes(1))) struct StreamLogTests {
+@Suite("A log in a stream", .timeLimit(.minutes(5))) struct StreamLogTests {
     private let partition = PartitionID(0)
     private let first = SampleRecords.epoch(5)
     private let second = SampleRecords.epoch(9)
