@@ -61,6 +61,9 @@ package actor FleetMember {
                 isHello = false
                 await onView()
                 await changed.wait()
+                // What changes at about the same time makes one heartbeat.
+                await clock.sleep(for: .milliseconds(20))
+                changed.clear()
             }
             group.cancelAll()
         }
