@@ -14,6 +14,9 @@ package final class FaultRun {
     let fleet: Fleet
     let partitions = 8
     private(set) var injections: [Injection] = []
+    /// From the kill of a worker to each partition having an owner and a stand-by again.
+    private var recoveries: [Duration] = []
+    private var connected: (transport: any MessageTransport, topology: HubTopology)?
     var notes: [String] = []
     /// Workers by seat: a seat keeps its data directory when its worker is started again.
     var seats: [Process] = []
@@ -97,6 +100,20 @@ package final class FaultRun {
         }
     }
 
+    /// Waits until two workers hold or wait for the baton of each partition.
+    func waitForStandBys(since time: Timestamp) async throws {
+        guard let (transport, topology) = connected else { preconditionFailure("faults come after the connection") }
+        try await eventually(within: .seconds(90), "a stand-by for each partition") {
+            for partition in topology.partitions {
+                guard let own = try await transport.inspect(queue: topology.queue(.own, partition)),
+                    own.consumers >= 2
+                else { return false }
+            }
+            return true
+        }
+        recoveries.append(Timestamp.now.since(time))
+    }
+
     /// Runs that ended so far.
     var progress: Int { LedgerRun.ended(in: fleet.ledger).count }
 
@@ -124,6 +141,7 @@ package final class FaultRun {
         let transport = try Adapters(brokerURLs: urls, connectionName: "faults", logger: logger).transport
         guard let hub = HubName(fleet.hub) else { preconditionFailure("hub names of fleets are hub names") }
         let client = try await HubClient.connect(transport: transport, hub: hub, clock: SystemClock())
+        connected = (transport, client.descriptor.topology)
         let feeder = Feeder(client: client, ledger: fleet.ledger, rate: 16)
         let start = Timestamp.now
         let feeding = Task { try await feeder.run() }
@@ -146,10 +164,12 @@ package final class FaultRun {
             evidence.injections = injections
             await client.close()
             await transport.close()
+            var timing = Timing(of: evidence, from: start, until: end)
+            timing.recoveries = recoveries
             return FaultReport(
                 fault: fault.rawValue, workers: Self.seatCount, seconds: (ContinuousClock.now - began) / .seconds(1),
                 loadAverage: Self.loadAverage, evidence: evidence, verdict: Verdict(judging: evidence),
-                timing: Timing(of: evidence, from: start, until: end), notes: notes)
+                timing: timing, notes: notes)
         } catch {
             feeding.cancel()
             await client.close()
