@@ -16,7 +16,6 @@ package final class FaultRun {
     private(set) var injections: [Injection] = []
     /// From the kill of a worker to each partition having an owner and a stand-by again.
     private var recoveries: [Duration] = []
-    private var connected: (transport: any MessageTransport, topology: HubTopology)?
     var notes: [String] = []
     /// Workers by seat: a seat keeps its data directory when its worker is started again.
     var seats: [Process] = []
@@ -102,14 +101,12 @@ package final class FaultRun {
 
     /// Waits until two workers hold or wait for the baton of each partition.
     func waitForStandBys(since time: Timestamp) async throws {
-        guard let (transport, topology) = connected else { preconditionFailure("faults come after the connection") }
         try await eventually(within: .seconds(90), "a stand-by for each partition") {
-            for partition in topology.partitions {
-                guard let own = try await transport.inspect(queue: topology.queue(.own, partition)),
-                    own.consumers >= 2
-                else { return false }
-            }
-            return true
+            // AMQP does not tell of those that wait.
+            let text = try broker.control("-q", "list_queues", "name", "consumers", "--no-table-headers")
+            let own = text.split(separator: "\n").filter { $0.hasPrefix("dtq.\(fleet.hub).own.") }
+            return own.count == partitions
+                && own.allSatisfy { Int($0.split(separator: "\t").last ?? "").map { $0 >= 2 } ?? false }
         }
         recoveries.append(Timestamp.now.since(time))
     }
@@ -141,7 +138,6 @@ package final class FaultRun {
         let transport = try Adapters(brokerURLs: urls, connectionName: "faults", logger: logger).transport
         guard let hub = HubName(fleet.hub) else { preconditionFailure("hub names of fleets are hub names") }
         let client = try await HubClient.connect(transport: transport, hub: hub, clock: SystemClock())
-        connected = (transport, client.descriptor.topology)
         let feeder = Feeder(client: client, ledger: fleet.ledger, rate: 16)
         let start = Timestamp.now
         let feeding = Task { try await feeder.run() }
