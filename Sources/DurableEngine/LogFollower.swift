@@ -4,7 +4,8 @@ import DurableWire
 
 /// Reads a log into a copy as it grows, for a worker that may own the partition next.
 ///
-/// What counts in the stream counts for good, whoever owns the partition: each stretch of it may be written as it comes.
+/// What counts in the stream counts for good, whoever owns the partition: each stretch of it may be written as it
+/// comes.
 struct LogFollower {
     private let copy: any PartitionCopy
     private let source: LogCursor.Source
