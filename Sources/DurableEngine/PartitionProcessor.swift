@@ -266,6 +266,8 @@ package actor PartitionProcessor {
 
     private func startConsuming() async throws(PartitionEnd) {
         sendMarker()
+        // The owner before sets it once more after it has handed the partition over.
+        alarmNotBefore = parts.clock.uptime() + .seconds(1)
         resendMessages(tasks: false)
         if has(.ignoresMarker) { resendMessages(tasks: true) }
         do {
@@ -457,9 +459,11 @@ package actor PartitionProcessor {
         // Entries of instances that ended are still in the queue of timers; the store has none.
         try loadTimers()
         try await append([.released(nextDue: timers.nextDue)])
+        // The baton goes on: the next owner begins while this one puts its own things away. An owner that was superseded
+        // meanwhile has failed above.
+        await parts.channel.close()
         try flushStore()
         publishStatistics()
-        // Only now: an owner that was superseded meanwhile has failed above.
         await setAlarm(timers.nextDue)
         let idle = Int((parts.clock.uptime() - idleSince) / .milliseconds(1))
         logger.info("released the partition", metadata: ["position": "\(position)", "idleMilliseconds": "\(idle)"])
