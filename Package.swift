@@ -21,7 +21,8 @@ let package = Package(
         .target(name: "DurableCore", dependencies: [.ordered]),
         .target(name: "DurableWire", dependencies: ["DurableCore", "DurableBackend", .protobuf], exclude: ["Protos"]),
         .target(name: "DurableBackend", dependencies: ["DurableCore"]),
-        .target(name: "DurableEngine", dependencies: ["DurableCore", "DurableWire", "DurableBackend", .heap, .log]),
+        .target(
+            name: "DurableEngine", dependencies: ["DurableCore", "DurableWire", "DurableBackend", .heap, .log, .ordered]),
 
         // What app authors import.
         .target(name: "DurableTask", dependencies: ["DurableCore", .log]),

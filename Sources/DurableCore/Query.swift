@@ -17,7 +17,7 @@ package enum Query: Hashable, Sendable {
 package struct Redriven: Hashable, Sendable {
     /// Open activities, under the dispatch they had.
     package var tasks: Int
-    /// Messages to instances that the broker had not confirmed.
+    /// Messages to instances that are not known to be applied.
     package var messages: Int
     /// Instances with a timer or start time, whose alarm was set anew.
     package var timers: Int

@@ -7,6 +7,7 @@ extension PartitionProcessor {
     /// Releases what a durable checkpoint caused, in order.
     func release(_ batch: Batch) {
         for tag in batch.acknowledgements { acknowledge(tag) }
+        receipts.note(batch.sources, at: parts.clock.uptime())
         if !has(.releasesBeforeDurable) { send(batch.outbox, isRedispatch: false) }
         for (address, verdict) in batch.verdicts { reply(.verdict(verdict), to: address) }
         for entry in batch.ended { answerWaiters(of: entry) }
@@ -27,7 +28,9 @@ extension PartitionProcessor {
             return topology.taskMessage(task, at: now)
         case .message(let message):
             let destination = message.instanceID.partition(of: topology.partitionCount)
-            return topology.controlMessage([message], to: destination, through: .control, at: now)
+            return topology.controlMessage(
+                [message], to: destination, through: .control, at: now,
+                applied: receipts.take(for: destination).flatMap(appliedThrough))
         }
     }
 

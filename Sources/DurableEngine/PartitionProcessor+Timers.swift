@@ -96,17 +96,38 @@ extension PartitionProcessor {
         // What waits for its next try goes at once, and once.
         reliableLane.withdraw(pending.map { .outbox($0.id) })
         send(pending, isRedispatch: true)
-        let messages = pending.count { if case .message = $0.body { true } else { false } }
+        let messages = try pending.count { if case .message = $0.body { true } else { false } } + redriveSent()
+        let tasks = pending.count { if case .task = $0.body { true } else { false } }
+        // Should the one of this epoch be lost, nothing would say any more what was queued before it.
+        if !isMarkerBack { sendMarker() }
         try loadTimers()
         isAlarmKnown = false
         alarmNotBefore = parts.clock.uptime()
         let open = try redriveOpenTasks()
         let redriven = Redriven(
-            tasks: pending.count - messages + open, messages: messages, timers: try countTimers())
+            tasks: tasks + open, messages: messages, timers: try countTimers())
         logger.info(
             "sent again what is pending, as asked",
             metadata: ["tasks": "\(redriven.tasks)", "messages": "\(redriven.messages)"])
         return redriven
+    }
+
+    /// Sends the messages again that the broker confirmed and their destinations have not applied.
+    ///
+    /// - Returns: How many.
+    private func redriveSent() throws(PartitionEnd) -> Int {
+        var (count, after) = (0, SentPlace?.none)
+        while true {
+            do {
+                let page = try parts.storage.store.sent(after: after, byteLimit: 1 << 20)
+                send(page.map(\.entry), isRedispatch: true)
+                count += page.count
+                guard let last = page.last else { return count }
+                after = last.place
+            } catch {
+                throw PartitionEnd(error)
+            }
+        }
     }
 
     private func countTimers() throws(PartitionEnd) -> Int {

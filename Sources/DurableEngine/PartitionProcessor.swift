@@ -69,6 +69,8 @@ package actor PartitionProcessor {
         case baton
         case marker
         case reply
+        /// What this partition has applied.
+        case receipt
     }
 
     nonisolated let parts: Parts
@@ -92,6 +94,8 @@ package actor PartitionProcessor {
     var arrivals: [Delivery] = []
     var queries: [Delivery] = []
     var confirmed: [OutboxID] = []
+    /// What other partitions say they have applied, and the log does not say yet. Look-up only.
+    var newlyDelivered: [PartitionID: AppliedThrough] = [:]
     var batons: [DeliveryTag] = []
     var arrivalsEnd: TransportError?
     var arrivalsEnded = false
@@ -104,8 +108,7 @@ package actor PartitionProcessor {
     /// Changed since the last flush, in order of first change.
     var dirty: [InstanceEntry] = []
     var dirtyBytes = 0
-    var outboxAdded: [OutboxEntry] = []
-    var outboxRemoved: [OutboxID] = []
+    var outboxChanges = OutboxChanges()
     /// When changes must reach the store, by the clock's uptime; nil when there are none.
     var flushDue: Duration?
     /// Size of the log at which compacting it is tried, should it not be possible before.
@@ -116,6 +119,8 @@ package actor PartitionProcessor {
     /// Messages to this partition itself by sequence. They stay in the outbox until the checkpoint that applies them:
     /// no queue needs to survive for them. Look-up only.
     var ownMessages: [UInt64: OutboxID] = [:]
+    /// What this partition has applied of others' messages and has not told them.
+    var receipts = Receipts()
     var isMarkerBack = false
     /// The last owner ended without handing over, and what it left has not all been handled yet.
     var isCautious = false
@@ -222,7 +227,7 @@ package actor PartitionProcessor {
         remains.heldBack = heldBack.count
         remains.confirmations = confirmed.count
         remains.dirtyInstances = dirty.count
-        remains.unflushedOutbox = outboxAdded.count + outboxRemoved.count
+        remains.unflushedOutbox = outboxChanges.count
         remains.outbox = state.outbox.count
         remains.ownMessages = ownMessages.count
         remains.waiters = waiterCount
@@ -258,6 +263,7 @@ package actor PartitionProcessor {
                 end = error
             }
             loopEnd = parts.clock.uptime()
+            if end == nil { sendReceipts(receipts.takeAll()) }
             if end == nil { await settleEffects() }
             group.cancelAll()
             return end
@@ -296,6 +302,7 @@ package actor PartitionProcessor {
             if let flushDue, flushDue <= now || dirtyBytes >= parts.configuration.flushBytes {
                 try await flush()
             }
+            sendReceipts(receipts.takeDue(at: now))
             try await compactIfOutgrown()
             renewAlarm(at: now)
             publishStatistics()
@@ -316,6 +323,7 @@ package actor PartitionProcessor {
         var next = isBatonSent ? now + .seconds(3600) : batonDue
         if let flushDue { next = min(next, flushDue) }
         if let confirmDue { next = min(next, confirmDue) }
+        if let due = receipts.due { next = min(next, due) }
         if holdsTooMuch { next = min(next, putBackDue) }
         if let alarmCheck { next = min(next, alarmCheck) }
         if !isPaused, let due = timers.nextDue {
@@ -392,13 +400,16 @@ package actor PartitionProcessor {
             switch key {
             case .outbox(let id): if !isToSelf(id) { confirmed.append(id) }
             case .deadLetter(let tag), .putBack(let tag): acknowledge(tag)
-            case .baton, .marker, .reply: break
+            case .baton, .marker, .reply, .receipt: break
             }
         }
-        if !confirmed.isEmpty, confirmDue == nil {
-            confirmDue = parts.clock.uptime() + parts.configuration.confirmInterval
-        }
+        if !confirmed.isEmpty { scheduleConfirm() }
         signal.raise()
+    }
+
+    /// Sees to it that what was confirmed is in the log within the confirm interval.
+    func scheduleConfirm() {
+        if confirmDue == nil { confirmDue = parts.clock.uptime() + parts.configuration.confirmInterval }
     }
 
     /// Sees to it that changes are written within the flush interval.

@@ -107,6 +107,7 @@ final class PartitionContents {
     var position: UInt64 = 0
     var state = PartitionState()
     var outbox: [OutboxID: [UInt8]] = [:]
+    var sent: [SentPlace: [UInt8]] = [:]  // sorted before use
     /// Copies only.
     var bookmark: LogBookmark?
     var instances: [InstanceKey: InstanceRow] = [:]

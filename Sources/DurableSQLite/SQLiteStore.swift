@@ -17,13 +17,11 @@ package final class SQLiteStore: PartitionCopy {
     package func recover() throws(StoreError) -> StoreRecovery {
         try file.readTogether { database in
             let state = try StoreState.read(database)
-            var outbox: [OutboxID: OutboxEntry] = [:]
-            for entry in try OutboxTable.all(database) { outbox[entry.id] = entry }
+            var partition = state.partition
+            for entry in try OutboxTable.all(database) { partition.outbox[entry.id] = entry }
             return StoreRecovery(
                 position: state.position, incarnation: try PartitionIdentity.read(database).incarnation,
-                state: PartitionState(
-                    epoch: state.epoch, nextOutboxID: state.nextOutboxID, outbox: outbox,
-                    deduplication: state.deduplication, sequences: state.sequences, evidence: state.evidence))
+                state: partition)
         }
     }
 
@@ -40,6 +38,10 @@ package final class SQLiteStore: PartitionCopy {
             return try HistoryTable.read(
                 number, first..<max(first, state.historyCount), byteLimit: byteLimit, database)
         }
+    }
+
+    package func sent(after: SentPlace?, byteLimit: Int) throws(StoreError) -> [SentMessage] {
+        try file.readTogether { database in try SentTable.page(after: after, byteLimit: byteLimit, database) }
     }
 
     package func counts() throws(StoreError) -> [QueryAnswer.StatusCount] {
@@ -63,10 +65,9 @@ package final class SQLiteStore: PartitionCopy {
             }
             try InstanceTable.write(flush.instances, database)
             try OutboxTable.write(added: flush.outboxAdded, removed: flush.outboxRemoved, database)
-            try StoreState(
-                position: flush.position, epoch: flush.epoch, nextOutboxID: flush.nextOutboxID,
-                deduplication: flush.deduplication, sequences: flush.sequences, evidence: flush.evidence
-            ).write(database)
+            try SentTable.write(
+                flush.sent, delivered: flush.delivered, before: try StoreState.delivered(database), database)
+            try StoreState(position: flush.position, partition: flush.state).write(database)
             if isCopy {
                 try BookmarkTable.write(flush.bookmark, database)
             } else {
@@ -88,10 +89,10 @@ package final class SQLiteStore: PartitionCopy {
     package func reset() throws(StoreError) {
         precondition(isCopy, "only a copy may be emptied")
         try file.write { database in
-            for table in ["instances", "counts", "history", "outbox", "bookmark"] {
+            for table in ["instances", "counts", "history", "outbox", "sent", "bookmark"] {
                 try database.execute(sql: "DELETE FROM \(table)")
             }
-            try StoreState(position: LogPosition(0), epoch: .zero, nextOutboxID: OutboxID(1)).write(database)
+            try StoreState().write(database)
         }
     }
 }

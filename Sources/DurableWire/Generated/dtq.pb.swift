@@ -197,6 +197,23 @@ nonisolated struct PBMessage: @unchecked Sendable {
   fileprivate var _storage = _StorageClass.defaultInstance
 }
 
+/// The destination has applied, durably, what the receiver of this sent it under `incarnation` up to `sequence`.
+nonisolated struct PBAppliedThrough: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var destination: UInt32 = 0
+
+  var incarnation: UInt64 = 0
+
+  var sequence: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 nonisolated struct PBMessageBatch: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -215,11 +232,21 @@ nonisolated struct PBMessageBatch: Sendable {
   /// Clears the value of `marker`. Subsequent reads from it will return its default value.
   mutating func clearMarker() {self._marker = nil}
 
+  var applied: PBAppliedThrough {
+    get {_applied ?? PBAppliedThrough()}
+    set {_applied = newValue}
+  }
+  /// Returns true if `applied` has been explicitly set.
+  var hasApplied: Bool {self._applied != nil}
+  /// Clears the value of `applied`. Subsequent reads from it will return its default value.
+  mutating func clearApplied() {self._applied = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 
   fileprivate var _marker: PBEpoch? = nil
+  fileprivate var _applied: PBAppliedThrough? = nil
 }
 
 nonisolated struct PBTaskMessage: Sendable {
@@ -529,6 +556,22 @@ nonisolated struct PBPartitionRecord: Sendable {
     set {kind = .attempt(newValue)}
   }
 
+  var delivered: PBPartitionRecord.Delivered {
+    get {
+      if case .delivered(let v)? = kind {return v}
+      return PBPartitionRecord.Delivered()
+    }
+    set {kind = .delivered(newValue)}
+  }
+
+  var redriven: PBPartitionRecord.Redriven {
+    get {
+      if case .redriven(let v)? = kind {return v}
+      return PBPartitionRecord.Redriven()
+    }
+    set {kind = .redriven(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -537,6 +580,8 @@ nonisolated struct PBPartitionRecord: Sendable {
     case outboxConfirmed(PBPartitionRecord.OutboxConfirmed)
     case released(PBPartitionRecord.Released)
     case attempt(PBPartitionRecord.Attempt)
+    case delivered(PBPartitionRecord.Delivered)
+    case redriven(PBPartitionRecord.Redriven)
 
   }
 
@@ -631,6 +676,30 @@ nonisolated struct PBPartitionRecord: Sendable {
 
     fileprivate var _epoch: PBEpoch? = nil
     fileprivate var _messageID: String? = nil
+  }
+
+  /// Other partitions have applied what they were sent: it need not be kept any more.
+  nonisolated struct Delivered: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var applied: [PBAppliedThrough] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  /// What a restored partition held as pending has been sent again.
+  nonisolated struct Redriven: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
   }
 
   init() {}
@@ -2039,6 +2108,8 @@ nonisolated struct PBSnapshotChunk: Sendable {
   /// Clears the value of `state`. Subsequent reads from it will return its default value.
   mutating func clearState() {self._state = nil}
 
+  var sent: [PBSnapshotChunk.Sent] = []
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct Instance: Sendable {
@@ -2112,11 +2183,33 @@ nonisolated struct PBSnapshotChunk: Sendable {
     /// CrashEvidence.
     var evidence: Data = Data()
 
+    /// What each other partition has applied.
+    var delivered: [PBSnapshotChunk.Sequence] = []
+
+    /// Restored from a backup, and not everything pending has been sent again.
+    var mustRedrive: Bool = false
+
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
 
     fileprivate var _epoch: PBEpoch? = nil
+  }
+
+  /// A message to another partition that the broker confirmed and its destination has not applied yet.
+  nonisolated struct Sent: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// OutboxEntry.
+    var entry: Data = Data()
+
+    var destination: UInt32 = 0
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
   }
 
   init() {}
@@ -2519,9 +2612,49 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
   }
 }
 
+nonisolated extension PBAppliedThrough: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".AppliedThrough"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}destination\0\u{1}incarnation\0\u{1}sequence\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.destination) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.incarnation) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.destination != 0 {
+      try visitor.visitSingularUInt32Field(value: self.destination, fieldNumber: 1)
+    }
+    if self.incarnation != 0 {
+      try visitor.visitSingularUInt64Field(value: self.incarnation, fieldNumber: 2)
+    }
+    if self.sequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBAppliedThrough, rhs: PBAppliedThrough) -> Bool {
+    if lhs.destination != rhs.destination {return false}
+    if lhs.incarnation != rhs.incarnation {return false}
+    if lhs.sequence != rhs.sequence {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBMessageBatch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".MessageBatch"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}messages\0\u{1}marker\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}messages\0\u{1}marker\0\u{1}applied\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2532,6 +2665,7 @@ nonisolated extension PBMessageBatch: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 1: try { try decoder.decodeSingularInt32Field(value: &self.format) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.messages) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._marker) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._applied) }()
       default: break
       }
     }
@@ -2551,6 +2685,9 @@ nonisolated extension PBMessageBatch: SwiftProtobuf.Message, SwiftProtobuf._Mess
     try { if let v = self._marker {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
+    try { if let v = self._applied {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2558,6 +2695,7 @@ nonisolated extension PBMessageBatch: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.format != rhs.format {return false}
     if lhs.messages != rhs.messages {return false}
     if lhs._marker != rhs._marker {return false}
+    if lhs._applied != rhs._applied {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3032,7 +3170,7 @@ nonisolated extension PBCheckpoint: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension PBPartitionRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".PartitionRecord"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}begin\0\u{1}checkpoint\0\u{3}outbox_confirmed\0\u{1}released\0\u{1}attempt\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}begin\0\u{1}checkpoint\0\u{3}outbox_confirmed\0\u{1}released\0\u{1}attempt\0\u{1}delivered\0\u{1}redriven\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3106,6 +3244,32 @@ nonisolated extension PBPartitionRecord: SwiftProtobuf.Message, SwiftProtobuf._M
           self.kind = .attempt(v)
         }
       }()
+      case 15: try {
+        var v: PBPartitionRecord.Delivered?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .delivered(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .delivered(v)
+        }
+      }()
+      case 16: try {
+        var v: PBPartitionRecord.Redriven?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .redriven(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .redriven(v)
+        }
+      }()
       default: break
       }
     }
@@ -3139,6 +3303,14 @@ nonisolated extension PBPartitionRecord: SwiftProtobuf.Message, SwiftProtobuf._M
     case .attempt?: try {
       guard case .attempt(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+    }()
+    case .delivered?: try {
+      guard case .delivered(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    }()
+    case .redriven?: try {
+      guard case .redriven(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
     }()
     case nil: break
     }
@@ -3300,6 +3472,55 @@ nonisolated extension PBPartitionRecord.Attempt: SwiftProtobuf.Message, SwiftPro
     if lhs._epoch != rhs._epoch {return false}
     if lhs.instanceID != rhs.instanceID {return false}
     if lhs._messageID != rhs._messageID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBPartitionRecord.Delivered: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBPartitionRecord.protoMessageName + ".Delivered"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}applied\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.applied) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.applied.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.applied, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBPartitionRecord.Delivered, rhs: PBPartitionRecord.Delivered) -> Bool {
+    if lhs.applied != rhs.applied {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBPartitionRecord.Redriven: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBPartitionRecord.protoMessageName + ".Redriven"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBPartitionRecord.Redriven, rhs: PBPartitionRecord.Redriven) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -5661,7 +5882,7 @@ nonisolated extension PBLogMessage.SnapshotComplete: SwiftProtobuf.Message, Swif
 
 nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".SnapshotChunk"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}instances\0\u{1}outbox\0\u{1}state\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}instances\0\u{1}outbox\0\u{1}state\0\u{1}sent\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5673,6 +5894,7 @@ nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.instances) }()
       case 3: try { try decoder.decodeRepeatedBytesField(value: &self.outbox) }()
       case 4: try { try decoder.decodeSingularMessageField(value: &self._state) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.sent) }()
       default: break
       }
     }
@@ -5695,6 +5917,9 @@ nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._Mes
     try { if let v = self._state {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     } }()
+    if !self.sent.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.sent, fieldNumber: 5)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -5703,6 +5928,7 @@ nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.instances != rhs.instances {return false}
     if lhs.outbox != rhs.outbox {return false}
     if lhs._state != rhs._state {return false}
+    if lhs.sent != rhs.sent {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -5825,7 +6051,7 @@ nonisolated extension PBSnapshotChunk.Sequence: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = PBSnapshotChunk.protoMessageName + ".State"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{3}next_outbox_id\0\u{1}watermarks\0\u{1}sequences\0\u{1}evidence\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{3}next_outbox_id\0\u{1}watermarks\0\u{1}sequences\0\u{1}evidence\0\u{1}delivered\0\u{3}must_redrive\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5838,6 +6064,8 @@ nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobu
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.watermarks) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.sequences) }()
       case 5: try { try decoder.decodeSingularBytesField(value: &self.evidence) }()
+      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.delivered) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.mustRedrive) }()
       default: break
       }
     }
@@ -5863,6 +6091,12 @@ nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobu
     if !self.evidence.isEmpty {
       try visitor.visitSingularBytesField(value: self.evidence, fieldNumber: 5)
     }
+    if !self.delivered.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.delivered, fieldNumber: 6)
+    }
+    if self.mustRedrive != false {
+      try visitor.visitSingularBoolField(value: self.mustRedrive, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -5872,6 +6106,43 @@ nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobu
     if lhs.watermarks != rhs.watermarks {return false}
     if lhs.sequences != rhs.sequences {return false}
     if lhs.evidence != rhs.evidence {return false}
+    if lhs.delivered != rhs.delivered {return false}
+    if lhs.mustRedrive != rhs.mustRedrive {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBSnapshotChunk.Sent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBSnapshotChunk.protoMessageName + ".Sent"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}entry\0\u{1}destination\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.entry) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.destination) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.entry.isEmpty {
+      try visitor.visitSingularBytesField(value: self.entry, fieldNumber: 1)
+    }
+    if self.destination != 0 {
+      try visitor.visitSingularUInt32Field(value: self.destination, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBSnapshotChunk.Sent, rhs: PBSnapshotChunk.Sent) -> Bool {
+    if lhs.entry != rhs.entry {return false}
+    if lhs.destination != rhs.destination {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
