@@ -29,6 +29,11 @@ let package = Package(
         .target(name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log]),
         .target(name: "DurableClient", dependencies: ["DurableCore", "DurableWire", "DurableBackend", "DurableTask"]),
 
+        // Copies of whole hubs, for operators.
+        .target(
+            name: "DurableBackup",
+            dependencies: ["DurableCore", "DurableWire", "DurableBackend", "DurableEngine", "DurableClient"]),
+
         // Adapters of the outside world.
         .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
         .target(name: "DurableAMQP", dependencies: ["DurableBackend", "CRabbitMQ", .log]),
@@ -43,7 +48,9 @@ let package = Package(
                 "DurableMemory",
                 .argumentParser, .log, .unixSignals,
             ]),
-        .target(name: "DurableCLI", dependencies: ["DurableClient", "DurableCore", "DurableBackend", .argumentParser]),
+        .target(
+            name: "DurableCLI",
+            dependencies: ["DurableBackup", "DurableClient", "DurableCore", "DurableBackend", .argumentParser]),
         .executableTarget(
             name: "dtq",
             dependencies: [

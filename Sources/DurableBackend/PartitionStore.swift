@@ -164,6 +164,22 @@ package protocol HubStorage: Sendable {
     /// - Throws: `.foreign` when files of another hub are in the way, `.full`, `.unavailable`.
     func create(_ descriptor: HubDescriptor) throws(StoreError)
 
+    /// Makes the files of a new hub, each with what `fill` writes into its tables: by flushes from position 0 to 0, and a
+    /// last one to where the partition's log shall go on.
+    ///
+    /// - Throws: also `.foreign` when the files of any hub are in the way, and what `fill` throws.
+    func create(
+        _ descriptor: HubDescriptor, filling fill: (PartitionID, any PartitionStore) throws(StoreError) -> Void
+    ) throws(StoreError)
+
+    /// Opens a copy of a partition's log and tables as they are now, made in `directory`, which exists. Its owner, if
+    /// there is one, goes on meanwhile.
+    ///
+    /// - Parameter directory: Absolute path; a copy made there before is replaced.
+    func copy(
+        _ partition: PartitionID, of descriptor: HubDescriptor, to directory: String
+    ) throws(StoreError) -> OpenPartition
+
     /// Removes the hub's files; `.foreign` when they are another hub's. Missing files count as removed.
     func remove(_ descriptor: HubDescriptor) throws(StoreError)
 }

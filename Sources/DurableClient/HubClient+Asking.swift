@@ -59,8 +59,9 @@ extension HubClient {
 
     /// Asks the owner of `partition`, again on silence.
     ///
+    /// - Parameter patience: How long to wait for an owner that is there; nil: the usual.
     /// - Throws: `ClientError`, DTQ5001 when nobody answers.
-    func ask(_ query: Query, of partition: PartitionID) async throws -> QueryAnswer {
+    func ask(_ query: Query, of partition: PartitionID, patience: Duration? = nil) async throws -> QueryAnswer {
         let started = clock.uptime()
         return try await withQuestion(query, of: partition) { question in
             while true {
@@ -69,7 +70,7 @@ extension HubClient {
                 if let reply { return try answer(in: reply) }
                 try Task.checkCancellation()
                 let silence = try await silence(of: partition)
-                if !silence.isServed || clock.uptime() - started >= options.queryPatience { throw silence.error }
+                if !silence.isServed || clock.uptime() - started >= patience ?? options.queryPatience { throw silence.error }
             }
         }
     }

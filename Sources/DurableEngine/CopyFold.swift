@@ -5,9 +5,9 @@ import DurableCore
 ///
 /// What changed is kept until `flush`, so that an instance that changes often is written once.
 struct CopyFold {
-    private let copy: any PartitionCopy
+    private let copy: any PartitionStore
     private let partitionCount: Int
-    private var state: PartitionState
+    private(set) var state: PartitionState
     /// Of the last record folded in, and of the last one written.
     private(set) var position: LogPosition
     private var flushed: LogPosition
@@ -24,7 +24,7 @@ struct CopyFold {
         var written: Int
     }
 
-    init(_ copy: any PartitionCopy, partitionCount: Int) throws(StoreError) {
+    init(_ copy: any PartitionStore, partitionCount: Int) throws(StoreError) {
         self.copy = copy
         self.partitionCount = partitionCount
         let recovery = try copy.recover()

@@ -20,7 +20,7 @@ extension PartitionProcessor {
             entries.map { .init(key: .outbox($0.id), message: message(for: $0.body, isRedispatch: isRedispatch)) })
     }
 
-    private func message(for body: OutboxEntry.Body, isRedispatch: Bool) -> OutgoingMessage {
+    func message(for body: OutboxEntry.Body, isRedispatch: Bool) -> OutgoingMessage {
         let now = parts.clock.now()
         switch body {
         case .task(var task):

@@ -58,8 +58,8 @@ extension PartitionProcessor {
             remember(Waiter(address: address, expires: parts.clock.uptime() + .seconds(15)), for: id)
             return nil
         case .redrive:
-            try await flush()
-            return .redriven(try redrive())
+            try await startRedrive(for: address)
+            return nil
         case .counts:
             try await flush()
             return .counts(try store.counts())

@@ -214,7 +214,7 @@ extension PartitionProcessor {
         try flushStore()
         try loadTimers()
         try findHeld()
-        if parts.configuration.redrivesAtStart { _ = try redriveOpenTasks() }
+        isRedriveDue = parts.configuration.redrivesAtStart
         logger.info(
             "serving the partition",
             metadata: ["position": "\(position)", "outbox": "\(state.outbox.count)", "held": "\(heldInstances.count)"])

@@ -71,6 +71,8 @@ package actor PartitionProcessor {
         case reply
         /// What this partition has applied.
         case receipt
+        /// Sent before, and confirmed then.
+        case redrive
     }
 
     nonisolated let parts: Parts
@@ -121,6 +123,13 @@ package actor PartitionProcessor {
     var ownMessages: [UInt64: OutboxID] = [:]
     /// What this partition has applied of others' messages and has not told them.
     var receipts = Receipts()
+    /// What is being sent again, and what was last.
+    var redrive: Redrive?
+    var lastRedrive: Redrive?
+    /// Everything is to be sent again when the marker is back: queues have ended with the process before.
+    var isRedriveDue = false
+    /// It was, as far as there are queues for it.
+    var isRedriveIdle = false
     var isMarkerBack = false
     /// The last owner ended without handing over, and what it left has not all been handled yet.
     var isCautious = false
@@ -294,7 +303,8 @@ package actor PartitionProcessor {
             try await answerQueries()
             try await boundCache()
             rotateBaton(at: parts.clock.uptime())
-            let worked = isPaused ? false : try await processBatch(at: parts.clock.now())
+            var worked = isPaused ? false : try await processBatch(at: parts.clock.now())
+            if try await continueRedrive() { worked = true }
             putBackHeld(at: parts.clock.uptime())
             try await boundCache()
             let now = parts.clock.uptime()
@@ -324,6 +334,8 @@ package actor PartitionProcessor {
         if let flushDue { next = min(next, flushDue) }
         if let confirmDue { next = min(next, confirmDue) }
         if let due = receipts.due { next = min(next, due) }
+        // Nothing tells when messages are parked that no queue takes.
+        if redrive != nil { next = min(next, now + .milliseconds(500)) }
         if holdsTooMuch { next = min(next, putBackDue) }
         if let alarmCheck { next = min(next, alarmCheck) }
         if !isPaused, let due = timers.nextDue {
@@ -400,6 +412,7 @@ package actor PartitionProcessor {
             switch key {
             case .outbox(let id): if !isToSelf(id) { confirmed.append(id) }
             case .deadLetter(let tag), .putBack(let tag): acknowledge(tag)
+            case .redrive: redrive?.underWay -= 1
             case .baton, .marker, .reply, .receipt: break
             }
         }

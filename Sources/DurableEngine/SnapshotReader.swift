@@ -1,8 +1,8 @@
-import DurableBackend
+package import DurableBackend
 import DurableCore
 
 /// Reads everything a store holds, in chunks of bounded size.
-struct SnapshotReader {
+package struct SnapshotReader {
     private let store: any PartitionStore
     private let state: PartitionState
     private var outbox: ArraySlice<OutboxEntry>
@@ -20,7 +20,7 @@ struct SnapshotReader {
     private static var pageLength: Int { 256 }
 
     /// - Parameter recovery: What the store says of itself; it must not change while it is read.
-    init(_ store: any PartitionStore, _ recovery: StoreRecovery) {
+    package init(_ store: any PartitionStore, _ recovery: StoreRecovery) {
         self.store = store
         outbox = recovery.state.pendingOutbox[...]
         var state = recovery.state
@@ -29,7 +29,7 @@ struct SnapshotReader {
     }
 
     /// - Returns: nil behind the last chunk, which has the partition's state.
-    mutating func next() throws(StoreError) -> SnapshotChunk? {
+    package mutating func next() throws(StoreError) -> SnapshotChunk? {
         if isComplete { return nil }
         var chunk = SnapshotChunk()
         var bytes = 0

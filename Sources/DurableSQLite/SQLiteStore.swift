@@ -7,11 +7,21 @@ internal import GRDB
 /// needless are one transaction; a copy has a file of its own and keeps a bookmark of the log it follows.
 package final class SQLiteStore: PartitionCopy {
     let file: DatabaseFile
-    private let isCopy: Bool
+    private let use: Use
+    private var isCopy: Bool { use == .copy }
 
-    init(_ file: DatabaseFile, isCopy: Bool = false) {
+    enum Use {
+        /// With the log in the same file.
+        case serving
+        /// A copy of a log that is elsewhere.
+        case copy
+        /// A file that is being made, which nobody else knows and which has no log yet.
+        case filling
+    }
+
+    init(_ file: DatabaseFile, use: Use = .serving) {
         self.file = file
-        self.isCopy = isCopy
+        self.use = use
     }
 
     package func recover() throws(StoreError) -> StoreRecovery {
@@ -56,10 +66,10 @@ package final class SQLiteStore: PartitionCopy {
 
     package func flush(_ flush: StoreFlush) throws(StoreError) {
         try file.write { database in
-            if !isCopy { try NewestEpoch.require(flush.epoch, database) }
+            if use == .serving { try NewestEpoch.require(flush.epoch, database) }
             let actual = try StoreState.position(database)
             guard actual == flush.previous else { throw StoreError.outOfStep(actual: actual) }
-            let end = isCopy ? LogPosition(.max) : try SQLiteLog.end(database)
+            let end = use == .serving ? try SQLiteLog.end(database) : LogPosition(.max)
             guard (flush.previous...end).contains(flush.position) else {
                 throw RowDamage("a flush through position \(flush.position) does not fit a log that ends at \(end)")
             }
@@ -70,7 +80,7 @@ package final class SQLiteStore: PartitionCopy {
             try StoreState(position: flush.position, partition: flush.state).write(database)
             if isCopy {
                 try BookmarkTable.write(flush.bookmark, database)
-            } else {
+            } else if use == .serving {
                 try database.cachedStatement(sql: "DELETE FROM log WHERE position <= ?")
                     .execute(arguments: [flush.position.value.column])
             }
