@@ -73,22 +73,27 @@ package struct HubRestore: Sendable {
             descriptor: descriptor, transport: administration.transport, journal: journal,
             clock: administration.clock, makeNonce: administration.makeID)
         let chunks = try ChunkReader(path)
+        var streams: [String] = []
         for partition in descriptor.topology.partitions {
             var restoration = PartitionRestoration(
                 contents, partition, incarnation: founder.incarnation(of: partition))
             do throws(LogError) {
-                try await founder.found(
-                    partition, at: restoration.position, by: WorkerID("restore"), nextDue: { restoration.nextDue }
-                ) { () throws(StoreError) in
-                    try chunks.next(of: partition).map { restoration.restored($0) }
-                }
+                streams.append(
+                    try await founder.found(
+                        partition, at: restoration.position, by: WorkerID("restore"),
+                        nextDue: { restoration.nextDue }
+                    ) { () throws(StoreError) in
+                        try chunks.next(of: partition).map { restoration.restored($0) }
+                    })
             } catch {
+                try? await administration.transport.delete(queues: streams, exchanges: [])
                 throw ClientError(
                     .storeUnavailable,
                     "cannot write the log of partition \(partition) of hub \"\(descriptor.hub)\": \(error). Check the "
                         + "broker, then restore again.", cause: error)
             }
         }
+        try await administration.waitForLogs(of: descriptor)
     }
 }
 

@@ -25,9 +25,17 @@ extension HubAdministration {
             try await placeBatons(
                 descriptor, descriptor.topology.partitions.map { _ in LogStream(name: "", isFirst: false, leftovers: []) })
         } catch {
-            throw await removed(after: error)
+            throw await removed(descriptor, after: error)
         }
         return descriptor
+    }
+
+    /// Returns when everybody finds the logs that the journal names: reading its last records may take a second.
+    package func waitForLogs(of descriptor: HubDescriptor) async throws {
+        for _ in 0..<50 {
+            if try await logStreams(of: descriptor).allSatisfy({ !$0.isFirst }) { return }
+            await clock.sleep(for: .milliseconds(200))
+        }
     }
 
     private func isThere(_ descriptor: HubDescriptor) -> ClientError {
@@ -38,9 +46,22 @@ extension HubAdministration {
                 + "that is there with dtq hub delete --hub \(hub).")
     }
 
-    private func removed(after error: any Error) async -> any Error {
+    private func removed(_ descriptor: HubDescriptor, after error: any Error) async -> any Error {
         do {
-            _ = try await delete(isForced: true)
+            // Nobody works for it: no partition has a baton. Its logs are gone with what made them.
+            let (everything, last) = (descriptor.topology.everythingButLogs, descriptor.topology.bootstrap)
+            try await transport.delete(
+                queues: everything.queues.map(\.name).filter { $0 != descriptor.topology.name(.hub) },
+                exchanges: everything.exchanges.map(\.name).filter { $0 != descriptor.topology.name(.hub) })
+            if descriptor.logMode == .local {
+                do throws(StoreError) {
+                    try storage.remove(descriptor)
+                } catch {
+                    // Those of another hub were in the way, and stay.
+                    guard case .foreign = error else { throw error }
+                }
+            }
+            try await transport.delete(queues: last.queues.map(\.name), exchanges: last.exchanges.map(\.name))
             return error
         } catch let second {
             guard let error = error as? ClientError else { return error }

@@ -11,6 +11,8 @@ package enum Query: Hashable, Sendable {
     case counts
     /// Asks the owner to send again everything that the partition's log holds as pending.
     case redrive
+    /// Asks the owner to let a held instance try again, whatever it is held for.
+    case release(InstanceID)
 }
 
 /// What an owner sent again because it was asked to.
@@ -67,6 +69,8 @@ package enum QueryAnswer: Hashable, Sendable {
     case list([InstanceSnapshot], isComplete: Bool)
     case counts([StatusCount])
     case redriven(Redriven)
+    /// The instance is held no more; nil: it was not.
+    case released(Hold?)
     /// No such instance.
     case notFound
     /// The owner could not answer; the text says why.

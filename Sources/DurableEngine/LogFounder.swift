@@ -31,10 +31,11 @@ package struct LogFounder: Sendable {
     ///   - position: Where the log goes on; above 0.
     ///   - next: The next chunk; nil behind the last, which has the partition's state.
     ///   - nextDue: Earliest timer, asked at the end.
+    /// - Returns: The name of its stream. One that could not be completed is gone again.
     package func found(
         _ partition: PartitionID, at position: LogPosition, by worker: WorkerID, nextDue: () -> Timestamp?,
         _ next: () throws(StoreError) -> SnapshotChunk?
-    ) async throws(LogError) {
+    ) async throws(LogError) -> String {
         precondition(position > LogPosition(0), "a copy that stands at 0 is one that is being filled")
         var generation = LogGeneration.first(of: descriptor, partition)
         generation.previous = generation.stream
@@ -46,18 +47,29 @@ package struct LogFounder: Sendable {
         } catch {
             throw Self.unavailable(error)
         }
-        var parts = StreamLog.Parts(
-            transport: transport, topology: descriptor.topology, generation: generation, clock: clock,
-            writer: makeNonce())
-        parts.bookmark = nil
-        let log = StreamLog(parts)
+        do throws(LogError) {
+            try await write(generation, nextDue: nextDue, next)
+        } catch {
+            try? await transport.delete(queues: [generation.stream], exchanges: [])
+            throw error
+        }
+        return generation.stream
+    }
+
+    private func write(
+        _ generation: LogGeneration, nextDue: () -> Timestamp?, _ next: () throws(StoreError) -> SnapshotChunk?
+    ) async throws(LogError) {
+        let log = StreamLog(
+            StreamLog.Parts(
+                transport: transport, topology: descriptor.topology, generation: generation, clock: clock,
+                writer: makeNonce()))
         defer { log.close() }
         let announcement = try await log.found { () throws(LogError) in
             do throws(StoreError) { return try next()?.wireBytes } catch { throw LogError(error) }
         }
         do throws(EpochError) {
             if let newer = try await journal.announce(announcement) { throw EpochError.unavailable("epoch \(newer)") }
-            try await journal.release(partition, epoch: generation.epoch, nextDue: nextDue())
+            try await journal.release(generation.partition, epoch: generation.epoch, nextDue: nextDue())
         } catch {
             throw Self.unavailable(error)
         }

@@ -239,6 +239,7 @@ package actor PartitionProcessor {
         remains.unflushedOutbox = outboxChanges.count
         remains.outbox = state.outbox.count
         remains.ownMessages = ownMessages.count
+        remains.redriving = redrive?.underWay ?? 0
         remains.waiters = waiterCount
         remains.heldInstances = heldInstances.count
         remains.liveSessions = cache.sessionCount

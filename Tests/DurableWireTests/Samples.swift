@@ -163,6 +163,7 @@ enum Samples {
         .wait(InstanceID("a")),
         .counts,
         .redrive,
+        .release(InstanceID("a")),
     ]
 
     static let snapshots: [InstanceSnapshot] = states.map { InstanceSnapshot($0, input: Payload("{}")) }
@@ -176,6 +177,8 @@ enum Samples {
         .counts([]),
         .redriven(Redriven(tasks: 1, messages: 2, timers: 3)),
         .redriven(Redriven(tasks: 0, messages: 0, timers: 0)),
+        .released(nil),
+        .released(Hold(code: "DTQ2008", text: "ends workers", build: "1.4")),
         .notFound,
         .failed("the store is full"),
     ]

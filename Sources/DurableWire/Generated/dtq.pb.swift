@@ -1046,6 +1046,14 @@ nonisolated struct PBQuery: Sendable {
     set {kind = .redrive(newValue)}
   }
 
+  var release: PBQuery.Instance {
+    get {
+      if case .release(let v)? = kind {return v}
+      return PBQuery.Instance()
+    }
+    set {kind = .release(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1055,6 +1063,7 @@ nonisolated struct PBQuery: Sendable {
     case wait(PBQuery.Instance)
     case counts(PBQuery.Counts)
     case redrive(PBQuery.Redrive)
+    case release(PBQuery.Instance)
 
   }
 
@@ -1336,6 +1345,14 @@ nonisolated struct PBQueryAnswer: Sendable {
     set {kind = .redriven(newValue)}
   }
 
+  var released: PBQueryAnswer.Released {
+    get {
+      if case .released(let v)? = kind {return v}
+      return PBQueryAnswer.Released()
+    }
+    set {kind = .released(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1346,6 +1363,7 @@ nonisolated struct PBQueryAnswer: Sendable {
     case notFound(PBQueryAnswer.NotFound)
     case failed(PBQueryAnswer.Failed)
     case redriven(PBQueryAnswer.Redriven)
+    case released(PBQueryAnswer.Released)
 
   }
 
@@ -1417,6 +1435,28 @@ nonisolated struct PBQueryAnswer: Sendable {
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
+  }
+
+  /// Absent: the instance was not held.
+  nonisolated struct Released: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var hold: PBHold {
+      get {_hold ?? PBHold()}
+      set {_hold = newValue}
+    }
+    /// Returns true if `hold` has been explicitly set.
+    var hasHold: Bool {self._hold != nil}
+    /// Clears the value of `hold`. Subsequent reads from it will return its default value.
+    mutating func clearHold() {self._hold = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _hold: PBHold? = nil
   }
 
   nonisolated struct NotFound: Sendable {
@@ -4089,7 +4129,7 @@ nonisolated extension PBListCursor: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Query"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0\u{1}release\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4176,6 +4216,19 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
           self.kind = .redrive(v)
         }
       }()
+      case 16: try {
+        var v: PBQuery.Instance?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .release(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .release(v)
+        }
+      }()
       default: break
       }
     }
@@ -4213,6 +4266,10 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     case .redrive?: try {
       guard case .redrive(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    }()
+    case .release?: try {
+      guard case .release(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
     }()
     case nil: break
     }
@@ -4570,7 +4627,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".QueryAnswer"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0\u{1}released\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4669,6 +4726,19 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.kind = .redriven(v)
         }
       }()
+      case 8: try {
+        var v: PBQueryAnswer.Released?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .released(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .released(v)
+        }
+      }()
       default: break
       }
     }
@@ -4707,6 +4777,10 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
     case .redriven?: try {
       guard case .redriven(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    }()
+    case .released?: try {
+      guard case .released(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     }()
     case nil: break
     }
@@ -4890,6 +4964,40 @@ nonisolated extension PBQueryAnswer.Redriven: SwiftProtobuf.Message, SwiftProtob
     if lhs.tasks != rhs.tasks {return false}
     if lhs.messages != rhs.messages {return false}
     if lhs.timers != rhs.timers {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQueryAnswer.Released: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".Released"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hold\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._hold) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._hold {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQueryAnswer.Released, rhs: PBQueryAnswer.Released) -> Bool {
+    if lhs._hold != rhs._hold {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
