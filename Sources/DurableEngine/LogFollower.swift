@@ -4,7 +4,8 @@ import DurableWire
 
 /// Reads a log into a copy as it grows, for a worker that may own the partition next.
 ///
-/// What counts in the stream counts for good, whoever owns the partition: each stretch of it may be written as it comes.
+/// What counts in the stream counts for good, whoever owns the partition: each stretch of it may be written as it
+/// comes.
 struct LogFollower {
     private let copy: any PartitionCopy
     private let source: LogCursor.Source
@@ -41,12 +42,18 @@ struct LogFollower {
     }
 
     /// Returns when the task is cancelled, with everything that was read in the copy.
-    mutating func run() async throws(LogError) {
+    ///
+    /// - Parameter onCaughtUp: Called when the copy has all that is before `mark`.
+    mutating func run(until mark: LogMessage, _ onCaughtUp: () -> Void) async throws(LogError) {
         defer { cursor.close() }
         while true {
             do throws(LogCursor.Failure) {
                 let step = try await cursor.next()
                 try take(step)
+                if step.message == mark {
+                    do throws(LogError) { try flush() } catch { throw LogCursor.Failure.log(error) }
+                    onCaughtUp()
+                }
             } catch {
                 if Task.isCancelled { return try flush() }
                 switch error {

@@ -1,7 +1,8 @@
 import DurableBackend
 
 extension PartitionProcessor {
-    /// Puts a snapshot in the log's place when it has outgrown what is alive. The partition does nothing else meanwhile.
+    /// Puts a snapshot in the log's place when it has outgrown what is alive. The partition does nothing else
+    /// meanwhile.
     func compactIfOutgrown() async throws(PartitionEnd) {
         let floor = parts.configuration.compactionBytes
         guard let size = parts.storage.log.size, size.isOutgrown(floor: floor), size.total >= compactionDue else {

@@ -3,10 +3,6 @@ internal import Foundation
 
 /// Faults of workers.
 extension FaultRun {
-    /// How long a fleet takes to notice that a worker is gone and to put another one on stand-by: three heartbeats of
-    /// 2 s and the settling of the one that came. Kills that come quicker hit partitions without one.
-    private static var regrouping: Duration { .seconds(8) }
-
     private func mostBurdenedSeat() -> Int {
         let owners = owners()
         return seats.indices.max { partitionCount(ofSeat: $0, owners) < partitionCount(ofSeat: $1, owners) } ?? 0
@@ -16,11 +12,13 @@ extension FaultRun {
         for round in 1...(isLong ? 50 : 4) {
             let seat = mostBurdenedSeat()
             let worker = seats[seat].processIdentifier
-            note(Injection(.killed, worker: worker, from: killWorker(seat)))
+            let time = killWorker(seat)
+            note(Injection(.killed, worker: worker, from: time))
             say("round \(round): killed worker \(worker)")
             try await waitUntilServed()
+            // A partition without a stand-by has been hit twice, not once.
+            try await waitForStandBys(since: time)
             try startWorker(seat)
-            try await Task.sleep(for: Self.regrouping)
         }
         for round in 1...(isLong ? 5 : 1) {
             let time = Timestamp.now
@@ -83,6 +81,36 @@ extension FaultRun {
                 try await waitForProgress(30)
             }
         }
+    }
+
+    func exchangeBuilds() async throws {
+        if Build.previous.program == Build.present.program {
+            notes.append("no previous build given (DTQ_FAULTS_PREVIOUS): this one under two names")
+        }
+        for round in 1...(isLong ? 4 : 2) {
+            build = round % 2 == 1 ? .present : .previous
+            for seat in seats.indices {
+                kill(seats[seat].processIdentifier, SIGTERM)
+                seats[seat].waitUntilExit()
+                if seats[seat].terminationStatus != 0 {
+                    notes.append("drain: exit \(seats[seat].terminationStatus)")
+                }
+                try startWorker(seat)
+                try await waitUntilServed()
+                try await waitForProgress(40)
+                try noteHeldInstances()
+            }
+            say("round \(round): all workers are of the \(build.name) build")
+        }
+    }
+
+    private func noteHeldInstances() throws {
+        let text = try fleet.dtq("workers", "--json", "--partitions")
+        let report = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+        let workers = (report?["workers"] as? [[String: Any]]) ?? []
+        let held = workers.flatMap { ($0["partitions"] as? [[String: Any]]) ?? [] }
+            .compactMap { $0["heldInstances"] as? Int }
+        if held.contains(where: { $0 > 0 }) { notes.append("held instances: \(held.reduce(0, +))") }
     }
 
     private func name(of worker: Process) throws -> String {

@@ -14,11 +14,15 @@ package final class FaultRun {
     let fleet: Fleet
     let partitions = 8
     private(set) var injections: [Injection] = []
+    /// From the kill of a worker to each partition having an owner and a stand-by again.
+    private var recoveries: [Duration] = []
     var notes: [String] = []
     /// Workers by seat: a seat keeps its data directory when its worker is started again.
     var seats: [Process] = []
     /// Only for faults that need it: between the workers of a seat and the broker.
     var proxies: [TCPProxy] = []
+    /// What `startWorker` starts.
+    var build = Build.present
     /// Where the copies of a seat's worker are.
     var copies: (Int) -> URL
     private let report: (String) -> Void
@@ -53,7 +57,7 @@ package final class FaultRun {
     func startWorker(_ seat: Int) throws {
         let process = try fleet.startWorker(
             ["--slots", "8", "--data", copies(seat).path],
-            broker: proxies.isEmpty ? nil : "amqp://guest:guest@127.0.0.1:\(proxies[seat].port)/")
+            broker: proxies.isEmpty ? nil : "amqp://guest:guest@127.0.0.1:\(proxies[seat].port)/", build: build)
         // The wrapper ends what is left when this process does not get to it.
         if let list = ProcessInfo.processInfo.environment["DTQ_FAULTS_PIDS"] {
             let file = URL(fileURLWithPath: list).appendingPathComponent("\(process.processIdentifier)")
@@ -95,6 +99,18 @@ package final class FaultRun {
             return owners.count == partitions
                 && owners.values.allSatisfy { living.contains($0.worker) && $0.worker != worker }
         }
+    }
+
+    /// Waits until two workers hold or wait for the baton of each partition.
+    func waitForStandBys(since time: Timestamp) async throws {
+        try await eventually(within: .seconds(90), "a stand-by for each partition") {
+            // AMQP does not tell of those that wait.
+            let text = try broker.control("-q", "list_queues", "name", "consumers", "--no-table-headers")
+            let own = text.split(separator: "\n").filter { $0.hasPrefix("dtq.\(fleet.hub).own.") }
+            return own.count == partitions
+                && own.allSatisfy { Int($0.split(separator: "\t").last ?? "").map { $0 >= 2 } ?? false }
+        }
+        recoveries.append(Timestamp.now.since(time))
     }
 
     /// Runs that ended so far.
@@ -146,10 +162,12 @@ package final class FaultRun {
             evidence.injections = injections
             await client.close()
             await transport.close()
+            var timing = Timing(of: evidence, from: start, until: end)
+            timing.recoveries = recoveries
             return FaultReport(
                 fault: fault.rawValue, workers: Self.seatCount, seconds: (ContinuousClock.now - began) / .seconds(1),
                 loadAverage: Self.loadAverage, evidence: evidence, verdict: Verdict(judging: evidence),
-                timing: Timing(of: evidence, from: start, until: end), notes: notes)
+                timing: timing, notes: notes)
         } catch {
             feeding.cancel()
             await client.close()

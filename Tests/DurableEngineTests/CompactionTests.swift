@@ -200,23 +200,19 @@ import Testing
 
     // MARK: Standby
 
-    /// Follows the log until the copy stands at `end`.
+    /// Follows the log until it says that it has caught up: then the copy stands at `end`.
     private func follow(
         _ hub: ReplicatedHub, _ copies: MemoryCopies, through end: LogPosition
     ) async throws {
         let storage = hub.storage("standby", copies: copies)
-        var patience = 1000
-        while true {
-            let copy = try copies.open(partition)
-            let standing = try copy.recover().position
-            copy.close()
-            if standing == end { return }
-            let following = Task { await storage.follow(partition) }
-            for _ in 0..<patience { await Task.yield() }
-            following.cancel()
-            await following.value
-            patience *= 2
-        }
+        let caughtUp = Signal()
+        let following = Task { await storage.follow(partition) { caughtUp.raise() } }
+        await caughtUp.wait()
+        let copy = try copies.open(partition)
+        #expect(try copy.recover().position == end)
+        copy.close()
+        following.cancel()
+        await following.value
     }
 
     @Test("A standby's copy follows the log, also into another stream, and is what its owner has")

@@ -38,8 +38,8 @@ package final class SimulatedStorage: PartitionStorage, @unchecked Sendable {  /
             log: SimulatedLog(self, open.log, partition), store: SimulatedStore(self, open.store, partition))
     }
 
-    package func follow(_ partition: PartitionID) async {
-        if !node.isDead { await base.follow(partition) }
+    package func follow(_ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void) async {
+        if !node.isDead { await base.follow(partition, onCaughtUp: onCaughtUp) }
     }
 
     /// Tells the witness what became of appends whose outcome was unknown: an epoch began at `position`, after them.
@@ -125,7 +125,8 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
     }
 
     func begin(_ begin: PartitionRecord.Begin) async throws(LogError) -> LogPosition {
-        await storage.latency.pass()
+        let isLate = storage.latency.isDrawnLate()
+        if !isLate { await storage.latency.pass() }
         let fault = try fault(.begin(begin.epoch))
         let position: LogPosition
         do throws(LogError) {
@@ -138,13 +139,14 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
             await storage.settle(partition, before: position)
             storage.witness.began(begin, of: partition, at: position, by: storage.node)
         }
-        await storage.latency.pass()
+        if isLate { await storage.latency.pass() }
         try end(fault)
         return position
     }
 
     func append(_ records: [PartitionRecord], epoch: Epoch) async throws(LogError) -> LogPosition {
-        await storage.latency.pass()
+        let isLate = storage.latency.isDrawnLate()
+        if !isLate { await storage.latency.pass() }
         let fault = try fault(.append(records))
         let position: LogPosition
         let written = storage.ignoresFencing ? max(epoch, storage.witness.partitions[partition.index].newest) : epoch
@@ -157,7 +159,7 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
         if !isInStream(records, epoch: written, through: position) {
             storage.witness.appended(records, epoch: epoch, to: partition, at: position, by: storage.node)
         }
-        await storage.latency.pass()
+        if isLate { await storage.latency.pass() }
         try end(fault)
         return position
     }
