@@ -6,14 +6,17 @@ package struct SnapshotChunk: Hashable, Sendable {
     /// the piece's end.
     package var instances: [StoreFlush.InstanceFlush]
     package var outbox: [OutboxEntry]
+    package var sent: [SentMessage]
     /// In the last chunk: what the partition kept besides, its outbox left out.
     package var state: PartitionState?
 
     package init(
-        instances: [StoreFlush.InstanceFlush] = [], outbox: [OutboxEntry] = [], state: PartitionState? = nil
+        instances: [StoreFlush.InstanceFlush] = [], outbox: [OutboxEntry] = [], sent: [SentMessage] = [],
+        state: PartitionState? = nil
     ) {
         self.instances = instances
         self.outbox = outbox
+        self.sent = sent
         self.state = state
     }
 }

@@ -171,7 +171,7 @@ package struct HubAdministration: Sendable {
     // MARK: - Creating
 
     /// The descriptor that counts: the one that was there, or whichever of those racing came first.
-    private func settle(_ request: Request, hubID: String) async throws -> HubDescriptor {
+    func settle(_ request: Request, hubID: String) async throws -> HubDescriptor {
         let reader = DescriptorReader(transport: transport, hub: hub, clock: clock)
         if let existing = try await reader.read() { return existing }
         let logMode = request.logMode ?? .replicated
@@ -197,7 +197,7 @@ package struct HubAdministration: Sendable {
         return first
     }
 
-    private func check(_ request: Request, against descriptor: HubDescriptor) throws {
+    func check(_ request: Request, against descriptor: HubDescriptor) throws {
         var differences: [String] = []
         func compare<Value: Equatable>(_ what: String, _ wanted: Value?, _ actual: Value) {
             if let wanted, wanted != actual { differences.append("\(what) is \(actual), asked for was \(wanted)") }
@@ -217,7 +217,7 @@ package struct HubAdministration: Sendable {
     ///
     /// Before it, the first message of the partition's log, if that is in its first stream. Only then: a log stream
     /// that came to be empty later must not be taken for a new one.
-    private func placeBatons(_ descriptor: HubDescriptor, _ streams: [LogStream]) async throws {
+    func placeBatons(_ descriptor: HubDescriptor, _ streams: [LogStream]) async throws {
         let (topology, client) = (descriptor.topology, client(for: descriptor))
         var missing: [PartitionID] = []
         do throws(TransportError) {

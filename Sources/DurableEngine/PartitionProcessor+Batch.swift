@@ -24,6 +24,8 @@ struct Batch {
     var ended: [InstanceEntry] = []
     /// How many of this epoch's markers came by.
     var markersTaken = 0
+    /// Whose messages came: they are told what was applied, and told again when they repeat one.
+    var sources: [Deduplication.Source] = []
 
     /// Takes over what must wait for the last checkpoint of `whole`.
     mutating func takeEffects(of whole: Batch) {
@@ -32,6 +34,7 @@ struct Batch {
         acknowledgements = whole.acknowledgements
         verdicts = whole.verdicts
         markersTaken = whole.markersTaken
+        sources = whole.sources
     }
 
     mutating func note(_ change: InstanceChange, of entry: InstanceEntry) {
@@ -87,8 +90,12 @@ extension PartitionProcessor {
             batch.acknowledgements.append(delivery.tag)
             return
         }
-        // An alarm that rang: the timers it stands for are in the queue of timers.
-        if content.messages.isEmpty { alarmCount += 1 }
+        if let applied = content.applied {
+            if !isFromClient(delivery) { noteDelivered(applied) }
+        } else if content.messages.isEmpty {
+            // An alarm that rang: the timers it stands for are in the queue of timers.
+            alarmCount += 1
+        }
         let defect = defect(of: content, from: delivery)
         for message in content.messages {
             // A client's claim to be a partition is a defect: it must not count.
@@ -140,6 +147,7 @@ extension PartitionProcessor {
 
     /// Marks the sequence taken; false when it was before.
     private func isNews(_ origin: Origin, in batch: inout Batch) -> Bool {
+        if origin.partition != parts.partition { batch.sources.append(origin.source) }
         if batch.deduplication.judge(origin) == .duplicate { return has(.appliesDuplicates) }
         batch.deduplication.markApplied(origin)
         batch.applied.append(origin)

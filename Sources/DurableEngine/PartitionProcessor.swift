@@ -69,6 +69,10 @@ package actor PartitionProcessor {
         case baton
         case marker
         case reply
+        /// What this partition has applied.
+        case receipt
+        /// Sent before, and confirmed then.
+        case redrive
     }
 
     nonisolated let parts: Parts
@@ -92,6 +96,8 @@ package actor PartitionProcessor {
     var arrivals: [Delivery] = []
     var queries: [Delivery] = []
     var confirmed: [OutboxID] = []
+    /// What other partitions say they have applied, and the log does not say yet. Look-up only.
+    var newlyDelivered: [PartitionID: AppliedThrough] = [:]
     var batons: [DeliveryTag] = []
     var arrivalsEnd: TransportError?
     var arrivalsEnded = false
@@ -104,8 +110,7 @@ package actor PartitionProcessor {
     /// Changed since the last flush, in order of first change.
     var dirty: [InstanceEntry] = []
     var dirtyBytes = 0
-    var outboxAdded: [OutboxEntry] = []
-    var outboxRemoved: [OutboxID] = []
+    var outboxChanges = OutboxChanges()
     /// When changes must reach the store, by the clock's uptime; nil when there are none.
     var flushDue: Duration?
     /// Size of the log at which compacting it is tried, should it not be possible before.
@@ -116,6 +121,15 @@ package actor PartitionProcessor {
     /// Messages to this partition itself by sequence. They stay in the outbox until the checkpoint that applies them:
     /// no queue needs to survive for them. Look-up only.
     var ownMessages: [UInt64: OutboxID] = [:]
+    /// What this partition has applied of others' messages and has not told them.
+    var receipts = Receipts()
+    /// What is being sent again, and what was last.
+    var redrive: Redrive?
+    var lastRedrive: Redrive?
+    /// Everything is to be sent again when the marker is back: queues have ended with the process before.
+    var isRedriveDue = false
+    /// It was, as far as there are queues for it.
+    var isRedriveIdle = false
     var isMarkerBack = false
     /// The last owner ended without handing over, and what it left has not all been handled yet.
     var isCautious = false
@@ -222,9 +236,10 @@ package actor PartitionProcessor {
         remains.heldBack = heldBack.count
         remains.confirmations = confirmed.count
         remains.dirtyInstances = dirty.count
-        remains.unflushedOutbox = outboxAdded.count + outboxRemoved.count
+        remains.unflushedOutbox = outboxChanges.count
         remains.outbox = state.outbox.count
         remains.ownMessages = ownMessages.count
+        remains.redriving = redrive?.underWay ?? 0
         remains.waiters = waiterCount
         remains.heldInstances = heldInstances.count
         remains.liveSessions = cache.sessionCount
@@ -258,6 +273,7 @@ package actor PartitionProcessor {
                 end = error
             }
             loopEnd = parts.clock.uptime()
+            if end == nil { sendReceipts(receipts.takeAll()) }
             if end == nil { await settleEffects() }
             group.cancelAll()
             return end
@@ -290,7 +306,8 @@ package actor PartitionProcessor {
             try await answerQueries()
             try await boundCache()
             rotateBaton(at: parts.clock.uptime())
-            let worked = isPaused ? false : try await processBatch(at: parts.clock.now())
+            var worked = isPaused ? false : try await processBatch(at: parts.clock.now())
+            if try await continueRedrive() { worked = true }
             putBackHeld(at: parts.clock.uptime())
             try await boundCache()
             let now = parts.clock.uptime()
@@ -298,6 +315,7 @@ package actor PartitionProcessor {
             if let flushDue, flushDue <= now || dirtyBytes >= parts.configuration.flushBytes {
                 try await flush()
             }
+            sendReceipts(receipts.takeDue(at: now))
             try await compactIfOutgrown()
             renewAlarm(at: now)
             publishStatistics()
@@ -318,6 +336,9 @@ package actor PartitionProcessor {
         var next = isBatonSent ? now + .seconds(3600) : batonDue
         if let flushDue { next = min(next, flushDue) }
         if let confirmDue { next = min(next, confirmDue) }
+        if let due = receipts.due { next = min(next, due) }
+        // Nothing tells when messages are parked that no queue takes.
+        if redrive != nil { next = min(next, now + .milliseconds(500)) }
         if holdsTooMuch { next = min(next, putBackDue) }
         if let alarmCheck { next = min(next, alarmCheck) }
         if !isPaused, let due = timers.nextDue {
@@ -394,13 +415,17 @@ package actor PartitionProcessor {
             switch key {
             case .outbox(let id): if !isToSelf(id) { confirmed.append(id) }
             case .deadLetter(let tag), .putBack(let tag): acknowledge(tag)
-            case .baton, .marker, .reply: break
+            case .redrive: redrive?.underWay -= 1
+            case .baton, .marker, .reply, .receipt: break
             }
         }
-        if !confirmed.isEmpty, confirmDue == nil {
-            confirmDue = parts.clock.uptime() + parts.configuration.confirmInterval
-        }
+        if !confirmed.isEmpty { scheduleConfirm() }
         signal.raise()
+    }
+
+    /// Sees to it that what was confirmed is in the log within the confirm interval.
+    func scheduleConfirm() {
+        if confirmDue == nil { confirmDue = parts.clock.uptime() + parts.configuration.confirmInterval }
     }
 
     /// Sees to it that changes are written within the flush interval.

@@ -1,11 +1,13 @@
-import DurableBackend
+package import DurableBackend
 import DurableCore
 
 /// Reads everything a store holds, in chunks of bounded size.
-struct SnapshotReader {
+package struct SnapshotReader {
     private let store: any PartitionStore
     private let state: PartitionState
     private var outbox: ArraySlice<OutboxEntry>
+    private var sent: ArraySlice<SentMessage> = []
+    private var lastSent: SentPlace?
     private var page: ArraySlice<InstanceState> = []
     private var listed: ListCursor?
     private var isListed = false
@@ -18,7 +20,7 @@ struct SnapshotReader {
     private static var pageLength: Int { 256 }
 
     /// - Parameter recovery: What the store says of itself; it must not change while it is read.
-    init(_ store: any PartitionStore, _ recovery: StoreRecovery) {
+    package init(_ store: any PartitionStore, _ recovery: StoreRecovery) {
         self.store = store
         outbox = recovery.state.pendingOutbox[...]
         var state = recovery.state
@@ -27,7 +29,7 @@ struct SnapshotReader {
     }
 
     /// - Returns: nil behind the last chunk, which has the partition's state.
-    mutating func next() throws(StoreError) -> SnapshotChunk? {
+    package mutating func next() throws(StoreError) -> SnapshotChunk? {
         if isComplete { return nil }
         var chunk = SnapshotChunk()
         var bytes = 0
@@ -43,6 +45,9 @@ struct SnapshotReader {
             } else if let entry = outbox.popFirst() {
                 chunk.outbox.append(entry)
                 bytes += entry.estimatedBytes
+            } else if let message = try nextSent() {
+                chunk.sent.append(message)
+                bytes += message.entry.estimatedBytes
             } else {
                 chunk.state = state
                 isComplete = true
@@ -61,6 +66,14 @@ struct SnapshotReader {
         page = try store.list(ListFilter(), after: listed, limit: Self.pageLength)[...]
         listed = page.last.map { ListCursor(createdAt: $0.createdAt, id: $0.id) }
         isListed = page.count < Self.pageLength
+    }
+
+    private mutating func nextSent() throws(StoreError) -> SentMessage? {
+        if sent.isEmpty {
+            sent = try store.sent(after: lastSent, byteLimit: Self.chunkBytes)[...]
+            lastSent = sent.last?.place
+        }
+        return sent.popFirst()
     }
 
     private mutating func nextPiece() throws(StoreError) -> StoreFlush.InstanceFlush? {

@@ -36,6 +36,7 @@ final class SnapshotRestorer: Sendable {
         var flush = StoreFlush(previous: LogPosition(0), position: LogPosition(0), epoch: .zero)
         flush.instances = chunk.instances
         flush.outboxAdded = chunk.outbox
+        flush.sent = chunk.sent
         try copy.flush(flush)
     }
 
@@ -44,10 +45,7 @@ final class SnapshotRestorer: Sendable {
             throw .damaged("the snapshot of \(bookmark.generation.stream) does not say what the partition kept")
         }
         var flush = StoreFlush(previous: LogPosition(0), position: bookmark.position, epoch: state.epoch)
-        flush.nextOutboxID = state.nextOutboxID
-        flush.deduplication = state.deduplication
-        flush.sequences = state.sequences
-        flush.evidence = state.evidence
+        flush.setState(state)
         flush.bookmark = bookmark
         try copy.flush(flush)
         known.withLock { $0.hasRestored = true }

@@ -56,6 +56,12 @@ struct DiskContents {
 
     mutating func resetCopy(of id: PartitionID) { partitions[id] = PartitionContents(incarnation: 0) }
 
+    mutating func put(_ contents: PartitionContents, as id: PartitionID) { partitions[id] = contents }
+
+    func requireNone() throws(StoreError) {
+        if let descriptor { throw .foreign("this storage belongs to hub \"\(descriptor.hub)\" (\(descriptor.hubID))") }
+    }
+
     func requireOwn(_ asked: HubDescriptor) throws(StoreError) {
         if let descriptor, descriptor.hubID != asked.hubID {
             throw .foreign("this storage belongs to hub \"\(descriptor.hub)\" (\(descriptor.hubID))")
@@ -107,11 +113,27 @@ final class PartitionContents {
     var position: UInt64 = 0
     var state = PartitionState()
     var outbox: [OutboxID: [UInt8]] = [:]
+    var sent: [SentPlace: [UInt8]] = [:]  // sorted before use
     /// Copies only.
     var bookmark: LogBookmark?
     var instances: [InstanceKey: InstanceRow] = [:]
 
     init(incarnation: UInt64) { self.incarnation = incarnation }
+
+    /// The same, to be changed apart from this.
+    func copy() -> PartitionContents {
+        let copy = PartitionContents(incarnation: incarnation)
+        copy.newest = newest
+        copy.log = log
+        copy.trimmed = trimmed
+        copy.position = position
+        copy.state = state
+        copy.outbox = outbox
+        copy.sent = sent
+        copy.bookmark = bookmark
+        copy.instances = instances
+        return copy
+    }
 
     /// Position of the last record.
     var end: UInt64 { trimmed + UInt64(log.count) }

@@ -48,7 +48,9 @@ enum PartitionSchema {
             deduplication BLOB NOT NULL,
             sequences BLOB NOT NULL,
             checksum INTEGER NOT NULL,
-            evidence BLOB NOT NULL DEFAULT x''
+            evidence BLOB NOT NULL DEFAULT x'',
+            delivered BLOB NOT NULL DEFAULT x'',
+            must_redrive INTEGER NOT NULL DEFAULT 0
         ) STRICT;
 
         CREATE TABLE instances (
@@ -89,10 +91,30 @@ enum PartitionSchema {
             entry BLOB NOT NULL,
             checksum INTEGER NOT NULL
         ) STRICT;
+
+        """ + sentSQL
+
+    private static let sentSQL = """
+        -- Messages that the broker has confirmed and the partition they went to has not applied yet.
+        CREATE TABLE sent (
+            destination INTEGER NOT NULL,
+            sequence INTEGER NOT NULL,
+            id INTEGER NOT NULL,
+            entry BLOB NOT NULL,
+            checksum INTEGER NOT NULL,
+            PRIMARY KEY (destination, sequence)
+        ) STRICT, WITHOUT ROWID;
         """
 
     /// From each format to the next, the first from 1 to 2.
-    static let upgrades = ["ALTER TABLE store_state ADD COLUMN evidence BLOB NOT NULL DEFAULT x''"]
+    static let upgrades = [
+        "ALTER TABLE store_state ADD COLUMN evidence BLOB NOT NULL DEFAULT x''",
+        """
+        ALTER TABLE store_state ADD COLUMN delivered BLOB NOT NULL DEFAULT x'';
+        ALTER TABLE store_state ADD COLUMN must_redrive INTEGER NOT NULL DEFAULT 0;
+
+        """ + sentSQL,
+    ]
 
     /// What the file of a copy has besides: at most one row, where the log goes on.
     static let copySQL =
@@ -115,8 +137,7 @@ enum PartitionSchema {
         ).insert(database)
         try database.execute(
             sql: "INSERT INTO log_state VALUES (1, 0, 0, ?)", arguments: [NewestEpoch.checksum(of: .zero)])
-        let start = StoreState(position: LogPosition(0), epoch: .zero, nextOutboxID: OutboxID(1))
         try database.execute(
-            sql: "INSERT INTO store_state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)", arguments: start.columns)
+            sql: "INSERT INTO store_state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", arguments: StoreState().columns)
     }
 }

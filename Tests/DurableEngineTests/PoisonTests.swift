@@ -74,6 +74,44 @@ import Testing
         try await fleet.stop()
     }
 
+    @Test func aReleasedInstanceTriesAgainWithTheSameBuild() async throws {
+        let fleet = Graveyard(try await EngineHarness())
+        try await fleet.hub.start("Trap", id: "poison")
+        try fleet.startWorker()
+        try await fleet.hub.eventually("the hold") {
+            try fleet.replaceDead()
+            return try await fleet.hub.snapshot("poison")?.holdCode == "DTQ2008"
+        }
+        #expect(fleet.deaths == 4)
+        func release() async throws {
+            try await fleet.hub.eventually("the release") {
+                guard case .released(let hold?)? = try await fleet.hub.ask(.release(InstanceID("poison"))) else {
+                    return false
+                }
+                return hold.code == "DTQ2008"
+            }
+        }
+        // Not mended yet: one more death, and it is still held.
+        #expect(try await fleet.hub.ask(.release(InstanceID("poison"))) == nil)
+        #expect(fleet.deaths == 5)
+        try fleet.replaceDead()
+        try await fleet.hub.start("Fine", id: "fine")
+        try await fleet.hub.wait(for: "fine", .completed)
+        #expect(try await fleet.hub.snapshot("poison")?.holdCode == "DTQ2008")
+        #expect(fleet.deaths == 5)
+        try await fleet.stop()
+        // What it needs was mended from outside: the same build.
+        try fleet.startWorker(isMended: true)
+        try await fleet.hub.eventually("the hold, recovered") {
+            try await fleet.hub.snapshot("poison")?.holdCode == "DTQ2008"
+        }
+        try await release()
+        try await fleet.hub.wait(for: "poison", .completed)
+        #expect(try await fleet.hub.ask(.release(InstanceID("poison"))) == .released(nil))
+        #expect(fleet.deaths == 5)
+        try await fleet.stop()
+    }
+
     @Test func aHeldInstanceCanBeTerminated() async throws {
         let fleet = Graveyard(try await EngineHarness())
         try await fleet.hub.start("Trap", id: "poison")

@@ -46,6 +46,9 @@ package struct PlannedFault: Sendable, CustomStringConvertible {
         case strayCompletion(number: UInt64)
         /// Bytes that are no message, in a control queue or a work queue.
         case garbage(number: UInt64)
+        /// All queues lose what waits in them, except what clients sent, which is nowhere else. When all faults have
+        /// ended, owners are asked to send again what is pending.
+        case purge
     }
 
     package var description: String {
@@ -73,6 +76,7 @@ package struct PlannedFault: Sendable, CustomStringConvertible {
                 "deploy \(variant) on w\(worker)\(isDrained ? "" : " after a crash")"
             case .strayCompletion: "a stray completion"
             case .garbage: "garbage"
+            case .purge: "purge the queues"
             }
         return "\(at): \(place)"
     }
@@ -129,6 +133,14 @@ extension PlannedFault {
         { random, _ in .strayCompletion(number: random.next()) },
         { random, _ in .garbage(number: random.next()) },
     ]
+
+    /// One run in eight loses what its queues hold, once or twice, early, where the work is.
+    static func drawPurges(from random: inout SeededGenerator, until end: Duration) -> [PlannedFault] {
+        guard random.chance(0.125) else { return [] }
+        return (0..<1 + random.next() % 2).map { _ in
+            PlannedFault(at: random.duration(.milliseconds(5)...min(end, .seconds(3))), kind: .purge)
+        }
+    }
 
     /// Draws a run's faults: some kinds, chosen for the run, so that each run is a mixture of its own.
     static func draw(from random: inout SeededGenerator, workerCount: Int, until end: Duration) -> [PlannedFault] {

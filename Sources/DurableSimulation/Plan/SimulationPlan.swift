@@ -55,6 +55,8 @@ package struct SimulationPlan: Sendable {
         faultsEnd = random.chance(0.15) ? .seconds(Int(10 + random.next() % 16)) : .seconds(Int(1 + random.next() % 8))
         var faultRandom = SeededGenerator(seed: seed, purpose: "faults")
         faults = PlannedFault.draw(from: &faultRandom, workerCount: workerCount, until: faultsEnd)
+        var purgeRandom = SeededGenerator(seed: seed, purpose: "purges")
+        faults = (faults + PlannedFault.drawPurges(from: &purgeRandom, until: faultsEnd)).sorted { $0.at < $1.at }
         engine = EngineConfiguration()
         engine.checksReplay = random.chance(0.3)
         engine.cacheBytes = [0, 8 << 10, 64 << 10, 64 << 20][Int(random.next() % 4)]
