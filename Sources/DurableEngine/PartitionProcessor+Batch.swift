@@ -188,6 +188,8 @@ extension PartitionProcessor {
         switch acceptance {
         case .ignored(let verdict):
             if verdict == .duplicate || verdict == .unexpected { duplicateCount += 1 }
+            // Only until the marker is back may a task be sent again.
+            if verdict == .unexpected, !isMarkerBack { settleOutbox(answeredBy: message, in: &batch) }
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }
         case .accepted(let change, let verdict):
             if let entry { settleOutbox(answeredBy: message, of: entry.state, in: &batch) }
@@ -205,6 +207,20 @@ extension PartitionProcessor {
             if let task = state.openTasks[taskID], self.state.outbox[task.outboxID] != nil {
                 batch.outboxRemoved.append(task.outboxID)
             }
+        default: break
+        }
+    }
+
+    /// A task of an execution that has ended was run all the same: it need not be sent again either.
+    private func settleOutbox(answeredBy message: Message, in batch: inout Batch) {
+        switch message.event.kind {
+        case .taskCompleted(let taskID, _), .taskFailed(let taskID, _):
+            let answered = state.outbox.values.first { entry in
+                guard case .task(let task) = entry.body else { return false }
+                return task.instanceID == message.instanceID && task.executionID == message.executionID
+                    && task.taskID == taskID && task.dispatch == message.dispatch
+            }
+            if let answered { batch.outboxRemoved.append(answered.id) }
         default: break
         }
     }
@@ -388,6 +404,9 @@ extension PartitionProcessor {
             time: batch.now, changes: batch.touched.compactMap { batch.changes[$0.state.id] }, outbox: batch.outbox,
             outboxRemoved: batch.outboxRemoved, applied: batch.applied)
         if has(.releasesBeforeDurable) { send(batch.outbox, isRedispatch: false) }
+        // Before it is durable that they are gone: an answered task must not go out once more because its first confirm
+        // was lost, nor one of a terminated instance that still waits. Should the append fail, the next owner sends them.
+        reliableLane.withdraw(batch.outboxRemoved.map { .outbox($0) })
         if !checkpoint.isEmpty {
             try await append(has(.splitsCheckpoints) ? checkpoint.split : [.checkpoint(checkpoint)])
             checkpointCount += 1

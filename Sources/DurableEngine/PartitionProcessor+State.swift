@@ -122,8 +122,6 @@ extension PartitionProcessor {
                 outboxBytes -= entry.estimatedBytes
             }
         }
-        // An answered task must not go out once more because its first confirm was lost.
-        reliableLane.withdraw(ids.map { .outbox($0) })
     }
 
     /// Whether an outbox entry goes to this partition, which needs no confirm: what it applies it has.

@@ -125,6 +125,7 @@ extension PlannedFault {
             .jumpClock(worker: worker, by: random.duration(.seconds(-90) ... .seconds(90)))
         },
         { random, worker in .drain(worker: worker, restartAfter: random.duration(.zero ... .seconds(2))) },
+        { random, worker in .drain(worker: worker, restartAfter: random.duration(.zero ... .seconds(2))) },
         { random, worker in
             let variants: [CodeVariant] = [.compatible, .compatible, .divergent, .missing, .original]
             return .deploy(

@@ -85,6 +85,9 @@ package final class PublishWatch: @unchecked Sendable {  // confined to the simu
     /// When each partition's owner sent the marker of its epoch. Look-up only.
     private var markers: [PartitionID: (epoch: Epoch, at: Duration)] = [:]
 
+    /// No completion stands in any queue.
+    func queuesArePurged() { completionsQueued = [:] }
+
     init(_ witness: Witness, ledger: ActivityLedger, topology: HubTopology, in simulator: Simulator) {
         self.witness = witness
         self.ledger = ledger

@@ -286,6 +286,7 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
             count += broker.purge(topology.queue(.control, partition)) { $0.exchange != topology.name(.client) }
         }
         for activity in SimulatedActivities.all { count += broker.purge(topology.workQueue(activity.name)) }
+        hub.publishWatch.queuesArePurged()
         hub.trace.note("\(count) messages are lost")
     }
 
