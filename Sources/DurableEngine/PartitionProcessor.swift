@@ -192,6 +192,7 @@ package actor PartitionProcessor {
     package func run() async throws(PartitionEnd) {
         var end: PartitionEnd?
         do {
+            try await consume(.query, as: ConsumerTag.query, prefetch: 64)
             try await recover()
             end = await work()
             if end == nil { try await release(idleSince: loopEnd) }
@@ -280,23 +281,26 @@ package actor PartitionProcessor {
         }
     }
 
+    /// Also shows that the broker still knows the channel. A worker that stood still finds the baton of a channel in its
+    /// sockets that was given up long ago: with that it must not begin an epoch, which would fence the present owner off
+    /// without that one's learning of it while it has nothing to do.
+    private func consume(_ family: HubTopology.Family, as tag: String, prefetch: Int) async throws(PartitionEnd) {
+        do {
+            try await parts.channel.consume(
+                queue: topology.queue(family, parts.partition), consumerTag: tag, prefetch: prefetch, from: nil,
+                exclusive: false)
+        } catch {
+            throw .channel(error)
+        }
+    }
+
     private func startConsuming() async throws(PartitionEnd) {
         sendMarker()
         // The owner before sets it once more after it has handed the partition over.
         alarmNotBefore = parts.clock.uptime() + .seconds(1)
         resendMessages(tasks: false)
         if has(.ignoresMarker) { resendMessages(tasks: true) }
-        do {
-            let channel = parts.channel
-            try await channel.consume(
-                queue: topology.queue(.control, parts.partition), consumerTag: ConsumerTag.control,
-                prefetch: parts.configuration.controlPrefetch, from: nil, exclusive: false)
-            try await channel.consume(
-                queue: topology.queue(.query, parts.partition), consumerTag: ConsumerTag.query, prefetch: 64,
-                from: nil, exclusive: false)
-        } catch {
-            throw .channel(error)
-        }
+        try await consume(.control, as: ConsumerTag.control, prefetch: parts.configuration.controlPrefetch)
     }
 
     private func loop() async throws(PartitionEnd) {
