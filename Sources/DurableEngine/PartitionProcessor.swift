@@ -274,7 +274,6 @@ package actor PartitionProcessor {
                 end = error
             }
             loopEnd = parts.clock.uptime()
-            if end == nil { sendReceipts(receipts.takeAll()) }
             if end == nil { await settleEffects() }
             group.cancelAll()
             return end

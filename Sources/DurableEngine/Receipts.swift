@@ -47,9 +47,4 @@ struct Receipts {
         self.due = owed.values.map(\.due).min()
         return Array(sources)
     }
-
-    mutating func takeAll() -> [Deduplication.Source] {
-        defer { self = Receipts() }
-        return Array(owed.keys)
-    }
 }
