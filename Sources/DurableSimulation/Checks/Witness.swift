@@ -15,14 +15,22 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         package var answered: Set<String> = []
     }
 
+    /// One epoch of a partition.
+    package struct Ownership {
+        package var node: Node
+        package var began: Duration
+        /// Whether the next epoch found it released; nil: there is no next one yet.
+        package var isReleased: Bool?
+    }
+
     package final class Partition {
         package var state = PartitionState()
         package var position = LogPosition(0)
         /// Highest epoch that began.
         package var newest = Epoch.zero
         /// Who began its epochs, in order.
-        package var owners: [Node] = []
-        package var owner: Node? { owners.last }
+        package var owners: [Ownership] = []
+        package var owner: Node? { owners.last?.node }
         package var instances: [InstanceID: Instance] = [:]  // sorted before use
         /// Confirmed messages to other partitions that they have not said to have applied.
         package var sent: [SentPlace: OutboxEntry] = [:]  // look-up only
@@ -97,7 +105,11 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
             violated("I5: epoch \(begin.epoch) of partition \(id) began after \(partitions[id.index].newest)")
         }
         partitions[id.index].newest = max(partitions[id.index].newest, begin.epoch)
-        partitions[id.index].owners.append(node)
+        let partition = partitions[id.index]
+        if !partition.owners.isEmpty {
+            partition.owners[partition.owners.count - 1].isReleased = partition.state.evidence.isReleased
+        }
+        partition.owners.append(Ownership(node: node, began: trace.elapsed))
         fold([.begin(begin)], into: id, through: position)
         trace.note("\(node.name) owns partition \(id), epoch \(begin.epoch)")
     }

@@ -45,9 +45,9 @@ package struct SimulationPlan: Sendable {
         // Small hubs find more in the same time; a few large ones find what needs many.
         workerCount = [1, 1, 2, 2, 2, 3, 3, 3, 4, 5][Int(random.next() % 10)]
         partitionCount = random.chance(0.015) ? 16 : [1, 1, 1, 2, 2, 2, 3, 4, 4, 8][Int(random.next() % 10)]
-        storage = partitionCount <= 4 && random.chance(0.08) ? .sqlite : .memory
+        storage = partitionCount <= 4 && random.chance(0.2) ? .sqlite : .memory
         var logRandom = SeededGenerator(seed: seed, purpose: "log mode")
-        if storage == .memory, logRandom.chance(0.28) { storage = .replicated }
+        if storage == .memory, logRandom.chance(0.42) { storage = .replicated }
         isQuorum = random.chance(0.8)
         var loadRandom = SeededGenerator(seed: seed, purpose: "workload")
         workload = Workload.draw(from: &loadRandom, partitionCount: partitionCount)
@@ -58,7 +58,7 @@ package struct SimulationPlan: Sendable {
         var purgeRandom = SeededGenerator(seed: seed, purpose: "purges")
         faults = (faults + PlannedFault.drawPurges(from: &purgeRandom, until: faultsEnd)).sorted { $0.at < $1.at }
         engine = EngineConfiguration()
-        engine.checksReplay = random.chance(0.25)
+        engine.checksReplay = random.chance(0.3)
         engine.cacheBytes = [0, 8 << 10, 64 << 10, 64 << 20][Int(random.next() % 4)]
         engine.batchLimit = [1, 2, 8, 256][Int(random.next() % 4)]
         engine.controlPrefetch = [1, 4, 64, 512][Int(random.next() % 4)]
@@ -83,7 +83,7 @@ package struct SimulationPlan: Sendable {
                 Int(random.next() % 3)]
         latencySpikes = random.chance(0.3) ? 0.02 : 0
         heartbeatInterval = random.chance(0.3) ? .seconds(2) : .seconds(4)
-        checksWire = random.chance(0.2)
+        checksWire = random.chance(0.3)
         brokerPatience = random.chance(0.7) ? random.duration(.seconds(1) ... .seconds(4)) : .seconds(13)
         checkpointAfterPages = [1, 10, 100, 4000][Int(random.next() % 4)]
     }
