@@ -40,7 +40,8 @@ enum BackupFile {
 /// Writes a backup under another name, which it loses when it is whole.
 final class BackupWriter {
     let path: String
-    private var temporary: String { path + ".partial" }
+    /// Of this writer alone: two that make the same backup must not write into one file.
+    private let temporary: String
     private let handle: FileHandle
     private var checksum = Checksum()
     private(set) var recordCount: UInt64 = 0
@@ -49,17 +50,29 @@ final class BackupWriter {
     /// - Throws: `ClientError`; DTQ5003 when there is a file of that name.
     init(_ path: String) throws {
         self.path = path
+        temporary = "\(path).\(UUID().uuidString.prefix(8).lowercased()).partial"
         if FileManager.default.fileExists(atPath: path) {
             throw ClientError(.wrongArgument, "\(path) is there already. Nothing was done. Choose another name.")
         }
-        guard FileManager.default.createFile(atPath: path + ".partial", contents: nil, attributes: [.posixPermissions: 0o600])
+        guard FileManager.default.createFile(
+            atPath: temporary, contents: nil, attributes: [.posixPermissions: 0o600])
         else {
             throw ClientError(
                 .storeUnavailable,
-                "cannot make \(path).partial. Nothing was done. Check that its directory is there and may be written.")
+                "cannot make \(temporary). Nothing was done. Check that its directory is there and may be written.")
         }
-        handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path + ".partial"))
-        try put(BackupFile.magic)
+        do {
+            handle = try FileHandle(forWritingTo: URL(fileURLWithPath: temporary))
+        } catch {
+            try? FileManager.default.removeItem(atPath: temporary)
+            throw BackupFile.unwritable(path, error)
+        }
+        do {
+            try put(BackupFile.magic)
+        } catch {
+            discard()
+            throw error
+        }
     }
 
     func write(_ record: BackupRecord) throws {

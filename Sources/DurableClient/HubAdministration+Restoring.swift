@@ -36,6 +36,10 @@ extension HubAdministration {
             if try await logStreams(of: descriptor).allSatisfy({ !$0.isFirst }) { return }
             await clock.sleep(for: .milliseconds(200))
         }
+        throw ClientError(
+            .brokerUnreachable,
+            "hub \"\(hub)\" was not restored: its journal does not show what was written to it. The backup is as it was. "
+                + "Check the broker (dtq doctor), then restore again.")
     }
 
     private func isThere(_ descriptor: HubDescriptor) -> ClientError {
@@ -48,7 +52,9 @@ extension HubAdministration {
 
     private func removed(_ descriptor: HubDescriptor, after error: any Error) async -> any Error {
         do {
-            // Nobody works for it: no partition has a baton. Its logs are gone with what made them.
+            // Nobody works for it yet. Its journal names its logs, and is gone after this.
+            let logs = try await logStreams(of: descriptor).flatMap { [$0.name] + $0.leftovers }
+            try await transport.delete(queues: logs, exchanges: [])
             let (everything, last) = (descriptor.topology.everythingButLogs, descriptor.topology.bootstrap)
             try await transport.delete(
                 queues: everything.queues.map(\.name).filter { $0 != descriptor.topology.name(.hub) },

@@ -51,7 +51,8 @@ extension PartitionProcessor {
         caughtUp.raise()
         guard !isMarkerBack else { return }
         isMarkerBack = true
-        resendMessages(tasks: true)
+        // A redrive that is due sends them with everything else.
+        if !state.mustRedrive, !isRedriveDue { resendMessages(tasks: true) }
     }
 
     /// Sends unconfirmed messages of older epochs: those to partitions at once (receivers know repeats), tasks only

@@ -22,7 +22,9 @@ extension PartitionProcessor {
             let address = ReplyAddress(routingKey: routingKey, correlationID: correlationID)
             do {
                 let query = try Query(wire: delivery.body)
-                if let answer = try await answer(query, to: address) { reply(.answer(answer), to: address) }
+                if let answer = try await answer(query, to: address, isRedelivered: delivery.isRedelivered) {
+                    reply(.answer(answer), to: address)
+                }
             } catch let end as PartitionEnd {
                 throw end
             } catch let error as StoreError {
@@ -34,7 +36,9 @@ extension PartitionProcessor {
     }
 
     /// - Returns: nil when the answer comes later.
-    private func answer(_ query: Query, to address: ReplyAddress) async throws -> QueryAnswer? {
+    private func answer(
+        _ query: Query, to address: ReplyAddress, isRedelivered: Bool
+    ) async throws -> QueryAnswer? {
         let store = parts.storage.store
         switch query {
         case .status(let id):
@@ -64,6 +68,12 @@ extension PartitionProcessor {
         case .release(let id):
             guard let entry = try entry(for: id) else { return .notFound }
             guard let hold = entry.state.hold else { return .released(nil) }
+            if isRedelivered {
+                // Its acknowledgement had not left the worker that ran it: that one has ended by it, or lost its channel.
+                return .failed(
+                    "the owner that released it went away before it answered. It is held, nothing is lost. See what "
+                        + "became of that worker before you release it again")
+            }
             try await release(entry)
             // It may be held again at once.
             return entry.state.hold.map { .failed("\($0.code) \($0.text)") } ?? .released(hold)

@@ -114,7 +114,8 @@ extension PartitionProcessor {
     }
 
     private func noteRemoved(_ ids: [OutboxID]) {
-        for id in ids {
+        // One may be listed twice: confirmed twice, or answered and answered again.
+        for id in Set(ids) {
             guard let entry = state.outbox[id] else { continue }
             if let sequence = ownSequence(of: entry) {
                 ownMessages[sequence] = nil

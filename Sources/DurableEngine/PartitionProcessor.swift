@@ -295,8 +295,6 @@ package actor PartitionProcessor {
 
     private func startConsuming() async throws(PartitionEnd) {
         sendMarker()
-        // The owner before sets it once more after it has handed the partition over.
-        alarmNotBefore = parts.clock.uptime() + .seconds(1)
         resendMessages(tasks: false)
         if has(.ignoresMarker) { resendMessages(tasks: true) }
         try await consume(.control, as: ConsumerTag.control, prefetch: parts.configuration.controlPrefetch)
@@ -487,12 +485,14 @@ package actor PartitionProcessor {
         // Entries of instances that ended are still in the queue of timers; the store has none.
         try loadTimers()
         try await append([.released(nextDue: timers.nextDue)])
-        // The baton goes on: the next owner begins while this one puts its own things away. An owner that was superseded
-        // meanwhile has failed above.
-        await parts.channel.close()
-        try flushStore()
-        publishStatistics()
+        // Only now: an owner that was superseded meanwhile has failed above. And before the next owner sets its own.
         await setAlarm(timers.nextDue)
+        // In local mode the next owner's epoch ends this one's writing; a copy may be filled while the next one begins.
+        let isLocal = parts.descriptor.logMode == .local
+        if isLocal { try flushStore() }
+        await parts.channel.close()
+        if !isLocal { try flushStore() }
+        publishStatistics()
         let idle = Int((parts.clock.uptime() - idleSince) / .milliseconds(1))
         logger.info("released the partition", metadata: ["position": "\(position)", "idleMilliseconds": "\(idle)"])
     }

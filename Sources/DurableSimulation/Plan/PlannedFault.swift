@@ -44,7 +44,7 @@ package struct PlannedFault: Sendable, CustomStringConvertible {
         case deploy(worker: Int, CodeVariant, isDrained: Bool)
         /// A completion of a task nobody waits for any more, as a worker from another age would send it.
         case strayCompletion(number: UInt64)
-        /// Bytes that are no message, in a control queue or a work queue.
+        /// Bytes that are no message, in a control queue.
         case garbage(number: UInt64)
         /// All queues lose what waits in them, except what clients sent, which is nowhere else. When all faults have
         /// ended, owners are asked to send again what is pending.

@@ -1,5 +1,5 @@
 extension Workload {
-    /// Draws a workload: mostly a few instances, at times up to about 20, of all programs or of a few. Many small runs
+    /// Draws a workload: mostly a few instances, at times up to about 15, of all programs or of a few. Many small runs
     /// find more than few large ones.
     ///
     /// - Parameters:
