@@ -35,20 +35,22 @@ package final class ReplicatedStorage: PartitionStorage {
     }
 
     package func open(_ partition: PartitionID) throws(StoreError) -> OpenPartition {
-        let opened = ReplicatedPartition(self, partition, try copies.open(partition))
-        return OpenPartition(log: opened, store: opened)
+        ReplicatedPartition(self, partition, try copies.open(partition), nil).open
     }
 
-    package func follow(_ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void) async {
+    package func follow(
+        _ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void
+    ) async -> OpenPartition? {
         while !Task.isCancelled {
             do throws(LogError) {
-                try await followOnce(partition, onCaughtUp)
+                if let opened = try await followOnce(partition, onCaughtUp) { return opened }
             } catch {
-                if Task.isCancelled { return }
+                if Task.isCancelled { return nil }
                 logger.debug("lost the log of partition \(partition)", metadata: ["cause": "\(error)"])
             }
             if !Task.isCancelled { await clock.sleep(for: Self.followPause) }
         }
+        return nil
     }
 
     /// How long to leave a log alone that could not be followed.
@@ -56,10 +58,9 @@ package final class ReplicatedStorage: PartitionStorage {
 
     private func followOnce(
         _ partition: PartitionID, _ onCaughtUp: @escaping @Sendable () -> Void
-    ) async throws(LogError) {
+    ) async throws(LogError) -> OpenPartition? {
         let copy: any PartitionCopy
         do { copy = try copies.open(partition) } catch { throw LogError(error) }
-        let result: Result<Void, LogError>
         do throws(LogError) {
             let place = try await place(of: partition, copy, since: nil)
             let source = LogCursor.Source(
@@ -68,12 +69,16 @@ package final class ReplicatedStorage: PartitionStorage {
                 copy, source, place.bookmark, partitionCount: descriptor.partitionCount)
             let mark = LogMessage.mark(makeNonce())
             try await publish(mark, to: place.generation)
-            result = .success(try await follower.run(until: mark, onCaughtUp))
+            if let (cursor, bookmark) = try await follower.run(until: mark, onCaughtUp) {
+                let log = StreamLog(parts(of: place.generation, from: bookmark), cursor)
+                return ReplicatedPartition(self, partition, copy, log).open
+            }
         } catch {
-            result = .failure(error)
+            copy.close()
+            throw error
         }
         copy.close()
-        try result.get()
+        return nil
     }
 
     /// A mark shows how far a log goes.
@@ -141,15 +146,10 @@ package final class ReplicatedStorage: PartitionStorage {
         return nil
     }
 
-    fileprivate func makeLog(
-        _ generation: LogGeneration, from bookmark: LogBookmark? = nil,
-        onSnapshot: (@Sendable (StreamLog.SnapshotStep) throws(LogError) -> Void)? = nil
-    ) -> StreamLog {
-        var parts = StreamLog.Parts(
+    fileprivate func parts(of generation: LogGeneration, from bookmark: LogBookmark? = nil) -> StreamLog.Parts {
+        StreamLog.Parts(
             transport: transport, topology: descriptor.topology, generation: generation, clock: clock,
             writer: makeNonce(), bookmark: bookmark)
-        parts.onSnapshot = onSnapshot
-        return StreamLog(parts)
     }
 
     fileprivate func note(_ epoch: Epoch, of partition: PartitionID) {
@@ -187,12 +187,16 @@ private final class ReplicatedPartition: PartitionLog, PartitionStore {
         var removed: [String] = []
     }
 
-    init(_ storage: ReplicatedStorage, _ partition: PartitionID, _ copy: any PartitionCopy) {
+    /// - Parameter log: Read to where the copy stands; nil: to be found.
+    init(_ storage: ReplicatedStorage, _ partition: PartitionID, _ copy: any PartitionCopy, _ log: StreamLog?) {
         self.storage = storage
         self.partition = partition
         self.copy = copy
         restorer = SnapshotRestorer(copy)
+        known.withLock { $0.log = log }
     }
+
+    var open: OpenPartition { OpenPartition(log: self, store: self) }
 
     private var log: StreamLog? { known.withLock(\.log) }
     private var generation: LogGeneration {
@@ -247,9 +251,9 @@ private final class ReplicatedPartition: PartitionLog, PartitionStore {
         if let log, log.generation == place.generation { return log }
         log?.close()
         let restorer = restorer
-        let found = storage.makeLog(place.generation, from: place.bookmark) { step throws(LogError) in
-            try restorer.take(step)
-        }
+        var parts = storage.parts(of: place.generation, from: place.bookmark)
+        parts.onSnapshot = { step throws(LogError) in try restorer.take(step) }
+        let found = StreamLog(parts)
         let isClosed = known.withLock { known in
             known.log = found
             return known.isClosed
@@ -368,7 +372,7 @@ private final class ReplicatedPartition: PartitionLog, PartitionStore {
             throw LogError(error)
         }
         known.withLock { known in known.removed.removeAll(where: removed.contains) }
-        let new = storage.makeLog(generation)
+        let new = StreamLog(storage.parts(of: generation))
         var reader = SnapshotReader(copy, recovery)
         do throws(LogError) {
             let announcement = try await new.found { () throws(LogError) in

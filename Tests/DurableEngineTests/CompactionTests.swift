@@ -202,9 +202,9 @@ import Testing
 
     /// Follows the log until it says that it has caught up: then the copy stands at `end`.
     private func follow(
-        _ hub: ReplicatedHub, _ copies: MemoryCopies, through end: LogPosition
-    ) async throws {
-        let storage = hub.storage("standby", copies: copies)
+        _ hub: ReplicatedHub, _ copies: MemoryCopies, through end: LogPosition, journal: HubJournal? = nil
+    ) async throws -> OpenPartition {
+        let storage = hub.storage("standby", copies: copies, journal: journal)
         let caughtUp = Signal()
         let following = Task { await storage.follow(partition) { caughtUp.raise() } }
         await caughtUp.wait()
@@ -212,7 +212,33 @@ import Testing
         #expect(try copy.recover().position == end)
         copy.close()
         following.cancel()
-        await following.value
+        return try #require(await following.value)
+    }
+
+    @Test("Who takes over reads on where it followed, unless the log has gone on elsewhere", arguments: [false, true])
+    func takesOver(isRenewed: Bool) async throws {
+        let hub = try await ReplicatedHub()
+        let copies = MemoryCopies()
+        let first = try await owner(of: hub)
+        let journal = hub.journal("standby")
+        let followed = try await follow(hub, copies, through: first.contents.position, journal: journal)
+        try await first.start(20)
+        if isRenewed { #expect(try await first.renew()) }
+        try await first.start(21)
+        let reads = Counter()
+        hub.broker.setFaults(
+            FaultPlan { point in
+                if case .consume(let queue) = point.call, queue != hub.topology.name(.journal) { reads.next() }
+                return .none
+            })
+        let second = try await LogOwner(of: hub, "standby", copies: copies, journal: journal, followed: followed)
+        #expect(reads.count == (isRenewed ? 1 : 0))
+        var expected = first.contents
+        expected.position.value += 1
+        #expect(second.contents == expected)
+        try await second.start(22)
+        second.opened.store.close()
+        #expect(try await LogOwner(of: hub, "c").contents.instances == second.contents.instances)
     }
 
     @Test("A standby's copy follows the log, also into another stream, and is what its owner has")
@@ -220,16 +246,16 @@ import Testing
         let hub = try await ReplicatedHub()
         let copies = MemoryCopies()
         let first = try await owner(of: hub)
-        try await follow(hub, copies, through: first.contents.position)
+        try await follow(hub, copies, through: first.contents.position).store.close()
         try await first.start(20)
         #expect(try await first.renew())
         try await first.goOn(20, events: 3..<9)
         // One behind the cut is filled from the snapshot.
-        try await follow(hub, copies, through: first.contents.position)
+        try await follow(hub, copies, through: first.contents.position).store.close()
         #expect(try await first.renew())
         try await first.start(21)
         // One at the cut goes on behind it.
-        try await follow(hub, copies, through: first.contents.position)
+        try await follow(hub, copies, through: first.contents.position).store.close()
         let copy = try copies.open(partition)
         #expect(try PartitionContents(tablesOf: copy) == first.contents)
         copy.close()

@@ -72,13 +72,16 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
     private var flushed: PartitionContents
 
     /// Claims the partition, opens it and begins the epoch.
+    ///
+    /// - Parameter followed: Opened already, by a storage with the same journal.
     init(
-        of hub: ReplicatedHub, _ name: String, copies: any PartitionCopies = MemoryCopies(), journal: HubJournal? = nil
+        of hub: ReplicatedHub, _ name: String, copies: any PartitionCopies = MemoryCopies(),
+        journal: HubJournal? = nil, followed: OpenPartition? = nil
     ) async throws {
         self.hub = hub
         let journal = journal ?? hub.journal(name)
         epoch = try await JournalEpochAuthority(journal).claim(Self.partition, by: WorkerID(name))
-        opened = try hub.storage(name, copies: copies, journal: journal).open(Self.partition)
+        opened = try followed ?? hub.storage(name, copies: copies, journal: journal).open(Self.partition)
         _ = try await opened.log.begin(SampleRecords.begin(epoch))
         contents = try await PartitionContents(of: opened)
         flushed = try PartitionContents(tablesOf: opened.store)
