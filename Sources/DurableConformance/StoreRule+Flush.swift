@@ -33,8 +33,9 @@ extension StoreRule {
         let evidence = CrashEvidence(
             isReleased: true,
             suspects: [
-                .init(instanceID: InstanceID("b"), epochs: [SampleRecords.epoch(2), SampleRecords.epoch(7)]),
-                .init(instanceID: InstanceID("a"), epochs: [fixture.epoch]),
+                .init(
+                    instanceID: InstanceID("b"), build: "new", epochs: [SampleRecords.epoch(2), SampleRecords.epoch(7)]),
+                .init(instanceID: InstanceID("a"), build: "old", epochs: [fixture.epoch]),
             ])
         let outbox = [SampleRecords.outboxTask(1), SampleRecords.outboxMessage(2), SampleRecords.outboxTask(5)]
         try await fixture.flush { flush in

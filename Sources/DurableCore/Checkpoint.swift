@@ -167,10 +167,13 @@ package enum PartitionRecord: Hashable, Sendable {
         package var instanceID: InstanceID
         /// The delivery that makes it run; nil: a timer or a start time.
         package var messageID: MessageID?
-        package init(epoch: Epoch, instanceID: InstanceID, messageID: MessageID?) {
+        /// Of the code.
+        package var build: String
+        package init(epoch: Epoch, instanceID: InstanceID, messageID: MessageID?, build: String) {
             self.epoch = epoch
             self.instanceID = instanceID
             self.messageID = messageID
+            self.build = build
         }
     }
 

@@ -11,10 +11,13 @@ package struct CrashEvidence: Hashable, Sendable {
 
     package struct Suspect: Hashable, Sendable {
         package var instanceID: InstanceID
+        /// Of the code that ran.
+        package var build: String
         /// Each once, in order.
         package var epochs: [Epoch]
-        package init(instanceID: InstanceID, epochs: [Epoch]) {
+        package init(instanceID: InstanceID, build: String, epochs: [Epoch]) {
             self.instanceID = instanceID
+            self.build = build
             self.epochs = epochs
         }
     }
@@ -24,12 +27,15 @@ package struct CrashEvidence: Hashable, Sendable {
         self.suspects = suspects
     }
 
-    /// Epochs in which the instance's code ran and no checkpoint of it came to be.
-    package func epochs(of id: InstanceID) -> [Epoch] { suspects.first { $0.instanceID == id }?.epochs ?? [] }
+    /// Epochs in which the instance's code ran, as that build has it, and no checkpoint of it came to be.
+    package func epochs(of id: InstanceID, build: String) -> [Epoch] {
+        suspects.first { $0.instanceID == id && $0.build == build }?.epochs ?? []
+    }
 
     mutating func note(_ attempt: PartitionRecord.Attempt) {
-        guard let index = suspects.firstIndex(where: { $0.instanceID == attempt.instanceID }) else {
-            suspects.append(Suspect(instanceID: attempt.instanceID, epochs: [attempt.epoch]))
+        let (id, build) = (attempt.instanceID, attempt.build)
+        guard let index = suspects.firstIndex(where: { $0.instanceID == id && $0.build == build }) else {
+            suspects.append(Suspect(instanceID: id, build: build, epochs: [attempt.epoch]))
             return
         }
         if suspects[index].epochs.last != attempt.epoch { suspects[index].epochs.append(attempt.epoch) }

@@ -57,17 +57,18 @@ extension PartitionProcessor {
             // was applied of it is known by the instances themselves.
             if index == batch.touched.count - 1 { part.takeEffects(of: batch) }
             if runsCode(entry, at: batch.now) {
-                let epochs = state.evidence.epochs(of: entry.state.id).filter {
+                let build = parts.configuration.build
+                let epochs = state.evidence.epochs(of: entry.state.id, build: build).filter {
                     $0 != parts.epoch && !parts.survivedEpochs.contains($0)
                 }
                 if epochs.count >= parts.configuration.attemptLimit {
-                    hold(entry, OperatorText.crashes(entry.state, in: epochs, build: parts.configuration.build), in: &part)
+                    hold(entry, OperatorText.crashes(entry.state, in: epochs, build: build), in: &part)
                 } else {
                     try await append([
                         .attempt(
                             .init(
                                 epoch: parts.epoch, instanceID: entry.state.id,
-                                messageID: messageID.map { MessageID($0) }))
+                                messageID: messageID.map { MessageID($0) }, build: build))
                     ])
                     part.outboxID = state.nextOutboxID
                     try runEpisode(of: entry, in: &part)

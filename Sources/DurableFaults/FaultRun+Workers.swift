@@ -9,6 +9,7 @@ extension FaultRun {
     }
 
     func killWorkers() async throws {
+        try await waitForStandBys()
         for round in 1...(isLong ? 50 : 4) {
             let seat = mostBurdenedSeat()
             let worker = seats[seat].processIdentifier
@@ -17,7 +18,8 @@ extension FaultRun {
             say("round \(round): killed worker \(worker)")
             try await waitUntilServed()
             // A partition without a stand-by has been hit twice, not once.
-            try await waitForStandBys(since: time)
+            try await waitForStandBys()
+            recoveries.append(Timestamp.now.since(time))
             try startWorker(seat)
         }
         for round in 1...(isLong ? 5 : 1) {

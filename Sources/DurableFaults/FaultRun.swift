@@ -15,7 +15,7 @@ package final class FaultRun {
     let partitions = 8
     private(set) var injections: [Injection] = []
     /// From the kill of a worker to each partition having an owner and a stand-by again.
-    private var recoveries: [Duration] = []
+    var recoveries: [Duration] = []
     var notes: [String] = []
     /// What went wrong that no ledger shows.
     var failures: [String] = []
@@ -104,14 +104,13 @@ package final class FaultRun {
     }
 
     /// Waits until each partition has an owner and somebody who could serve it at once.
-    func waitForStandBys(since time: Timestamp) async throws {
+    func waitForStandBys() async throws {
         try await eventually(within: .seconds(90), "a stand-by for each partition") {
             let living = try fleet.reports().filter { report in seats.contains { $0.isRunning && report.isOf($0) } }
             let owned = Set(living.flatMap(\.partitions).map(\.partition))
             let stoodByFor = Set(living.flatMap { $0.standBy ?? [] })
             return owned.count == partitions && stoodByFor.count == partitions
         }
-        recoveries.append(Timestamp.now.since(time))
     }
 
     /// Runs that ended so far.

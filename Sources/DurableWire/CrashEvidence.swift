@@ -6,7 +6,7 @@ extension CrashEvidence: WireCodable {
         self.init(
             isReleased: wire.isReleased,
             suspects: wire.suspects.map {
-                Suspect(instanceID: InstanceID($0.instanceID), epochs: $0.epochs.map(Epoch.init))
+                Suspect(instanceID: InstanceID($0.instanceID), build: $0.build, epochs: $0.epochs.map(Epoch.init))
             })
     }
 
@@ -16,6 +16,7 @@ extension CrashEvidence: WireCodable {
         wire.suspects = suspects.map { suspect in
             var wire = PBCrashEvidence.Suspect()
             wire.instanceID = suspect.instanceID.value
+            wire.build = suspect.build
             wire.epochs = suspect.epochs.map(PBEpoch.init)
             return wire
         }

@@ -18,7 +18,7 @@ extension PartitionRecord: WireCodable {
             self = .attempt(
                 Attempt(
                     epoch: Epoch(wire.epoch), instanceID: InstanceID(wire.instanceID),
-                    messageID: wire.hasMessageID ? MessageID(wire.messageID) : nil))
+                    messageID: wire.hasMessageID ? MessageID(wire.messageID) : nil, build: wire.build))
         case .delivered(let wire):
             self = .delivered(try wire.applied.map(AppliedThrough.init))
         case .redriven:
@@ -49,6 +49,7 @@ extension PartitionRecord: WireCodable {
         case .attempt(let attempt):
             wire.attempt.epoch = PBEpoch(attempt.epoch)
             wire.attempt.instanceID = attempt.instanceID.value
+            wire.attempt.build = attempt.build
             if let messageID = attempt.messageID { wire.attempt.messageID = messageID.value }
         }
         return wire.aloneBytes()

@@ -29,18 +29,20 @@ import Testing
     @Test func attemptsAreEvidenceUntilTheInstanceChanges() {
         var state = PartitionState()
         let (a, b) = (InstanceID("a"), InstanceID("b"))
-        func attempt(_ id: InstanceID, _ offset: UInt64) {
+        func attempt(_ id: InstanceID, _ offset: UInt64, build: String = "new") {
             let epoch = Epoch(generation: 1, offset: offset)
             state.evolve(
-                with: .attempt(.init(epoch: epoch, instanceID: id, messageID: nil)), partitionCount: 8)
+                with: .attempt(.init(epoch: epoch, instanceID: id, messageID: nil, build: build)), partitionCount: 8)
         }
         for offset in [3, 3, 5, 9] as [UInt64] { attempt(a, offset) }
+        attempt(a, 10, build: "old")
         attempt(b, 9)
-        #expect(state.evidence.epochs(of: a).map(\.offset) == [3, 5, 9])
+        #expect(state.evidence.epochs(of: a, build: "new").map(\.offset) == [3, 5, 9])
+        #expect(state.evidence.epochs(of: a, build: "old").map(\.offset) == [10])
         // A change of another instance, and a repeat that changes nothing, say nothing about it.
         let other = InstanceChange(instanceID: b, time: .at(1))
         state.evolve(with: .checkpoint(Checkpoint(time: .at(1), changes: [other])), partitionCount: 8)
-        #expect(state.evidence.suspects.map(\.instanceID) == [a])
+        #expect(state.evidence.suspects.map(\.instanceID) == [a, a])
         state.evolve(
             with: .checkpoint(Checkpoint(time: .at(1), changes: [InstanceChange(instanceID: a, time: .at(1))])),
             partitionCount: 8)

@@ -65,6 +65,20 @@ import Testing
         try await fleet.stop()
     }
 
+    @Test func deathsUnderAnotherBuildAreNotCharged() async throws {
+        let fleet = Graveyard(try await EngineHarness())
+        try await fleet.hub.start("Trap", id: "poison")
+        try fleet.startWorker()
+        // One more worker of that build would hold it.
+        try await fleet.hub.eventually("four deaths") {
+            if fleet.deaths < 4 { try fleet.replaceDead() }
+            return fleet.deaths == 4
+        }
+        try fleet.startWorker(build: "mended", isMended: true)
+        try await fleet.hub.wait(for: "poison", .completed)
+        try await fleet.stop()
+    }
+
     @Test func aReleasedInstanceTriesAgainWithTheSameBuild() async throws {
         let fleet = Graveyard(try await EngineHarness())
         try await fleet.hub.start("Trap", id: "poison")

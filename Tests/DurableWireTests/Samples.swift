@@ -113,8 +113,8 @@ enum Samples {
         .outboxConfirmed([]),
         .released(nextDue: time),
         .released(nextDue: nil),
-        .attempt(.init(epoch: epoch, instanceID: InstanceID("a"), messageID: MessageID("m-1"))),
-        .attempt(.init(epoch: epoch, instanceID: InstanceID("a"), messageID: nil)),
+        .attempt(.init(epoch: epoch, instanceID: InstanceID("a"), messageID: MessageID("m-1"), build: "b-1")),
+        .attempt(.init(epoch: epoch, instanceID: InstanceID("a"), messageID: nil, build: "")),
         .delivered([applied, AppliedThrough(destination: PartitionID(0), incarnation: 1, sequence: 1)]),
         .delivered([]),
         .redriven,
@@ -125,8 +125,8 @@ enum Samples {
         CrashEvidence(
             isReleased: true,
             suspects: [
-                .init(instanceID: InstanceID("a"), epochs: [epoch, Epoch(generation: 1, offset: 99)]),
-                .init(instanceID: InstanceID("b"), epochs: []),
+                .init(instanceID: InstanceID("a"), build: "b-1", epochs: [epoch, Epoch(generation: 1, offset: 99)]),
+                .init(instanceID: InstanceID("b"), build: "", epochs: []),
             ]),
     ]
 

@@ -14,6 +14,7 @@ import Testing
         let notes = PlatformLock(Notes())
         func began(_ run: ActivityRun) async { notes.withLock { $0.began.append(run) } }
         func ended(_ run: ActivityRun) async { notes.withLock { $0.ended.append(run) } }
+        func trap(_ id: InstanceID) {}
         func work(for duration: Duration) async { notes.withLock { $0.worked.append(duration) } }
     }
 

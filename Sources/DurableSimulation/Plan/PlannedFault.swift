@@ -44,11 +44,14 @@ package struct PlannedFault: Sendable, CustomStringConvertible {
         case deploy(worker: Int, CodeVariant, isDrained: Bool)
         /// A completion of a task nobody waits for any more, as a worker from another age would send it.
         case strayCompletion(number: UInt64)
-        /// Bytes that are no message, in a control queue.
+        /// Bytes that are no message, in a control queue or in one of tasks.
         case garbage(number: UInt64)
         /// All queues lose what waits in them, except what clients sent, which is nowhere else. When all faults have
         /// ended, owners are asked to send again what is pending.
         case purge
+        /// A node of the broker's cluster goes: some workers are cut off, nothing moves for the others until queues have
+        /// new leaders. `number` draws whom.
+        case loseNode(number: UInt64, duration: Duration)
     }
 
     package var description: String {
@@ -77,6 +80,7 @@ package struct PlannedFault: Sendable, CustomStringConvertible {
             case .strayCompletion: "a stray completion"
             case .garbage: "garbage"
             case .purge: "purge the queues"
+            case .loseNode(_, let duration): "lose a node of the broker, standing still for \(duration)"
             }
         return "\(at): \(place)"
     }
@@ -138,7 +142,29 @@ extension PlannedFault {
         },
         { random, _ in .strayCompletion(number: random.next()) },
         { random, _ in .garbage(number: random.next()) },
+        { random, _ in
+            .loseNode(number: random.next(), duration: random.duration(.milliseconds(100) ... .seconds(5)))
+        },
     ]
+
+    /// Code that ends its worker, on all of them.
+    static func drawTraps(from random: inout SeededGenerator, workerCount: Int) -> [PlannedFault] {
+        (0..<workerCount).map { worker in
+            PlannedFault(
+                at: random.duration(.zero ... .milliseconds(500)),
+                kind: .deploy(worker: worker, .trapping, isDrained: random.chance(0.5)))
+        }
+    }
+
+    /// Half of the runs in which partitions send to each other have gaps in what arrives.
+    static func drawGaps(from random: inout SeededGenerator, workerCount: Int) -> [PlannedFault] {
+        guard random.chance(0.5) else { return [] }
+        return (0..<workerCount).map { worker in
+            PlannedFault(
+                at: random.duration(.zero ... .seconds(3)),
+                kind: .refuseSome(worker: worker, duration: random.duration(.milliseconds(50) ... .seconds(2))))
+        }
+    }
 
     /// One run in eight loses what its queues hold, once or twice, early, where the work is.
     static func drawPurges(from random: inout SeededGenerator, until end: Duration) -> [PlannedFault] {

@@ -50,13 +50,27 @@ package struct SimulationPlan: Sendable {
         if storage == .memory, logRandom.chance(0.42) { storage = .replicated }
         isQuorum = random.chance(0.8)
         var loadRandom = SeededGenerator(seed: seed, purpose: "workload")
-        workload = Workload.draw(from: &loadRandom, partitionCount: partitionCount)
+        var trapRandom = SeededGenerator(seed: seed, purpose: "traps")
+        let hasTraps = trapRandom.chance(0.04)
+        workload = Workload.draw(
+            from: &loadRandom, partitionCount: partitionCount, including: hasTraps ? [Programs.fuse] : [])
         // What is long lets the broker give up on silent workers; most runs need no more than their work takes.
         faultsEnd = random.chance(0.15) ? .seconds(Int(10 + random.next() % 16)) : .seconds(Int(1 + random.next() % 8))
         var faultRandom = SeededGenerator(seed: seed, purpose: "faults")
         faults = PlannedFault.draw(from: &faultRandom, workerCount: workerCount, until: faultsEnd)
         var purgeRandom = SeededGenerator(seed: seed, purpose: "purges")
-        faults = (faults + PlannedFault.drawPurges(from: &purgeRandom, until: faultsEnd)).sorted { $0.at < $1.at }
+        faults += PlannedFault.drawPurges(from: &purgeRandom, until: faultsEnd)
+        let messaging = Set(Programs.messaging.map(\.name))  // look-up only
+        if workload.instances.contains(where: { messaging.contains($0.program) }) {
+            var gapRandom = SeededGenerator(seed: seed, purpose: "gaps")
+            faults += PlannedFault.drawGaps(from: &gapRandom, workerCount: workerCount)
+        }
+        if hasTraps {
+            // Four deaths, and a start after each.
+            faultsEnd = max(faultsEnd, .seconds(20))
+            faults += PlannedFault.drawTraps(from: &trapRandom, workerCount: workerCount)
+        }
+        faults.sort { $0.at < $1.at }
         engine = EngineConfiguration()
         engine.checksReplay = random.chance(0.3)
         engine.cacheBytes = [0, 8 << 10, 64 << 10, 64 << 20][Int(random.next() % 4)]

@@ -31,8 +31,11 @@ final class ActivityLedger: @unchecked Sendable {  // confined to the simulator'
         self.simulator = simulator
     }
 
-    func services(of node: Node, _ clock: SimulatedClock) -> any ProgramServices {
-        WorkerServices(ledger: self, node: node, clock: clock)
+    /// - Parameter onTrap: Called when an instance's code ends the process.
+    func services(
+        of node: Node, _ clock: SimulatedClock, onTrap: @escaping @Sendable (InstanceID) -> Void
+    ) -> any ProgramServices {
+        WorkerServices(ledger: self, node: node, clock: clock, onTrap: onTrap)
     }
 
     /// An owner begins to send the task.
@@ -80,8 +83,10 @@ private struct WorkerServices: ProgramServices {
     let ledger: ActivityLedger
     let node: Node
     let clock: SimulatedClock
+    let onTrap: @Sendable (InstanceID) -> Void
 
     func began(_ run: ActivityRun) async { ledger.began(run, on: node) }
     func ended(_ run: ActivityRun) async {}
     func work(for duration: Duration) async { await clock.sleep(for: duration) }
+    func trap(_ id: InstanceID) { if !node.isDead { onTrap(id) } }
 }

@@ -18,11 +18,15 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
     /// Workers that stop and shall be replaced.
     private(set) var replacementCount = 0
 
+    /// Workers that each instance's code has ended. Look-up only.
+    private var trapCounts: [InstanceID: Int] = [:]
+
     private var simulator: Simulator { hub.simulator }
 
     init(_ hub: SimulatedHub) {
         self.hub = hub
         stray = hub.connect("stray", hub.simulator.root)
+        hub.onTrap = { [unowned self] node, id in trap(node, id) }
     }
 
     func arm() {
@@ -127,6 +131,7 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
         case .strayCompletion(let number): sendStrayCompletion(number)
         case .garbage(let number): sendGarbage(number)
         case .purge: purge()
+        case .loseNode(let number, let duration): loseNode(number, for: duration)
         }
     }
 
@@ -166,6 +171,24 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
         hub.kill(worker)
         hub.free(place)
         after(restartAfter) { [self] in startAgain(at: place, .original) }
+    }
+
+    /// The first death is charged to nobody; after three more the instance is held, unless it gets a message meanwhile.
+    private func trap(_ node: Node, _ id: InstanceID) {
+        let (workload, counts) = (hub.plan.workload, trapCounts[id, default: 0] + 1)
+        trapCounts[id] = counts
+        let messages = workload.operations.filter { workload.target(of: $0) == id }
+            .reduce(0) { $0 + ($1.publication?.copies ?? 0) }
+        if counts > 4 * (1 + messages) {
+            hub.witness.violated("I10: the code of \(id) has ended \(counts) workers and is not held")
+        }
+        guard let place = hub.places.firstIndex(where: { $0?.node === node }), let worker = hub.places[place] else {
+            return
+        }
+        hub.trace.note("the code of \(id) ends \(worker.name)")
+        hub.kill(worker)
+        hub.free(place)
+        after(.milliseconds(100)) { [self] in startAgain(at: place, .trapping) }
     }
 
     private func startAgain(at place: Int, _ variant: CodeVariant) {
@@ -242,6 +265,21 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
         after(.milliseconds(20)) { [self] in whenEnded(worker, body) }
     }
 
+    /// A cluster's node goes: who was connected to it is cut off, and queues stand still until others lead them.
+    private func loseNode(_ number: UInt64, for duration: Duration) {
+        disturbAll(for: duration) {
+            for (index, worker) in hub.places.enumerated() {
+                guard let worker, !worker.node.isDead else { continue }
+                if number >> UInt64(index) & 1 == 1 {
+                    hub.broker.cut(worker.name)
+                } else {
+                    hub.network.stall(worker.name, for: duration)
+                    giveUp(worker, after: duration)
+                }
+            }
+        } then: {}
+    }
+
     // MARK: - Messages from nowhere
 
     private func sendStrayCompletion(_ number: UInt64) {
@@ -266,8 +304,11 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
     private func sendGarbage(_ number: UInt64) {
         let bytes = (0..<Int(number % 40)).map { UInt8(truncatingIfNeeded: number >> UInt64($0 % 57)) } + [0xff, 0xff]
         let partition = PartitionID(Int(number / 7 % UInt64(hub.plan.partitionCount)))
+        let activities = SimulatedActivities.all
         let outgoing = OutgoingMessage(
-            exchange: hub.topology.name(.client), routingKey: hub.topology.key(partition),
+            exchange: hub.topology.name(number % 3 == 0 ? .work : .client),
+            routingKey: number % 3 == 0
+                ? activities[Int(number / 3 % UInt64(activities.count))].name : hub.topology.key(partition),
             properties: MessageProperties(messageID: "garbage-\(number)", type: "Garbage"), body: bytes)
         simulator.run(in: simulator.root) {
             _ = Task { [self] in
@@ -285,7 +326,10 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
         for partition in topology.partitions {
             count += broker.purge(topology.queue(.control, partition)) { $0.exchange != topology.name(.client) }
         }
-        for activity in SimulatedActivities.all { count += broker.purge(topology.workQueue(activity.name)) }
+        // What must be set aside is nowhere else.
+        for activity in SimulatedActivities.all {
+            count += broker.purge(topology.workQueue(activity.name)) { $0.properties.type != "Garbage" }
+        }
         hub.publishWatch.queuesArePurged()
         hub.trace.note("\(count) messages are lost")
     }
@@ -335,7 +379,7 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
                 hub.startWorker(at: place, .original)
                 continue
             }
-            if worker.variant == .divergent || worker.variant == .missing {
+            if [.divergent, .missing, .trapping].contains(worker.variant) {
                 replace(worker, at: place, by: .original, isDrained: true, after: .milliseconds(5))
             }
         }

@@ -59,6 +59,8 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
     private(set) var workers: [Worker] = []
     /// Whether a place gets a new worker when its last one is gone, and with which code.
     private var variants: [CodeVariant]
+    /// Called when the code of an instance ends the process of a node.
+    var onTrap: (Node, InstanceID) -> Void = { _, _ in }
 
     var topology: HubTopology { descriptor.topology }
 
@@ -205,6 +207,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
         let watch = EngineWatch(of: node, witness: witness, cacheLimit: plan.engine.cacheBytes)
         var configuration = WorkerConfiguration()
         configuration.engine = plan.engine
+        if variant == .trapping { configuration.engine.build = "trapping" }
         configuration.slots = plan.slots
         configuration.partitionThreads = plan.partitionThreads
         configuration.minimumTenure = plan.minimumTenure
@@ -214,7 +217,8 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
         instruments.makeExecutor = { SimulatedThread(of: node, in: simulator) }
         instruments.probe = watch
         var registry = Registry()
-        Programs.register(in: &registry, services: ledger.services(of: node, clock), variant: variant)
+        let services = ledger.services(of: node, clock) { [unowned self] id in onTrap(node, id) }
+        Programs.register(in: &registry, services: services, variant: variant)
         let host = simulator.run(in: node) {
             WorkerHost(
                 .init(

@@ -3,7 +3,7 @@ import DurableTask
 
 extension Programs {
     /// What goes wrong, as planned.
-    static let failures: [Program] = [retryLoop, caughtFailure, uncaughtFailure, throwing, failingGroup]
+    static let failures: [Program] = [retryLoop, caughtFailure, uncaughtFailure, throwing, failingGroup, fuse]
 
     struct Trouble: Codable, Sendable {
         var label: String
@@ -73,6 +73,20 @@ extension Programs {
             details: SimulatedActivities.failure(of: trouble.label))
         draft.add(
             "UncaughtFailure", input: json(trouble), outcomes: [.failed(FailureDetails(describing: failure))])
+    }
+
+    /// Ends its worker in the middle, where the code that is deployed does so.
+    static let fuse = Program("Fuse") { setting in
+        [
+            Orchestration("Fuse") { (trouble: Trouble, context: OrchestrationContext) -> String in
+                let answer = try await context.echo(trouble.label, milliseconds: trouble.milliseconds)
+                if setting.variant == .trapping { setting.services.trap(context.instanceID) }
+                return try await context.echo("\(answer) held")
+            }
+        ]
+    } plan: { draft in
+        let trouble = Trouble(label: "fuse \(draft.int(0...9))", attempts: 0, milliseconds: draft.work())
+        draft.add("Fuse", input: json(trouble), outcomes: [.completed(json("\(trouble.label) held"))])
     }
 
     struct Refusal: Error, CustomStringConvertible {

@@ -9,6 +9,8 @@ package protocol ProgramServices: Sendable {
     func ended(_ run: ActivityRun) async
     /// Takes that much simulated time, or less once cancelled.
     func work(for duration: Duration) async
+    /// An orchestration's code ends the worker's process.
+    func trap(_ id: InstanceID)
 }
 
 /// One run of an activity's code.
@@ -43,6 +45,8 @@ package enum CodeVariant: Hashable, Sendable, CaseIterable {
     case divergent
     /// `Programs.missing` is not registered.
     case missing
+    /// The code of `Programs.fuse` ends its worker.
+    case trapping
 }
 
 /// Orchestrations that belong together, and how a run makes use of them.
@@ -127,6 +131,7 @@ package enum Programs {
         func began(_ run: ActivityRun) async {}
         func ended(_ run: ActivityRun) async {}
         func work(for duration: Duration) async {}
+        func trap(_ id: InstanceID) {}
     }
 }
 

@@ -5,10 +5,16 @@ extension Workload {
     /// - Parameters:
     ///   - partitionCount: Of the hub; at least 1.
     ///   - programs: What to draw from; not empty.
+    ///   - included: There whatever is drawn.
     package static func draw(
-        from generator: inout SeededGenerator, partitionCount: Int, programs: [Program] = Programs.all
+        from generator: inout SeededGenerator, partitionCount: Int, programs: [Program] = Programs.all,
+        including included: [Program] = []
     ) -> Workload {
         var draft = WorkloadDraft(generator: generator, partitionCount: partitionCount)
+        for program in included {
+            draft.beginGroup()
+            program.plan(&draft)
+        }
         let count = instanceCount(&draft)
         let weights = programWeights(&draft, programs)
         while draft.instances.count < count {

@@ -670,6 +670,9 @@ nonisolated struct PBPartitionRecord: Sendable {
     /// Clears the value of `messageID`. Subsequent reads from it will return its default value.
     mutating func clearMessageID() {self._messageID = nil}
 
+    /// Of the code.
+    var build: String = String()
+
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
@@ -728,6 +731,9 @@ nonisolated struct PBCrashEvidence: Sendable {
     var instanceID: String = String()
 
     var epochs: [PBEpoch] = []
+
+    /// Of the code.
+    var build: String = String()
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -3603,7 +3609,7 @@ nonisolated extension PBPartitionRecord.Released: SwiftProtobuf.Message, SwiftPr
 
 nonisolated extension PBPartitionRecord.Attempt: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = PBPartitionRecord.protoMessageName + ".Attempt"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{3}instance_id\0\u{3}message_id\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{3}instance_id\0\u{3}message_id\0\u{1}build\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3614,6 +3620,7 @@ nonisolated extension PBPartitionRecord.Attempt: SwiftProtobuf.Message, SwiftPro
       case 1: try { try decoder.decodeSingularMessageField(value: &self._epoch) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self._messageID) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.build) }()
       default: break
       }
     }
@@ -3633,6 +3640,9 @@ nonisolated extension PBPartitionRecord.Attempt: SwiftProtobuf.Message, SwiftPro
     try { if let v = self._messageID {
       try visitor.visitSingularStringField(value: v, fieldNumber: 3)
     } }()
+    if !self.build.isEmpty {
+      try visitor.visitSingularStringField(value: self.build, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3640,6 +3650,7 @@ nonisolated extension PBPartitionRecord.Attempt: SwiftProtobuf.Message, SwiftPro
     if lhs._epoch != rhs._epoch {return false}
     if lhs.instanceID != rhs.instanceID {return false}
     if lhs._messageID != rhs._messageID {return false}
+    if lhs.build != rhs.build {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3736,7 +3747,7 @@ nonisolated extension PBCrashEvidence: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = PBCrashEvidence.protoMessageName + ".Suspect"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{1}epochs\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{1}epochs\0\u{1}build\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3746,6 +3757,7 @@ nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProto
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.epochs) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.build) }()
       default: break
       }
     }
@@ -3758,12 +3770,16 @@ nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProto
     if !self.epochs.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.epochs, fieldNumber: 2)
     }
+    if !self.build.isEmpty {
+      try visitor.visitSingularStringField(value: self.build, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: PBCrashEvidence.Suspect, rhs: PBCrashEvidence.Suspect) -> Bool {
     if lhs.instanceID != rhs.instanceID {return false}
     if lhs.epochs != rhs.epochs {return false}
+    if lhs.build != rhs.build {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -1,0 +1,23 @@
+import DurableSimulation
+import Testing
+
+/// Seeds that once found something. They guard it as long as the same seed draws the same run: a change of the plan or of
+/// the engine's steps makes them other runs, and a test of the engine itself is there for each.
+@Suite("Seeds that once failed", .timeLimit(.minutes(5))) struct SeedTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        var seed: UInt64
+        var guarded: String
+        var testDescription: String { "\(seed): \(guarded)" }
+    }
+
+    static let cases = [
+        Case(seed: 287, guarded: "workers that another build's code ended are not charged to this build"),
+        Case(seed: 573, guarded: "workers that another build's code ended are not charged to this build"),
+    ]
+
+    @Test("What a seed once found stays away", arguments: cases)
+    func staysAway(_ item: Case) async {
+        let outcome = await SimulationThread.run { SimulationRun.perform(SimulationPlan(seed: item.seed)) }
+        #expect(outcome.violations.isEmpty)
+    }
+}
