@@ -184,6 +184,7 @@ package actor PartitionOwner {
 
     private func serve(holding baton: DeliveryTag, on channel: any ConsumerChannel) async throws {
         if isStopping { return }
+        logger.debug("took the baton")
         waitingSince = nil
         let storage = try await PartitionFiles(thread: parts.thread).open(parts.partition, of: parts.storage)
         let epoch = try await parts.epochs.claim(parts.partition, by: parts.worker)
