@@ -268,8 +268,8 @@ import Testing
         let hub = try await EngineHarness()
         let flow = Orchestration("Flow") { (_: OrchestrationContext) in }
         let named = try hub.startWorker("w1", [flow])
-        let spared = try hub.startWorker("w2", [flow])
         try await hub.eventually("an owner") { await named.host.statistics().count == 1 }
+        let spared = try hub.startWorker("w2", [flow])
         let client = HubClient(descriptor: hub.descriptor, transport: hub.client, clock: hub.clock)
         let asking = Task {
             try await FleetListener.listening(client) { listener in
