@@ -19,6 +19,9 @@ package protocol PartitionCopy: PartitionStore {
     /// Where in the log the tables stand, or a little before; nil: nowhere yet.
     func bookmark() throws(StoreError) -> LogBookmark?
 
+    /// What the tables hold now, whatever is written later; to be closed. Reading it takes turns with everything else.
+    func frozen() throws(StoreError) -> any PartitionStore
+
     /// Makes the tables empty: they do not belong to this log.
     func reset() throws(StoreError)
 }

@@ -36,6 +36,8 @@ package enum EngineDefect: String, CaseIterable, Sendable {
     case acknowledgesTasksAtOnce
     /// A drain acknowledges the tasks it did not start.
     case drainDropsTasks
+    /// What is appended while a snapshot is written is not in the stream that begins with it.
+    case losesAppendsInRenewal
 }
 
 extension PartitionProcessor {

@@ -110,6 +110,8 @@ package actor PartitionProcessor {
     var flushDue: Duration?
     /// Size of the log at which compacting it is tried, should it not be possible before.
     var compactionDue: UInt64 = 0
+    var compaction: Compaction?
+    nonisolated let compactionSignal = Signal()
     /// When confirmations must reach the log, by the clock's uptime; nil when there are none.
     var confirmDue: Duration?
     var outboxBytes = 0
@@ -250,6 +252,7 @@ package actor PartitionProcessor {
             group.addTask { await self.reliableLane.run { keys in await self.published(keys) } }
             group.addTask { await self.replyLane.run { _ in } }
             group.addTask { await self.keepAlarm() }
+            group.addTask { await self.keepCompacting() }
             var end: PartitionEnd?
             do throws(PartitionEnd) {
                 try await startConsuming()
@@ -258,6 +261,7 @@ package actor PartitionProcessor {
                 end = error
             }
             loopEnd = parts.clock.uptime()
+            abandonCompaction()
             if end == nil { await settleEffects() }
             group.cancelAll()
             return end
@@ -307,10 +311,12 @@ package actor PartitionProcessor {
     }
 
     /// No new deliveries while too much of what they caused is not with the broker yet.
-    private var isPaused: Bool { outboxBytes > parts.configuration.outboxBytes }
+    private var isPaused: Bool {
+        outboxBytes > parts.configuration.outboxBytes || compaction?.renewal.isCrowded == true
+    }
 
     private func waitForWork() async {
-        if isStopping || arrivalsEnded || !queries.isEmpty { return }
+        if isStopping || arrivalsEnded || !queries.isEmpty || compaction?.isPrepared != nil { return }
         if !isPaused && (!arrivals.isEmpty || !retries.isEmpty || !escapes.isEmpty || timers.needsPage) { return }
         let now = parts.clock.uptime()
         var next = isBatonSent ? now + .seconds(3600) : batonDue
@@ -381,6 +387,9 @@ package actor PartitionProcessor {
         }
         signal.raise()
     }
+
+    /// Has the loop come round again.
+    func wake() { signal.raise() }
 
     func noteEscape(of id: InstanceID) {
         escapes.append(id)

@@ -54,6 +54,8 @@ struct DiskContents {
         if partitions[id] == nil { partitions[id] = PartitionContents(incarnation: 0) }
     }
 
+    mutating func put(_ contents: PartitionContents, as id: PartitionID) { partitions[id] = contents }
+
     mutating func resetCopy(of id: PartitionID) { partitions[id] = PartitionContents(incarnation: 0) }
 
     func requireOwn(_ asked: HubDescriptor) throws(StoreError) {
@@ -112,6 +114,18 @@ final class PartitionContents {
     var instances: [InstanceKey: InstanceRow] = [:]
 
     init(incarnation: UInt64) { self.incarnation = incarnation }
+
+    /// The tables alone.
+    convenience init(_ other: PartitionContents) {
+        self.init(incarnation: other.incarnation)
+        newest = other.newest
+        position = other.position
+        trimmed = other.position
+        state = other.state
+        outbox = other.outbox
+        bookmark = other.bookmark
+        instances = other.instances
+    }
 
     /// Position of the last record.
     var end: UInt64 { trimmed + UInt64(log.count) }

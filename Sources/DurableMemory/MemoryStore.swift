@@ -124,6 +124,14 @@ package final class MemoryStore: PartitionCopy {
         try opening.access(.look) { contents in contents.bookmark }
     }
 
+    package func frozen() throws(StoreError) -> any PartitionStore {
+        let disk = MemoryDisk(faults: .none)
+        try opening.access(.look) { contents in
+            disk.access { $0.put(PartitionContents(contents), as: opening.partition) }
+        }
+        return MemoryStore(MemoryOpening(disk: disk, partition: opening.partition), isCopy: true)
+    }
+
     package func reset() throws(StoreError) {
         try opening.accessDisk(.flush(LogPosition(0))) { disk in disk.resetCopy(of: opening.partition) }
     }

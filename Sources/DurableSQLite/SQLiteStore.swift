@@ -8,10 +8,13 @@ internal import GRDB
 package final class SQLiteStore: PartitionCopy {
     let file: DatabaseFile
     private let isCopy: Bool
+    private let options: SQLiteOptions
 
-    init(_ file: DatabaseFile, isCopy: Bool = false) {
+    /// - Parameter options: What another opening of the file is opened with.
+    init(_ file: DatabaseFile, isCopy: Bool = false, options: SQLiteOptions = SQLiteOptions()) {
         self.file = file
         self.isCopy = isCopy
+        self.options = options
     }
 
     package func recover() throws(StoreError) -> StoreRecovery {
@@ -83,6 +86,12 @@ package final class SQLiteStore: PartitionCopy {
     package func bookmark() throws(StoreError) -> LogBookmark? {
         precondition(isCopy, "only a copy has a bookmark")
         return try file.read(BookmarkTable.read)
+    }
+
+    package func frozen() throws(StoreError) -> any PartitionStore {
+        precondition(isCopy, "only a copy is frozen")
+        let file = try DatabaseFile(opening: file.path, kind: .copy, options: options, isFrozen: true)
+        return SQLiteStore(file, isCopy: true)
     }
 
     package func reset() throws(StoreError) {

@@ -200,40 +200,21 @@ import Testing
 
     // MARK: Standby
 
-    /// Follows the log until the copy stands at `end`.
-    private func follow(
-        _ hub: ReplicatedHub, _ copies: MemoryCopies, through end: LogPosition
-    ) async throws {
-        let storage = hub.storage("standby", copies: copies)
-        var patience = 1000
-        while true {
-            let copy = try copies.open(partition)
-            let standing = try copy.recover().position
-            copy.close()
-            if standing == end { return }
-            let following = Task { await storage.follow(partition) }
-            for _ in 0..<patience { await Task.yield() }
-            following.cancel()
-            await following.value
-            patience *= 2
-        }
-    }
-
     @Test("A standby's copy follows the log, also into another stream, and is what its owner has")
     func standby() async throws {
         let hub = try await ReplicatedHub()
         let copies = MemoryCopies()
         let first = try await owner(of: hub)
-        try await follow(hub, copies, through: first.contents.position)
+        try await hub.follow(copies, through: first.contents.position)
         try await first.start(20)
         #expect(try await first.renew())
         try await first.goOn(20, events: 3..<9)
         // One behind the cut is filled from the snapshot.
-        try await follow(hub, copies, through: first.contents.position)
+        try await hub.follow(copies, through: first.contents.position)
         #expect(try await first.renew())
         try await first.start(21)
         // One at the cut goes on behind it.
-        try await follow(hub, copies, through: first.contents.position)
+        try await hub.follow(copies, through: first.contents.position)
         let copy = try copies.open(partition)
         #expect(try PartitionContents(tablesOf: copy) == first.contents)
         copy.close()

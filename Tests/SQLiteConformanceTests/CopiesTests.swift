@@ -52,6 +52,16 @@ import Testing
         }
     }
 
+    @Test("A frozen copy shows what was there, whatever is written later")
+    func frozen() throws {
+        try withDirectory {
+            let copies = try SQLiteCopies(descriptor: descriptor, directory: directory)
+            let copy = try copies.open(partition)
+            defer { copy.close() }
+            try CopyCheck.frozenCopyStays(copy)
+        }
+    }
+
     @Test("Copies of another hub and damaged ones are made anew")
     func madeAnew() throws {
         try withDirectory {

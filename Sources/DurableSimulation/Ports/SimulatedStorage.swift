@@ -171,19 +171,9 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
 
     var size: LogSize? { base.size }
 
-    func renew(epoch: Epoch) async throws(LogError) -> Bool {
-        // What is in the stream must be seen before it is deleted.
-        storage.streams?.follow(partition)
-        let isDone: Bool
-        do throws(LogError) {
-            isDone = try await base.renew(epoch: epoch)
-        } catch {
-            storage.streams?.follow(partition)
-            throw error
-        }
-        storage.streams?.follow(partition)
-        try end(.none)
-        return isDone
+    func renewal(epoch: Epoch) -> (any LogRenewal)? {
+        if storage.node.isDead { return nil }
+        return base.renewal(epoch: epoch).map { SimulatedRenewal($0, storage, partition) }
     }
 
     private func failed(_ records: [PartitionRecord], _ error: LogError) {
@@ -216,6 +206,40 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
         if storage.node.isDead { throw .unavailable("the process is gone") }
         if case .unavailable = fault { throw .unavailable("input/output error (planned)") }
     }
+}
+
+/// Lets the witness see a stream before it is deleted.
+private struct SimulatedRenewal: LogRenewal {
+    private let base: any LogRenewal
+    private let storage: SimulatedStorage
+    private let partition: PartitionID
+
+    init(_ base: any LogRenewal, _ storage: SimulatedStorage, _ partition: PartitionID) {
+        self.base = base
+        self.storage = storage
+        self.partition = partition
+    }
+
+    var isCrowded: Bool { base.isCrowded }
+
+    func prepare() async -> Bool { await base.prepare() && !storage.node.isDead }
+
+    func finish() async throws(LogError) -> Bool {
+        if storage.node.isDead { throw .unavailable("the process is gone") }
+        storage.streams?.follow(partition)
+        let isDone: Bool
+        do throws(LogError) {
+            isDone = try await base.finish()
+        } catch {
+            storage.streams?.follow(partition)
+            throw error
+        }
+        storage.streams?.follow(partition)
+        if storage.node.isDead { throw .unavailable("the process is gone") }
+        return isDone
+    }
+
+    func abandon() { base.abandon() }
 }
 
 private final class SimulatedStore: PartitionStore, @unchecked Sendable {  // confined to the simulator's thread

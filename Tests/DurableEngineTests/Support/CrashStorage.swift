@@ -145,7 +145,7 @@ private final class CrashLog: PartitionLog {
 
     var size: LogSize? { base.size }
 
-    func renew(epoch: Epoch) async throws(LogError) -> Bool { try await base.renew(epoch: epoch) }
+    func renewal(epoch: Epoch) -> (any LogRenewal)? { base.renewal(epoch: epoch) }
 
     private func before(
         _ call: StorageFaultPlan.Call, isWrite: Bool

@@ -135,6 +135,32 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
 }
 
 extension ReplicatedHub {
+    /// Follows the log of partition 0 until the copy stands at `end`.
+    func follow(_ copies: MemoryCopies, through end: LogPosition) async throws {
+        let storage = storage("standby", copies: copies)
+        var patience = 1000
+        while true {
+            let copy = try copies.open(LogOwner.partition)
+            let standing = try copy.recover().position
+            copy.close()
+            if standing == end { return }
+            let following = Task { await storage.follow(LogOwner.partition) }
+            for _ in 0..<patience { await Task.yield() }
+            following.cancel()
+            await following.value
+            patience *= 2
+        }
+    }
+
+    /// The generation that counts; nil: the one made with the hub.
+    func generation(of partition: PartitionID) throws -> LogGeneration? {
+        var journal = JournalFold()
+        for delivery in broker.readyMessages(in: topology.name(.journal)) {
+            journal.take(try JournalRecord(wire: delivery.body))
+        }
+        return journal[partition].announcement?.generation
+    }
+
     /// Log streams of partition 0 that are there, of those the journal ever named.
     func logStreams() async throws -> [String] {
         var names = [topology.firstLogStream(of: LogOwner.partition)]

@@ -1,0 +1,142 @@
+import DurableBackend
+import DurableCore
+import DurableWire
+
+/// A log on its way into a new stream: the snapshot of a frozen copy, and behind it what its owner appends to the old
+/// stream meanwhile, at the same positions.
+///
+/// Whatever goes wrong before the announcement, the new stream was for nothing and the log is where it was.
+final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has a lock, the rest does not change
+    let old: StreamLog
+    let new: StreamLog
+    private let partition: ReplicatedPartition
+    private let frozen: any PartitionStore
+    /// Streams that are gone, to be noted in the journal.
+    private let removed: [String]
+    private let known = PlatformLock(Known())
+
+    private struct Known {
+        /// Appended to the old stream since the snapshot, and not to the new one.
+        var units: [[PartitionRecord]] = []
+        var bytes: UInt64 = 0
+        var announcement: GenerationAnnouncement?
+        var isOver = false
+    }
+
+    /// Memory that appends may take which wait for the snapshot.
+    private static var byteLimit: UInt64 { 16 << 20 }
+
+    init(
+        _ partition: ReplicatedPartition, from old: StreamLog, to new: StreamLog, _ frozen: any PartitionStore,
+        removed: [String]
+    ) {
+        self.partition = partition
+        self.old = old
+        self.new = new
+        self.frozen = frozen
+        self.removed = removed
+    }
+
+    /// The old stream has these now.
+    func take(_ records: [PartitionRecord], bytes: UInt64) {
+        if partition.storage.defect == .losesAppendsInRenewal { return }
+        known.withLock { known in
+            if known.isOver { return }
+            known.units.append(records)
+            known.bytes += bytes
+        }
+    }
+
+    var isCrowded: Bool { known.withLock { $0.bytes > Self.byteLimit } }
+
+    func prepare() async -> Bool {
+        do throws(LogError) {
+            do throws(EpochError) {
+                try await partition.storage.journal.start(new.generation, removed: removed)
+            } catch {
+                throw LogError(error)
+            }
+            partition.forget(removed: removed)
+            let announcement = try await writeSnapshot()
+            known.withLock { $0.announcement = announcement }
+            try await writeUnits()
+            return !known.withLock(\.isOver)
+        } catch {
+            await giveUp("\(error)")
+            return false
+        }
+    }
+
+    func finish() async throws(LogError) -> Bool {
+        do throws(LogError) {
+            try await writeUnits()
+        } catch {
+            await giveUp("\(error)")
+            return false
+        }
+        guard let announcement = known.withLock({ $0.isOver ? nil : $0.announcement }) else { return false }
+        let isWhole = new.position == old.position || partition.storage.defect == .losesAppendsInRenewal
+        guard isWhole, old.isAtRest(in: new.generation.epoch) else {
+            await giveUp("the new stream ends at \(new.position), the old one at \(old.position)")
+            return false
+        }
+        try await partition.switchOver(self, announcement)
+        close()
+        return true
+    }
+
+    func abandon() {
+        if known.withLock(\.isOver) { return }
+        close()
+        new.close()
+    }
+
+    private func writeSnapshot() async throws(LogError) -> GenerationAnnouncement {
+        defer { frozen.close() }
+        let recovery: StoreRecovery
+        do throws(StoreError) { recovery = try frozen.recover() } catch { throw LogError(error) }
+        var reader = SnapshotReader(frozen, recovery)
+        return try await new.found { () throws(LogError) in
+            do throws(StoreError) { return try reader.next()?.wireBytes } catch { throw LogError(error) }
+        }
+    }
+
+    /// Writes what waits; more may come meanwhile.
+    private func writeUnits() async throws(LogError) {
+        while let records = nextRecords() { _ = try await new.append(records, epoch: new.generation.epoch) }
+    }
+
+    /// Whole units, in one append: nobody sees the stream before all of them are in it.
+    private func nextRecords() -> [PartitionRecord]? {
+        known.withLock { known in
+            if known.units.isEmpty { return nil }
+            var records: [PartitionRecord] = []
+            var count = 0
+            for unit in known.units {
+                if count > 0, records.count + unit.count > LogUnit.maximumRecords { break }
+                records += unit
+                count += 1
+            }
+            known.units.removeFirst(count)
+            if known.units.isEmpty { known.bytes = 0 }
+            return records
+        }
+    }
+
+    private func giveUp(_ cause: String) async {
+        if known.withLock(\.isOver) { return }
+        close()
+        new.close()
+        partition.noteFailure(of: new.generation, cause)
+        await partition.discard(new.generation)
+    }
+
+    private func close() {
+        known.withLock { known in
+            known.isOver = true
+            known.units = []
+        }
+        frozen.close()
+        partition.end(self)
+    }
+}
