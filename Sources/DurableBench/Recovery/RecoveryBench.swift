@@ -26,7 +26,7 @@ struct RecoveryBench: Sendable {
             report.footer.broker = await hub.client.transport.brokerDescription
             var owner = try startOwner(hub)
             do {
-                try await fill(hub)
+                report.longestAnswerSeconds = try await fill(hub)
                 try await measureStream(hub, &report)
                 try await owner.stop()
                 for round in 1...settings.rounds {
@@ -63,11 +63,38 @@ struct RecoveryBench: Sendable {
             ])
     }
 
-    private func fill(_ hub: BenchHub) async throws {
+    /// - Returns: The longest time, in seconds, that the answer to a question took meanwhile.
+    private func fill(_ hub: BenchHub) async throws -> Double {
         try await hub.waitUntilServed()
         say("starting \(settings.instances) instances")
-        try await hub.start(.recovery, settings.instances, prefix: Self.prefix) { Payload(BenchJob(steps: $0).json) }
-        try await hub.wait(forRuns: 0, then: settings.instances, .running)
+        let asking = Task { try await askUntilCancelled(hub) }
+        do {
+            try await hub.start(.recovery, settings.instances, prefix: Self.prefix) {
+                Payload(BenchJob(steps: $0).json)
+            }
+            try await hub.wait(forRuns: 0, then: settings.instances, .running)
+        } catch {
+            asking.cancel()
+            throw error
+        }
+        asking.cancel()
+        return try await asking.value
+    }
+
+    private func askUntilCancelled(_ hub: BenchHub) async throws -> Double {
+        var longest = Duration.zero
+        while !Task.isCancelled {
+            let took = try await ContinuousClock().measure {
+                do {
+                    _ = try await hub.client.status(of: InstanceID(Self.prefix + "0"))
+                } catch let error as ClientError where error.code == .noWorker || Task.isCancelled {
+                    // Its time counts all the same.
+                }
+            }
+            if took > longest, !Task.isCancelled { longest = took }
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+        return longest.inSeconds
     }
 
     /// What is in the log, and how long reading it takes that does nothing else.
