@@ -2,6 +2,7 @@ import DurableBackend
 import DurableClient
 import DurableCore
 import DurableEngine
+import Foundation
 import Logging
 
 /// How long a partition with many instances is without an owner, by what the next one has on its disk.
@@ -26,7 +27,7 @@ struct RecoveryBench: Sendable {
             report.footer.broker = await hub.client.transport.brokerDescription
             var owner = try startOwner(hub)
             do {
-                try await fill(hub)
+                report.longestAnswerSeconds = try await fill(hub)
                 try await measureStream(hub, &report)
                 try await owner.stop()
                 for round in 1...settings.rounds {
@@ -63,11 +64,38 @@ struct RecoveryBench: Sendable {
             ])
     }
 
-    private func fill(_ hub: BenchHub) async throws {
+    /// - Returns: The longest time, in seconds, that the answer to a question took meanwhile.
+    private func fill(_ hub: BenchHub) async throws -> Double {
         try await hub.waitUntilServed()
         say("starting \(settings.instances) instances")
-        try await hub.start(.recovery, settings.instances, prefix: Self.prefix) { Payload(BenchJob(steps: $0).json) }
-        try await hub.wait(forRuns: 0, then: settings.instances, .running)
+        let asking = Task { try await askUntilCancelled(hub) }
+        do {
+            try await hub.start(.recovery, settings.instances, prefix: Self.prefix) {
+                Payload(BenchJob(steps: $0).json)
+            }
+            try await hub.wait(forRuns: 0, then: settings.instances, .running)
+        } catch {
+            asking.cancel()
+            throw error
+        }
+        asking.cancel()
+        return try await asking.value
+    }
+
+    private func askUntilCancelled(_ hub: BenchHub) async throws -> Double {
+        var longest = Duration.zero
+        while !Task.isCancelled {
+            let took = try await ContinuousClock().measure {
+                do {
+                    _ = try await hub.client.status(of: InstanceID(Self.prefix + "0"))
+                } catch where Task.isCancelled || (error as? ClientError)?.code == .noWorker {
+                    // Its time counts all the same.
+                }
+            }
+            if took > longest, !Task.isCancelled { longest = took }
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+        return longest.inSeconds
     }
 
     /// What is in the log, and how long reading it takes that does nothing else.
@@ -142,13 +170,11 @@ struct RecoveryBench: Sendable {
         }
     }
 
-    /// Waits until the standby has subscribed and its copy does not change any more.
+    /// Waits until the standby follows the log and its copy does not change any more.
     private func waitUntilWarm(_ hub: BenchHub) async throws {
-        let own = hub.client.topology.queue(.own, PartitionID(0))
-        try await hub.until("a standby") {
-            let consumers = try await hub.client.transport.inspect(queue: own)?.consumers ?? 0
-            return consumers >= 2 ? nil : consumers
-        }
+        // There while the copy is open. The broker counts consumers of a baton that wait for it nowhere.
+        let open = "\(hub.directory)/standby/copy-0.sqlite-wal"
+        try await hub.until("a standby") { FileManager.default.fileExists(atPath: open) ? nil : 0 }
         let clock = ContinuousClock()
         var last = (stamp: 0, time: clock.now)
         while clock.now - last.time < .seconds(3) {

@@ -31,6 +31,8 @@ struct RecoveryReport: Encodable {
     var logBytes = 0
     var logMessages = 0
     var snapshotBytes = 0
+    /// Of the questions asked while the instances were started.
+    var longestAnswerSeconds = 0.0
     /// Reading the stream without doing anything with it.
     var rawReadSeconds = 0.0
     var emptyDisk: [Moments] = []
@@ -54,6 +56,7 @@ struct RecoveryReport: Encodable {
         case logBytes = "log_bytes"
         case logMessages = "log_messages"
         case snapshotBytes = "log_snapshot_bytes"
+        case longestAnswerSeconds = "longest_answer_seconds"
         case rawReadSeconds = "raw_read_seconds"
         case emptyDisk = "empty_disk_rounds"
         case emptyDiskMedian = "empty_disk_seconds"
@@ -71,6 +74,7 @@ struct RecoveryReport: Encodable {
         try container.encode(logBytes, forKey: .logBytes)
         try container.encode(logMessages, forKey: .logMessages)
         try container.encode(snapshotBytes, forKey: .snapshotBytes)
+        try container.encode(longestAnswerSeconds, forKey: .longestAnswerSeconds)
         try container.encode(rawReadSeconds, forKey: .rawReadSeconds)
         try container.encode(emptyDisk, forKey: .emptyDisk)
         try container.encode(emptyDiskMedian, forKey: .emptyDiskMedian)
@@ -93,6 +97,7 @@ struct RecoveryReport: Encodable {
         return [
             "bench               recovery: \(instances) instances, \(emptyDisk.count) rounds each\(isCold ? ", cold" : "")",
             "log                 \(mebibytes(logBytes)) in \(logMessages) messages, snapshot \(mebibytes(snapshotBytes))",
+            "longest answer      \(seconds(longestAnswerSeconds)) while they were started",
             "raw read            \(seconds(rawReadSeconds))",
             "empty disk          \(seconds(emptyDiskMedian)) from the baton to the first answer",
         ] + emptyDisk.map { "  \($0)" } + [

@@ -1,7 +1,10 @@
+import Durable
+import DurableAMQP
 import DurableBackend
 import DurableClient
 import DurableCore
 import DurableEngine
+import DurableWorker
 import Foundation
 import Logging
 
