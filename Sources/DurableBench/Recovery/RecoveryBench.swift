@@ -34,11 +34,11 @@ struct RecoveryBench: Sendable {
                     let moments = try await takeOver(hub, directory: hub.directory + "/empty-\(round)", "empty disk") {}
                     report.emptyDisk.append(moments)
                 }
-                for _ in 1...settings.rounds {
+                for round in 1...settings.rounds {
                     owner = try startOwner(hub)
                     try await hub.waitUntilServed()
-                    let moments = try await takeOver(hub, directory: hub.directory + "/standby", "warm standby") {
-                        try await waitUntilWarm(hub)
+                    let moments = try await takeOver(hub, directory: hub.directory + "/standby-\(round)", "warm standby") {
+                        try await waitUntilWarm(hub, hub.directory + "/standby-\(round)")
                         owner.kill()
                     }
                     report.warmStandby.append(moments)
@@ -171,14 +171,14 @@ struct RecoveryBench: Sendable {
     }
 
     /// Waits until the standby follows the log and its copy does not change any more.
-    private func waitUntilWarm(_ hub: BenchHub) async throws {
+    private func waitUntilWarm(_ hub: BenchHub, _ directory: String) async throws {
         // There while the copy is open. The broker counts consumers of a baton that wait for it nowhere.
-        let open = "\(hub.directory)/standby/copy-0.sqlite-wal"
+        let open = "\(directory)/copy-0.sqlite-wal"
         try await hub.until("a standby") { FileManager.default.fileExists(atPath: open) ? nil : 0 }
         let clock = ContinuousClock()
         var last = (stamp: 0, time: clock.now)
         while clock.now - last.time < .seconds(3) {
-            let stamp = PageCache.stamp(below: hub.directory + "/standby")
+            let stamp = PageCache.stamp(below: directory)
             if stamp != last.stamp { last = (stamp, clock.now) }
             try await Task.sleep(for: .milliseconds(100))
         }
