@@ -92,14 +92,15 @@ final class DatabaseFile: Sendable {
 
     /// Several statements that see the same state of the file whatever other processes commit meanwhile.
     func readTogether<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
-        isFrozen ? try read(body) : try transaction("BEGIN DEFERRED", body)
+        if isFrozen { return try read(body) }
+        return try transaction("BEGIN DEFERRED", body)
     }
 
     /// Runs `body` as one durable transaction. The write lock is taken first, so that what it reads (the epoch above
     /// all) still holds when it commits, whichever processes have the file open.
     func write<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
         precondition(!isFrozen, "a frozen file is only read")
-        try transaction("BEGIN IMMEDIATE", body)
+        return try transaction("BEGIN IMMEDIATE", body)
     }
 
     /// Idempotent. The last connection that closes moves the write-ahead log into the main file.
