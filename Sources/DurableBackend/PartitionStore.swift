@@ -80,6 +80,11 @@ package struct StoreFlush: Hashable, Sendable {
     package var evidence: CrashEvidence
     /// Where a log that is elsewhere goes on from `position`, or a little before. Set by the storage, for a copy.
     package var bookmark: LogBookmark?
+    /// Position at which the instances in it that have ended are said to have; nil: `position`.
+    package var endedAt: LogPosition?
+    /// The tables were empty before and stand at 0 yet: no instance in it is there, but for those whose history comes in
+    /// pieces.
+    package var isFilling = false
 
     package init(
         previous: LogPosition, position: LogPosition, epoch: Epoch, instances: [InstanceFlush] = [],
@@ -105,6 +110,21 @@ package struct StoreFlush: Hashable, Sendable {
         /// Appended to its history, in order; the first event's index is `firstIndex`.
         package var newHistory: [HistoryEvent]
         package var firstIndex: Int
+        /// State and events encoded, when they came that way; `newHistory` is empty then.
+        package var encoded: Encoded?
+
+        package struct Encoded: Hashable, Sendable {
+            package var state: [UInt8]
+            /// Empty: no events.
+            package var history: [UInt8]
+            package var eventCount: Int
+            package init(state: [UInt8], history: [UInt8], eventCount: Int) {
+                self.state = state
+                self.history = history
+                self.eventCount = eventCount
+            }
+        }
+
         package init(state: InstanceState, newHistory: [HistoryEvent], firstIndex: Int) {
             self.state = state
             self.newHistory = newHistory
@@ -156,8 +176,24 @@ extension PartitionStorage {
 package struct OpenPartition: Sendable {
     package var log: any PartitionLog
     package var store: any PartitionStore
-    package init(log: any PartitionLog, store: any PartitionStore) {
+    /// nil: the store has all there is.
+    package var archive: (any PartitionArchive)?
+    package init(log: any PartitionLog, store: any PartitionStore, archive: (any PartitionArchive)? = nil) {
         self.log = log
         self.store = store
+        self.archive = archive
     }
+}
+
+/// Instances that ended long ago, which a store that was filled anew may not have yet. What it says holds once the
+/// log's `begin` has returned.
+package protocol PartitionArchive: Sendable {
+    /// Whether the store has everything.
+    var isComplete: Bool { get }
+
+    /// Whether there may be such an instance although the store does not have it, or has only some of its history.
+    func mayHave(_ id: InstanceID) throws(StoreError) -> Bool
+
+    /// Reads some more into the store, on the caller's actor. Not at the same time as another call of itself.
+    func fetch() async throws(LogError)
 }

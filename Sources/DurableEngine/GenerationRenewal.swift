@@ -10,7 +10,9 @@ final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has
     let old: StreamLog
     let new: StreamLog
     private let partition: ReplicatedPartition
-    private let frozen: any PartitionStore
+    private let frozen: any PartitionCopy
+    /// The archive's streams so far.
+    private let archive: [ArchiveSegment]
     /// Streams that are gone, to be noted in the journal.
     private let removed: [String]
     private let known = PlatformLock(Known())
@@ -25,15 +27,17 @@ final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has
 
     /// Memory that appends may take which wait for the snapshot.
     private static var byteLimit: UInt64 { 16 << 20 }
+    private static var pageLength: Int { 1000 }
 
     init(
-        _ partition: ReplicatedPartition, from old: StreamLog, to new: StreamLog, _ frozen: any PartitionStore,
-        removed: [String]
+        _ partition: ReplicatedPartition, from old: StreamLog, to new: StreamLog, _ frozen: any PartitionCopy,
+        archive: [ArchiveSegment], removed: [String]
     ) {
         self.partition = partition
         self.old = old
         self.new = new
         self.frozen = frozen
+        self.archive = archive
         self.removed = removed
     }
 
@@ -95,9 +99,58 @@ final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has
         defer { frozen.close() }
         let recovery: StoreRecovery
         do throws(StoreError) { recovery = try frozen.recover() } catch { throw LogError(error) }
-        var reader = SnapshotReader(frozen, recovery)
-        return try await new.found { () throws(LogError) in
+        let archive = try await writeArchive()
+        let archived = archive.isEmpty ? nil : try await filter()
+        var reader = SnapshotReader(frozen, recovery, archived: archived)
+        var announcement = try await new.found { () throws(LogError) in
             do throws(StoreError) { return try reader.next()?.wireBytes } catch { throw LogError(error) }
+        }
+        announcement.archive = archive
+        return announcement
+    }
+
+    /// Writes what has ended since the last time, with what small streams of before have, to a stream of its own.
+    private func writeArchive() async throws(LogError) -> [ArchiveSegment] {
+        let storage = partition.storage
+        do throws(StoreError) {
+            let last = EndedInstance(after: archive.last?.through ?? LogPosition(0))
+            if try frozen.ended(after: last, limit: 1).isEmpty { return archive }
+        } catch {
+            throw LogError(error)
+        }
+        var kept = archive
+        while let last = kept.last, last.bytes < storage.archiveBytes { kept.removeLast() }
+        var segment = ArchiveSegment(
+            stream: storage.descriptor.topology.archiveStream(besides: new.generation.stream),
+            epoch: new.generation.epoch, after: kept.last?.through ?? LogPosition(0), through: new.generation.base)
+        if storage.defect == .losesEndedInRenewal { return archive }
+        let log = storage.makeLog(segment.generation(of: new.generation))
+        defer { log.close() }
+        var reader = SnapshotReader(frozen, endedAfter: segment.after)
+        (segment.chunks, segment.bytes) = try await log.archive { () throws(LogError) in
+            do throws(StoreError) { return try reader.next()?.wireBytes } catch { throw LogError(error) }
+        }
+        segment.instances = reader.instanceCount
+        segment.newestEnd = reader.newestEnd
+        return kept + [segment]
+    }
+
+    /// Of everything that has ended: all of it is in the archive now.
+    private func filter() async throws(LogError) -> InstanceFilter {
+        do throws(StoreError) {
+            let count = try frozen.counts().reduce(0) { $0 + ($1.status.isTerminal ? $1.count : 0) }
+            var filter = InstanceFilter(capacity: count)
+            var last = EndedInstance(after: LogPosition(0))
+            while true {
+                let page = try frozen.ended(after: last, limit: Self.pageLength)
+                for entry in page { filter.insert(entry.id) }
+                guard page.count == Self.pageLength, let end = page.last else { return filter }
+                last = end
+                // The partition goes on in between.
+                await Task.yield()
+            }
+        } catch {
+            throw LogError(error)
         }
     }
 

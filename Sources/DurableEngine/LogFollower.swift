@@ -13,6 +13,7 @@ struct LogFollower {
     private var cursor: LogCursor
     private var fold: CopyFold
     private var bookmark: LogBookmark?
+    private let archive: ArchiveReader
     /// By the clock's uptime.
     private var flushed: Duration
 
@@ -22,13 +23,15 @@ struct LogFollower {
     private static var flushInterval: Duration { .seconds(1) }
 
     init(
-        _ copy: any PartitionCopy, _ source: LogCursor.Source, _ bookmark: LogBookmark?, partitionCount: Int
+        _ copy: any PartitionCopy, _ source: LogCursor.Source, _ bookmark: LogBookmark?, partitionCount: Int,
+        archive segments: [ArchiveSegment]
     ) throws(LogError) {
         self.copy = copy
         self.source = source
         self.partitionCount = partitionCount
         self.bookmark = bookmark
-        restorer = SnapshotRestorer(copy)
+        restorer = SnapshotRestorer(copy, base: source.generation.base, archive: segments)
+        archive = ArchiveReader(copy, source.transport, source.clock, source.generation)
         cursor = LogCursor(source, from: bookmark)
         flushed = source.clock.uptime()
         do throws(StoreError) {
@@ -43,10 +46,12 @@ struct LogFollower {
     /// Returns when the task is cancelled, with everything that was read in the copy.
     mutating func run() async throws(LogError) {
         defer { cursor.close() }
+        await fetchArchive()
         while true {
             do throws(LogCursor.Failure) {
                 let step = try await cursor.next()
                 try take(step)
+                if case .snapshotComplete = step.judgement { await fetchArchive() }
             } catch {
                 if Task.isCancelled { return try flush() }
                 switch error {
@@ -58,6 +63,16 @@ struct LogFollower {
                     throw .unavailable(text)
                 }
             }
+        }
+    }
+
+    /// Before the log goes on: whatever it grows by meanwhile is less than that. What cannot be read now is left to the
+    /// next reading, or to an owner.
+    private func fetchArchive() async {
+        var missing = try? copy.missingArchive()
+        while let now = missing, !Task.isCancelled {
+            guard let rest = try? await archive.readChunk(of: now) else { return }
+            missing = rest
         }
     }
 

@@ -91,6 +91,10 @@ extension PartitionProcessor {
         if content.messages.isEmpty { alarmCount += 1 }
         let defect = defect(of: content, from: delivery)
         for message in content.messages {
+            if try defect == nil && mustWaitForArchive(message.instanceID) {
+                withheld.append(delivery)
+                return
+            }
             // A client's claim to be a partition is a defect: it must not count.
             if let origin = message.origin, defect == nil || !isFromClient(delivery) {
                 if batch.deduplication.judge(origin) == .gap, !has(.skipsGaps) {

@@ -17,6 +17,7 @@ extension PartitionProcessor {
         guard let size = parts.storage.log.size, size.isOutgrown(floor: floor), size.total >= compactionDue else {
             return
         }
+        if parts.storage.archive?.isComplete == false { return }
         try await flush()
         guard let renewal = parts.storage.log.renewal(epoch: parts.epoch) else { return postponeCompaction(size) }
         compaction = Compaction(renewal: renewal, size: size)

@@ -99,6 +99,11 @@ package actor PartitionProcessor {
 
     /// Messages above a gap in their origin's sequence, unacknowledged until it closes.
     var heldBack: [Delivery] = []
+    /// Messages for instances that may be in the part of the archive that is not read yet, unacknowledged until it is.
+    var withheld: [Delivery] = []
+    /// Questions about these, acknowledged; and those to be looked at once more.
+    var deferredQueries: [Delivery] = []
+    var retriedQueries: [Delivery] = []
     /// When held-back messages may be put back into the queue, by the clock's uptime.
     var putBackDue = Duration.zero
     /// Changed since the last flush, in order of first change.
@@ -221,7 +226,7 @@ package actor PartitionProcessor {
     private var remains: PartitionRemains {
         var remains = PartitionRemains()
         remains.unacknowledged = inFlight
-        remains.heldBack = heldBack.count
+        remains.heldBack = heldBack.count + withheld.count
         remains.confirmations = confirmed.count
         remains.dirtyInstances = dirty.count
         remains.unflushedOutbox = outboxAdded.count + outboxRemoved.count
@@ -253,6 +258,7 @@ package actor PartitionProcessor {
             group.addTask { await self.replyLane.run { _ in } }
             group.addTask { await self.keepAlarm() }
             group.addTask { await self.keepCompacting() }
+            group.addTask { await self.fetchArchive() }
             var end: PartitionEnd?
             do throws(PartitionEnd) {
                 try await startConsuming()
@@ -316,7 +322,7 @@ package actor PartitionProcessor {
     }
 
     private func waitForWork() async {
-        if isStopping || arrivalsEnded || !queries.isEmpty || compaction?.isPrepared != nil { return }
+        if isStopping || arrivalsEnded || !queries.isEmpty || !retriedQueries.isEmpty || compaction?.isPrepared != nil { return }
         if !isPaused && (!arrivals.isEmpty || !retries.isEmpty || !escapes.isEmpty || timers.needsPage) { return }
         let now = parts.clock.uptime()
         var next = isBatonSent ? now + .seconds(3600) : batonDue

@@ -4,11 +4,10 @@ import DurableWire
 import Logging
 
 /// One opening: the log in its stream, the tables in the copy.
-final class ReplicatedPartition: PartitionLog, PartitionStore {
+final class ReplicatedPartition: PartitionLog, PartitionStore, PartitionArchive {
     let storage: ReplicatedStorage
     private let partition: PartitionID
     private let copy: any PartitionCopy
-    private let restorer: SnapshotRestorer
     private let known = PlatformLock(Known())
 
     private struct Known {
@@ -24,13 +23,19 @@ final class ReplicatedPartition: PartitionLog, PartitionStore {
         var leftovers: [JournalFold.Leftover] = []
         var removed: [String] = []
         var renewal: GenerationRenewal?
+        /// Fills the copy, if it has to be filled.
+        var restorer: SnapshotRestorer?
+        /// The archive's streams that count.
+        var archive: [ArchiveSegment] = []
+        /// What of it the copy lacks, since `begin`.
+        var missing: MissingArchive?
+        var reader: ArchiveReader?
     }
 
     init(_ storage: ReplicatedStorage, _ partition: PartitionID, _ copy: any PartitionCopy) {
         self.storage = storage
         self.partition = partition
         self.copy = copy
-        restorer = SnapshotRestorer(copy)
     }
 
     private var log: StreamLog? { known.withLock(\.log) }
@@ -47,12 +52,16 @@ final class ReplicatedPartition: PartitionLog, PartitionStore {
             known.renewal = nil
         }
         let position = try await result(log) { () async throws(LogError) in try await log.begin(begin) }.get()
+        let missing: MissingArchive?
         do throws(StoreError) {
             try rebuildUnlessFitting(position, log)
+            missing = try copy.missingArchive()
         } catch {
             throw LogError(error)
         }
         known.withLock { known in
+            known.missing = missing
+            known.reader = ArchiveReader(copy, storage.transport, storage.clock, log.generation)
             known.begun = begin.epoch
             known.made = 0
         }
@@ -88,15 +97,17 @@ final class ReplicatedPartition: PartitionLog, PartitionStore {
         known.withLock { known in
             known.isCut = false
             known.leftovers = place.leftovers
+            known.archive = place.archive
         }
         if let log, log.generation == place.generation { return log }
         log?.close()
-        let restorer = restorer
+        let restorer = SnapshotRestorer(copy, base: place.generation.base, archive: place.archive)
         let found = storage.makeLog(place.generation, from: place.bookmark) { step throws(LogError) in
             try restorer.take(step)
         }
         let isClosed = known.withLock { known in
             known.log = found
+            known.restorer = restorer
             return known.isClosed
         }
         if isClosed { found.close() }
@@ -127,7 +138,7 @@ final class ReplicatedPartition: PartitionLog, PartitionStore {
 
     /// Everything before `begin` is final: a copy that stands elsewhere or behind it is of another log.
     private func rebuildUnlessFitting(_ begin: LogPosition, _ log: StreamLog) throws(StoreError) {
-        if restorer.hasRestored { return }
+        if known.withLock(\.restorer)?.hasRestored == true { return }
         let standing = try copy.recover().position
         if let defect = log.bookmarkDefect, standing > LogPosition(0) {
             storage.noteRebuild(of: partition, defect)
@@ -143,8 +154,9 @@ final class ReplicatedPartition: PartitionLog, PartitionStore {
     // MARK: Generations
 
     func renewal(epoch: Epoch) -> (any LogRenewal)? {
-        guard let old = log, known.withLock({ $0.begun == epoch && !$0.isCut && $0.renewal == nil }),
-            old.isAtRest(in: epoch)
+        // A copy that lacks some of the archive cannot say what is in it.
+        guard let old = log, old.isAtRest(in: epoch),
+            known.withLock({ $0.begun == epoch && !$0.isCut && $0.renewal == nil && $0.missing == nil })
         else { return nil }
         let (number, removed) = known.withLock { known in
             known.made += 1
@@ -157,7 +169,9 @@ final class ReplicatedPartition: PartitionLog, PartitionStore {
         generation.previous = old.generation.stream
         do throws(StoreError) {
             let frozen = try copy.frozen()
-            let renewal = GenerationRenewal(self, from: old, to: storage.makeLog(generation), frozen, removed: removed)
+            let renewal = GenerationRenewal(
+                self, from: old, to: storage.makeLog(generation), frozen, archive: known.withLock(\.archive),
+                removed: removed)
             guard try frozen.recover().position == old.position else {
                 frozen.close()
                 return nil
@@ -186,9 +200,14 @@ final class ReplicatedPartition: PartitionLog, PartitionStore {
 
     /// Deletes a stream that was made for nothing, or leaves it to a later owner.
     func discard(_ generation: LogGeneration) async {
-        if await !remove([generation.stream]) {
+        if await !remove(withArchive(generation.stream)) {
             known.withLock { $0.leftovers.append(.init(stream: generation.stream, epoch: generation.epoch)) }
         }
+    }
+
+    /// A stream nobody announced, and what was written beside it.
+    private func withArchive(_ stream: String) -> [String] {
+        [stream, storage.descriptor.topology.archiveStream(besides: stream)]
     }
 
     /// Announces the stream of a renewal and goes on in it, if the announcement counts.
@@ -207,14 +226,17 @@ final class ReplicatedPartition: PartitionLog, PartitionStore {
         }
         if let newer {
             new.close()
-            _ = await remove([new.generation.stream])
+            _ = await remove(withArchive(new.generation.stream))
             storage.note(newer, of: partition)
             throw .fenced(newest: newer)
         }
-        let isClosed = known.withLock { known in
+        let kept = announcement.archive.map(\.stream)
+        let (isClosed, replaced) = known.withLock { known in
+            let replaced = known.archive.map(\.stream).filter { !kept.contains($0) }
             known.log = new
             known.isCut = false
-            return known.isClosed
+            known.archive = announcement.archive
+            return (known.isClosed, replaced + [old.generation.stream])
         }
         if isClosed { new.close() }
         old.close()
@@ -223,19 +245,20 @@ final class ReplicatedPartition: PartitionLog, PartitionStore {
             metadata: [
                 "stream": "\(new.generation.stream)", "position": "\(new.generation.base)",
                 "bytes": "\(announcement.snapshotBytes)", "before": "\(old.size?.total ?? 0)",
+                "archives": "\(announcement.archive.count)",
             ])
-        if await !remove([old.generation.stream]) {
-            known.withLock { $0.leftovers.append(.init(stream: old.generation.stream, epoch: nil)) }
+        if await !remove(replaced) {
+            known.withLock { $0.leftovers += replaced.map { .init(stream: $0, epoch: nil) } }
         }
     }
 
     /// Deletes what owners before `epoch` left: streams that were replaced, and those they never announced, which count
     /// for nobody since this epoch's claim.
     private func removeLeftovers(of epoch: Epoch) async {
-        let current = generation.stream
+        let current = [generation.stream] + known.withLock { $0.archive.map(\.stream) }
         let streams = known.withLock(\.leftovers).filter { leftover in
-            leftover.stream != current && leftover.epoch.map { $0 < epoch } ?? true
-        }.map(\.stream)
+            leftover.epoch.map { $0 < epoch } ?? true
+        }.flatMap { $0.epoch == nil ? [$0.stream] : withArchive($0.stream) }.filter { !current.contains($0) }
         if !streams.isEmpty { _ = await remove(streams) }
     }
 
@@ -251,6 +274,24 @@ final class ReplicatedPartition: PartitionLog, PartitionStore {
             known.removed += streams
         }
         return true
+    }
+
+    // MARK: Archive
+
+    var isComplete: Bool { known.withLock { $0.missing == nil } }
+
+    func mayHave(_ id: InstanceID) throws(StoreError) -> Bool {
+        if storage.defect == .forgetsArchive { return false }
+        guard let missing = known.withLock(\.missing) else { return false }
+        if missing.isPartial(id) { return true }
+        return try missing.filter.mayContain(id) && copy.instance(id) == nil
+    }
+
+    func fetch() async throws(LogError) {
+        guard let (missing, reader) = known.withLock({ known in known.missing.map { ($0, known.reader) } }), let reader
+        else { return }
+        let rest = try await reader.readChunk(of: missing)
+        known.withLock { $0.missing = rest }
     }
 
     // MARK: Store

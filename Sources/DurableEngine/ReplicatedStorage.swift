@@ -17,6 +17,8 @@ package final class ReplicatedStorage: PartitionStorage {
     let logger: Logger
     /// Whether the simulation asked for a mistake.
     let defect: EngineDefect?
+    /// Size below which a stream of the archive is taken up by the next one.
+    let archiveBytes: UInt64
     /// Newest epochs that openings here have seen. Look-up only.
     private let newest = PlatformLock<[PartitionID: Epoch]>([:])
 
@@ -27,7 +29,7 @@ package final class ReplicatedStorage: PartitionStorage {
     package init(
         descriptor: HubDescriptor, transport: any MessageTransport, copies: any PartitionCopies, journal: HubJournal,
         clock: any EngineClock, makeNonce: @escaping @Sendable () -> String, logger: Logger,
-        defect: EngineDefect? = nil
+        defect: EngineDefect? = nil, archiveBytes: UInt64 = 16 << 20
     ) {
         self.descriptor = descriptor
         self.transport = transport
@@ -37,11 +39,12 @@ package final class ReplicatedStorage: PartitionStorage {
         self.makeNonce = makeNonce
         self.logger = logger
         self.defect = defect
+        self.archiveBytes = archiveBytes
     }
 
     package func open(_ partition: PartitionID) throws(StoreError) -> OpenPartition {
         let opened = ReplicatedPartition(self, partition, try copies.open(partition))
-        return OpenPartition(log: opened, store: opened)
+        return OpenPartition(log: opened, store: opened, archive: opened)
     }
 
     package func follow(_ partition: PartitionID) async {
@@ -68,7 +71,7 @@ package final class ReplicatedStorage: PartitionStorage {
             let source = LogCursor.Source(
                 transport: transport, generation: place.generation, clock: clock, isFollowing: true)
             var follower = try LogFollower(
-                copy, source, place.bookmark, partitionCount: descriptor.partitionCount)
+                copy, source, place.bookmark, partitionCount: descriptor.partitionCount, archive: place.archive)
             result = .success(try await follower.run())
         } catch {
             result = .failure(error)
@@ -84,6 +87,8 @@ package final class ReplicatedStorage: PartitionStorage {
         var bookmark: LogBookmark?
         /// Streams of before that nobody can need.
         var leftovers: [JournalFold.Leftover]
+        /// Where what has ended is, but for what ended since.
+        var archive: [ArchiveSegment]
     }
 
     /// Finds the stream the log is in, and where a copy goes on in it. A copy of another log is emptied.
@@ -100,11 +105,32 @@ package final class ReplicatedStorage: PartitionStorage {
         }
         let generation = known.announcement?.generation ?? LogGeneration.first(of: descriptor, partition)
         do throws(StoreError) {
+            let archive = known.announcement?.archive ?? []
             let bookmark = try bookmark(of: copy, in: generation, known.announcement)
-            return Place(generation: generation, bookmark: bookmark, leftovers: known.leftovers)
+            let isWhole = try bookmark == nil || planArchive(of: copy, archive)
+            return Place(
+                generation: generation, bookmark: isWhole ? bookmark : nil, leftovers: known.leftovers,
+                archive: archive)
         } catch {
             throw LogError(error)
         }
+    }
+
+    /// Has a copy that lacks some of the archive look for it where it is now.
+    ///
+    /// - Returns: false: the copy was emptied, since it has the beginning of an instance whose rest is elsewhere now.
+    private func planArchive(of copy: any PartitionCopy, _ archive: [ArchiveSegment]) throws(StoreError) -> Bool {
+        guard let missing = try copy.missingArchive(), !missing.segments.allSatisfy(archive.contains) else {
+            return true
+        }
+        if missing.partial != nil {
+            try copy.reset()
+            return false
+        }
+        // What has ended since is in the copy: no more can be missing than was.
+        let rest = MissingArchive(filter: missing.filter, segments: archive.reversed())
+        try copy.addArchived([], endedAt: LogPosition(0), missing: rest)
+        return true
     }
 
     private func bookmark(

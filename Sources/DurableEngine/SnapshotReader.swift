@@ -1,13 +1,16 @@
 import DurableBackend
 import DurableCore
 
-/// Reads everything a store holds, in chunks of bounded size.
+/// Reads what a copy holds in chunks of bounded size: all but what has ended, or only that.
 struct SnapshotReader {
-    private let store: any PartitionStore
-    private let state: PartitionState
+    private let store: any PartitionCopy
+    /// nil: what has ended is read.
+    private let state: PartitionState?
+    private let archived: InstanceFilter?
     private var outbox: ArraySlice<OutboxEntry>
     private var page: ArraySlice<InstanceState> = []
     private var listed: ListCursor?
+    private var ended = EndedInstance(after: LogPosition(0))
     private var isListed = false
     /// The instance whose history is being read, and how much of it has been.
     private var current: (state: InstanceState, events: Int)?
@@ -16,14 +19,33 @@ struct SnapshotReader {
     private static var chunkBytes: Int { 224 << 10 }
     private static var historyBytes: Int { 64 << 10 }
     private static var pageLength: Int { 256 }
+    private static var open: ListFilter {
+        ListFilter(statuses: OrchestrationStatus.allCases.filter { !$0.isTerminal })
+    }
 
-    /// - Parameter recovery: What the store says of itself; it must not change while it is read.
-    init(_ store: any PartitionStore, _ recovery: StoreRecovery) {
+    /// What has been read of it.
+    private(set) var instanceCount: UInt64 = 0
+    private(set) var newestEnd = Timestamp.distantPast
+
+    /// - Parameters:
+    ///   - recovery: What the copy says of itself; it must not change while it is read.
+    ///   - archived: What is not read because it has ended; nil: nothing.
+    init(_ store: any PartitionCopy, _ recovery: StoreRecovery, archived: InstanceFilter?) {
         self.store = store
+        self.archived = archived
         outbox = recovery.state.pendingOutbox[...]
         var state = recovery.state
         state.outbox = [:]
         self.state = state
+    }
+
+    /// Reads what ended after `position` and nothing else.
+    init(_ store: any PartitionCopy, endedAfter position: LogPosition) {
+        self.store = store
+        archived = nil
+        state = nil
+        outbox = []
+        ended = EndedInstance(after: position)
     }
 
     /// - Returns: nil behind the last chunk, which has the partition's state.
@@ -37,7 +59,10 @@ struct SnapshotReader {
                 chunk.instances.append(piece)
                 bytes += piece.estimatedBytes
                 // An instance is in a chunk once.
-                if current != nil { break }
+                if current != nil {
+                    chunk.continues = true
+                    break
+                }
             } else if !isListed {
                 try turnPage()
             } else if let entry = outbox.popFirst() {
@@ -45,11 +70,12 @@ struct SnapshotReader {
                 bytes += entry.estimatedBytes
             } else {
                 chunk.state = state
+                chunk.archived = archived
                 isComplete = true
                 break
             }
         }
-        return chunk
+        return state == nil && chunk.instances.isEmpty ? nil : chunk
     }
 
     private mutating func nextInstance() -> Bool {
@@ -58,9 +84,25 @@ struct SnapshotReader {
     }
 
     private mutating func turnPage() throws(StoreError) {
-        page = try store.list(ListFilter(), after: listed, limit: Self.pageLength)[...]
+        guard state != nil else { return try turnEndedPage() }
+        page = try store.list(Self.open, after: listed, limit: Self.pageLength)[...]
         listed = page.last.map { ListCursor(createdAt: $0.createdAt, id: $0.id) }
         isListed = page.count < Self.pageLength
+    }
+
+    private mutating func turnEndedPage() throws(StoreError) {
+        let found = try store.ended(after: ended, limit: Self.pageLength)
+        ended = found.last ?? ended
+        isListed = found.count < Self.pageLength
+        page = []
+        for entry in found {
+            guard let state = try store.instance(entry.id) else {
+                throw .damaged("instance \(entry.id) ended and is not there")
+            }
+            page.append(state)
+            instanceCount += 1
+            newestEnd = max(newestEnd, state.lastUpdatedAt)
+        }
     }
 
     private mutating func nextPiece() throws(StoreError) -> StoreFlush.InstanceFlush? {

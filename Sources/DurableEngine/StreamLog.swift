@@ -88,6 +88,30 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
         enter()
         defer { leave() }
         let generation = parts.generation
+        let number = try await writeChunks(next)
+        var end: UInt64 = 0
+        try await write([.snapshotComplete(chunks: number)]) { step, _ in
+            end = step.offset
+            return step.judgement == .snapshotComplete
+        }
+        owned = generation.epoch
+        return GenerationAnnouncement(
+            generation: generation, snapshotEnd: end, snapshotBytes: cursor.fold.snapshotBytes)
+    }
+
+    /// Writes all of an archive stream and reads it back.
+    ///
+    /// - Parameter next: The next chunk, encoded; nil: there is no more.
+    func archive(_ next: () throws(LogError) -> [UInt8]?) async throws(LogError) -> (chunks: UInt64, bytes: UInt64) {
+        enter()
+        defer { leave() }
+        let chunks = try await writeChunks(next)
+        return (chunks, cursor.fold.bytes)
+    }
+
+    /// - Returns: How many there are.
+    private func writeChunks(_ next: () throws(LogError) -> [UInt8]?) async throws(LogError) -> UInt64 {
+        let generation = parts.generation
         do throws(TransportError) {
             try await parts.transport.declare(parts.topology.log(generation.stream))
         } catch {
@@ -103,14 +127,7 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
                 step.judgement == .chunk(chunk)
             }
         }
-        var end: UInt64 = 0
-        try await write([.snapshotComplete(chunks: number)]) { step, _ in
-            end = step.offset
-            return step.judgement == .snapshotComplete
-        }
-        owned = generation.epoch
-        return GenerationAnnouncement(
-            generation: generation, snapshotEnd: end, snapshotBytes: cursor.fold.snapshotBytes)
+        return number
     }
 
     // MARK: - The port

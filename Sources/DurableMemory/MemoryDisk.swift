@@ -95,6 +95,8 @@ final class PartitionContents {
         var nextDue: Timestamp?
         var isHeld: Bool
         var historyCount: Int
+        /// Position at which it was known to have ended; nil: it goes on.
+        var endedAt: UInt64?
         var chunks: [HistoryChunk]
     }
 
@@ -111,6 +113,7 @@ final class PartitionContents {
     var outbox: [OutboxID: [UInt8]] = [:]
     /// Copies only.
     var bookmark: LogBookmark?
+    var missing: MissingArchive?
     var instances: [InstanceKey: InstanceRow] = [:]
 
     init(incarnation: UInt64) { self.incarnation = incarnation }
@@ -124,6 +127,7 @@ final class PartitionContents {
         state = other.state
         outbox = other.outbox
         bookmark = other.bookmark
+        missing = other.missing
         instances = other.instances
     }
 

@@ -29,7 +29,7 @@ final class DatabaseFile: Sendable {
         static let partition = Kind(
             title: "partition file", applicationID: 0x6474_7150, upgrades: PartitionSchema.upgrades)
         static let copy = Kind(
-            title: "copy of a partition", applicationID: 0x6474_7143, upgrades: PartitionSchema.upgrades)
+            title: "copy of a partition", applicationID: 0x6474_7143, upgrades: PartitionSchema.copyUpgrades)
         static let hub = Kind(title: "hub file", applicationID: 0x6474_7148)
     }
 

@@ -64,7 +64,8 @@ package final class SQLiteStore: PartitionCopy {
             guard (flush.previous...end).contains(flush.position) else {
                 throw RowDamage("a flush through position \(flush.position) does not fit a log that ends at \(end)")
             }
-            try InstanceTable.write(flush.instances, database)
+            try InstanceTable.write(
+                flush.instances, endedAt: flush.endedAt ?? flush.position, isFilling: flush.isFilling, database)
             try OutboxTable.write(added: flush.outboxAdded, removed: flush.outboxRemoved, database)
             try StoreState(
                 position: flush.position, epoch: flush.epoch, nextOutboxID: flush.nextOutboxID,
@@ -88,7 +89,7 @@ package final class SQLiteStore: PartitionCopy {
         return try file.read(BookmarkTable.read)
     }
 
-    package func frozen() throws(StoreError) -> any PartitionStore {
+    package func frozen() throws(StoreError) -> any PartitionCopy {
         precondition(isCopy, "only a copy is frozen")
         let file = try DatabaseFile(opening: file.path, kind: .copy, options: options, isFrozen: true)
         return SQLiteStore(file, isCopy: true)
@@ -97,7 +98,7 @@ package final class SQLiteStore: PartitionCopy {
     package func reset() throws(StoreError) {
         precondition(isCopy, "only a copy may be emptied")
         try file.write { database in
-            for table in ["instances", "counts", "history", "outbox", "bookmark"] {
+            for table in ["instances", "counts", "history", "outbox", "bookmark", "archive"] {
                 try database.execute(sql: "DELETE FROM \(table)")
             }
             try StoreState(position: LogPosition(0), epoch: .zero, nextOutboxID: OutboxID(1)).write(database)

@@ -60,4 +60,5 @@ extension PBLogMessage: Versioned {}
 extension PBLogUnit: Versioned {}
 extension PBLogBookmark: Versioned {}
 extension PBSnapshotChunk: Versioned {}
+extension PBMissingArchive: Versioned {}
 extension PBHubDescriptor: Versioned {}

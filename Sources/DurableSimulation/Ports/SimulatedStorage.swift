@@ -35,7 +35,8 @@ package final class SimulatedStorage: PartitionStorage, @unchecked Sendable {  /
         disk?.currentProcess = node.number
         let open = try base.open(partition)
         return OpenPartition(
-            log: SimulatedLog(self, open.log, partition), store: SimulatedStore(self, open.store, partition))
+            log: SimulatedLog(self, open.log, partition), store: SimulatedStore(self, open.store, partition),
+            archive: open.archive)
     }
 
     package func follow(_ partition: PartitionID) async {

@@ -81,7 +81,7 @@ final class CrashStorage: PartitionStorage {
         let open = try base.open(partition)
         return OpenPartition(
             log: CrashLog(storage: self, base: open.log),
-            store: CrashStore(storage: self, base: open.store))
+            store: CrashStore(storage: self, base: open.store), archive: open.archive)
     }
 
     /// One call under the plan; `isWrite` says whether a full disk refuses it.

@@ -73,12 +73,14 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
 
     /// Claims the partition, opens it and begins the epoch.
     init(
-        of hub: ReplicatedHub, _ name: String, copies: any PartitionCopies = MemoryCopies(), journal: HubJournal? = nil
+        of hub: ReplicatedHub, _ name: String, copies: any PartitionCopies = MemoryCopies(), journal: HubJournal? = nil,
+        archiveBytes: UInt64 = 16 << 20
     ) async throws {
         self.hub = hub
         let journal = journal ?? hub.journal(name)
         epoch = try await JournalEpochAuthority(journal).claim(Self.partition, by: WorkerID(name))
-        opened = try hub.storage(name, copies: copies, journal: journal).open(Self.partition)
+        opened = try hub.storage(name, copies: copies, journal: journal, archiveBytes: archiveBytes)
+            .open(Self.partition)
         _ = try await opened.log.begin(SampleRecords.begin(epoch))
         contents = try await PartitionContents(of: opened)
         flushed = try PartitionContents(tablesOf: opened.store)
@@ -102,6 +104,24 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
                             instanceID: id, time: SampleRecords.time(Int64(events.upperBound)),
                             history: SampleRecords.history(of: id, events))
                     ])))
+    }
+
+    /// Ends an instance that was started.
+    func end(_ number: Int) async throws {
+        let id = InstanceID("instance-\(number)")
+        let time = SampleRecords.time(1000 + Int64(number))
+        let end = HistoryEvent(
+            timestamp: time, kind: .executionCompleted(status: .completed, result: nil, failure: nil))
+        try await append(
+            .checkpoint(
+                Checkpoint(time: time, changes: [InstanceChange(instanceID: id, time: time, history: [end])])))
+    }
+
+    /// Reads what the copy lacks of the archive.
+    func fetchArchive() async throws {
+        while opened.archive?.isComplete == false { try await opened.archive?.fetch() }
+        contents.instances.merge(try PartitionContents(tablesOf: opened.store).instances) { known, _ in known }
+        flushed.instances.merge(contents.instances) { known, _ in known }
     }
 
     func append(_ record: PartitionRecord) async throws {
