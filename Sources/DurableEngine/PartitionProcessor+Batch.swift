@@ -91,7 +91,8 @@ extension PartitionProcessor {
         if content.messages.isEmpty { alarmCount += 1 }
         let defect = defect(of: content, from: delivery)
         for message in content.messages {
-            if try defect == nil && mustWaitForArchive(message.instanceID) {
+            let mustWait = try mustWaitForArchive(message.instanceID)
+            if defect == nil, mustWait {
                 withheld.append(delivery)
                 return
             }

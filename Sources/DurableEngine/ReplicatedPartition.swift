@@ -284,7 +284,8 @@ final class ReplicatedPartition: PartitionLog, PartitionStore, PartitionArchive 
         if storage.defect == .forgetsArchive { return false }
         guard let missing = known.withLock(\.missing) else { return false }
         if missing.isPartial(id) { return true }
-        return try missing.filter.mayContain(id) && copy.instance(id) == nil
+        guard missing.filter.mayContain(id) else { return false }
+        return try copy.instance(id) == nil
     }
 
     func fetch() async throws(LogError) {

@@ -107,10 +107,10 @@ package final class ReplicatedStorage: PartitionStorage {
         do throws(StoreError) {
             let archive = known.announcement?.archive ?? []
             let bookmark = try bookmark(of: copy, in: generation, known.announcement)
-            let isWhole = try bookmark == nil || planArchive(of: copy, archive)
-            return Place(
-                generation: generation, bookmark: isWhole ? bookmark : nil, leftovers: known.leftovers,
-                archive: archive)
+            var place = Place(
+                generation: generation, bookmark: bookmark, leftovers: known.leftovers, archive: archive)
+            if bookmark != nil, try !planArchive(of: copy, archive) { place.bookmark = nil }
+            return place
         } catch {
             throw LogError(error)
         }

@@ -100,7 +100,7 @@ import Testing
                         changes: [
                             InstanceChange(
                                 instanceID: id(number), time: SampleRecords.time(5000),
-                                history: SampleRecords.history(of: id(number), 900..<920, payloadBytes: 30_000))
+                                history: SampleRecords.history(of: id(number), 900..<1100, payloadBytes: 8000))
                         ])))
             try await first.end(number)
         }
@@ -131,7 +131,7 @@ import Testing
                         changes: [
                             InstanceChange(
                                 instanceID: id(number), time: SampleRecords.time(5000),
-                                history: SampleRecords.history(of: id(number), 3..<23, payloadBytes: 30_000))
+                                history: SampleRecords.history(of: id(number), 3..<303, payloadBytes: 8000))
                         ])))
             try await first.end(number)
         }

@@ -141,13 +141,13 @@ import Testing
     func newerFormat() throws {
         let hub = try TemporaryHub()
         let database = try DatabaseQueue(path: hub.path(0))
-        try database.write { try $0.execute(sql: "PRAGMA user_version = 3") }
+        try database.write { try $0.execute(sql: "PRAGMA user_version = 4") }
         try database.close()
-        expectStoreError(containing: "format 3", .isForeign) { _ = try hub.storage.open(PartitionID(0)) }
+        expectStoreError(containing: "format 4", .isForeign) { _ = try hub.storage.open(PartitionID(0)) }
     }
 
-    @Test("A file of the format before is brought up to this one, with what it holds")
-    func olderFormat() async throws {
+    @Test("A file of a format before is brought up to this one, with what it holds", arguments: [1, 2])
+    func olderFormat(version: Int) async throws {
         let hub = try TemporaryHub()
         let before = try hub.storage.open(PartitionID(0))
         _ = try await before.log.begin(SampleRecords.begin(SampleRecords.epoch(1)))
@@ -155,7 +155,12 @@ import Testing
         before.store.close()
         let database = try DatabaseQueue(path: hub.path(0))
         try await database.write {
-            try $0.execute(sql: "ALTER TABLE store_state DROP COLUMN evidence; PRAGMA user_version = 1")
+            try $0.execute(
+                sql: """
+                    DROP INDEX instances_by_end; ALTER TABLE instances DROP COLUMN ended_position;
+                    \(version == 1 ? "ALTER TABLE store_state DROP COLUMN evidence;" : "")
+                    PRAGMA user_version = \(version)
+                    """)
         }
         try database.close()
         for _ in 0..<2 {
