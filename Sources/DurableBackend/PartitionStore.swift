@@ -186,7 +186,7 @@ package struct OpenPartition: Sendable {
 }
 
 /// Instances that ended long ago, which a store that was filled anew may not have yet. What it says holds once the
-/// log's `begin` has returned.
+/// log's `begin` or a read has returned.
 package protocol PartitionArchive: Sendable {
     /// Whether the store has everything.
     var isComplete: Bool { get }

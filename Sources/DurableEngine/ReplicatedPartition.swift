@@ -52,16 +52,13 @@ final class ReplicatedPartition: PartitionLog, PartitionStore, PartitionArchive 
             known.renewal = nil
         }
         let position = try await result(log) { () async throws(LogError) in try await log.begin(begin) }.get()
-        let missing: MissingArchive?
         do throws(StoreError) {
             try rebuildUnlessFitting(position, log)
-            missing = try copy.missingArchive()
         } catch {
             throw LogError(error)
         }
+        try findMissing(of: log)
         known.withLock { known in
-            known.missing = missing
-            known.reader = ArchiveReader(copy, storage.transport, storage.clock, log.generation)
             known.begun = begin.epoch
             known.made = 0
         }
@@ -82,9 +79,21 @@ final class ReplicatedPartition: PartitionLog, PartitionStore, PartitionArchive 
 
     func read(after position: LogPosition, limit: Int) async throws(LogError) -> [LogEntry] {
         let log = try await locate(since: nil)
-        return try await result(log) { () async throws(LogError) in
+        let entries = try await result(log) { () async throws(LogError) in
             try await log.read(after: position, limit: limit)
         }.get()
+        if known.withLock({ $0.reader == nil }) { try findMissing(of: log) }
+        return entries
+    }
+
+    /// The copy is filled as far as it must be: what it lacks still is in the archive.
+    private func findMissing(of log: StreamLog) throws(LogError) {
+        let missing: MissingArchive?
+        do throws(StoreError) { missing = try copy.missingArchive() } catch { throw LogError(error) }
+        known.withLock { known in
+            known.missing = missing
+            known.reader = ArchiveReader(copy, storage.transport, storage.clock, log.generation)
+        }
     }
 
     var size: LogSize? { log?.size }

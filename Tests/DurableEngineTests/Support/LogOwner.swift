@@ -120,7 +120,8 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
     /// Reads what the copy lacks of the archive.
     func fetchArchive() async throws {
         while opened.archive?.isComplete == false { try await opened.archive?.fetch() }
-        contents.instances.merge(try PartitionContents(tablesOf: opened.store).instances) { known, _ in known }
+        let found = try PartitionContents(tablesOf: opened.store).instances
+        contents.instances.merge(found) { $1.history.count > $0.history.count ? $1 : $0 }
         flushed.instances.merge(contents.instances) { known, _ in known }
     }
 
