@@ -151,7 +151,21 @@ extension TransportBench {
             try await eventually("what it held is ready again once its channel closed") { [second] in
                 try await second.inspect(queue: queue) == QueueInspection(readyMessages: 6, consumers: 0)
             }
+            try await inspectCountsSingleActiveConsumers(of: kind)
         }
+    }
+
+    /// A quorum queue does not count those that wait to become the active one.
+    private func inspectCountsSingleActiveConsumers(of kind: QueueDescription.Kind) async throws {
+        let queue = try await queue("inspect.single.\(kind)", kind) { $0.isSingleActiveConsumer = true }
+        let readers = [
+            try await consume(queue, on: first, prefetch: 1), try await consume(queue, on: second, prefetch: 1),
+        ]
+        let count = kind == .quorum ? 1 : 2
+        try await eventually("\(count) of two single active consumers of a \(kind) queue counted") { [second] in
+            try await second.inspect(queue: queue)?.consumers == count
+        }
+        for reader in readers { await reader.close() }
     }
 
     func getTakesOrPeeks() async throws {

@@ -2,8 +2,8 @@
 /// from the same view; a stale view costs balance, never safety, since the baton decides who owns.
 package enum PartitionAssignment {
     /// - Parameter workers: Those that run orchestrations, in any order.
-    /// - Returns: For each partition, in order, the worker that should own it and then the one that stands by; empty
-    ///   when there are no workers, without the second when there is one.
+    /// - Returns: For each partition the workers, best first: the one that should own it, the one that stands by, and
+    ///   those that do so when the ones before them may be dead.
     package static func candidates(partitionCount: Int, workers: [WorkerID]) -> [[WorkerID]] {
         guard !workers.isEmpty else { return Array(repeating: [], count: partitionCount) }
         let workers = Set(workers).sorted()
@@ -15,7 +15,7 @@ package enum PartitionAssignment {
                 .map(\.worker)
             guard let owner = ranking.first(where: { load[$0, default: 0] < cap }) else { return ranking }
             load[owner, default: 0] += 1
-            return [owner] + ranking.filter { $0 != owner }.prefix(1)
+            return [owner] + ranking.filter { $0 != owner }
         }
     }
 

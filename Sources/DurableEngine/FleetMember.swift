@@ -61,6 +61,9 @@ package actor FleetMember {
                 isHello = false
                 await onView()
                 await changed.wait()
+                // What changes at about the same time makes one heartbeat.
+                await clock.sleep(for: .milliseconds(20))
+                changed.clear()
             }
             group.cancelAll()
         }
@@ -157,6 +160,9 @@ package actor FleetMember {
 }
 
 extension WorkerHeartbeat {
+    /// nil: the worker does not own the partition.
+    package func epoch(of partition: PartitionID) -> Epoch? { partitions.first { $0.partition == partition }?.epoch }
+
     /// Silence after which a worker counts as gone.
     package var patience: Duration { .milliseconds(intervalMilliseconds * 3) }
 }

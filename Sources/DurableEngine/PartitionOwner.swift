@@ -39,18 +39,26 @@ package actor PartitionOwner {
         }
     }
 
+    private struct Standing {
+        var processor: PartitionProcessor?
+        /// By the clock's uptime, as is `owningSince`.
+        var waitingSince: Duration?
+        var owningSince: Duration?
+        /// Episodes of the activations that ended.
+        var endedEpisodes: UInt64 = 0
+
+        var episodeCount: UInt64 { endedEpisodes + (processor?.statistics.episodeCount ?? 0) }
+    }
+
     private let parts: Parts
     private let logger: Logger
     private let onChange: @Sendable () -> Void
     private let backingOff: Pause
-    private var processor: PartitionProcessor?
+    /// Written by the owner alone, read by anybody without waiting for it.
+    private let standing = PlatformLock(Standing())
+    private var processor: PartitionProcessor? { standing.withLock { $0.processor } }
     private var channel: (any ConsumerChannel)?
     private var isStopping = false
-    /// By the clock's uptime, as is `owningSince`.
-    private var waitingSince: Duration?
-    private var owningSince: Duration?
-    /// Episodes of the activations that ended.
-    private var endedEpisodes: UInt64 = 0
     /// Whether the last activation handed the partition over in order.
     package private(set) var hasReleased = false
     /// Epochs that ended here while the process went on, newest last.
@@ -100,22 +108,25 @@ package actor PartitionOwner {
     package func catchUp(within patience: Duration) async { await processor?.catchUp(within: patience) }
 
     /// Epoch and counters while the partition is owned here, and for how long it has been.
-    package func status() async -> (statistics: PartitionStatistics, age: Duration)? {
-        guard let processor, let owningSince else { return nil }
+    package nonisolated func status() -> (statistics: PartitionStatistics, age: Duration)? {
+        let standing = standing.withLock { $0 }
+        guard let processor = standing.processor, let owningSince = standing.owningSince else { return nil }
         return (processor.statistics, parts.clock.uptime() - owningSince)
     }
 
     /// Episodes run here so far, over all activations.
-    package var episodeCount: UInt64 { endedEpisodes + (processor?.statistics.episodeCount ?? 0) }
+    package nonisolated var episodeCount: UInt64 { standing.withLock { $0 }.episodeCount }
 
-    /// Publishes a baton when this worker has waited 5 s for one that is nowhere: neither queued nor held.
-    ///
-    /// - Parameter isOwnedElsewhere: Whether some worker says it owns the partition.
-    package func replaceLostBaton(isOwnedElsewhere: Bool) async {
-        guard processor == nil, !isOwnedElsewhere, let waitingSince,
-            parts.clock.uptime() - waitingSince >= .seconds(5)
-        else { return }
-        self.waitingSince = parts.clock.uptime()
+    /// Whether this worker has waited 5 s for the baton.
+    package nonisolated var missesBaton: Bool {
+        guard let waitingSince = standing.withLock({ $0.waitingSince }) else { return false }
+        return parts.clock.uptime() - waitingSince >= .seconds(5)
+    }
+
+    /// Publishes a baton if there is none in the queue. To be called when nobody says that it owns the partition.
+    package func replaceLostBaton() async {
+        guard missesBaton else { return }
+        standing.withLock { $0.waitingSince = parts.clock.uptime() }
         let topology = parts.descriptor.topology
         let queue = topology.queue(.own, parts.partition)
         guard let inspection = try? await parts.transport.inspect(queue: queue), inspection.readyMessages == 0 else {
@@ -134,7 +145,7 @@ package actor PartitionOwner {
         self.channel = channel
         // A stop that came before there was a channel to close.
         if isStopping { return await end(channel) }
-        waitingSince = parts.clock.uptime()
+        standing.withLock { $0.waitingSince = parts.clock.uptime() }
         do {
             try await channel.consume(
                 queue: topology.queue(.own, parts.partition), consumerTag: PartitionProcessor.ConsumerTag.own,
@@ -165,10 +176,7 @@ package actor PartitionOwner {
 
     private func end(_ channel: any ConsumerChannel) async {
         let wasOwning = processor != nil
-        endedEpisodes = episodeCount
-        processor = nil
-        owningSince = nil
-        waitingSince = nil
+        standing.withLock { $0 = Standing(endedEpisodes: $0.episodeCount) }
         self.channel = nil
         await channel.close()
         if wasOwning { onChange() }
@@ -185,7 +193,7 @@ package actor PartitionOwner {
     private func serve(holding baton: DeliveryTag, on channel: any ConsumerChannel) async throws {
         if isStopping { return }
         logger.debug("took the baton")
-        waitingSince = nil
+        standing.withLock { $0.waitingSince = nil }
         let storage = try await PartitionFiles(thread: parts.thread).open(parts.partition, of: parts.storage)
         let epoch = try await parts.epochs.claim(parts.partition, by: parts.worker)
         // A stop that came meanwhile closed the channel, and somebody else may own the partition by now: beginning the
@@ -198,9 +206,11 @@ package actor PartitionOwner {
                 clock: parts.clock, configuration: parts.configuration, thread: parts.thread,
                 probe: parts.probe, survivedEpochs: survivedEpochs),
             logger: logger)
-        self.processor = processor
+        standing.withLock {
+            $0.processor = processor
+            $0.owningSince = parts.clock.uptime()
+        }
         hasReleased = false
-        owningSince = parts.clock.uptime()
         onChange()
         if parts.configuration.defect == .keepsCacheAfterFencing {
             if let staleCache { await processor.inherit(staleCache) }

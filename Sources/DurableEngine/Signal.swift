@@ -23,6 +23,9 @@ package final class Signal: Sendable {
         waiter?.resume()
     }
 
+    /// Forgets the notice that is kept, if there is one.
+    package func clear() { state.withLock { $0.isRaised = false } }
+
     /// Returns at the next notice, at once if one is kept, or when the task is cancelled.
     package func wait() async {
         await withTaskCancellationHandler {

@@ -58,6 +58,7 @@ package struct FaultReport {
         row("longest time without progress", "\(timing.longestStall / .milliseconds(1)) ms")
         row("takeovers", summary(timing.takeovers))
         if !timing.takeoversOfSeveral.isEmpty { row("  of several at a time", summary(timing.takeoversOfSeveral)) }
+        if !timing.recoveries.isEmpty { row("  until stand-bys are there", summary(timing.recoveries)) }
         if timing.unserved > 0 { row("  never served again", "\(timing.unserved)") }
         row("hand-overs", summary(timing.handovers))
         if !timing.resumptions.isEmpty {
@@ -106,6 +107,8 @@ package struct FaultReport {
         add("takeover_ms_p99", timing.takeovers.percentile(0.99))
         add("takeover_ms_max", timing.takeovers.percentile(1))
         add("takeover_of_several_ms_max", timing.takeoversOfSeveral.percentile(1))
+        add("standby_ms_p50", timing.recoveries.percentile(0.5))
+        add("standby_ms_max", timing.recoveries.percentile(1))
         add("unserved", timing.unserved)
         add("handovers", timing.handovers.count)
         add("handover_ms_p50", timing.handovers.percentile(0.5))

@@ -3,10 +3,6 @@ internal import Foundation
 
 /// Faults of workers.
 extension FaultRun {
-    /// How long a fleet takes to notice that a worker is gone and to put another one on stand-by: three heartbeats of
-    /// 2 s and the settling of the one that came. Kills that come quicker hit partitions without one.
-    private static var regrouping: Duration { .seconds(8) }
-
     private func mostBurdenedSeat() -> Int {
         let owners = owners()
         return seats.indices.max { partitionCount(ofSeat: $0, owners) < partitionCount(ofSeat: $1, owners) } ?? 0
@@ -16,11 +12,13 @@ extension FaultRun {
         for round in 1...(isLong ? 50 : 4) {
             let seat = mostBurdenedSeat()
             let worker = seats[seat].processIdentifier
-            note(Injection(.killed, worker: worker, from: killWorker(seat)))
+            let time = killWorker(seat)
+            note(Injection(.killed, worker: worker, from: time))
             say("round \(round): killed worker \(worker)")
             try await waitUntilServed()
+            // A partition without a stand-by has been hit twice, not once.
+            try await waitForStandBys(since: time)
             try startWorker(seat)
-            try await Task.sleep(for: Self.regrouping)
         }
         for round in 1...(isLong ? 5 : 1) {
             let time = Timestamp.now

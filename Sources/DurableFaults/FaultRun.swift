@@ -14,6 +14,8 @@ package final class FaultRun {
     let fleet: Fleet
     let partitions = 8
     private(set) var injections: [Injection] = []
+    /// From the kill of a worker to each partition having an owner and a stand-by again.
+    private var recoveries: [Duration] = []
     var notes: [String] = []
     /// Workers by seat: a seat keeps its data directory when its worker is started again.
     var seats: [Process] = []
@@ -97,6 +99,18 @@ package final class FaultRun {
         }
     }
 
+    /// Waits until two workers hold or wait for the baton of each partition.
+    func waitForStandBys(since time: Timestamp) async throws {
+        try await eventually(within: .seconds(90), "a stand-by for each partition") {
+            // AMQP does not tell of those that wait.
+            let text = try broker.control("-q", "list_queues", "name", "consumers", "--no-table-headers")
+            let own = text.split(separator: "\n").filter { $0.hasPrefix("dtq.\(fleet.hub).own.") }
+            return own.count == partitions
+                && own.allSatisfy { Int($0.split(separator: "\t").last ?? "").map { $0 >= 2 } ?? false }
+        }
+        recoveries.append(Timestamp.now.since(time))
+    }
+
     /// Runs that ended so far.
     var progress: Int { LedgerRun.ended(in: fleet.ledger).count }
 
@@ -146,10 +160,12 @@ package final class FaultRun {
             evidence.injections = injections
             await client.close()
             await transport.close()
+            var timing = Timing(of: evidence, from: start, until: end)
+            timing.recoveries = recoveries
             return FaultReport(
                 fault: fault.rawValue, workers: Self.seatCount, seconds: (ContinuousClock.now - began) / .seconds(1),
                 loadAverage: Self.loadAverage, evidence: evidence, verdict: Verdict(judging: evidence),
-                timing: Timing(of: evidence, from: start, until: end), notes: notes)
+                timing: timing, notes: notes)
         } catch {
             feeding.cancel()
             await client.close()

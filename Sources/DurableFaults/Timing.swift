@@ -6,6 +6,8 @@ package struct Timing: Sendable {
     package var takeovers: [Duration] = []
     /// The same where several workers were killed at a time.
     package var takeoversOfSeveral: [Duration] = []
+    /// From the kill of a worker to each partition having an owner and a stand-by again.
+    package var recoveries: [Duration] = []
     /// Partitions of a worker that was hit and that nobody served afterwards.
     package var unserved = 0
     /// From an owner's last work to the next owner's service, where the first left in order.

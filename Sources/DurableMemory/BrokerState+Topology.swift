@@ -130,9 +130,10 @@ extension BrokerState {
     ) throws(TransportError) -> QueueInspection? {
         if queues[name] == nil { return nil }
         let queue = try queue(name, for: connection)
+        let isShared = queue.description.kind != .quorum || !queue.description.isSingleActiveConsumer
         return QueueInspection(
             readyMessages: queue.description.kind == .stream ? queue.log.count : queue.ready.count,
-            consumers: queue.consumers.count)
+            consumers: isShared ? queue.consumers.count : min(queue.consumers.count, 1))
     }
 }
 

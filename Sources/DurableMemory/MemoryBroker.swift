@@ -108,6 +108,9 @@ package final class MemoryBroker: Sendable {
         access { $0.queues[queue]?.unacknowledgedCount ?? 0 }
     }
 
+    /// Consumers of a queue, those that wait to become its single active one included.
+    package func consumerCount(of queue: String) -> Int { access { $0.queues[queue]?.consumers.count ?? 0 } }
+
     // MARK: For transports and channels
 
     /// One step of the broker: `body`, then the deliveries it makes possible.

@@ -133,13 +133,7 @@ package actor WorkerHost {
     }
 
     /// Counters of the partitions owned here, in order of partitions.
-    package func statistics() async -> [PartitionStatistics] {
-        var all: [PartitionStatistics] = []
-        for (_, owned) in owners.sorted(by: { $0.key < $1.key }) {
-            if let (statistics, _) = await owned.owner.status() { all.append(statistics) }
-        }
-        return all
-    }
+    package func statistics() -> [PartitionStatistics] { inOrder.compactMap { $0.owner.status()?.statistics } }
 
     // MARK: - Partitions
 
@@ -160,11 +154,11 @@ package actor WorkerHost {
         for (index, candidates) in candidates.enumerated() {
             let partition = PartitionID(index)
             guard state == .active else { return }
-            if owners[partition] == nil, mayWait(asOneOf: candidates) { startOwner(of: partition) }
+            let present = newestOwner(of: partition, among: peers)
+            if owners[partition] == nil, mayWait(asOneOf: candidates, present: present) { startOwner(of: partition) }
             guard let owned = owners[partition], !owned.isStopping else { continue }
-            let isOwnedElsewhere = peers.contains { $0.partitions.contains { $0.partition == partition } }
-            await owned.owner.replaceLostBaton(isOwnedElsewhere: isOwnedElsewhere)
-            if await mustLeave(owned.owner, candidates: candidates, peers: peers) {
+            if owned.owner.missesBaton, present == nil { await owned.owner.replaceLostBaton() }
+            if mustLeave(owned.owner, candidates: candidates, present: present, peers: peers) {
                 owners[partition]?.isStopping = true
                 logger.info("handing partition \(partition) over to \(candidates.first?.value ?? "another worker")")
                 await owned.owner.stop()
@@ -174,21 +168,42 @@ package actor WorkerHost {
 
     /// The broker gives a free partition to whoever waits first: in a fleet that starts together those that stand by
     /// leave the others time to come first.
-    private func mayWait(asOneOf candidates: [WorkerID]) -> Bool {
-        if candidates.first == parts.worker { return true }
+    private func mayWait(asOneOf candidates: [WorkerID], present: WorkerID?) -> Bool {
+        guard let place = candidates.firstIndex(of: parts.worker) else { return false }
+        if place == 0 { return true }
         let age = parts.clock.uptime() - startedUptime
-        return candidates.contains(parts.worker)
-            && age >= parts.configuration.settlingTime + parts.configuration.heartbeatInterval
+        return age >= parts.configuration.settlingTime + parts.configuration.heartbeatInterval
+            && place <= lastPlace(in: candidates, present: present)
+    }
+
+    /// Owner and stand-by are the first two. While another one owns the partition, those before it may be dead: then
+    /// the one after it stands by too.
+    private func lastPlace(in candidates: [WorkerID], present: WorkerID?) -> Int {
+        max(1, 1 + (present.flatMap { candidates.firstIndex(of: $0) } ?? 0))
     }
 
     private func mustLeave(
-        _ owner: PartitionOwner, candidates: [WorkerID], peers: [WorkerHeartbeat]
-    ) async -> Bool {
+        _ owner: PartitionOwner, candidates: [WorkerID], present: WorkerID?, peers: [WorkerHeartbeat]
+    ) -> Bool {
         if candidates.first == parts.worker { return false }
-        guard let status = await owner.status() else { return !candidates.contains(parts.worker) }
+        guard let status = owner.status() else {
+            guard let place = candidates.firstIndex(of: parts.worker) else { return true }
+            return present != nil && place > lastPlace(in: candidates, present: present)
+        }
         // Owning what another should have: once that one is ready, and not in too quick a change.
         return peers.contains { $0.worker == candidates.first && $0.state == .active }
             && status.age >= parts.configuration.minimumTenure
+    }
+
+    /// The worker that owns the partition by what is known: the one with the newest epoch, since a dead one is believed
+    /// to own its partitions for some time.
+    private func newestOwner(of partition: PartitionID, among peers: [WorkerHeartbeat]) -> WorkerID? {
+        var newest = owners[partition]?.owner.status().map { (epoch: $0.statistics.epoch, worker: parts.worker) }
+        for peer in peers {
+            guard let epoch = peer.epoch(of: partition), newest.map({ $0.epoch < epoch }) ?? true else { continue }
+            newest = (epoch, peer.worker)
+        }
+        return newest?.worker
     }
 
     private func startOwner(of partition: PartitionID) {
@@ -211,8 +226,8 @@ package actor WorkerHost {
     }
 
     private func ended(_ partition: PartitionID, _ owner: PartitionOwner) async {
-        let (episodes, hasReleased) = (await owner.episodeCount, await owner.hasReleased)
-        endedEpisodes += episodes
+        let hasReleased = await owner.hasReleased
+        endedEpisodes += owner.episodeCount
         if state == .draining && hasReleased { receipt.releasedPartitions += 1 }
         owners[partition] = nil
     }
@@ -227,7 +242,7 @@ package actor WorkerHost {
         logger.info("stopping: no new activities; running ones have \(grace)")
         async let left = parts.configuration.runsActivities ? activities.stop(grace: grace) : WorkerReceipt()
         // What others release must not come here.
-        for owned in inOrder where await owned.owner.status() == nil { await owned.owner.stop() }
+        for owned in inOrder where owned.owner.status() == nil { await owned.owner.stop() }
         await handOverToPeers()
         let activities = await left
         // Nobody to hand over to: the completions of the last activities are taken here. The embedded mode's queues
@@ -271,8 +286,8 @@ package actor WorkerHost {
         var partitions: [WorkerHeartbeat.Partition] = []
         var episodes = endedEpisodes
         for (partition, owned) in owners.sorted(by: { $0.key < $1.key }) {
-            episodes += await owned.owner.episodeCount
-            guard let (statistics, _) = await owned.owner.status() else { continue }
+            episodes += owned.owner.episodeCount
+            guard let (statistics, _) = owned.owner.status() else { continue }
             partitions.append(
                 .init(
                     partition: partition, epoch: statistics.epoch, inFlight: statistics.inFlight,

@@ -36,13 +36,8 @@ import Testing
     }
 
     /// Who owns or waits for each partition.
-    private func waiting(_ hub: EngineHarness) async throws -> [Int] {
-        var counts: [Int] = []
-        for partition in hub.topology.partitions {
-            let own = try await hub.client.inspect(queue: hub.topology.queue(.own, partition))
-            counts.append(own?.consumers ?? 0)
-        }
-        return counts
+    private func waiting(_ hub: EngineHarness) -> [Int] {
+        hub.topology.partitions.map { hub.broker.consumerCount(of: hub.topology.queue(.own, $0)) }
     }
 
     @Test("Partitions go to a peer while a long activity still runs, and its completion finds the new owner")
@@ -245,16 +240,12 @@ import Testing
         try await hub.eventually("both partitions") { await one.host.statistics().count == 2 }
         // Registers the activity under its own gate; stands by for both partitions.
         let other = try hub.startWorker("w2", second.items(on: "w2")) { $0.minimumTenure = .seconds(86_400) }
-        try await hub.eventually("the stand-by") {
-            try await waiting(hub) == [2, 2]
-        }
+        try await hub.eventually("the stand-by") { waiting(hub) == [2, 2] }
         for number in 0..<8 { try await hub.start("Flow", id: "a-\(number)") }
         try await hub.eventually("work for both") { first.gate.arrivals > 0 && second.gate.arrivals > 0 }
         let owned = Set(await other.host.statistics().map(\.epoch))
         other.host.stop()
-        try await hub.eventually("the other one to leave") {
-            try await waiting(hub) == [1, 1]
-        }
+        try await hub.eventually("the other one to leave") { waiting(hub) == [1, 1] }
         one.host.stop()
         first.gate.open()
         try await one.stop()

@@ -81,7 +81,7 @@ import Testing
         await owner.stop()
         try await hub.eventually("the end of the wait", moving: .seconds(1)) { ended.count == 1 }
         await running.value
-        #expect(try await hub.client.inspect(queue: hub.topology.queue(.own, PartitionID(0)))?.consumers == 1)
+        #expect(hub.broker.consumerCount(of: hub.topology.queue(.own, PartitionID(0))) == 1)
     }
 
     @Test("A stop while the epoch is being claimed fences nobody off")

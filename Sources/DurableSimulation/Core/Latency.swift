@@ -20,5 +20,8 @@ package final class Latency: @unchecked Sendable {  // confined to the simulator
         return random.chance(spikes) ? duration * Int(1 + random.next() % 100) : duration
     }
 
+    /// Whether a call takes its time after it was carried out, not before.
+    package func isDrawnLate() -> Bool { random.chance(0.5) }
+
     package func pass() async { await clock.sleep(for: next()) }
 }

@@ -42,16 +42,17 @@ package struct SimulationPlan: Sendable {
     package init(seed: UInt64) {
         self.seed = seed
         var random = SeededGenerator(seed: seed, purpose: "plan")
-        workerCount = 1 + Int(random.next() % 5)
-        partitionCount = [1, 1, 2, 2, 3, 4, 4, 6, 8, 16][Int(random.next() % 10)]
-        storage = partitionCount <= 4 && random.chance(0.24) ? .sqlite : .memory
+        // Small hubs find more in the same time; a few large ones find what needs many.
+        workerCount = [1, 1, 2, 2, 2, 3, 3, 3, 4, 5][Int(random.next() % 10)]
+        partitionCount = random.chance(0.02) ? 16 : [1, 1, 1, 2, 2, 2, 3, 4, 4, 8][Int(random.next() % 10)]
+        storage = partitionCount <= 4 && random.chance(0.14) ? .sqlite : .memory
         var logRandom = SeededGenerator(seed: seed, purpose: "log mode")
-        if storage == .memory, logRandom.chance(0.35) { storage = .replicated }
+        if storage == .memory, logRandom.chance(0.3) { storage = .replicated }
         isQuorum = random.chance(0.8)
         var loadRandom = SeededGenerator(seed: seed, purpose: "workload")
         workload = Workload.draw(from: &loadRandom, partitionCount: partitionCount)
         // What is long lets the broker give up on silent workers; most runs need no more than their work takes.
-        faultsEnd = random.chance(0.2) ? .seconds(Int(10 + random.next() % 16)) : .seconds(Int(1 + random.next() % 8))
+        faultsEnd = random.chance(0.15) ? .seconds(Int(10 + random.next() % 16)) : .seconds(Int(1 + random.next() % 8))
         var faultRandom = SeededGenerator(seed: seed, purpose: "faults")
         faults = PlannedFault.draw(from: &faultRandom, workerCount: workerCount, until: faultsEnd)
         engine = EngineConfiguration()

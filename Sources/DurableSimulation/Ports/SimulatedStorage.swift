@@ -126,7 +126,8 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
     }
 
     func begin(_ begin: PartitionRecord.Begin) async throws(LogError) -> LogPosition {
-        await storage.latency.pass()
+        let isLate = storage.latency.isDrawnLate()
+        if !isLate { await storage.latency.pass() }
         let fault = try fault(.begin(begin.epoch))
         let position: LogPosition
         do throws(LogError) {
@@ -139,13 +140,14 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
             await storage.settle(partition, before: position)
             storage.witness.began(begin, of: partition, at: position, by: storage.node)
         }
-        await storage.latency.pass()
+        if isLate { await storage.latency.pass() }
         try end(fault)
         return position
     }
 
     func append(_ records: [PartitionRecord], epoch: Epoch) async throws(LogError) -> LogPosition {
-        await storage.latency.pass()
+        let isLate = storage.latency.isDrawnLate()
+        if !isLate { await storage.latency.pass() }
         let fault = try fault(.append(records))
         let position: LogPosition
         let written = storage.ignoresFencing ? max(epoch, storage.witness.partitions[partition.index].newest) : epoch
@@ -158,7 +160,7 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
         if !isInStream(records, epoch: written, through: position) {
             storage.witness.appended(records, epoch: epoch, to: partition, at: position, by: storage.node)
         }
-        await storage.latency.pass()
+        if isLate { await storage.latency.pass() }
         try end(fault)
         return position
     }
