@@ -14,6 +14,25 @@ import Testing
         #expect(InstanceFilter(bytes: filter.bytes) == filter)
     }
 
+    @Test("What is missing of an archive is read segment by segment")
+    func missing() {
+        func segment(_ stream: String, _ chunks: UInt64) -> ArchiveSegment {
+            ArchiveSegment(
+                stream: stream, epoch: .zero, after: LogPosition(0), through: LogPosition(1), chunks: chunks)
+        }
+        let (one, two) = (segment("one", 2), segment("two", 1))
+        let start = MissingArchive(filter: InstanceFilter(capacity: 1), segments: [one, two])
+        let second = start.afterChunk(partial: InstanceID("a"))
+        #expect(second?.segments == [one, two])
+        #expect(second?.chunks == 1)
+        #expect(second?.isPartial(InstanceID("a")) == true)
+        let third = second?.afterChunk(partial: nil)
+        #expect(third?.segments == [two])
+        #expect(third?.chunks == 0)
+        #expect(third?.isPartial(InstanceID("a")) == false)
+        #expect(third?.afterChunk(partial: nil) == nil)
+    }
+
     @Test("One without bytes is none")
     func empty() {
         #expect(InstanceFilter(bytes: []) == nil)

@@ -1,4 +1,5 @@
 import DurableBackend
+import DurableClient
 import DurableConformance
 import DurableCore
 import DurableEngine
@@ -188,6 +189,31 @@ import Testing
         #expect(try await hub.archiveStreams().count == 1)
     }
 
+    @Test("Verifying the hub knows its archive, and deleting the hub deletes it")
+    func administration() async throws {
+        let hub = try await ReplicatedHub()
+        let admin = hub.broker.connect(as: "admin")
+        let administration = HubAdministration(
+            transport: admin, hub: hub.descriptor.hub, clock: hub.clock, storage: MemoryStorage())
+        _ = try await admin.publish([hub.topology.descriptorRecord(hub.descriptor, at: hub.clock.now())])
+        let first = try await owner(of: hub)
+        #expect(try await first.renew())
+        #expect(try await administration.verify() == [])
+        let streams = try await hub.archiveStreams()
+        try await admin.delete(queues: streams, exchanges: [])
+        #expect(try await administration.verify().map(\.text) == streams.map { "stream '\($0)' (stream) is missing" })
+        try await first.end(6)
+        #expect(try await first.renew())
+        try await first.end(7)
+        let unfinished = try await first.renewal()
+        #expect(await unfinished.prepare())
+        let all = try hub.generationNames()
+        _ = try await administration.delete(isForced: true)
+        for name in all {
+            #expect(try await admin.inspect(queue: name) == nil, "\(name)")
+        }
+    }
+
     @Test("An archive stream that is gone is said to be, and keeps nothing else from being served")
     func missingStream() async throws {
         let hub = try await ReplicatedHub()
@@ -221,6 +247,14 @@ extension ReplicatedHub {
             journal.take(try JournalRecord(wire: delivery.body))
         }
         return journal[partition].announcement?.archive ?? []
+    }
+
+    /// Every stream that owners of partition 0 may have made.
+    func generationNames() throws -> [String] {
+        try broker.readyMessages(in: topology.name(.journal)).flatMap { delivery -> [String] in
+            guard case .generationStarted(let generation, _) = try JournalRecord(wire: delivery.body) else { return [] }
+            return [generation.stream, topology.archiveStream(besides: generation.stream)]
+        }
     }
 
     /// Archive streams of partition 0 that are there, of those that may ever have been.
