@@ -208,6 +208,14 @@ import Testing
         let unfinished = try await first.renewal()
         #expect(await unfinished.prepare())
         let all = try hub.generationNames()
+        // It listens for workers for a while.
+        let ticking = Task { [clock = hub.clock] in
+            while !Task.isCancelled {
+                clock.advance(by: .milliseconds(100))
+                try? await Task.sleep(for: .milliseconds(1))
+            }
+        }
+        defer { ticking.cancel() }
         _ = try await administration.delete(isForced: true)
         for name in all {
             #expect(try await admin.inspect(queue: name) == nil, "\(name)")
