@@ -14,7 +14,9 @@ package enum CopyCheck {
                         state: SampleRecords.instance("a", historyCount: events.upperBound),
                         newHistory: SampleRecords.history(of: id, events), firstIndex: events.lowerBound)
                 ])
-            if position == 2 { flush.instances.append(.init(state: SampleRecords.instance("b"), newHistory: [], firstIndex: 0)) }
+            if position == 2 {
+                flush.instances.append(.init(state: SampleRecords.instance("b"), newHistory: [], firstIndex: 0))
+            }
             flush.outboxAdded = [SampleRecords.outboxTask(outboxID)]
             flush.outboxRemoved = outboxID > 1 ? [OutboxID(outboxID - 1)] : []
             flush.nextOutboxID = OutboxID(outboxID + 1)
@@ -58,12 +60,18 @@ package enum CopyCheck {
         try StorageCheck.equal(try copy.missingArchive(), nil, "what a new copy lacks")
         var missing = MissingArchive(
             filter: InstanceFilter(capacity: 9),
-            segments: [ArchiveSegment(stream: "s", epoch: SampleRecords.epoch(3), after: LogPosition(0), through: LogPosition(7))])
+            segments: [
+                ArchiveSegment(
+                    stream: "s", epoch: SampleRecords.epoch(3), after: LogPosition(0), through: LogPosition(7))
+            ])
         missing.chunks = 1
         missing.partial = InstanceID("long")
         // Two that are there already, one that is not, and the first piece of another one.
         try copy.addArchived(
-            [ended("open", events: 0..<5), ended("late", events: 0..<6), ended("old", events: 0..<3), ended("long", events: 0..<5)],
+            [
+                ended("open", events: 0..<5), ended("late", events: 0..<6), ended("old", events: 0..<3),
+                ended("long", events: 0..<5),
+            ],
             endedAt: LogPosition(7), missing: missing)
         try StorageCheck.equal(try copy.missingArchive(), missing, "what a copy lacks that was told so")
         // The next piece, twice, and one that fits an instance by its number alone.

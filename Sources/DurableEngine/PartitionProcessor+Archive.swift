@@ -55,6 +55,7 @@ extension PartitionProcessor {
     /// Keeps a question until more of the archive is read.
     func deferQuery(_ delivery: Delivery, _ address: ReplyAddress) {
         if deferredQueries.count < parts.configuration.waiterLimit { return deferredQueries.append(delivery) }
-        reply(.answer(.failed("what has ended is being read from the archive. Ask again in a few seconds")), to: address)
+        reply(
+            .answer(.failed("what has ended is being read from the archive. Ask again in a few seconds")), to: address)
     }
 }

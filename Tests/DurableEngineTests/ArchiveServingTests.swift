@@ -22,8 +22,9 @@ import Testing
         #expect(try await hub.ask(.status(InstanceID("old"))) == nil)
         #expect(try await hub.ask(.list(ListFilter(), after: nil, limit: 10)) == nil)
         #expect(try await hub.ask(.counts) == nil)
-        guard case .list(let running, _)? = try await hub.ask(
-            .list(ListFilter(statuses: [.running]), after: nil, limit: 10))
+        guard
+            case .list(let running, _)? = try await hub.ask(
+                .list(ListFilter(statuses: [.running]), after: nil, limit: 10))
         else { throw HarnessError("a list of what runs needs no archive") }
         #expect(running.isEmpty)
         #expect(owner.processor.statistics.inFlight == 2)

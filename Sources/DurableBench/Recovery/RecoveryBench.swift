@@ -37,7 +37,9 @@ struct RecoveryBench: Sendable {
                 for round in 1...settings.rounds {
                     owner = try startOwner(hub)
                     try await hub.waitUntilServed()
-                    let moments = try await takeOver(hub, directory: hub.directory + "/standby-\(round)", "warm standby") {
+                    let moments = try await takeOver(
+                        hub, directory: hub.directory + "/standby-\(round)", "warm standby"
+                    ) {
                         try await waitUntilWarm(hub, hub.directory + "/standby-\(round)")
                         owner.kill()
                     }
@@ -88,7 +90,7 @@ struct RecoveryBench: Sendable {
             let took = try await ContinuousClock().measure {
                 do {
                     _ = try await hub.client.status(of: InstanceID(Self.prefix + "0"))
-                } catch where Task.isCancelled || (error as? ClientError)?.code == .noWorker {
+                } catch  where Task.isCancelled || (error as? ClientError)?.code == .noWorker {
                     // Its time counts all the same.
                 }
             }
