@@ -2,9 +2,9 @@ import DurableCore
 import Foundation
 import Logging
 
-/// Logs on standard error: one line a message, `<time> <level> <label>: <key>=<value> ... [<source>] <text>`, the time in
-/// UTC to the millisecond, so that lines of several workers can be put in order. Each line is one write call: lines of
-/// processes that share a terminal do not mix, and a process that is killed has written what it logged.
+/// Logs on standard error: one line a message, `<time> <level> <label>: <key>=<value> ... [<source>] <text>`, the time
+/// in UTC to the millisecond, so that lines of several workers can be put in order. Each line is one write call: lines
+/// of processes that share a terminal do not mix, and a process that is killed has written what it logged.
 struct LineLogHandler: LogHandler {
     let label: String
     var logLevel = Logger.Level.info

@@ -147,7 +147,8 @@ final class ConnectionLoop {
         let count = poll(&files, nfds_t(files.count), mayWait ? pollTimeout() : 0)
         owner.wakeUp()
         if count > 0, files[0].revents != 0 { dtq_wake_clear(wakeDescriptor) }
-        // A process that was frozen finds what the broker sent before it gave the connection up: others have that by now.
+        // A process that was frozen finds what the broker sent before it gave the connection up: others have that by
+        // now.
         try checkSilence()
         let hasArrived = files.count > 1 && files[1].revents & ~Int16(POLLOUT) != 0
         if hasArrived { lastHeard = Clock.now }

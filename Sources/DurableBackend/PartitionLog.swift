@@ -27,8 +27,8 @@ package protocol PartitionLog: Sendable {
     ///   before writing again. `.full`: disk refused, nothing was written. `.damaged`: the file cannot be trusted.
     func append(_ records: [PartitionRecord], epoch: Epoch) async throws(LogError) -> LogPosition
 
-    /// Valid records after `position`, in order, at most `limit`; empty at the end. An owner that was superseded without
-    /// knowing may see the end as it was at its last `begin` or `append`.
+    /// Valid records after `position`, in order, at most `limit`; empty at the end. An owner that was superseded
+    /// without knowing may see the end as it was at its last `begin` or `append`.
     ///
     /// Once `begin` or a read has returned, also one with `limit` 0, the store stands where the log can go on.
     /// - Throws: `.damaged` when a record cannot be decoded or some after `position` are missing.

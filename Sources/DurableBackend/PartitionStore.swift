@@ -166,11 +166,14 @@ package protocol PartitionStorage: Sendable {
     /// Keeps this worker's copy of a partition it does not own close to its log, until the task is cancelled. To be
     /// called on the partition's own thread, while the partition is not open here. Returns at once where there is
     /// nothing to keep.
-    func follow(_ partition: PartitionID) async
+    ///
+    /// - Parameter onCaughtUp: Called when the copy has what the log had when following it began; more than once when
+    ///   it begins anew.
+    func follow(_ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void) async
 }
 
 extension PartitionStorage {
-    package func follow(_ partition: PartitionID) async {}
+    package func follow(_ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void) async { onCaughtUp() }
 }
 
 package struct OpenPartition: Sendable {

@@ -222,8 +222,8 @@ package struct HubAdministration: Sendable {
 
     /// One baton for each partition that has neither one waiting nor anyone who could hold it.
     ///
-    /// Before it, the first message of the partition's log, if that is in its first stream. Only then: a log stream that
-    /// came to be empty later must not be taken for a new one.
+    /// Before it, the first message of the partition's log, if that is in its first stream. Only then: a log stream
+    /// that came to be empty later must not be taken for a new one.
     private func placeBatons(_ descriptor: HubDescriptor, _ streams: [LogStream]) async throws {
         let (topology, client) = (descriptor.topology, client(for: descriptor))
         var missing: [PartitionID] = []

@@ -78,7 +78,8 @@ extension TransportBench {
             "what was confirmed is there, and nothing behind the mistake, got \(texts), confirmed \(confirmed)")
     }
 
-    /// A batch in which nothing is told apart but by its place: same exchange and body, keys that lead somewhere or not.
+    /// A batch in which nothing is told apart but by its place: same exchange and body, keys that lead somewhere or
+    /// not.
     func outcomesMatchTheirMessages() async throws {
         let (quorum, classic) = (try await queue("quorum", .quorum), try await queue("classic", .classic))
         let keys = [quorum, name("nowhere"), classic]

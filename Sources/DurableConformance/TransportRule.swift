@@ -68,7 +68,8 @@ package enum TransportRule: String, CaseIterable, Sendable {
     /// - Parameters:
     ///   - clock: What the rule waits by; what a broker does on its own time must follow the same one.
     ///   - uniqueName: Keeps this run's names apart from those of other runs on the same broker; nil: a random one.
-    ///   - restart: Stops the broker and starts it again; nil where nobody may, which leaves `restartKeepsWhatIsDurable`
+    ///   - restart: Stops the broker and starts it again; nil where nobody may, which leaves
+    ///   `restartKeepsWhatIsDurable`
     ///     out.
     ///   - makeTransport: Two transports on the same broker, which the rule closes.
     /// - Throws: `RuleViolation`, or the transport's own error where none was expected.

@@ -25,13 +25,17 @@ package struct WorkerHeartbeat: Hashable, Sendable {
     package var activityRunsPerSecond: Double?
     /// What became of the work in hand: in the last heartbeat of a worker that stopped in order.
     package var receipt: WorkerReceipt?
+    /// Partitions it could serve at once, should their owner go: it waits for them, its copies are close to their logs.
+    /// nil: a version that does not tell.
+    package var standBy: [PartitionID]?
 
     package init(
         worker: WorkerID, state: State, time: Timestamp, startedAt: Timestamp, intervalMilliseconds: Int,
         buildVersion: String, runsOrchestrations: Bool, runsActivities: Bool, orchestrations: [String] = [],
         activities: [Activity] = [], slots: Int, partitions: [Partition] = [], isHello: Bool = false,
         episodeCount: UInt64 = 0, activityRunCount: UInt64 = 0, episodesPerSecond: Double? = nil,
-        activityRunsPerSecond: Double? = nil, receipt: WorkerReceipt? = nil
+        activityRunsPerSecond: Double? = nil, receipt: WorkerReceipt? = nil,
+        standBy: [PartitionID]? = nil
     ) {
         self.worker = worker
         self.state = state
@@ -51,6 +55,7 @@ package struct WorkerHeartbeat: Hashable, Sendable {
         self.episodesPerSecond = episodesPerSecond
         self.activityRunsPerSecond = activityRunsPerSecond
         self.receipt = receipt
+        self.standBy = standBy
     }
 
     package struct Activity: Hashable, Sendable {

@@ -1,6 +1,7 @@
 /// Key of an orchestration instance, unique within its task hub.
 ///
-/// 1 to 255 bytes of UTF-8 (an AMQP short string) without control characters; chosen by the client, or a UUID when it names none.
+/// 1 to 255 bytes of UTF-8 (an AMQP short string) without control characters; chosen by the client, or a UUID when it
+/// names none.
 public struct InstanceID: Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
     public var value: String
 

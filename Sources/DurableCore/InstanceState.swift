@@ -65,8 +65,8 @@ package struct InstanceState: Hashable, Sendable {
         appliedMessages = []
     }
 
-    /// The time of what happens to it at `now`: owners' clocks differ and may be set back, an instance's time never runs
-    /// backwards.
+    /// The time of what happens to it at `now`: owners' clocks differ and may be set back, an instance's time never
+    /// runs backwards.
     package func time(at now: Timestamp) -> Timestamp { max(now, lastUpdatedAt) }
 
     /// Whether an episode may run now, if there is something in the inbox.

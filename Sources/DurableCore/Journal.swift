@@ -3,7 +3,8 @@ package enum JournalRecord: Hashable, Sendable {
     /// A worker holds the baton and begins an epoch: its number is where this record stands.
     case claim(partition: PartitionID, worker: WorkerID, nonce: String)
     case released(partition: PartitionID, epoch: Epoch, nextDue: Timestamp?)
-    /// An owner is about to make a stream for its partition's log. `removed`: streams of before that are deleted by now.
+    /// An owner is about to make a stream for its partition's log. `removed`: streams of before that are deleted by
+    /// now.
     case generationStarted(LogGeneration, removed: [String])
     case generationAnnounced(GenerationAnnouncement)
     /// Changes nothing: who wrote it learns, by its text, where the journal ended.

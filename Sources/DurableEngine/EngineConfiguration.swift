@@ -15,7 +15,8 @@ package struct EngineConfiguration: Hashable, Sendable {
     /// How long confirmations wait for the log at most; a checkpoint takes them along at once. What is not recorded
     /// when the owner dies is sent again, and may run again.
     package var confirmInterval = Duration.milliseconds(20)
-    /// Bytes below which a replicated log is never compacted; above, it is when it has twice the size of what was alive.
+    /// Bytes below which a replicated log is never compacted; above, it is when it has twice the size of what was
+    /// alive.
     package var compactionBytes: UInt64 = 8 << 20
     /// Unconfirmed messages at which the partition takes no more deliveries.
     package var outboxBytes = 32 << 20

@@ -116,7 +116,7 @@ package actor FleetMember {
         }
     }
 
-    /// - Returns: Whether workers came, went or changed what they own.
+    /// - Returns: Whether workers came, went or changed what they own or stand by for.
     private func hear(_ deliveries: [Delivery]) -> Bool {
         var isNews = false
         let now = clock.uptime()
@@ -136,6 +136,7 @@ package actor FleetMember {
             let before = others[heartbeat.worker]?.heartbeat
             if before?.state != heartbeat.state
                 || before?.partitions.map(\.partition) != heartbeat.partitions.map(\.partition)
+                || before?.standBy != heartbeat.standBy
             {
                 isNews = true
             }
@@ -160,6 +161,11 @@ package actor FleetMember {
 }
 
 extension WorkerHeartbeat {
+    /// Whether the worker could serve a partition at once that it does not own.
+    package func isReady(for partition: PartitionID) -> Bool {
+        state == .active && standBy?.contains(partition) ?? true
+    }
+
     /// nil: the worker does not own the partition.
     package func epoch(of partition: PartitionID) -> Epoch? { partitions.first { $0.partition == partition }?.epoch }
 

@@ -4,7 +4,8 @@ import DurableWire
 
 /// Reads a log into a copy as it grows, for a worker that may own the partition next.
 ///
-/// What counts in the stream counts for good, whoever owns the partition: each stretch of it may be written as it comes.
+/// What counts in the stream counts for good, whoever owns the partition: each stretch of it may be written as it
+/// comes.
 struct LogFollower {
     private let copy: any PartitionCopy
     private let source: LogCursor.Source
@@ -44,14 +45,19 @@ struct LogFollower {
     }
 
     /// Returns when the task is cancelled, with everything that was read in the copy.
-    mutating func run() async throws(LogError) {
+    ///
+    /// - Parameter onCaughtUp: Called when the copy has all that is before `mark`.
+    mutating func run(until mark: LogMessage, _ onCaughtUp: () -> Void) async throws(LogError) {
         defer { cursor.close() }
-        await fetchArchive()
         while true {
             do throws(LogCursor.Failure) {
                 let step = try await cursor.next()
                 try take(step)
-                if case .snapshotComplete = step.judgement { await fetchArchive() }
+                if step.message == mark {
+                    do throws(LogError) { try flush() } catch { throw LogCursor.Failure.log(error) }
+                    await fetchArchive()
+                    onCaughtUp()
+                }
             } catch {
                 if Task.isCancelled { return try flush() }
                 switch error {
@@ -66,8 +72,8 @@ struct LogFollower {
         }
     }
 
-    /// Before the log goes on: whatever it grows by meanwhile is less than that. What cannot be read now is left to the
-    /// next reading, or to an owner.
+    /// Once the copy has the log, which is needed first. What cannot be read now is left to the next reading, or to an
+    /// owner.
     private func fetchArchive() async {
         var missing = try? copy.missingArchive()
         while let now = missing, !Task.isCancelled {

@@ -33,8 +33,8 @@ extension PartitionProcessor {
     /// When the loop must come back for the alarm, by the clock's uptime; nil: it is as it should be.
     var alarmCheck: Duration? { isAlarmStale ? alarmNotBefore : nil }
 
-    /// Sets the alarm anew when the earliest timer has changed. Changes within the interval go together: it matters only
-    /// if this worker dies, since a release sets it in any case.
+    /// Sets the alarm anew when the earliest timer has changed. Changes within the interval go together: it matters
+    /// only if this worker dies, since a release sets it in any case.
     func renewAlarm(at now: Duration) {
         guard isAlarmStale, now >= alarmNotBefore else { return }
         isAlarmKnown = true

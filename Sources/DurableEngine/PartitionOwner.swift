@@ -44,6 +44,8 @@ package actor PartitionOwner {
         /// By the clock's uptime, as is `owningSince`.
         var waitingSince: Duration?
         var owningSince: Duration?
+        /// Waiting, with a copy that is close to the log.
+        var isStandBy = false
         /// Episodes of the activations that ended.
         var endedEpisodes: UInt64 = 0
 
@@ -66,7 +68,7 @@ package actor PartitionOwner {
     /// Kept by a deliberate defect only.
     private var staleCache: StaleCache?
 
-    /// - Parameter onChange: Called when the partition becomes owned or unowned here.
+    /// - Parameter onChange: Called when the partition becomes owned or unowned here, or this worker its stand-by.
     package init(_ parts: Parts, logger: Logger, onChange: @escaping @Sendable () -> Void) {
         self.parts = parts
         self.onChange = onChange
@@ -117,6 +119,9 @@ package actor PartitionOwner {
     /// Episodes run here so far, over all activations.
     package nonisolated var episodeCount: UInt64 { standing.withLock { $0 }.episodeCount }
 
+    /// Whether this worker waits for the partition and could serve it at once.
+    package nonisolated var isStandBy: Bool { standing.withLock(\.isStandBy) }
+
     /// Whether this worker has waited 5 s for the baton.
     package nonisolated var missesBaton: Bool {
         guard let waitingSince = standing.withLock({ $0.waitingSince }) else { return false }
@@ -150,8 +155,14 @@ package actor PartitionOwner {
             try await channel.consume(
                 queue: topology.queue(.own, parts.partition), consumerTag: PartitionProcessor.ConsumerTag.own,
                 prefetch: 8, from: nil, exclusive: false)
-            let following = Task { [parts] in
-                await PartitionFiles(thread: parts.thread).follow(parts.partition, of: parts.storage)
+            let following = Task { [parts, standing, onChange] in
+                await PartitionFiles(thread: parts.thread).follow(parts.partition, of: parts.storage) {
+                    let isNews = standing.withLock { standing in
+                        defer { standing.isStandBy = standing.waitingSince != nil }
+                        return !standing.isStandBy && standing.waitingSince != nil
+                    }
+                    if isNews { onChange() }
+                }
             }
             let baton: DeliveryTag?
             do {
@@ -191,9 +202,12 @@ package actor PartitionOwner {
     }
 
     private func serve(holding baton: DeliveryTag, on channel: any ConsumerChannel) async throws {
+        standing.withLock {
+            $0.waitingSince = nil
+            $0.isStandBy = false
+        }
         if isStopping { return }
         logger.debug("took the baton")
-        standing.withLock { $0.waitingSince = nil }
         let storage = try await PartitionFiles(thread: parts.thread).open(parts.partition, of: parts.storage)
         let epoch = try await parts.epochs.claim(parts.partition, by: parts.worker)
         // A stop that came meanwhile closed the channel, and somebody else may own the partition by now: beginning the
@@ -276,5 +290,9 @@ private actor PartitionFiles {
         try storage.open(partition)
     }
 
-    func follow(_ partition: PartitionID, of storage: any PartitionStorage) async { await storage.follow(partition) }
+    func follow(
+        _ partition: PartitionID, of storage: any PartitionStorage, onCaughtUp: @escaping @Sendable () -> Void
+    ) async {
+        await storage.follow(partition, onCaughtUp: onCaughtUp)
+    }
 }

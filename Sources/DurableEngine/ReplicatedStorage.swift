@@ -47,10 +47,10 @@ package final class ReplicatedStorage: PartitionStorage {
         return OpenPartition(log: opened, store: opened, archive: opened)
     }
 
-    package func follow(_ partition: PartitionID) async {
+    package func follow(_ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void) async {
         while !Task.isCancelled {
             do throws(LogError) {
-                try await followOnce(partition)
+                try await followOnce(partition, onCaughtUp)
             } catch {
                 if Task.isCancelled { return }
                 logger.debug("lost the log of partition \(partition)", metadata: ["cause": "\(error)"])
@@ -62,7 +62,9 @@ package final class ReplicatedStorage: PartitionStorage {
     /// How long to leave a log alone that could not be followed.
     private static var followPause: Duration { .seconds(5) }
 
-    private func followOnce(_ partition: PartitionID) async throws(LogError) {
+    private func followOnce(
+        _ partition: PartitionID, _ onCaughtUp: @escaping @Sendable () -> Void
+    ) async throws(LogError) {
         let copy: any PartitionCopy
         do { copy = try copies.open(partition) } catch { throw LogError(error) }
         let result: Result<Void, LogError>
@@ -72,12 +74,24 @@ package final class ReplicatedStorage: PartitionStorage {
                 transport: transport, generation: place.generation, clock: clock, isFollowing: true)
             var follower = try LogFollower(
                 copy, source, place.bookmark, partitionCount: descriptor.partitionCount, archive: place.archive)
-            result = .success(try await follower.run())
+            let mark = LogMessage.mark(makeNonce())
+            try await publish(mark, to: place.generation)
+            result = .success(try await follower.run(until: mark, onCaughtUp))
         } catch {
             result = .failure(error)
         }
         copy.close()
         try result.get()
+    }
+
+    /// A mark shows how far a log goes. One that does not arrive shows nothing, and does no harm.
+    private func publish(_ mark: LogMessage, to generation: LogGeneration) async throws(LogError) {
+        let message = descriptor.topology.logMessage(mark, to: generation.stream, at: clock.now())
+        do throws(TransportError) {
+            _ = try await transport.publish([message])
+        } catch {
+            throw .unavailable("\(generation.stream): \(error)")
+        }
     }
 
     /// What a log's reading begins with.

@@ -83,6 +83,36 @@ extension FaultRun {
         }
     }
 
+    func exchangeBuilds() async throws {
+        if Build.previous.program == Build.present.program {
+            notes.append("no previous build given (DTQ_FAULTS_PREVIOUS): this one under two names")
+        }
+        for round in 1...(isLong ? 4 : 2) {
+            build = round % 2 == 1 ? .present : .previous
+            for seat in seats.indices {
+                kill(seats[seat].processIdentifier, SIGTERM)
+                seats[seat].waitUntilExit()
+                if seats[seat].terminationStatus != 0 {
+                    notes.append("drain: exit \(seats[seat].terminationStatus)")
+                }
+                try startWorker(seat)
+                try await waitUntilServed()
+                try await waitForProgress(40)
+                try noteHeldInstances()
+            }
+            say("round \(round): all workers are of the \(build.name) build")
+        }
+    }
+
+    private func noteHeldInstances() throws {
+        let text = try fleet.dtq("workers", "--json", "--partitions")
+        let report = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+        let workers = (report?["workers"] as? [[String: Any]]) ?? []
+        let held = workers.flatMap { ($0["partitions"] as? [[String: Any]]) ?? [] }
+            .compactMap { $0["heldInstances"] as? Int }
+        if held.contains(where: { $0 > 0 }) { notes.append("held instances: \(held.reduce(0, +))") }
+    }
+
     private func name(of worker: Process) throws -> String {
         let text = try fleet.dtq("workers", "--json")
         let report = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]

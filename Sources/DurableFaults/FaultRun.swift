@@ -21,6 +21,8 @@ package final class FaultRun {
     var seats: [Process] = []
     /// Only for faults that need it: between the workers of a seat and the broker.
     var proxies: [TCPProxy] = []
+    /// What `startWorker` starts.
+    var build = Build.present
     /// Where the copies of a seat's worker are.
     var copies: (Int) -> URL
     private let report: (String) -> Void
@@ -55,7 +57,7 @@ package final class FaultRun {
     func startWorker(_ seat: Int) throws {
         let process = try fleet.startWorker(
             ["--slots", "8", "--data", copies(seat).path],
-            broker: proxies.isEmpty ? nil : "amqp://guest:guest@127.0.0.1:\(proxies[seat].port)/")
+            broker: proxies.isEmpty ? nil : "amqp://guest:guest@127.0.0.1:\(proxies[seat].port)/", build: build)
         // The wrapper ends what is left when this process does not get to it.
         if let list = ProcessInfo.processInfo.environment["DTQ_FAULTS_PIDS"] {
             let file = URL(fileURLWithPath: list).appendingPathComponent("\(process.processIdentifier)")

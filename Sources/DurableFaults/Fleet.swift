@@ -12,6 +12,19 @@ package enum Program: String {
     }
 }
 
+/// A build of the workers' program.
+package struct Build: Sendable {
+    package var name: String
+    package var program: URL
+
+    package static let present = Build(name: "present", program: Program.ledger.url)
+    /// The one `DTQ_FAULTS_PREVIOUS` names; without it the present one once more, by another name.
+    package static let previous = Build(
+        name: "previous",
+        program: ProcessInfo.processInfo.environment["DTQ_FAULTS_PREVIOUS"].map { URL(fileURLWithPath: $0) }
+            ?? Program.ledger.url)
+}
+
 /// A hub of its own with worker processes, in a directory that goes with it.
 package final class Fleet {
     package let hub = "test-" + UUID().uuidString.prefix(8).lowercased()
@@ -69,13 +82,16 @@ package final class Fleet {
     @discardableResult
     package func startWorker(_ arguments: String...) throws -> Process { try startWorker(arguments) }
 
-    /// - Parameter broker: Other URLs than the fleet's.
-    package func startWorker(_ arguments: [String], broker: String? = nil) throws -> Process {
+    /// - Parameters:
+    ///   - broker: Other URLs than the fleet's.
+    ///   - build: Another one than this.
+    package func startWorker(_ arguments: [String], broker: String? = nil, build: Build = .present) throws -> Process {
         let process = Process()
-        process.executableURL = Program.ledger.url
+        process.executableURL = build.program
         process.arguments = arguments
         process.environment = environment
         if let broker { process.environment?["DTQ_BROKER"] = broker }
+        process.environment?["DTQ_BUILD"] = build.name
         let name = directory.appendingPathComponent("worker-\(workers.count)")
         for (suffix, assign) in [
             (".out", { process.standardOutput = $0 }), (".err", { process.standardError = $0 }),

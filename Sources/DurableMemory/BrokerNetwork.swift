@@ -28,8 +28,8 @@ package enum NetworkLane: Hashable, Sendable {
     case channel(UInt64)
     /// Declaring, inspecting, taking messages, opening channels. Shares a connection with the channels.
     case control
-    /// A client notices that a connection of its own is gone. Nothing crosses the network for that: a client that is cut
-    /// off notices too, when it misses heartbeats.
+    /// A client notices that a connection of its own is gone. Nothing crosses the network for that: a client that is
+    /// cut off notices too, when it misses heartbeats.
     case loss
 }
 

@@ -3,8 +3,8 @@ package import DurableCore
 
 /// Logs and stores of one hub, kept in this object: closing and opening again is what a crash looks like from disk.
 ///
-/// Records and states are held encoded, events as decoding gives them back, so that everything a test does passes through
-/// the wire format.
+/// Records and states are held encoded, events as decoding gives them back, so that everything a test does passes
+/// through the wire format.
 package final class MemoryStorage: PartitionStorage, HubStorage {
     private let disk: MemoryDisk
 

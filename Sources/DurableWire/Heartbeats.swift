@@ -14,7 +14,8 @@ extension WorkerHeartbeat: WireCodable {
             episodeCount: wire.episodeCount, activityRunCount: wire.activityRunCount,
             episodesPerSecond: wire.hasEpisodesPerSecond ? checkedRate(wire.episodesPerSecond) : nil,
             activityRunsPerSecond: wire.hasActivityRunsPerSecond ? checkedRate(wire.activityRunsPerSecond) : nil,
-            receipt: wire.hasReceipt ? try WorkerReceipt(wire.receipt) : nil)
+            receipt: wire.hasReceipt ? try WorkerReceipt(wire.receipt) : nil,
+            standBy: wire.hasStandBy ? try wire.standBy.partitions.map(PartitionID.init(wireIndex:)) : nil)
     }
 
     package var wireBytes: [UInt8] {
@@ -37,6 +38,7 @@ extension WorkerHeartbeat: WireCodable {
         if let episodesPerSecond { wire.episodesPerSecond = episodesPerSecond }
         if let activityRunsPerSecond { wire.activityRunsPerSecond = activityRunsPerSecond }
         if let receipt { wire.receipt = PBWorkerHeartbeat.Receipt(receipt) }
+        if let standBy { wire.standBy.partitions = standBy.map(\.wireIndex) }
         return wire.aloneBytes()
     }
 }

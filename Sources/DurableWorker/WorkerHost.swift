@@ -158,7 +158,7 @@ package actor WorkerHost {
             if owners[partition] == nil, mayWait(asOneOf: candidates, present: present) { startOwner(of: partition) }
             guard let owned = owners[partition], !owned.isStopping else { continue }
             if owned.owner.missesBaton, present == nil { await owned.owner.replaceLostBaton() }
-            if mustLeave(owned.owner, candidates: candidates, present: present, peers: peers) {
+            if mustLeave(partition, owned.owner, candidates: candidates, present: present, peers: peers) {
                 owners[partition]?.isStopping = true
                 logger.info("handing partition \(partition) over to \(candidates.first?.value ?? "another worker")")
                 await owned.owner.stop()
@@ -183,15 +183,21 @@ package actor WorkerHost {
     }
 
     private func mustLeave(
-        _ owner: PartitionOwner, candidates: [WorkerID], present: WorkerID?, peers: [WorkerHeartbeat]
+        _ partition: PartitionID, _ owner: PartitionOwner, candidates: [WorkerID], present: WorkerID?, peers: [WorkerHeartbeat]
     ) -> Bool {
         if candidates.first == parts.worker { return false }
         guard let status = owner.status() else {
             guard let place = candidates.firstIndex(of: parts.worker) else { return true }
-            return present != nil && place > lastPlace(in: candidates, present: present)
+            // Once the one that stands by instead could serve the partition.
+            let last = lastPlace(in: candidates, present: present)
+            return present != nil && place > last
+                && peers.contains { peer in
+                    peer.isReady(for: partition) && peer.worker != present
+                        && candidates.prefix(last + 1).contains(peer.worker)
+                }
         }
-        // Owning what another should have: once that one is ready, and not in too quick a change.
-        return peers.contains { $0.worker == candidates.first && $0.state == .active }
+        // Owning what another should have: once that one could serve it at once, and not in too quick a change.
+        return peers.contains { $0.worker == candidates.first && $0.isReady(for: partition) }
             && status.age >= parts.configuration.minimumTenure
     }
 
@@ -306,7 +312,8 @@ package actor WorkerHost {
             activities: configuration.runsActivities ? await activities.activities : [],
             slots: configuration.runsActivities ? configuration.slots : 0, partitions: partitions,
             episodeCount: episodes, activityRunCount: runs, episodesPerSecond: rates.episodesPerSecond,
-            activityRunsPerSecond: rates.runsPerSecond, receipt: isEnded ? receipt : nil)
+            activityRunsPerSecond: rates.runsPerSecond, receipt: isEnded ? receipt : nil,
+            standBy: owners.filter { $0.value.owner.isStandBy }.keys.sorted())
     }
 }
 

@@ -195,7 +195,8 @@ enum Samples {
             ],
             isHello: state == .starting, episodeCount: 10, activityRunCount: 11,
             episodesPerSecond: state == .starting ? nil : 0.25, activityRunsPerSecond: state == .starting ? nil : 3,
-            receipt: state == .stopped ? receipt : nil)
+            receipt: state == .stopped ? receipt : nil,
+            standBy: state == .active ? [PartitionID(2), PartitionID(3)] : nil)
     }
 
     private static let receipt: WorkerReceipt = {

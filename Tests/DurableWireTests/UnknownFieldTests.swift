@@ -15,7 +15,8 @@ import Testing
             "\(head) 32 18 0a 01 4e 1a 03 0a 01 69 12 03 0a 01 37 22 03 0a 01 74 2a 04 0a 00 12 00",
             // The event itself with a string in field 100.
             "\(head) 72 00 a2 06 02 68 69",
-            // ExecutionStarted: version (3) and a field of the instance inside the parent, trace state (3), span ID (8).
+            // ExecutionStarted: version (3) and a field of the instance inside the parent, trace state (3), span ID
+            // (8).
             """
             \(head) 1a 33 0a 01 4e 22 08 0a 01 49 12 03 0a 01 58 2a 18 08 04 12 03 0a 01 50 1a 03 0a 01 76 22 0a 0a 01 \
             4a 12 03 0a 01 59 78 01 3a 08 0a 01 74 1a 03 0a 01 75 42 00

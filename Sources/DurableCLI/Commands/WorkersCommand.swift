@@ -142,6 +142,7 @@ struct WorkersCommand: AsyncParsableCommand {
                         "nextDue": .optional(partition.nextDue) { .string($0.description) },
                     ]
                 }),
+            "standBy": .optional(worker.standBy) { .array($0.map { .integer($0.index) }) },
             "busy": .integer(busySlots(worker)),
             "episodesPerSecond": .decimal(episodesPerSecond(worker, now)),
             "activityRunsPerSecond": .decimal(runsPerSecond(worker, now)),

@@ -1,7 +1,8 @@
 import DurableBackend
 package import DurableCore
 
-/// Looks for what is wrong with a hub through AMQP alone: passive declares, heartbeats, questions to owners, the journal.
+/// Looks for what is wrong with a hub through AMQP alone: passive declares, heartbeats, questions to owners, the
+/// journal.
 package struct HubCheckup {
     private let client: HubClient
     private let activities: [String]

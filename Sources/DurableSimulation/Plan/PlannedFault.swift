@@ -16,7 +16,8 @@ package struct PlannedFault: Sendable, CustomStringConvertible {
     package enum Kind: Sendable {
         /// The process dies between two of its jobs, that many after `at`; another takes its place.
         case crash(worker: Int, afterJobs: Int, restartAfter: Duration)
-        /// All workers' machine loses power: writes that were not synchronized may be lost, and the broker finds out late.
+        /// All workers' machine loses power: writes that were not synchronized may be lost, and the broker finds out
+        /// late.
         case losePower(restartAfter: Duration)
         /// The process stands still between two of its jobs. The broker gives up on it after a while.
         case pause(worker: Int, afterJobs: Int, duration: Duration)

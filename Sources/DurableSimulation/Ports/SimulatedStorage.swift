@@ -39,8 +39,8 @@ package final class SimulatedStorage: PartitionStorage, @unchecked Sendable {  /
             archive: open.archive)
     }
 
-    package func follow(_ partition: PartitionID) async {
-        if !node.isDead { await base.follow(partition) }
+    package func follow(_ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void) async {
+        if !node.isDead { await base.follow(partition, onCaughtUp: onCaughtUp) }
     }
 
     /// Tells the witness what became of appends whose outcome was unknown: an epoch began at `position`, after them.

@@ -1540,6 +1540,16 @@ nonisolated struct PBWorkerHeartbeat: @unchecked Sendable {
   /// Clears the value of `receipt`. Subsequent reads from it will return its default value.
   mutating func clearReceipt() {_uniqueStorage()._receipt = nil}
 
+  /// Absent in heartbeats of versions that do not tell.
+  var standBy: PBWorkerHeartbeat.StandBy {
+    get {_storage._standBy ?? PBWorkerHeartbeat.StandBy()}
+    set {_uniqueStorage()._standBy = newValue}
+  }
+  /// Returns true if `standBy` has been explicitly set.
+  var hasStandBy: Bool {_storage._standBy != nil}
+  /// Clears the value of `standBy`. Subsequent reads from it will return its default value.
+  mutating func clearStandBy() {_uniqueStorage()._standBy = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum State: SwiftProtobuf.Enum, Swift.CaseIterable {
@@ -1661,6 +1671,19 @@ nonisolated struct PBWorkerHeartbeat: @unchecked Sendable {
     var cancelled: Int64 = 0
 
     var durationMs: Int64 = 0
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  /// Partitions this worker waits for with a copy that is close to the log.
+  nonisolated struct StandBy: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var partitions: [UInt32] = []
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -4769,7 +4792,7 @@ nonisolated extension PBReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
 
 nonisolated extension PBWorkerHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".WorkerHeartbeat"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}worker\0\u{1}state\0\u{3}time_ms\0\u{3}started_at_ms\0\u{3}interval_ms\0\u{3}build_version\0\u{3}runs_orchestrations\0\u{3}runs_activities\0\u{1}orchestrations\0\u{1}activities\0\u{1}slots\0\u{1}partitions\0\u{3}is_hello\0\u{3}episode_count\0\u{3}activity_run_count\0\u{3}episodes_per_second\0\u{3}activity_runs_per_second\0\u{1}receipt\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}worker\0\u{1}state\0\u{3}time_ms\0\u{3}started_at_ms\0\u{3}interval_ms\0\u{3}build_version\0\u{3}runs_orchestrations\0\u{3}runs_activities\0\u{1}orchestrations\0\u{1}activities\0\u{1}slots\0\u{1}partitions\0\u{3}is_hello\0\u{3}episode_count\0\u{3}activity_run_count\0\u{3}episodes_per_second\0\u{3}activity_runs_per_second\0\u{1}receipt\0\u{3}stand_by\0")
 
   fileprivate class _StorageClass {
     var _format: Int32 = 0
@@ -4791,6 +4814,7 @@ nonisolated extension PBWorkerHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._M
     var _episodesPerSecond: Double? = nil
     var _activityRunsPerSecond: Double? = nil
     var _receipt: PBWorkerHeartbeat.Receipt? = nil
+    var _standBy: PBWorkerHeartbeat.StandBy? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4820,6 +4844,7 @@ nonisolated extension PBWorkerHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._M
       _episodesPerSecond = source._episodesPerSecond
       _activityRunsPerSecond = source._activityRunsPerSecond
       _receipt = source._receipt
+      _standBy = source._standBy
     }
   }
 
@@ -4857,6 +4882,7 @@ nonisolated extension PBWorkerHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._M
         case 17: try { try decoder.decodeSingularDoubleField(value: &_storage._episodesPerSecond) }()
         case 18: try { try decoder.decodeSingularDoubleField(value: &_storage._activityRunsPerSecond) }()
         case 19: try { try decoder.decodeSingularMessageField(value: &_storage._receipt) }()
+        case 20: try { try decoder.decodeSingularMessageField(value: &_storage._standBy) }()
         default: break
         }
       }
@@ -4926,6 +4952,9 @@ nonisolated extension PBWorkerHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._M
       try { if let v = _storage._receipt {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 19)
       } }()
+      try { if let v = _storage._standBy {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -4954,6 +4983,7 @@ nonisolated extension PBWorkerHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._M
         if _storage._episodesPerSecond != rhs_storage._episodesPerSecond {return false}
         if _storage._activityRunsPerSecond != rhs_storage._activityRunsPerSecond {return false}
         if _storage._receipt != rhs_storage._receipt {return false}
+        if _storage._standBy != rhs_storage._standBy {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -5116,6 +5146,36 @@ nonisolated extension PBWorkerHeartbeat.Receipt: SwiftProtobuf.Message, SwiftPro
     if lhs.returned != rhs.returned {return false}
     if lhs.cancelled != rhs.cancelled {return false}
     if lhs.durationMs != rhs.durationMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBWorkerHeartbeat.StandBy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBWorkerHeartbeat.protoMessageName + ".StandBy"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}partitions\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedUInt32Field(value: &self.partitions) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.partitions.isEmpty {
+      try visitor.visitPackedUInt32Field(value: self.partitions, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBWorkerHeartbeat.StandBy, rhs: PBWorkerHeartbeat.StandBy) -> Bool {
+    if lhs.partitions != rhs.partitions {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

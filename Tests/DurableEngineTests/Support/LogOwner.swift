@@ -156,21 +156,18 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
 }
 
 extension ReplicatedHub {
-    /// Follows the log of partition 0 until the copy stands at `end`.
+    /// Follows the log of partition 0 until that says that it has caught up: then the copy stands at `end`.
     func follow(_ copies: MemoryCopies, through end: LogPosition) async throws {
         let storage = storage("standby", copies: copies)
-        var patience = 1000
-        while true {
-            let copy = try copies.open(LogOwner.partition)
-            let standing = try copy.recover().position
-            copy.close()
-            if standing == end { return }
-            let following = Task { await storage.follow(LogOwner.partition) }
-            for _ in 0..<patience { await Task.yield() }
-            following.cancel()
-            await following.value
-            patience *= 2
-        }
+        let caughtUp = Signal()
+        let following = Task { await storage.follow(LogOwner.partition) { caughtUp.raise() } }
+        await caughtUp.wait()
+        let copy = try copies.open(LogOwner.partition)
+        let position = try copy.recover().position
+        copy.close()
+        following.cancel()
+        await following.value
+        if position != end { throw Missing() }
     }
 
     /// The generation that counts; nil: the one made with the hub.
