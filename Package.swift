@@ -21,12 +21,18 @@ let package = Package(
         .target(name: "DurableCore", dependencies: [.ordered]),
         .target(name: "DurableWire", dependencies: ["DurableCore", "DurableBackend", .protobuf], exclude: ["Protos"]),
         .target(name: "DurableBackend", dependencies: ["DurableCore"]),
-        .target(name: "DurableEngine", dependencies: ["DurableCore", "DurableWire", "DurableBackend", .heap, .log]),
+        .target(
+            name: "DurableEngine", dependencies: ["DurableCore", "DurableWire", "DurableBackend", .heap, .log, .ordered]),
 
         // What app authors import.
         .target(name: "DurableTask", dependencies: ["DurableCore", .log]),
         .target(name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log]),
         .target(name: "DurableClient", dependencies: ["DurableCore", "DurableWire", "DurableBackend", "DurableTask"]),
+
+        // Copies of whole hubs, for operators.
+        .target(
+            name: "DurableBackup",
+            dependencies: ["DurableCore", "DurableWire", "DurableBackend", "DurableEngine", "DurableClient"]),
 
         // Adapters of the outside world.
         .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
@@ -42,7 +48,9 @@ let package = Package(
                 "DurableMemory",
                 .argumentParser, .log, .unixSignals,
             ]),
-        .target(name: "DurableCLI", dependencies: ["DurableClient", "DurableCore", "DurableBackend", .argumentParser]),
+        .target(
+            name: "DurableCLI",
+            dependencies: ["DurableBackup", "DurableClient", "DurableCore", "DurableBackend", .argumentParser]),
         .executableTarget(
             name: "dtq",
             dependencies: [

@@ -23,6 +23,10 @@ package protocol PartitionStore: AnyObject, Sendable {
     /// Instances that fit `filter`, ordered by (creation time, ID), after `after`.
     func list(_ filter: ListFilter, after: ListCursor?, limit: Int) throws(StoreError) -> [InstanceState]
 
+    /// Messages to other partitions that the broker confirmed and `delivered` does not cover, ordered by place, after
+    /// `after`: at least one and about `byteLimit` bytes; empty when there are none.
+    func sent(after: SentPlace?, byteLimit: Int) throws(StoreError) -> [SentMessage]
+
     /// Number of instances by status; statuses without any are left out. In order of raw value.
     func counts() throws(StoreError) -> [QueryAnswer.StatusCount]
 
@@ -71,13 +75,18 @@ package struct StoreFlush: Hashable, Sendable {
     package var instances: [InstanceFlush]
     package var outboxAdded: [OutboxEntry]
     package var outboxRemoved: [OutboxID]
+    /// Confirmed messages to other partitions, which `delivered` does not cover. They are no outbox entries any more.
+    package var sent: [SentMessage]
     package var nextOutboxID: OutboxID
     /// Whole, each time: they are few.
     package var deduplication: Deduplication
     /// Whole, each time. Look-up only.
     package var sequences: [PartitionID: UInt64]
+    /// Whole, each time; what it covers of the messages sent is forgotten. Look-up only.
+    package var delivered: [PartitionID: UInt64]
     /// Whole, each time.
     package var evidence: CrashEvidence
+    package var mustRedrive: Bool
     /// Where a log that is elsewhere goes on from `position`, or a little before. Set by the storage, for a copy.
     package var bookmark: LogBookmark?
     /// Position at which the instances in it that have ended are said to have; nil: `position`.
@@ -88,9 +97,10 @@ package struct StoreFlush: Hashable, Sendable {
 
     package init(
         previous: LogPosition, position: LogPosition, epoch: Epoch, instances: [InstanceFlush] = [],
-        outboxAdded: [OutboxEntry] = [], outboxRemoved: [OutboxID] = [], nextOutboxID: OutboxID = OutboxID(1),
+        outboxAdded: [OutboxEntry] = [], outboxRemoved: [OutboxID] = [], sent: [SentMessage] = [],
+        nextOutboxID: OutboxID = OutboxID(1),
         deduplication: Deduplication = Deduplication(), sequences: [PartitionID: UInt64] = [:],
-        evidence: CrashEvidence = CrashEvidence()
+        delivered: [PartitionID: UInt64] = [:], evidence: CrashEvidence = CrashEvidence(), mustRedrive: Bool = false
     ) {
         self.previous = previous
         self.position = position
@@ -98,10 +108,30 @@ package struct StoreFlush: Hashable, Sendable {
         self.instances = instances
         self.outboxAdded = outboxAdded
         self.outboxRemoved = outboxRemoved
+        self.sent = sent
         self.nextOutboxID = nextOutboxID
         self.deduplication = deduplication
         self.sequences = sequences
+        self.delivered = delivered
         self.evidence = evidence
+        self.mustRedrive = mustRedrive
+    }
+
+    /// Takes over what a partition keeps besides its instances and its messages.
+    package mutating func setState(_ state: PartitionState) {
+        nextOutboxID = state.nextOutboxID
+        deduplication = state.deduplication
+        sequences = state.sequences
+        delivered = state.delivered
+        evidence = state.evidence
+        mustRedrive = state.mustRedrive
+    }
+
+    /// What `setState` took, without an outbox.
+    package var state: PartitionState {
+        PartitionState(
+            epoch: epoch, nextOutboxID: nextOutboxID, deduplication: deduplication, sequences: sequences,
+            delivered: delivered, evidence: evidence, mustRedrive: mustRedrive)
     }
 
     package struct InstanceFlush: Hashable, Sendable {
@@ -153,6 +183,22 @@ package protocol HubStorage: Sendable {
     ///
     /// - Throws: `.foreign` when files of another hub are in the way, `.full`, `.unavailable`.
     func create(_ descriptor: HubDescriptor) throws(StoreError)
+
+    /// Makes the files of a new hub, each with what `fill` writes into its tables: by flushes from position 0 to 0, and a
+    /// last one to where the partition's log shall go on.
+    ///
+    /// - Throws: also `.foreign` when the files of any hub are in the way, and what `fill` throws.
+    func create(
+        _ descriptor: HubDescriptor, filling fill: (PartitionID, any PartitionStore) throws(StoreError) -> Void
+    ) throws(StoreError)
+
+    /// Opens a copy of a partition's log and tables as they are now, made in `directory`, which exists. Its owner, if
+    /// there is one, goes on meanwhile.
+    ///
+    /// - Parameter directory: Absolute path; a copy made there before is replaced.
+    func copy(
+        _ partition: PartitionID, of descriptor: HubDescriptor, to directory: String
+    ) throws(StoreError) -> OpenPartition
 
     /// Removes the hub's files; `.foreign` when they are another hub's. Missing files count as removed.
     func remove(_ descriptor: HubDescriptor) throws(StoreError)

@@ -6,6 +6,7 @@ package struct SnapshotChunk: Hashable, Sendable {
     /// the piece's end.
     package var instances: [StoreFlush.InstanceFlush]
     package var outbox: [OutboxEntry]
+    package var sent: [SentMessage]
     /// In the last chunk: what the partition kept besides, its outbox left out.
     package var state: PartitionState?
     /// In the last chunk: which instances have ended and are in the archive; nil: none.
@@ -14,11 +15,12 @@ package struct SnapshotChunk: Hashable, Sendable {
     package var continues = false
 
     package init(
-        instances: [StoreFlush.InstanceFlush] = [], outbox: [OutboxEntry] = [], state: PartitionState? = nil,
-        archived: InstanceFilter? = nil
+        instances: [StoreFlush.InstanceFlush] = [], outbox: [OutboxEntry] = [], sent: [SentMessage] = [],
+        state: PartitionState? = nil, archived: InstanceFilter? = nil
     ) {
         self.instances = instances
         self.outbox = outbox
+        self.sent = sent
         self.state = state
         self.archived = archived
     }

@@ -1,11 +1,13 @@
 package import DurableBackend
-import DurableCore
+package import DurableCore
 
 /// Everything a command takes from outside. The program `dtq` and the tests each make one; no command knows an adapter.
 package struct CommandEnvironment: Sendable {
     /// Opens a transport to one broker, given the URLs of its nodes. Throws `TransportError`, or text for the user.
     package var makeTransport: @Sendable (_ brokerURLs: [String]) async throws -> any MessageTransport
     package var hubStorage: any HubStorage
+    /// Makes copies of a hub's partitions in a directory.
+    package var makeCopies: @Sendable (HubDescriptor, _ directory: String) throws(StoreError) -> any PartitionCopies
     package var clock: any EngineClock
     /// Gives unique IDs for messages, hubs and instances without one.
     package var makeID: @Sendable () -> String
@@ -35,7 +37,9 @@ package struct CommandEnvironment: Sendable {
 
     package init(
         makeTransport: @escaping @Sendable ([String]) async throws -> any MessageTransport,
-        hubStorage: any HubStorage, clock: any EngineClock, makeID: @escaping @Sendable () -> String,
+        hubStorage: any HubStorage,
+        makeCopies: @escaping @Sendable (HubDescriptor, String) throws(StoreError) -> any PartitionCopies,
+        clock: any EngineClock, makeID: @escaping @Sendable () -> String,
         variables: [String: String], workingDirectory: String, terminal: Terminal,
         writeOutput: @escaping @Sendable (String) -> Void, writeError: @escaping @Sendable (String) -> Void,
         readInput: @escaping @Sendable () async throws -> [UInt8]?,
@@ -44,6 +48,7 @@ package struct CommandEnvironment: Sendable {
     ) {
         self.makeTransport = makeTransport
         self.hubStorage = hubStorage
+        self.makeCopies = makeCopies
         self.clock = clock
         self.makeID = makeID
         self.variables = variables

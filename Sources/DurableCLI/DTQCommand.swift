@@ -23,7 +23,7 @@ package struct DTQCommand: AsyncParsableCommand {
     /// For a program that adds commands of its own.
     package static let standardSubcommands: [any ParsableCommand.Type] = [
         HubCommand.self, SubmitCommand.self, StatusCommand.self, WaitCommand.self, ListCommand.self,
-        HistoryCommand.self, RaiseCommand.self, TerminateCommand.self, QueuesCommand.self, WorkersCommand.self,
+        HistoryCommand.self, RaiseCommand.self, ReleaseCommand.self, TerminateCommand.self, QueuesCommand.self, WorkersCommand.self,
         DrainCommand.self, DeadCommand.self, DoctorCommand.self,
     ]
 

@@ -20,6 +20,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let diskFull = Code("DTQ1006")
         public static let fenced = Code("DTQ1007")
         public static let storeUnavailable = Code("DTQ1008")
+        /// A backup cannot be read: another kind of file, cut off, damaged, or of a newer version.
+        public static let backupUnusable = Code("DTQ1009")
         /// An input cannot be encoded, or an output cannot be decoded.
         public static let payloadUnreadable = Code("DTQ2004")
         public static let payloadTooLarge = Code("DTQ2007")

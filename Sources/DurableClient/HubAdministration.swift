@@ -155,7 +155,7 @@ package struct HubAdministration: Sendable {
         /// Streams of the same partition that may be there and hold nothing that counts.
         var leftovers: [String]
         /// Streams of what has ended.
-        var archive: [String]
+        var archive: [String] = []
     }
 
     /// Where the logs are, in order of partitions; none in `local` log mode. A hub without journal has the first ones.
@@ -178,7 +178,7 @@ package struct HubAdministration: Sendable {
     // MARK: - Creating
 
     /// The descriptor that counts: the one that was there, or whichever of those racing came first.
-    private func settle(_ request: Request, hubID: String) async throws -> HubDescriptor {
+    func settle(_ request: Request, hubID: String) async throws -> HubDescriptor {
         let reader = DescriptorReader(transport: transport, hub: hub, clock: clock)
         if let existing = try await reader.read() { return existing }
         let logMode = request.logMode ?? .replicated
@@ -204,7 +204,7 @@ package struct HubAdministration: Sendable {
         return first
     }
 
-    private func check(_ request: Request, against descriptor: HubDescriptor) throws {
+    func check(_ request: Request, against descriptor: HubDescriptor) throws {
         var differences: [String] = []
         func compare<Value: Equatable>(_ what: String, _ wanted: Value?, _ actual: Value) {
             if let wanted, wanted != actual { differences.append("\(what) is \(actual), asked for was \(wanted)") }
@@ -224,7 +224,7 @@ package struct HubAdministration: Sendable {
     ///
     /// Before it, the first message of the partition's log, if that is in its first stream. Only then: a log stream
     /// that came to be empty later must not be taken for a new one.
-    private func placeBatons(_ descriptor: HubDescriptor, _ streams: [LogStream]) async throws {
+    func placeBatons(_ descriptor: HubDescriptor, _ streams: [LogStream]) async throws {
         let (topology, client) = (descriptor.topology, client(for: descriptor))
         var missing: [PartitionID] = []
         do throws(TransportError) {

@@ -14,6 +14,21 @@ extension HubClient {
         }
     }
 
+    /// Lets a held instance try again, whatever it is held for and whichever build its owner is of.
+    ///
+    /// - Returns: What it was held for; `.some(nil)`: it was not held. nil: there is no such instance.
+    /// - Throws: `ClientError`, DTQ5001 when nobody answers: perhaps the code has ended the worker. The code and text of
+    ///   the new hold when it is held again at once.
+    package func release(_ id: InstanceID) async throws -> Hold?? {
+        try check(id)
+        // Once: what ended one worker shall not end the next because nobody answered.
+        switch try await ask(.release(id), of: partition(of: id), patience: .zero) {
+        case .released(let hold): return .some(hold)
+        case .notFound: return nil
+        case let other: throw unexpected(other, "release of instance \(id)")
+        }
+    }
+
     /// The whole history, oldest first, asked for page by page.
     ///
     /// - Returns: nil when there is no such instance.
@@ -59,8 +74,9 @@ extension HubClient {
 
     /// Asks the owner of `partition`, again on silence.
     ///
+    /// - Parameter patience: How long an owner that is there is asked; zero: once; nil: as usual.
     /// - Throws: `ClientError`, DTQ5001 when nobody answers.
-    func ask(_ query: Query, of partition: PartitionID) async throws -> QueryAnswer {
+    func ask(_ query: Query, of partition: PartitionID, patience: Duration? = nil) async throws -> QueryAnswer {
         let started = clock.uptime()
         return try await withQuestion(query, of: partition) { question in
             while true {
@@ -69,7 +85,7 @@ extension HubClient {
                 if let reply { return try answer(in: reply) }
                 try Task.checkCancellation()
                 let silence = try await silence(of: partition)
-                if !silence.isServed || clock.uptime() - started >= options.queryPatience { throw silence.error }
+                if !silence.isServed || clock.uptime() - started >= patience ?? options.queryPatience { throw silence.error }
             }
         }
     }
@@ -129,6 +145,7 @@ extension HubClient {
             case .history: "a history"
             case .list: "a list"
             case .redriven: "what it sent again"
+            case .released: "the release of an instance"
             case .counts: "counts"
             case .notFound: "\"not found\""
             case .failed: "a failure"

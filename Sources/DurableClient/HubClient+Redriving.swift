@@ -26,7 +26,7 @@ extension HubClient {
 
     private func redrive(_ partition: PartitionID) async throws -> RedriveOutcome {
         do {
-            let answer = try await ask(.redrive, of: partition)
+            let answer = try await ask(.redrive, of: partition, patience: .seconds(600))
             guard case .redriven(let redriven) = answer else { throw unexpected(answer, "sending again") }
             return RedriveOutcome(partition: partition, redriven: redriven)
         } catch let error as ClientError where error.code != .hubDoesNotFit && error.code != .brokerUnreachable {

@@ -77,7 +77,9 @@ package enum SampleRecords {
                     taskID: EventID(0), dispatch: 1, name: "Activity", input: Payload("\"\(id)\""))))
     }
 
-    package static func outboxMessage(_ id: UInt64, epoch: Epoch = epoch(1)) -> OutboxEntry {
+    package static func outboxMessage(
+        _ id: UInt64, epoch: Epoch = epoch(1), payloadBytes: Int? = nil
+    ) -> OutboxEntry {
         OutboxEntry(
             id: OutboxID(id), epoch: epoch,
             body: .message(
@@ -85,7 +87,11 @@ package enum SampleRecords {
                     id: MessageID("message-\(id)"), instanceID: InstanceID("other-\(id)"),
                     origin: Origin(partition: PartitionID(0), incarnation: 9, sequence: id),
                     event: HistoryEvent(
-                        timestamp: time(Int64(id)), kind: .eventRaised(name: "Ping", input: Payload("\(id)"))))))
+                        timestamp: time(Int64(id)),
+                        kind: .eventRaised(
+                            name: "Ping",
+                            input: payloadBytes.map { Payload([UInt8](repeating: 32, count: $0)) } ?? Payload("\(id)"))
+                    ))))
     }
 
     /// - Parameters:

@@ -29,6 +29,7 @@ extension StoreRule {
                 Origin(partition: PartitionID(partition), incarnation: .max, sequence: UInt64(partition) << 40))
         }
         let sequences = [PartitionID(7): UInt64(1), PartitionID(2): UInt64.max]
+        let delivered = [PartitionID(1023): UInt64(1), PartitionID(2): UInt64.max - 1]
         let evidence = CrashEvidence(
             isReleased: true,
             suspects: [
@@ -41,14 +42,16 @@ extension StoreRule {
             flush.nextOutboxID = OutboxID(6)
             flush.deduplication = deduplication
             flush.sequences = sequences
+            flush.delivered = delivered
             flush.evidence = evidence
+            flush.mustRedrive = true
         }
         let recovery = try fixture.store.recover()
         try StorageCheck.equal(recovery.position, LogPosition(2), "position")
         let expected = PartitionState(
             epoch: fixture.epoch, nextOutboxID: OutboxID(6),
             outbox: Dictionary(uniqueKeysWithValues: outbox.map { ($0.id, $0) }), deduplication: deduplication,
-            sequences: sequences, evidence: evidence)
+            sequences: sequences, delivered: delivered, evidence: evidence, mustRedrive: true)
         try StorageCheck.equal(recovery.state, expected, "state")
     }
 
@@ -192,6 +195,7 @@ extension StoreRule {
             ("due", { _ = try store.due(after: nil, through: .distantFuture, limit: 1) }),
             ("held", { _ = try store.held(after: nil, limit: 1) }),
             ("list", { _ = try store.list(ListFilter(), after: nil, limit: 1) }),
+            ("sent", { _ = try store.sent(after: nil, byteLimit: 1) }),
             ("counts", { _ = try store.counts() }),
             ("flush", { try store.flush(StoreFlush(previous: position, position: position, epoch: epoch)) }),
         ]

@@ -12,6 +12,8 @@ package enum StoreRule: String, CaseIterable, Sendable {
     case flushOfAnOldEpochIsFenced
     case refusedFlushChangesNothing
     case outboxEntriesComeAndGo
+    case sentMessagesAreKeptUntilDelivered
+    case sentMessagesAreOrderedAndPaged
     case reopenedStoreHasEverything
     case otherOpeningSeesAFlush
     case closedStoreRefuses
@@ -54,6 +56,8 @@ package enum StoreRule: String, CaseIterable, Sendable {
         case .flushOfAnOldEpochIsFenced: try await Self.flushOfAnOldEpochIsFenced(fixture)
         case .refusedFlushChangesNothing: try await Self.refusedFlushChangesNothing(fixture)
         case .outboxEntriesComeAndGo: try await Self.outboxEntriesComeAndGo(fixture)
+        case .sentMessagesAreKeptUntilDelivered: try await Self.sentMessagesAreKeptUntilDelivered(fixture)
+        case .sentMessagesAreOrderedAndPaged: try await Self.sentMessagesAreOrderedAndPaged(fixture)
         case .reopenedStoreHasEverything: try await Self.reopenedStoreHasEverything(fixture)
         case .otherOpeningSeesAFlush: try await Self.otherOpeningSeesAFlush(fixture)
         case .closedStoreRefuses: try await Self.closedStoreRefuses(fixture)

@@ -113,14 +113,50 @@ package struct OutboxEntry: Hashable, Sendable {
         /// To the control queue of the partition that owns the message's instance.
         case message(Message)
     }
+
+    /// Where its message is among those to another partition; nil: a task, or a message of the partition to itself.
+    package func place(partitionCount: Int) -> SentPlace? {
+        guard case .message(let message) = body, let origin = message.origin else { return nil }
+        let destination = message.instanceID.partition(of: partitionCount)
+        return destination == origin.partition
+            ? nil : SentPlace(destination: destination, sequence: origin.sequence)
+    }
+}
+
+/// Place of a message among all that one partition sent to others.
+package struct SentPlace: Hashable, Comparable, Sendable {
+    package var destination: PartitionID
+    package var sequence: UInt64
+    package init(destination: PartitionID, sequence: UInt64) {
+        self.destination = destination
+        self.sequence = sequence
+    }
+    package static func < (left: Self, right: Self) -> Bool {
+        (left.destination, left.sequence) < (right.destination, right.sequence)
+    }
+}
+
+/// A message to another partition that the broker has confirmed. It is kept until the destination has applied it: a queue
+/// may be lost with what it holds.
+package struct SentMessage: Hashable, Sendable {
+    package var place: SentPlace
+    package var entry: OutboxEntry
+    package init(place: SentPlace, entry: OutboxEntry) {
+        self.place = place
+        self.entry = entry
+    }
 }
 
 /// One record of a partition's log.
 package enum PartitionRecord: Hashable, Sendable {
     case begin(Begin)
     case checkpoint(Checkpoint)
-    /// The broker holds these; a later owner need not send them.
+    /// The broker holds these; a later owner need not send them, unless it is asked to.
     case outboxConfirmed([OutboxID])
+    /// Other partitions have applied what they were sent; nobody need send it ever again.
+    case delivered([AppliedThrough])
+    /// What a restored partition held as pending has been sent again.
+    case redriven
     /// Last record of an epoch that ended in order.
     case released(nextDue: Timestamp?)
     /// An instance's code is about to run, in an epoch that does not know what ended the one before.

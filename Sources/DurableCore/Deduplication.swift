@@ -31,6 +31,11 @@ package struct Deduplication: Hashable, Sendable {
     }
 }
 
+extension PartitionState {
+    /// Last sequence of `source` that was applied; 0: none.
+    package func watermark(of source: Deduplication.Source) -> UInt64 { deduplication.watermarks[source] ?? 0 }
+}
+
 extension Origin {
     package var source: Deduplication.Source { .init(partition: partition, incarnation: incarnation) }
 }

@@ -59,14 +59,32 @@ package struct ReplyAddress: Hashable, Sendable {
     }
 }
 
-/// The body of one delivery on a control queue: one or more messages, or an owner's marker.
+/// Says that a partition has applied, durably, everything that the receiver of this sent it up to a sequence.
+package struct AppliedThrough: Hashable, Sendable {
+    /// Who has applied it.
+    package var destination: PartitionID
+    /// Of the sender's sequences.
+    package var incarnation: UInt64
+    package var sequence: UInt64
+    package init(destination: PartitionID, incarnation: UInt64, sequence: UInt64) {
+        self.destination = destination
+        self.incarnation = incarnation
+        self.sequence = sequence
+    }
+}
+
+/// The body of one delivery on a control queue: messages, with or without word of what was applied; that word alone; an
+/// owner's marker; or nothing, which is an alarm.
 package struct MessageBatch: Hashable, Sendable {
     package var messages: [Message]
     /// Sent by an owner to its own queue after its claim: what stood before it was queued before this epoch.
     package var marker: Epoch?
-    package init(messages: [Message] = [], marker: Epoch? = nil) {
+    /// What the sender has applied of the receiver's messages; only between partitions.
+    package var applied: AppliedThrough?
+    package init(messages: [Message] = [], marker: Epoch? = nil, applied: AppliedThrough? = nil) {
         self.messages = messages
         self.marker = marker
+        self.applied = applied
     }
 }
 

@@ -8,19 +8,27 @@ package struct PartitionState: Hashable, Sendable {
     package var deduplication: Deduplication
     /// Last sequence used towards each other partition. Look-up only.
     package var sequences: [PartitionID: UInt64]
+    /// Last sequence that each other partition says it has applied; what was sent after it is kept in the store.
+    /// Look-up only.
+    package var delivered: [PartitionID: UInt64]
     package var evidence: CrashEvidence
+    /// Restored from a backup, and not everything it holds as pending has been sent again.
+    package var mustRedrive: Bool
 
     package init(
         epoch: Epoch = .zero, nextOutboxID: OutboxID = OutboxID(1),
         outbox: [OutboxID: OutboxEntry] = [:], deduplication: Deduplication = Deduplication(),
-        sequences: [PartitionID: UInt64] = [:], evidence: CrashEvidence = CrashEvidence()
+        sequences: [PartitionID: UInt64] = [:], delivered: [PartitionID: UInt64] = [:],
+        evidence: CrashEvidence = CrashEvidence(), mustRedrive: Bool = false
     ) {
         self.epoch = epoch
         self.nextOutboxID = nextOutboxID
         self.outbox = outbox
         self.deduplication = deduplication
         self.sequences = sequences
+        self.delivered = delivered
         self.evidence = evidence
+        self.mustRedrive = mustRedrive
     }
 
     /// Unconfirmed messages in order of their numbers.
@@ -47,6 +55,10 @@ package struct PartitionState: Hashable, Sendable {
             evidence.clear(checkpoint.changes)
         case .outboxConfirmed(let ids):
             for id in ids { outbox[id] = nil }
+        case .delivered(let applied):
+            for one in applied { delivered[one.destination] = max(delivered[one.destination] ?? 0, one.sequence) }
+        case .redriven:
+            mustRedrive = false
         case .attempt(let attempt):
             evidence.note(attempt)
         case .released:

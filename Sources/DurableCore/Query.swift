@@ -11,13 +11,15 @@ package enum Query: Hashable, Sendable {
     case counts
     /// Asks the owner to send again everything that the partition's log holds as pending.
     case redrive
+    /// Asks the owner to let a held instance try again, whatever it is held for.
+    case release(InstanceID)
 }
 
 /// What an owner sent again because it was asked to.
 package struct Redriven: Hashable, Sendable {
     /// Open activities, under the dispatch they had.
     package var tasks: Int
-    /// Messages to instances that the broker had not confirmed.
+    /// Messages to instances that are not known to be applied.
     package var messages: Int
     /// Instances with a timer or start time, whose alarm was set anew.
     package var timers: Int
@@ -67,6 +69,8 @@ package enum QueryAnswer: Hashable, Sendable {
     case list([InstanceSnapshot], isComplete: Bool)
     case counts([StatusCount])
     case redriven(Redriven)
+    /// The instance is held no more; nil: it was not.
+    case released(Hold?)
     /// No such instance.
     case notFound
     /// The owner could not answer; the text says why.

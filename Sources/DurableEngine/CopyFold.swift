@@ -5,16 +5,15 @@ import DurableCore
 ///
 /// What changed is kept until `flush`, so that an instance that changes often is written once.
 struct CopyFold {
-    private let copy: any PartitionCopy
+    private let copy: any PartitionStore
     private let partitionCount: Int
-    private var state: PartitionState
+    private(set) var state: PartitionState
     /// Of the last record folded in, and of the last one written.
     private(set) var position: LogPosition
     private var flushed: LogPosition
     private var touched: [InstanceID: Touched] = [:]  // look-up only
     private var order: [InstanceID] = []
-    private var outboxAdded: [OutboxEntry] = []
-    private var outboxRemoved: [OutboxID] = []
+    private var outbox = OutboxChanges()
     /// Memory the unwritten changes take, roughly.
     private(set) var bytes = 0
 
@@ -25,7 +24,7 @@ struct CopyFold {
         var written: Int
     }
 
-    init(_ copy: any PartitionCopy, partitionCount: Int) throws(StoreError) {
+    init(_ copy: any PartitionStore, partitionCount: Int) throws(StoreError) {
         self.copy = copy
         self.partitionCount = partitionCount
         let recovery = try copy.recover()
@@ -36,17 +35,11 @@ struct CopyFold {
 
     /// Takes the record that follows `position`.
     mutating func take(_ record: PartitionRecord) throws(StoreError) {
-        switch record {
-        case .checkpoint(let checkpoint):
+        if case .checkpoint(let checkpoint) = record {
             for change in checkpoint.changes { try take(change) }
-            outboxAdded += checkpoint.outbox
-            outboxRemoved += checkpoint.outboxRemoved
             for entry in checkpoint.outbox { bytes += entry.estimatedBytes }
-        case .outboxConfirmed(let ids):
-            outboxRemoved += ids
-        case .begin, .released, .attempt:
-            break
         }
+        outbox.take(record, over: state, partitionCount: partitionCount)
         state.evolve(with: record, partitionCount: partitionCount)
         position.value += 1
         bytes += 64
@@ -77,24 +70,19 @@ struct CopyFold {
     /// - Parameter bookmark: Where the log goes on behind what was taken.
     mutating func flush(_ bookmark: LogBookmark?) throws(StoreError) {
         guard position > flushed else { return }
-        let removed = Set(outboxRemoved)
-        let added = outboxAdded.filter { !removed.contains($0.id) }
-        let skipped = Set(outboxAdded.map(\.id)).subtracting(added.map(\.id))
         var flush = StoreFlush(
             previous: flushed, position: position, epoch: state.epoch,
             instances: order.compactMap { id in
                 touched[id].map { .init(state: $0.state, newHistory: $0.unwritten, firstIndex: $0.written) }
-            },
-            outboxAdded: added, outboxRemoved: outboxRemoved.filter { !skipped.contains($0) },
-            nextOutboxID: state.nextOutboxID, deduplication: state.deduplication, sequences: state.sequences,
-            evidence: state.evidence)
+            })
+        flush.setState(state)
+        outbox.write(to: &flush, state)
         flush.bookmark = bookmark
         try copy.flush(flush)
         flushed = position
         touched = [:]
         order = []
-        outboxAdded = []
-        outboxRemoved = []
+        outbox = OutboxChanges()
         bytes = 0
     }
 }

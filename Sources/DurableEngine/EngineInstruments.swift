@@ -38,6 +38,8 @@ package struct PartitionRemains: Hashable, Sendable {
     package var unflushedOutbox = 0
     package var outbox = 0
     package var ownMessages = 0
+    /// Sent again and not confirmed.
+    package var redriving = 0
     package var waiters = 0
     package var heldInstances = 0
     package var liveSessions = 0

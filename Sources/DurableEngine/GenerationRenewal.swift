@@ -101,7 +101,7 @@ final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has
         do throws(StoreError) { recovery = try frozen.recover() } catch { throw LogError(error) }
         let archive = try await writeArchive()
         let archived = archive.isEmpty ? nil : try await filter()
-        var reader = SnapshotReader(frozen, recovery, archived: archived)
+        var reader = SnapshotReader(openOf: frozen, recovery, archived: archived)
         var announcement = try await new.found { () throws(LogError) in
             do throws(StoreError) { return try reader.next()?.wireBytes } catch { throw LogError(error) }
         }

@@ -41,8 +41,16 @@ package final class HubJournal: Sendable {
         if let epoch, fold.withLock({ $0.nextOffset > epoch.offset && $0[partition].claim != nil }) {
             return fold.withLock { $0[partition] }
         }
-        _ = try await write(.mark(makeNonce()))
-        return fold.withLock { $0[partition] }
+        return try known(of: partition, through: try await write(.mark(makeNonce())))
+    }
+
+    /// Another reader that found nothing in time may have begun anew meanwhile: then nothing is known, which must not be
+    /// taken for a log in its first stream.
+    private func known(of partition: PartitionID, through offset: UInt64) throws(EpochError) -> JournalFold.Partition {
+        guard let known = fold.withLock({ $0.nextOffset > offset ? $0[partition] : nil }) else {
+            throw .unavailable("\(topology.name(.journal)) is being read anew")
+        }
+        return known
     }
 
     /// Says which stream is about to be made, so that it can be found should it never be announced.
@@ -56,8 +64,8 @@ package final class HubJournal: Sendable {
     /// - Throws: Whether it counts, now or later, is unknown.
     func announce(_ announcement: GenerationAnnouncement) async throws(EpochError) -> Epoch? {
         let generation = announcement.generation
-        _ = try await write(.generationAnnounced(announcement), attempts: Self.attemptLimit)
-        let state = fold.withLock { $0[generation.partition] }
+        let offset = try await write(.generationAnnounced(announcement), attempts: Self.attemptLimit)
+        let state = try known(of: generation.partition, through: offset)
         // Should it be replaced already, it has counted: whoever announced after it goes on from there.
         if state.announcement?.generation == generation { return nil }
         guard let claim = state.claim, claim > generation.epoch else {

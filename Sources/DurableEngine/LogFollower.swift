@@ -50,14 +50,9 @@ struct LogFollower {
     mutating func run(until mark: LogMessage, _ onCaughtUp: () -> Void) async throws(LogError) {
         defer { cursor.close() }
         while true {
+            let step: LogCursor.Step
             do throws(LogCursor.Failure) {
-                let step = try await cursor.next()
-                try take(step)
-                if step.message == mark {
-                    do throws(LogError) { try flush() } catch { throw LogCursor.Failure.log(error) }
-                    await fetchArchive()
-                    onCaughtUp()
-                }
+                step = try await cursor.next()
             } catch {
                 if Task.isCancelled { return try flush() }
                 switch error {
@@ -68,6 +63,13 @@ struct LogFollower {
                     do throws(StoreError) { try copy.reset() } catch { throw LogError(error) }
                     throw .unavailable(text)
                 }
+            }
+            // What was folded in part is dropped with the follower: the copy is where it was last filled.
+            try take(step)
+            if step.message == mark {
+                try flush()
+                await fetchArchive()
+                onCaughtUp()
             }
         }
     }
@@ -82,24 +84,20 @@ struct LogFollower {
         }
     }
 
-    private mutating func take(_ step: LogCursor.Step) throws(LogCursor.Failure) {
-        do throws(LogError) {
-            switch step.judgement {
-            case .unit(let unit): try take(unit, at: step.offset)
-            case .chunk(let chunk): try restorer.take(.chunk(number: chunk.index, content: chunk.content))
-            case .snapshotComplete:
-                guard let end = cursor.fold.bookmark(at: step.offset) else { return }
-                try restorer.take(.end(end))
-                bookmark = end
-                do throws(StoreError) {
-                    fold = try CopyFold(copy, partitionCount: partitionCount)
-                } catch {
-                    throw LogError(error)
-                }
-            default: return
+    private mutating func take(_ step: LogCursor.Step) throws(LogError) {
+        switch step.judgement {
+        case .unit(let unit): try take(unit, at: step.offset)
+        case .chunk(let chunk): try restorer.take(.chunk(number: chunk.index, content: chunk.content))
+        case .snapshotComplete:
+            guard let end = cursor.fold.bookmark(at: step.offset) else { return }
+            try restorer.take(.end(end))
+            bookmark = end
+            do throws(StoreError) {
+                fold = try CopyFold(copy, partitionCount: partitionCount)
+            } catch {
+                throw LogError(error)
             }
-        } catch {
-            throw .log(error)
+        default: return
         }
     }
 

@@ -172,11 +172,11 @@ package actor PartitionOwner {
                 await following.value
                 throw error
             }
-            // What was read is in the copy before that is opened to serve.
-            following.cancel()
-            await following.value
             if let baton {
-                try await serve(holding: baton, on: channel)
+                try await serve(holding: baton, on: channel, insteadOf: following)
+            } else {
+                following.cancel()
+                await following.value
             }
         } catch {
             await end(channel)
@@ -201,7 +201,13 @@ package actor PartitionOwner {
         return nil
     }
 
-    private func serve(holding baton: DeliveryTag, on channel: any ConsumerChannel) async throws {
+    private func serve(
+        holding baton: DeliveryTag, on channel: any ConsumerChannel, insteadOf following: Task<Void, Never>
+    ) async throws {
+        async let claimed = parts.epochs.claim(parts.partition, by: parts.worker)
+        // What was read is in the copy before that is opened to serve.
+        following.cancel()
+        await following.value
         standing.withLock {
             $0.waitingSince = nil
             $0.isStandBy = false
@@ -209,7 +215,13 @@ package actor PartitionOwner {
         if isStopping { return }
         logger.debug("took the baton")
         let storage = try await PartitionFiles(thread: parts.thread).open(parts.partition, of: parts.storage)
-        let epoch = try await parts.epochs.claim(parts.partition, by: parts.worker)
+        let epoch: Epoch
+        do {
+            epoch = try await claimed
+        } catch {
+            storage.store.close()
+            throw error
+        }
         // A stop that came meanwhile closed the channel, and somebody else may own the partition by now: beginning the
         // epoch would fence that owner off.
         if isStopping { return storage.store.close() }

@@ -24,6 +24,8 @@ struct Batch {
     var ended: [InstanceEntry] = []
     /// How many of this epoch's markers came by.
     var markersTaken = 0
+    /// Whose messages came: they are told what was applied, and told again when they repeat one.
+    var sources: [Deduplication.Source] = []
 
     /// Takes over what must wait for the last checkpoint of `whole`.
     mutating func takeEffects(of whole: Batch) {
@@ -32,6 +34,7 @@ struct Batch {
         acknowledgements = whole.acknowledgements
         verdicts = whole.verdicts
         markersTaken = whole.markersTaken
+        sources = whole.sources
     }
 
     mutating func note(_ change: InstanceChange, of entry: InstanceEntry) {
@@ -87,8 +90,12 @@ extension PartitionProcessor {
             batch.acknowledgements.append(delivery.tag)
             return
         }
-        // An alarm that rang: the timers it stands for are in the queue of timers.
-        if content.messages.isEmpty { alarmCount += 1 }
+        if let applied = content.applied {
+            if !isFromClient(delivery) { noteDelivered(applied) }
+        } else if content.messages.isEmpty {
+            // An alarm that rang: the timers it stands for are in the queue of timers.
+            alarmCount += 1
+        }
         let defect = defect(of: content, from: delivery)
         for message in content.messages {
             let mustWait = try mustWaitForArchive(message.instanceID)
@@ -145,6 +152,7 @@ extension PartitionProcessor {
 
     /// Marks the sequence taken; false when it was before.
     private func isNews(_ origin: Origin, in batch: inout Batch) -> Bool {
+        if origin.partition != parts.partition { batch.sources.append(origin.source) }
         if batch.deduplication.judge(origin) == .duplicate { return has(.appliesDuplicates) }
         batch.deduplication.markApplied(origin)
         batch.applied.append(origin)
@@ -185,6 +193,8 @@ extension PartitionProcessor {
         switch acceptance {
         case .ignored(let verdict):
             if verdict == .duplicate || verdict == .unexpected { duplicateCount += 1 }
+            // Only until the marker is back may a task be sent again.
+            if verdict == .unexpected, !isMarkerBack { settleOutbox(answeredBy: message, in: &batch) }
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }
         case .accepted(let change, let verdict):
             if let entry { settleOutbox(answeredBy: message, of: entry.state, in: &batch) }
@@ -202,6 +212,20 @@ extension PartitionProcessor {
             if let task = state.openTasks[taskID], self.state.outbox[task.outboxID] != nil {
                 batch.outboxRemoved.append(task.outboxID)
             }
+        default: break
+        }
+    }
+
+    /// A task of an execution that has ended was run all the same: it need not be sent again either.
+    private func settleOutbox(answeredBy message: Message, in batch: inout Batch) {
+        switch message.event.kind {
+        case .taskCompleted(let taskID, _), .taskFailed(let taskID, _):
+            let answered = state.outbox.values.first { entry in
+                guard case .task(let task) = entry.body else { return false }
+                return task.instanceID == message.instanceID && task.executionID == message.executionID
+                    && task.taskID == taskID && task.dispatch == message.dispatch
+            }
+            if let answered { batch.outboxRemoved.append(answered.id) }
         default: break
         }
     }
@@ -385,6 +409,9 @@ extension PartitionProcessor {
             time: batch.now, changes: batch.touched.compactMap { batch.changes[$0.state.id] }, outbox: batch.outbox,
             outboxRemoved: batch.outboxRemoved, applied: batch.applied)
         if has(.releasesBeforeDurable) { send(batch.outbox, isRedispatch: false) }
+        // Before it is durable that they are gone: an answered task must not go out once more because its first confirm
+        // was lost, nor one of a terminated instance that still waits. Should the append fail, the next owner sends them.
+        reliableLane.withdraw(batch.outboxRemoved.map { .outbox($0) })
         if !checkpoint.isEmpty {
             try await append(has(.splitsCheckpoints) ? checkpoint.split : [.checkpoint(checkpoint)])
             checkpointCount += 1

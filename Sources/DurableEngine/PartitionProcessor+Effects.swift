@@ -7,6 +7,7 @@ extension PartitionProcessor {
     /// Releases what a durable checkpoint caused, in order.
     func release(_ batch: Batch) {
         for tag in batch.acknowledgements { acknowledge(tag) }
+        receipts.note(batch.sources, at: parts.clock.uptime())
         if !has(.releasesBeforeDurable) { send(batch.outbox, isRedispatch: false) }
         for (address, verdict) in batch.verdicts { reply(.verdict(verdict), to: address) }
         for entry in batch.ended { answerWaiters(of: entry) }
@@ -19,7 +20,7 @@ extension PartitionProcessor {
             entries.map { .init(key: .outbox($0.id), message: message(for: $0.body, isRedispatch: isRedispatch)) })
     }
 
-    private func message(for body: OutboxEntry.Body, isRedispatch: Bool) -> OutgoingMessage {
+    func message(for body: OutboxEntry.Body, isRedispatch: Bool) -> OutgoingMessage {
         let now = parts.clock.now()
         switch body {
         case .task(var task):
@@ -27,7 +28,9 @@ extension PartitionProcessor {
             return topology.taskMessage(task, at: now)
         case .message(let message):
             let destination = message.instanceID.partition(of: topology.partitionCount)
-            return topology.controlMessage([message], to: destination, through: .control, at: now)
+            return topology.controlMessage(
+                [message], to: destination, through: .control, at: now,
+                applied: receipts.take(for: destination).flatMap(appliedThrough))
         }
     }
 
@@ -48,7 +51,8 @@ extension PartitionProcessor {
         caughtUp.raise()
         guard !isMarkerBack else { return }
         isMarkerBack = true
-        resendMessages(tasks: true)
+        // A redrive that is due sends them with everything else.
+        if !state.mustRedrive, !isRedriveDue { resendMessages(tasks: true) }
     }
 
     /// Sends unconfirmed messages of older epochs: those to partitions at once (receivers know repeats), tasks only

@@ -62,6 +62,10 @@ extension PartitionProcessor {
         case baton
         case marker
         case reply
+        /// What this partition has applied.
+        case receipt
+        /// Sent before, and confirmed then.
+        case redrive
     }
 
     /// What is in hand.
@@ -71,9 +75,10 @@ extension PartitionProcessor {
         remains.heldBack = heldBack.count + withheld.count
         remains.confirmations = confirmed.count
         remains.dirtyInstances = dirty.count
-        remains.unflushedOutbox = outboxAdded.count + outboxRemoved.count
+        remains.unflushedOutbox = outboxChanges.count
         remains.outbox = state.outbox.count
         remains.ownMessages = ownMessages.count
+        remains.redriving = redrive?.underWay ?? 0
         remains.waiters = waiterCount
         remains.heldInstances = heldInstances.count
         remains.liveSessions = cache.sessionCount

@@ -1,6 +1,7 @@
 import DurableBackend
 import DurableCore
 import DurableWire
+import Logging
 
 /// A client that waits for an instance's end.
 struct Waiter {
@@ -26,7 +27,9 @@ extension PartitionProcessor {
                     deferQuery(delivery, address)
                     continue
                 }
-                if let answer = try await answer(query, to: address) { reply(.answer(answer), to: address) }
+                if let answer = try await answer(query, to: address, isRedelivered: delivery.isRedelivered) {
+                    reply(.answer(answer), to: address)
+                }
             } catch let end as PartitionEnd {
                 throw end
             } catch let error as StoreError {
@@ -38,7 +41,9 @@ extension PartitionProcessor {
     }
 
     /// - Returns: nil when the answer comes later.
-    private func answer(_ query: Query, to address: ReplyAddress) async throws -> QueryAnswer? {
+    private func answer(
+        _ query: Query, to address: ReplyAddress, isRedelivered: Bool
+    ) async throws -> QueryAnswer? {
         let store = parts.storage.store
         switch query {
         case .status(let id):
@@ -63,12 +68,35 @@ extension PartitionProcessor {
             remember(Waiter(address: address, expires: parts.clock.uptime() + .seconds(15)), for: id)
             return nil
         case .redrive:
-            try await flush()
-            return .redriven(try redrive())
+            try await startRedrive(for: address)
+            return nil
+        case .release(let id):
+            guard let entry = try entry(for: id) else { return .notFound }
+            guard let hold = entry.state.hold else { return .released(nil) }
+            if isRedelivered {
+                // Its acknowledgement had not left the worker that ran it: that one has ended by it, or lost its channel.
+                return .failed(
+                    "the owner that released it went away before it answered. It is held, nothing is lost. See what "
+                        + "became of that worker before you release it again")
+            }
+            try await release(entry)
+            // It may be held again at once.
+            return entry.state.hold.map { .failed("\($0.code) \($0.text)") } ?? .released(hold)
         case .counts:
             try await flush()
             return .counts(try store.counts())
         }
+    }
+
+    /// Lets a held instance run on what it has. That and what comes of it are one checkpoint: should its code end this
+    /// worker, it is still held.
+    private func release(_ entry: InstanceEntry) async throws(PartitionEnd) {
+        var batch = newBatch(at: parts.clock.now())
+        let change = InstanceChange(instanceID: entry.state.id, time: batch.now, hold: .set(nil))
+        fold(change, into: entry)
+        batch.note(change, of: entry)
+        logger.notice("instance \(entry.state.id) may try again, as asked")
+        try await run(batch)
     }
 
     private func input(of entry: InstanceEntry) throws -> Payload? {

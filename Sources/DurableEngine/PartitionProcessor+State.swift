@@ -54,6 +54,10 @@ extension PartitionProcessor {
     func append(_ records: [PartitionRecord]) async throws(PartitionEnd) {
         var records = records
         confirmDue = nil
+        if !newlyDelivered.isEmpty {
+            records.insert(.delivered(newlyDelivered.values.sorted { $0.destination < $1.destination }), at: 0)
+            newlyDelivered = [:]
+        }
         if !confirmed.isEmpty {
             let ids = confirmed.filter { state.outbox[$0] != nil }
             confirmed = []
@@ -90,13 +94,13 @@ extension PartitionProcessor {
         switch record {
         case .checkpoint(let checkpoint):
             for entry in checkpoint.outbox { noteAdded(entry) }
-            outboxAdded += checkpoint.outbox
             noteRemoved(checkpoint.outboxRemoved)
         case .outboxConfirmed(let ids):
             noteRemoved(ids)
-        case .begin, .released, .attempt:
+        case .begin, .released, .attempt, .delivered, .redriven:
             break
         }
+        outboxChanges.take(record, over: state, partitionCount: topology.partitionCount)
         state.evolve(with: record, partitionCount: topology.partitionCount)
         scheduleFlush()
     }
@@ -110,7 +114,8 @@ extension PartitionProcessor {
     }
 
     private func noteRemoved(_ ids: [OutboxID]) {
-        for id in ids {
+        // One may be listed twice: confirmed twice, or answered and answered again.
+        for id in Set(ids) {
             guard let entry = state.outbox[id] else { continue }
             if let sequence = ownSequence(of: entry) {
                 ownMessages[sequence] = nil
@@ -118,9 +123,6 @@ extension PartitionProcessor {
                 outboxBytes -= entry.estimatedBytes
             }
         }
-        outboxRemoved += ids
-        // An answered task must not go out once more because its first confirm was lost.
-        reliableLane.withdraw(ids.map { .outbox($0) })
     }
 
     /// Whether an outbox entry goes to this partition, which needs no confirm: what it applies it has.
@@ -145,26 +147,21 @@ extension PartitionProcessor {
     func flushStore() throws(PartitionEnd) {
         flushDue = nil
         guard position > flushedPosition else { return }
-        let removed = Set(outboxRemoved)
-        let added = outboxAdded.filter { !removed.contains($0.id) }
-        let skipped = Set(outboxAdded.map(\.id)).subtracting(added.map(\.id))
-        let flush = StoreFlush(
+        var flush = StoreFlush(
             previous: flushedPosition, position: position, epoch: parts.epoch,
             instances: dirty.map {
                 .init(state: $0.state, newHistory: $0.unflushed, firstIndex: $0.flushedCount)
-            },
-            outboxAdded: added, outboxRemoved: outboxRemoved.filter { !skipped.contains($0) },
-            nextOutboxID: state.nextOutboxID,
-            deduplication: has(.flushesWithoutDeduplication) ? Deduplication() : state.deduplication,
-            sequences: state.sequences, evidence: state.evidence)
+            })
+        flush.setState(state)
+        outboxChanges.write(to: &flush, state)
+        if has(.flushesWithoutDeduplication) { flush.deduplication = Deduplication() }
         do {
             try parts.storage.store.flush(flush)
         } catch {
             throw PartitionEnd(error)
         }
         flushedPosition = position
-        outboxAdded = []
-        outboxRemoved = []
+        outboxChanges = OutboxChanges()
         for entry in dirty {
             entry.flushedCount += entry.unflushed.count
             entry.unflushed = []
@@ -216,7 +213,7 @@ extension PartitionProcessor {
         try flushStore()
         try loadTimers()
         try findHeld()
-        if parts.configuration.redrivesAtStart { _ = try redriveOpenTasks() }
+        isRedriveDue = parts.configuration.redrivesAtStart
         logger.info(
             "serving the partition",
             metadata: ["position": "\(position)", "outbox": "\(state.outbox.count)", "held": "\(heldInstances.count)"])

@@ -30,6 +30,8 @@ package actor PartitionProcessor {
     var arrivals: [Delivery] = []
     var queries: [Delivery] = []
     var confirmed: [OutboxID] = []
+    /// What other partitions say they have applied, and the log does not say yet. Look-up only.
+    var newlyDelivered: [PartitionID: AppliedThrough] = [:]
     var batons: [DeliveryTag] = []
     var arrivalsEnd: TransportError?
     var arrivalsEnded = false
@@ -47,8 +49,7 @@ package actor PartitionProcessor {
     /// Changed since the last flush, in order of first change.
     var dirty: [InstanceEntry] = []
     var dirtyBytes = 0
-    var outboxAdded: [OutboxEntry] = []
-    var outboxRemoved: [OutboxID] = []
+    var outboxChanges = OutboxChanges()
     /// When changes must reach the store, by the clock's uptime; nil when there are none.
     var flushDue: Duration?
     /// Size of the log at which compacting it is tried, should it not be possible before.
@@ -61,6 +62,15 @@ package actor PartitionProcessor {
     /// Messages to this partition itself by sequence. They stay in the outbox until the checkpoint that applies them:
     /// no queue needs to survive for them. Look-up only.
     var ownMessages: [UInt64: OutboxID] = [:]
+    /// What this partition has applied of others' messages and has not told them.
+    var receipts = Receipts()
+    /// What is being sent again, and what was last.
+    var redrive: Redrive?
+    var lastRedrive: Redrive?
+    /// Everything is to be sent again when the marker is back: queues have ended with the process before.
+    var isRedriveDue = false
+    /// It was, as far as there are queues for it.
+    var isRedriveIdle = false
     var isMarkerBack = false
     /// The last owner ended without handing over, and what it left has not all been handled yet.
     var isCautious = false
@@ -123,6 +133,7 @@ package actor PartitionProcessor {
     package func run() async throws(PartitionEnd) {
         var end: PartitionEnd?
         do {
+            try await consume(.query, as: ConsumerTag.query, prefetch: 64)
             try await recover()
             end = await work()
             if end == nil { try await release(idleSince: loopEnd) }
@@ -179,21 +190,24 @@ package actor PartitionProcessor {
         }
     }
 
+    /// Also shows that the broker still knows the channel. A worker that stood still finds the baton of a channel in its
+    /// sockets that was given up long ago: with that it must not begin an epoch, which would fence the present owner off
+    /// without that one's learning of it while it has nothing to do.
+    private func consume(_ family: HubTopology.Family, as tag: String, prefetch: Int) async throws(PartitionEnd) {
+        do {
+            try await parts.channel.consume(
+                queue: topology.queue(family, parts.partition), consumerTag: tag, prefetch: prefetch, from: nil,
+                exclusive: false)
+        } catch {
+            throw .channel(error)
+        }
+    }
+
     private func startConsuming() async throws(PartitionEnd) {
         sendMarker()
         resendMessages(tasks: false)
         if has(.ignoresMarker) { resendMessages(tasks: true) }
-        do {
-            let channel = parts.channel
-            try await channel.consume(
-                queue: topology.queue(.control, parts.partition), consumerTag: ConsumerTag.control,
-                prefetch: parts.configuration.controlPrefetch, from: nil, exclusive: false)
-            try await channel.consume(
-                queue: topology.queue(.query, parts.partition), consumerTag: ConsumerTag.query, prefetch: 64,
-                from: nil, exclusive: false)
-        } catch {
-            throw .channel(error)
-        }
+        try await consume(.control, as: ConsumerTag.control, prefetch: parts.configuration.controlPrefetch)
     }
 
     private func loop() async throws(PartitionEnd) {
@@ -203,7 +217,8 @@ package actor PartitionProcessor {
             try await answerQueries()
             try await boundCache()
             rotateBaton(at: parts.clock.uptime())
-            let worked = isPaused ? false : try await processBatch(at: parts.clock.now())
+            var worked = isPaused ? false : try await processBatch(at: parts.clock.now())
+            if try await continueRedrive() { worked = true }
             putBackHeld(at: parts.clock.uptime())
             try await boundCache()
             let now = parts.clock.uptime()
@@ -211,6 +226,7 @@ package actor PartitionProcessor {
             if let flushDue, flushDue <= now || dirtyBytes >= parts.configuration.flushBytes {
                 try await flush()
             }
+            sendReceipts(receipts.takeDue(at: now))
             try await compactIfOutgrown()
             renewAlarm(at: now)
             publishStatistics()
@@ -227,12 +243,16 @@ package actor PartitionProcessor {
     }
 
     private func waitForWork() async {
-        if isStopping || arrivalsEnded || !queries.isEmpty || !retriedQueries.isEmpty || compaction?.isPrepared != nil { return }
+        if isStopping || arrivalsEnded || !queries.isEmpty || !retriedQueries.isEmpty { return }
+        if compaction?.isPrepared != nil { return }
         if !isPaused && (!arrivals.isEmpty || !retries.isEmpty || !escapes.isEmpty || timers.needsPage) { return }
         let now = parts.clock.uptime()
         var next = isBatonSent ? now + .seconds(3600) : batonDue
         if let flushDue { next = min(next, flushDue) }
         if let confirmDue { next = min(next, confirmDue) }
+        if let due = receipts.due { next = min(next, due) }
+        // Nothing tells when messages are parked that no queue takes.
+        if redrive != nil { next = min(next, now + .milliseconds(500)) }
         if holdsTooMuch { next = min(next, putBackDue) }
         if let alarmCheck { next = min(next, alarmCheck) }
         if !isPaused, let due = timers.nextDue {
@@ -312,13 +332,17 @@ package actor PartitionProcessor {
             switch key {
             case .outbox(let id): if !isToSelf(id) { confirmed.append(id) }
             case .deadLetter(let tag), .putBack(let tag): acknowledge(tag)
-            case .baton, .marker, .reply: break
+            case .redrive: redrive?.underWay -= 1
+            case .baton, .marker, .reply, .receipt: break
             }
         }
-        if !confirmed.isEmpty, confirmDue == nil {
-            confirmDue = parts.clock.uptime() + parts.configuration.confirmInterval
-        }
+        if !confirmed.isEmpty { scheduleConfirm() }
         signal.raise()
+    }
+
+    /// Sees to it that what was confirmed is in the log within the confirm interval.
+    func scheduleConfirm() {
+        if confirmDue == nil { confirmDue = parts.clock.uptime() + parts.configuration.confirmInterval }
     }
 
     /// Sees to it that changes are written within the flush interval.
@@ -377,10 +401,14 @@ package actor PartitionProcessor {
         // Entries of instances that ended are still in the queue of timers; the store has none.
         try loadTimers()
         try await append([.released(nextDue: timers.nextDue)])
-        try flushStore()
-        publishStatistics()
-        // Only now: an owner that was superseded meanwhile has failed above.
+        // Only now: an owner that was superseded meanwhile has failed above. And before the next owner sets its own.
         await setAlarm(timers.nextDue)
+        // In local mode the next owner's epoch ends this one's writing; a copy may be filled while the next one begins.
+        let isLocal = parts.descriptor.logMode == .local
+        if isLocal { try flushStore() }
+        await parts.channel.close()
+        if !isLocal { try flushStore() }
+        publishStatistics()
         let idle = Int((parts.clock.uptime() - idleSince) / .milliseconds(1))
         logger.info("released the partition", metadata: ["position": "\(position)", "idleMilliseconds": "\(idle)"])
     }

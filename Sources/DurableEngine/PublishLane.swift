@@ -56,6 +56,7 @@ package final class PublishLane<Key: Hashable & Sendable>: Sendable {
 
     /// Gives up items that need not be sent any more; those under way may arrive all the same.
     package func withdraw(_ keys: [Key]) {
+        if keys.isEmpty { return }
         state.withLock { state in
             if state.underWay > 0 { state.withdrawn.formUnion(keys) }
             if state.waiting.isEmpty && state.parked.isEmpty { return }

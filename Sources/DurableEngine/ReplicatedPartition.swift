@@ -342,6 +342,10 @@ final class ReplicatedPartition: PartitionLog, PartitionStore, PartitionArchive 
         try copy.list(filter, after: after, limit: limit)
     }
 
+    func sent(after: SentPlace?, byteLimit: Int) throws(StoreError) -> [SentMessage] {
+        try copy.sent(after: after, byteLimit: byteLimit)
+    }
+
     func counts() throws(StoreError) -> [QueryAnswer.StatusCount] { try copy.counts() }
 
     func close() {

@@ -84,14 +84,16 @@ package final class ReplicatedStorage: PartitionStorage {
         try result.get()
     }
 
-    /// A mark shows how far a log goes. One that does not arrive shows nothing, and does no harm.
+    /// A mark shows how far a log goes.
     private func publish(_ mark: LogMessage, to generation: LogGeneration) async throws(LogError) {
         let message = descriptor.topology.logMessage(mark, to: generation.stream, at: clock.now())
         do throws(TransportError) {
-            _ = try await transport.publish([message])
+            if try await transport.publish([message]) == [.confirmed] { return }
         } catch {
             throw .unavailable("\(generation.stream): \(error)")
         }
+        // Without it the follower would wait for ever to have caught up.
+        throw .unavailable("the broker did not take a mark for \(generation.stream)")
     }
 
     /// What a log's reading begins with.

@@ -1,13 +1,16 @@
-import DurableBackend
+package import DurableBackend
 import DurableCore
 
-/// Reads what a copy holds in chunks of bounded size: all but what has ended, or only that.
-struct SnapshotReader {
-    private let store: any PartitionCopy
-    /// nil: what has ended is read.
+/// Reads what a store holds in chunks of bounded size: everything, all but what has ended, or only that.
+package struct SnapshotReader {
+    private let store: any PartitionStore
+    private let scope: Scope
+    /// nil: what has ended is read, and nothing else.
     private let state: PartitionState?
     private let archived: InstanceFilter?
     private var outbox: ArraySlice<OutboxEntry>
+    private var sent: ArraySlice<SentMessage> = []
+    private var lastSent: SentPlace?
     private var page: ArraySlice<InstanceState> = []
     private var listed: ListCursor?
     private var ended = EndedInstance(after: LogPosition(0))
@@ -19,18 +22,35 @@ struct SnapshotReader {
     private static var chunkBytes: Int { 224 << 10 }
     private static var historyBytes: Int { 64 << 10 }
     private static var pageLength: Int { 256 }
-    private static var open: ListFilter {
-        ListFilter(statuses: OrchestrationStatus.allCases.filter { !$0.isTerminal })
+
+    private enum Scope {
+        case listed(ListFilter)
+        case ended(any PartitionCopy)
     }
 
     /// What has been read of it.
     private(set) var instanceCount: UInt64 = 0
     private(set) var newestEnd = Timestamp.distantPast
 
-    /// - Parameters:
-    ///   - recovery: What the copy says of itself; it must not change while it is read.
-    ///   - archived: What is not read because it has ended; nil: nothing.
-    init(_ store: any PartitionCopy, _ recovery: StoreRecovery, archived: InstanceFilter?) {
+    /// Reads everything.
+    ///
+    /// - Parameter recovery: What the store says of itself; it must not change while it is read.
+    package init(_ store: any PartitionStore, _ recovery: StoreRecovery) {
+        self.init(store, recovery, ListFilter(), archived: nil)
+    }
+
+    /// Reads all but what has ended.
+    ///
+    /// - Parameter archived: What is not read.
+    init(openOf store: any PartitionStore, _ recovery: StoreRecovery, archived: InstanceFilter?) {
+        let open = OrchestrationStatus.allCases.filter { !$0.isTerminal }
+        self.init(store, recovery, ListFilter(statuses: open), archived: archived)
+    }
+
+    private init(
+        _ store: any PartitionStore, _ recovery: StoreRecovery, _ filter: ListFilter, archived: InstanceFilter?
+    ) {
+        scope = .listed(filter)
         self.store = store
         self.archived = archived
         outbox = recovery.state.pendingOutbox[...]
@@ -40,8 +60,9 @@ struct SnapshotReader {
     }
 
     /// Reads what ended after `position` and nothing else.
-    init(_ store: any PartitionCopy, endedAfter position: LogPosition) {
-        self.store = store
+    init(_ copy: any PartitionCopy, endedAfter position: LogPosition) {
+        store = copy
+        scope = .ended(copy)
         archived = nil
         state = nil
         outbox = []
@@ -49,7 +70,7 @@ struct SnapshotReader {
     }
 
     /// - Returns: nil behind the last chunk, which has the partition's state.
-    mutating func next() throws(StoreError) -> SnapshotChunk? {
+    package mutating func next() throws(StoreError) -> SnapshotChunk? {
         if isComplete { return nil }
         var chunk = SnapshotChunk()
         var bytes = 0
@@ -68,6 +89,9 @@ struct SnapshotReader {
             } else if let entry = outbox.popFirst() {
                 chunk.outbox.append(entry)
                 bytes += entry.estimatedBytes
+            } else if let message = try nextSent() {
+                chunk.sent.append(message)
+                bytes += message.entry.estimatedBytes
             } else {
                 chunk.state = state
                 chunk.archived = archived
@@ -84,25 +108,37 @@ struct SnapshotReader {
     }
 
     private mutating func turnPage() throws(StoreError) {
-        guard state != nil else { return try turnEndedPage() }
-        page = try store.list(Self.open, after: listed, limit: Self.pageLength)[...]
-        listed = page.last.map { ListCursor(createdAt: $0.createdAt, id: $0.id) }
-        isListed = page.count < Self.pageLength
+        switch scope {
+        case .ended(let copy): try turnEndedPage(copy)
+        case .listed(let filter):
+            page = try store.list(filter, after: listed, limit: Self.pageLength)[...]
+            listed = page.last.map { ListCursor(createdAt: $0.createdAt, id: $0.id) }
+            isListed = page.count < Self.pageLength
+        }
     }
 
-    private mutating func turnEndedPage() throws(StoreError) {
-        let found = try store.ended(after: ended, limit: Self.pageLength)
+    private mutating func turnEndedPage(_ copy: any PartitionCopy) throws(StoreError) {
+        let found = try copy.ended(after: ended, limit: Self.pageLength)
         ended = found.last ?? ended
         isListed = found.count < Self.pageLength
         page = []
         for entry in found {
-            guard let state = try store.instance(entry.id) else {
+            guard let state = try copy.instance(entry.id) else {
                 throw .damaged("instance \(entry.id) ended and is not there")
             }
             page.append(state)
             instanceCount += 1
             newestEnd = max(newestEnd, state.lastUpdatedAt)
         }
+    }
+
+    private mutating func nextSent() throws(StoreError) -> SentMessage? {
+        if case .ended = scope { return nil }
+        if sent.isEmpty {
+            sent = try store.sent(after: lastSent, byteLimit: Self.chunkBytes)[...]
+            lastSent = sent.last?.place
+        }
+        return sent.popFirst()
     }
 
     private mutating func nextPiece() throws(StoreError) -> StoreFlush.InstanceFlush? {

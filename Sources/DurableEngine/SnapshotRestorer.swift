@@ -53,6 +53,7 @@ final class SnapshotRestorer: Sendable {
         flush.isFilling = true
         // Snapshots of before there were archives have those that had ended: they are in none yet.
         flush.endedAt = LogPosition(max(base.value, 1))
+        flush.sent = chunk.sent
         try copy.flush(flush)
     }
 
@@ -69,10 +70,7 @@ final class SnapshotRestorer: Sendable {
                 [], endedAt: base, missing: MissingArchive(filter: archived, segments: archive.reversed()))
         }
         var flush = StoreFlush(previous: LogPosition(0), position: bookmark.position, epoch: state.epoch)
-        flush.nextOutboxID = state.nextOutboxID
-        flush.deduplication = state.deduplication
-        flush.sequences = state.sequences
-        flush.evidence = state.evidence
+        flush.setState(state)
         flush.bookmark = bookmark
         try copy.flush(flush)
         known.withLock { $0.hasRestored = true }

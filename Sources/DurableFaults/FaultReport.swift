@@ -27,6 +27,9 @@ package struct FaultReport {
         self.notes = notes
     }
 
+    /// Nothing was lost, doubled or repeated without reason, and every partition was served again.
+    package var isGood: Bool { verdict.isGood && timing.unserved == 0 }
+
     package var text: String {
         var lines = ["== \(fault)"]
         func row(_ name: String, _ value: String) {
@@ -116,7 +119,7 @@ package struct FaultReport {
         add("resume_ms_max", timing.resumptions.percentile(1))
         fields.append(("seconds", String(format: "%.1f", seconds)))
         fields.append(("load_average", loadAverage))
-        fields.append(("ok", verdict.isGood ? "true" : "false"))
+        fields.append(("ok", isGood ? "true" : "false"))
         return "{" + fields.map { "\"\($0)\":\($1)" }.joined(separator: ",") + "}"
     }
 }

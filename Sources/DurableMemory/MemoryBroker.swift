@@ -95,6 +95,19 @@ package final class MemoryBroker: Sendable {
         }
     }
 
+    /// Takes waiting messages out of a queue, as an operator's purge does; those that were delivered stay.
+    ///
+    /// - Returns: How many.
+    @discardableResult
+    package func purge(_ queue: String, where isLost: (Delivery) -> Bool = { _ in true }) -> Int {
+        access { state in
+            guard let queue = state.queues[queue], queue.description.kind != .stream else { return 0 }
+            let count = queue.ready.count
+            queue.ready.removeAll { isLost($0.delivery(tag: 0, consumerTag: "", kind: queue.description.kind)) }
+            return count - queue.ready.count
+        }
+    }
+
     /// Messages of a stream from the given offset on. They stay where they are.
     package func messages(of stream: String, from offset: Int) -> [Delivery] {
         access { state in

@@ -54,9 +54,13 @@ struct DiskContents {
         if partitions[id] == nil { partitions[id] = PartitionContents(incarnation: 0) }
     }
 
+    mutating func resetCopy(of id: PartitionID) { partitions[id] = PartitionContents(incarnation: 0) }
+
     mutating func put(_ contents: PartitionContents, as id: PartitionID) { partitions[id] = contents }
 
-    mutating func resetCopy(of id: PartitionID) { partitions[id] = PartitionContents(incarnation: 0) }
+    func requireNone() throws(StoreError) {
+        if let descriptor { throw .foreign("this storage belongs to hub \"\(descriptor.hub)\" (\(descriptor.hubID))") }
+    }
 
     func requireOwn(_ asked: HubDescriptor) throws(StoreError) {
         if let descriptor, descriptor.hubID != asked.hubID {
@@ -111,6 +115,7 @@ final class PartitionContents {
     var position: UInt64 = 0
     var state = PartitionState()
     var outbox: [OutboxID: [UInt8]] = [:]
+    var sent: [SentPlace: [UInt8]] = [:]  // sorted before use
     /// Copies only.
     var bookmark: LogBookmark?
     var missing: MissingArchive?
@@ -118,17 +123,20 @@ final class PartitionContents {
 
     init(incarnation: UInt64) { self.incarnation = incarnation }
 
-    /// The tables alone.
-    convenience init(_ other: PartitionContents) {
-        self.init(incarnation: other.incarnation)
-        newest = other.newest
-        position = other.position
-        trimmed = other.position
-        state = other.state
-        outbox = other.outbox
-        bookmark = other.bookmark
-        missing = other.missing
-        instances = other.instances
+    /// The same, to be changed apart from this.
+    func copy() -> PartitionContents {
+        let copy = PartitionContents(incarnation: incarnation)
+        copy.newest = newest
+        copy.log = log
+        copy.trimmed = trimmed
+        copy.position = position
+        copy.state = state
+        copy.outbox = outbox
+        copy.sent = sent
+        copy.bookmark = bookmark
+        copy.missing = missing
+        copy.instances = instances
+        return copy
     }
 
     /// Position of the last record.

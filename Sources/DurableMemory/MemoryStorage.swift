@@ -24,6 +24,35 @@ package final class MemoryStorage: PartitionStorage, HubStorage {
         }
     }
 
+    package func create(
+        _ descriptor: HubDescriptor, filling fill: (PartitionID, any PartitionStore) throws(StoreError) -> Void
+    ) throws(StoreError) {
+        try disk.access { contents throws(StoreError) in try contents.requireNone() }
+        try create(descriptor)
+        for index in 0..<descriptor.partitionCount {
+            let partition = PartitionID(index)
+            // Nobody has an epoch here yet, and no log: it goes on where the tables will stand.
+            try fill(partition, MemoryStore(MemoryOpening(disk: disk, partition: partition), isCopy: true))
+            try disk.access { contents throws(StoreError) in
+                let contents = try contents.partition(partition)
+                contents.trimmed = contents.position
+            }
+        }
+    }
+
+    package func copy(
+        _ partition: PartitionID, of descriptor: HubDescriptor, to directory: String
+    ) throws(StoreError) -> OpenPartition {
+        let copy = MemoryDisk(faults: .none)
+        let contents = try disk.access { contents throws(StoreError) in
+            try contents.requireOwn(descriptor)
+            return try contents.partition(partition).copy()
+        }
+        copy.access { $0.put(contents, as: partition) }
+        let opening = MemoryOpening(disk: copy, partition: partition)
+        return OpenPartition(log: MemoryLog(opening), store: MemoryStore(opening))
+    }
+
     package func remove(_ descriptor: HubDescriptor) throws(StoreError) {
         try disk.access { contents throws(StoreError) in
             try contents.requireOwn(descriptor)

@@ -78,6 +78,24 @@ package final class MemoryStore: PartitionCopy {
         return try page.map { row throws(StoreError) in try Self.state(row) }
     }
 
+    package func sent(after: SentPlace?, byteLimit: Int) throws(StoreError) -> [SentMessage] {
+        try opening.access(.look) { contents throws(StoreError) in
+            var (page, bytes) = ([SentMessage](), 0)
+            for (place, entry) in contents.sent.sorted(by: { $0.key < $1.key }) {
+                if let after, place <= after { continue }
+                if !page.isEmpty, bytes >= byteLimit { break }
+                page.append(
+                    SentMessage(
+                        place: place,
+                        entry: try Self.decoded("sent message") { () throws(WireError) in
+                            try OutboxEntry(wire: entry)
+                        }))
+                bytes += entry.count
+            }
+            return page
+        }
+    }
+
     package func counts() throws(StoreError) -> [QueryAnswer.StatusCount] {
         let rows = try rows { _ in true }
         return OrchestrationStatus.allCases.sorted { $0.rawValue < $1.rawValue }.compactMap { status in
@@ -107,9 +125,12 @@ package final class MemoryStore: PartitionCopy {
             for row in rows { contents.instances[row.key] = row }
             for entry in flush.outboxAdded { contents.outbox[entry.id] = entry.wireBytes }
             for id in flush.outboxRemoved { contents.outbox[id] = nil }
-            contents.state = PartitionState(
-                epoch: flush.epoch, nextOutboxID: flush.nextOutboxID, deduplication: flush.deduplication,
-                sequences: flush.sequences, evidence: flush.evidence)
+            for message in flush.sent {
+                contents.outbox[message.entry.id] = nil
+                contents.sent[message.place] = message.entry.wireBytes
+            }
+            contents.sent = contents.sent.filter { place, _ in place.sequence > flush.delivered[place.destination] ?? 0 }
+            contents.state = flush.state
             contents.position = flush.position.value
             contents.bookmark = flush.bookmark
             if isCopy { return }
@@ -129,7 +150,7 @@ package final class MemoryStore: PartitionCopy {
     package func frozen() throws(StoreError) -> any PartitionCopy {
         let disk = MemoryDisk(faults: .none)
         try opening.access(.look) { contents in
-            disk.access { $0.put(PartitionContents(contents), as: opening.partition) }
+            disk.access { $0.put(contents.copy(), as: opening.partition) }
         }
         return MemoryStore(MemoryOpening(disk: disk, partition: opening.partition), isCopy: true)
     }

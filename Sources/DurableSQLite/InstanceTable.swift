@@ -61,10 +61,10 @@ enum InstanceTable {
     }
 
     /// - Parameters:
-    ///   - endedAt: Noted for those that have ended.
+    ///   - endedAt: Noted for those that have ended; nil: nothing is, since there is no archive.
     ///   - isFilling: None of them is there, but for those whose first event is not their history's.
     static func write(
-        _ instances: [StoreFlush.InstanceFlush], endedAt: LogPosition, isFilling: Bool, _ database: Database
+        _ instances: [StoreFlush.InstanceFlush], endedAt: LogPosition?, isFilling: Bool, _ database: Database
     ) throws {
         var counts: [OrchestrationStatus: Int] = [:]
         for instance in instances {
@@ -97,7 +97,7 @@ enum InstanceTable {
 
     /// - Returns: The new instance's number.
     private static func insert(
-        _ state: InstanceState, _ bytes: [UInt8], _ endedAt: LogPosition, _ database: Database
+        _ state: InstanceState, _ bytes: [UInt8], _ endedAt: LogPosition?, _ database: Database
     ) throws -> Int64 {
         try database.cachedStatement(
             sql: """
@@ -107,14 +107,14 @@ enum InstanceTable {
         ).execute(arguments: [
             state.id.value, state.name, state.status.rawValue, state.createdAt.millisecondsSinceEpoch,
             state.lastUpdatedAt.millisecondsSinceEpoch, state.nextDue?.millisecondsSinceEpoch, state.hold != nil,
-            state.historyCount, Data(bytes), checksum(bytes), state.status.isTerminal ? endedAt.value.column : nil,
+            state.historyCount, Data(bytes), checksum(bytes), state.status.isTerminal ? endedAt?.value.column : nil,
         ])
         return database.lastInsertedRowID
     }
 
     /// Leaves columns alone that did not change: SQLite rewrites every index a statement names a column of.
     private static func update(
-        _ old: Entry, _ state: InstanceState, _ bytes: [UInt8], _ endedAt: LogPosition, _ database: Database
+        _ old: Entry, _ state: InstanceState, _ bytes: [UInt8], _ endedAt: LogPosition?, _ database: Database
     ) throws {
         let isIndexed =
             old.status != state.status || old.nextDue != state.nextDue
@@ -130,7 +130,7 @@ enum InstanceTable {
         let indexed: StatementArguments = [
             state.name, state.status.rawValue, state.createdAt.millisecondsSinceEpoch,
             state.nextDue?.millisecondsSinceEpoch, state.hold != nil,
-            state.status.isTerminal ? endedAt.value.column : nil,
+            state.status.isTerminal ? endedAt?.value.column : nil,
         ]
         try database.cachedStatement(
             sql: """

@@ -48,7 +48,9 @@ enum PartitionSchema {
             deduplication BLOB NOT NULL,
             sequences BLOB NOT NULL,
             checksum INTEGER NOT NULL,
-            evidence BLOB NOT NULL DEFAULT x''
+            evidence BLOB NOT NULL DEFAULT x'',
+            delivered BLOB NOT NULL DEFAULT x'',
+            must_redrive INTEGER NOT NULL DEFAULT 0
         ) STRICT;
 
         CREATE TABLE instances (
@@ -91,20 +93,45 @@ enum PartitionSchema {
             entry BLOB NOT NULL,
             checksum INTEGER NOT NULL
         ) STRICT;
+
+        """ + sentSQL
+
+    private static let sentSQL = """
+        -- Messages that the broker has confirmed and the partition they went to has not applied yet.
+        CREATE TABLE sent (
+            destination INTEGER NOT NULL,
+            sequence INTEGER NOT NULL,
+            id INTEGER NOT NULL,
+            entry BLOB NOT NULL,
+            checksum INTEGER NOT NULL,
+            PRIMARY KEY (destination, sequence)
+        ) STRICT, WITHOUT ROWID;
         """
 
     /// From each format to the next, the first from 1 to 2.
     static let upgrades = [
         "ALTER TABLE store_state ADD COLUMN evidence BLOB NOT NULL DEFAULT x''",
         """
+        ALTER TABLE store_state ADD COLUMN delivered BLOB NOT NULL DEFAULT x'';
+        ALTER TABLE store_state ADD COLUMN must_redrive INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE instances ADD COLUMN ended_position INTEGER;
-        UPDATE instances SET ended_position = (SELECT position FROM store_state) WHERE status IN (1, 3, 4, 5);
-        CREATE INDEX instances_by_end ON instances (ended_position, id) WHERE ended_position IS NOT NULL;
-        """,
+        \(endIndexSQL)
+        """ + sentSQL,
     ]
 
-    /// The same for the file of a copy.
-    static let copyUpgrades = [upgrades[0], upgrades[1] + archiveSQL]
+    /// The same for the file of a copy. When its instances ended is not known: not later than it stands.
+    static let copyUpgrades = [
+        upgrades[0],
+        upgrades[1] + """
+
+            UPDATE instances SET ended_position = (SELECT position FROM store_state) WHERE status IN (1, 3, 4, 5);
+            """ + archiveSQL,
+    ]
+
+    private static let endIndexSQL = """
+        CREATE INDEX instances_by_end ON instances (ended_position, id) WHERE ended_position IS NOT NULL;
+
+        """
 
     /// What a copy lacks of its partition's archive: at most one row.
     private static let archiveSQL = """
@@ -137,8 +164,7 @@ enum PartitionSchema {
         ).insert(database)
         try database.execute(
             sql: "INSERT INTO log_state VALUES (1, 0, 0, ?)", arguments: [NewestEpoch.checksum(of: .zero)])
-        let start = StoreState(position: LogPosition(0), epoch: .zero, nextOutboxID: OutboxID(1))
         try database.execute(
-            sql: "INSERT INTO store_state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)", arguments: start.columns)
+            sql: "INSERT INTO store_state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", arguments: StoreState().columns)
     }
 }

@@ -26,6 +26,12 @@ package struct SQLiteHubStorage: HubStorage {
     ///
     /// - Throws: also `.missing` when a partition file of a hub that was made completely is gone.
     package func create(_ descriptor: HubDescriptor) throws(StoreError) {
+        try create(descriptor) { _, _ in }
+    }
+
+    package func create(
+        _ descriptor: HubDescriptor, filling fill: (PartitionID, any PartitionStore) throws(StoreError) -> Void
+    ) throws(StoreError) {
         let directory = directory ?? descriptor.dataDirectory
         try files.makeDirectory(directory)
         let existing = try partitions(of: descriptor, in: directory)
@@ -46,6 +52,8 @@ package struct SQLiteHubStorage: HubStorage {
                 try make(path, kind: .partition, schema: PartitionSchema.sql) { database in
                     try PartitionSchema.initialize(
                         database, descriptor, partition, incarnation: max(1, random()))
+                } filling: { file throws(StoreError) in
+                    try fill(partition, SQLiteStore(file, use: .filling))
                 }
             }
             // What was there before counts only if it is ours.
@@ -53,6 +61,17 @@ package struct SQLiteHubStorage: HubStorage {
         }
         try files.synchronize(directory)
         try hub.write { try $0.execute(sql: "UPDATE hub SET is_complete = 1") }
+    }
+
+    package func copy(
+        _ partition: PartitionID, of descriptor: HubDescriptor, to directory: String
+    ) throws(StoreError) -> OpenPartition {
+        let target = SQLiteStorage.path(of: partition, in: directory)
+        for suffix in ["", "-wal", "-shm"] { try files.remove(target + suffix) }
+        let source = SQLiteStorage(
+            descriptor: descriptor, directory: self.directory ?? descriptor.dataDirectory, options: options)
+        try source.copy(partition, to: target)
+        return try SQLiteStorage(descriptor: descriptor, directory: directory, options: options).open(partition)
     }
 
     /// Removes partition files before `hub.sqlite`, so that a removal cut short can be repeated.
@@ -131,14 +150,22 @@ package struct SQLiteHubStorage: HubStorage {
         return partitions
     }
 
-    /// Makes `path` with `schema` and what `fill` adds unless there is something of that name.
+    /// Makes `path` with `schema` and what `fill` and `filling` add, one after the other, unless there is something of
+    /// that name.
     func make(
-        _ path: String, kind: DatabaseFile.Kind, schema: String, fill: (Database) throws -> Void
+        _ path: String, kind: DatabaseFile.Kind, schema: String, fill: (Database) throws -> Void,
+        filling: (DatabaseFile) throws(StoreError) -> Void = { _ in }
     ) throws(StoreError) {
         if try files.exists(path) { return }
         let temporary = "\(path).\(random()).new"
         do {
             let file = try DatabaseFile(making: temporary, kind: kind, schema: schema, options: options, fill: fill)
+            do throws(StoreError) {
+                try filling(file)
+            } catch {
+                file.close()
+                throw error
+            }
             // The last connection's close leaves one whole file without a write-ahead log.
             file.close()
             guard try !files.exists(temporary + "-wal") else {

@@ -19,6 +19,19 @@ package struct SQLiteStorage: PartitionStorage {
     }
 
     package func open(_ partition: PartitionID) throws(StoreError) -> OpenPartition {
+        let file = try openFile(of: partition)
+        return OpenPartition(log: SQLiteLog(file), store: SQLiteStore(file))
+    }
+
+    /// Writes everything the file holds at this moment into a new one.
+    func copy(_ partition: PartitionID, to path: String) throws(StoreError) {
+        let file = try openFile(of: partition)
+        defer { file.close() }
+        // One read transaction; writers go on (https://www.sqlite.org/lang_vacuum.html).
+        try file.read { try $0.execute(sql: "VACUUM INTO ?", arguments: [path]) }
+    }
+
+    private func openFile(of partition: PartitionID) throws(StoreError) -> DatabaseFile {
         let path = Self.path(of: partition, in: directory)
         let file: DatabaseFile
         do {
@@ -36,7 +49,7 @@ package struct SQLiteStorage: PartitionStorage {
             file.close()
             throw error
         }
-        return OpenPartition(log: SQLiteLog(file), store: SQLiteStore(file))
+        return file
     }
 
     static func path(of partition: PartitionID, in directory: String) -> String {

@@ -7,26 +7,34 @@ internal import GRDB
 /// needless are one transaction; a copy has a file of its own and keeps a bookmark of the log it follows.
 package final class SQLiteStore: PartitionCopy {
     let file: DatabaseFile
-    private let isCopy: Bool
+    private let use: Use
     private let options: SQLiteOptions
+    private var isCopy: Bool { use == .copy }
+
+    enum Use {
+        /// With the log in the same file.
+        case serving
+        /// A copy of a log that is elsewhere.
+        case copy
+        /// A file that is being made, which nobody else knows and which has no log yet.
+        case filling
+    }
 
     /// - Parameter options: What another opening of the file is opened with.
-    init(_ file: DatabaseFile, isCopy: Bool = false, options: SQLiteOptions = SQLiteOptions()) {
+    init(_ file: DatabaseFile, use: Use = .serving, options: SQLiteOptions = SQLiteOptions()) {
         self.file = file
-        self.isCopy = isCopy
+        self.use = use
         self.options = options
     }
 
     package func recover() throws(StoreError) -> StoreRecovery {
         try file.readTogether { database in
             let state = try StoreState.read(database)
-            var outbox: [OutboxID: OutboxEntry] = [:]
-            for entry in try OutboxTable.all(database) { outbox[entry.id] = entry }
+            var partition = state.partition
+            for entry in try OutboxTable.all(database) { partition.outbox[entry.id] = entry }
             return StoreRecovery(
                 position: state.position, incarnation: try PartitionIdentity.read(database).incarnation,
-                state: PartitionState(
-                    epoch: state.epoch, nextOutboxID: state.nextOutboxID, outbox: outbox,
-                    deduplication: state.deduplication, sequences: state.sequences, evidence: state.evidence))
+                state: partition)
         }
     }
 
@@ -45,6 +53,10 @@ package final class SQLiteStore: PartitionCopy {
         }
     }
 
+    package func sent(after: SentPlace?, byteLimit: Int) throws(StoreError) -> [SentMessage] {
+        try file.readTogether { database in try SentTable.page(after: after, byteLimit: byteLimit, database) }
+    }
+
     package func counts() throws(StoreError) -> [QueryAnswer.StatusCount] {
         try file.read { database in
             let statement = try database.cachedStatement(
@@ -57,23 +69,23 @@ package final class SQLiteStore: PartitionCopy {
 
     package func flush(_ flush: StoreFlush) throws(StoreError) {
         try file.write { database in
-            if !isCopy { try NewestEpoch.require(flush.epoch, database) }
+            if use == .serving { try NewestEpoch.require(flush.epoch, database) }
             let actual = try StoreState.position(database)
             guard actual == flush.previous else { throw StoreError.outOfStep(actual: actual) }
-            let end = isCopy ? LogPosition(.max) : try SQLiteLog.end(database)
+            let end = use == .serving ? try SQLiteLog.end(database) : LogPosition(.max)
             guard (flush.previous...end).contains(flush.position) else {
                 throw RowDamage("a flush through position \(flush.position) does not fit a log that ends at \(end)")
             }
             try InstanceTable.write(
-                flush.instances, endedAt: flush.endedAt ?? flush.position, isFilling: flush.isFilling, database)
+                flush.instances, endedAt: isCopy ? flush.endedAt ?? flush.position : nil,
+                isFilling: flush.isFilling, database)
             try OutboxTable.write(added: flush.outboxAdded, removed: flush.outboxRemoved, database)
-            try StoreState(
-                position: flush.position, epoch: flush.epoch, nextOutboxID: flush.nextOutboxID,
-                deduplication: flush.deduplication, sequences: flush.sequences, evidence: flush.evidence
-            ).write(database)
+            try SentTable.write(
+                flush.sent, delivered: flush.delivered, before: try StoreState.delivered(database), database)
+            try StoreState(position: flush.position, partition: flush.state).write(database)
             if isCopy {
                 try BookmarkTable.write(flush.bookmark, database)
-            } else {
+            } else if use == .serving {
                 try database.cachedStatement(sql: "DELETE FROM log WHERE position <= ?")
                     .execute(arguments: [flush.position.value.column])
             }
@@ -92,16 +104,16 @@ package final class SQLiteStore: PartitionCopy {
     package func frozen() throws(StoreError) -> any PartitionCopy {
         precondition(isCopy, "only a copy is frozen")
         let file = try DatabaseFile(opening: file.path, kind: .copy, options: options, isFrozen: true)
-        return SQLiteStore(file, isCopy: true)
+        return SQLiteStore(file, use: .copy)
     }
 
     package func reset() throws(StoreError) {
         precondition(isCopy, "only a copy may be emptied")
         try file.write { database in
-            for table in ["instances", "counts", "history", "outbox", "bookmark", "archive"] {
+            for table in ["instances", "counts", "history", "outbox", "sent", "bookmark", "archive"] {
                 try database.execute(sql: "DELETE FROM \(table)")
             }
-            try StoreState(position: LogPosition(0), epoch: .zero, nextOutboxID: OutboxID(1)).write(database)
+            try StoreState().write(database)
         }
     }
 }

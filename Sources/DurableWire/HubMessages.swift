@@ -8,15 +8,17 @@ extension HubTopology {
     /// - Parameters:
     ///   - messages: 1 or more, all for instances of `partition`; the first one names the delivery's properties.
     ///   - family: `.client` for clients, `.control` for workers.
+    ///   - applied: Of the messages of `partition`, what the sending partition has applied; nil: not said.
     package func controlMessage(
-        _ messages: [Message], to partition: PartitionID, through family: Family, at now: Timestamp
+        _ messages: [Message], to partition: PartitionID, through family: Family, at now: Timestamp,
+        applied: AppliedThrough? = nil
     ) -> OutgoingMessage {
         OutgoingMessage(
             exchange: name(family), routingKey: key(partition),
             properties: properties(
                 messages.first?.event.typeName, at: now, messageID: messages.first?.id.value,
                 correlationID: messages.first?.instanceID.value),
-            body: MessageBatch(messages: messages).wireBytes)
+            body: MessageBatch(messages: messages, applied: applied).wireBytes)
     }
 
     /// An owner's marker for its own control queue.
@@ -24,6 +26,13 @@ extension HubTopology {
         OutgoingMessage(
             exchange: name(.control), routingKey: key(partition), properties: properties("Marker", at: now),
             body: MessageBatch(marker: epoch).wireBytes)
+    }
+
+    /// What a partition has applied of the messages of another, for that one.
+    package func receipt(_ applied: AppliedThrough, to partition: PartitionID, at now: Timestamp) -> OutgoingMessage {
+        OutgoingMessage(
+            exchange: name(.control), routingKey: key(partition), properties: properties("Applied", at: now),
+            body: MessageBatch(applied: applied).wireBytes)
     }
 
     /// One activity to run.

@@ -4,13 +4,15 @@ extension MessageBatch: WireCodable {
     package init(wire bytes: [UInt8]) throws(WireError) {
         let wire = try PBMessageBatch(alone: bytes)
         self.init(
-            messages: try wire.messages.map(Message.init), marker: wire.hasMarker ? Epoch(wire.marker) : nil)
+            messages: try wire.messages.map(Message.init), marker: wire.hasMarker ? Epoch(wire.marker) : nil,
+            applied: wire.hasApplied ? try AppliedThrough(wire.applied) : nil)
     }
 
     package var wireBytes: [UInt8] {
         var wire = PBMessageBatch()
         wire.messages = messages.map(PBMessage.init)
         if let marker { wire.marker = PBEpoch(marker) }
+        if let applied { wire.applied = PBAppliedThrough(applied) }
         return wire.aloneBytes()
     }
 }

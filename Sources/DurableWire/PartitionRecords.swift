@@ -19,6 +19,10 @@ extension PartitionRecord: WireCodable {
                 Attempt(
                     epoch: Epoch(wire.epoch), instanceID: InstanceID(wire.instanceID),
                     messageID: wire.hasMessageID ? MessageID(wire.messageID) : nil))
+        case .delivered(let wire):
+            self = .delivered(try wire.applied.map(AppliedThrough.init))
+        case .redriven:
+            self = .redriven
         case nil:
             throw .undecodable("partition record of a kind this version does not know")
         }
@@ -38,6 +42,10 @@ extension PartitionRecord: WireCodable {
         case .released(let nextDue):
             wire.released = PBPartitionRecord.Released()
             if let nextDue { wire.released.nextDueMs = nextDue.millisecondsSinceEpoch }
+        case .delivered(let applied):
+            wire.delivered.applied = applied.map(PBAppliedThrough.init)
+        case .redriven:
+            wire.redriven = PBPartitionRecord.Redriven()
         case .attempt(let attempt):
             wire.attempt.epoch = PBEpoch(attempt.epoch)
             wire.attempt.instanceID = attempt.instanceID.value

@@ -21,6 +21,8 @@ extension Query: WireCodable {
             self = .counts
         case .redrive:
             self = .redrive
+        case .release(let wire):
+            self = .release(InstanceID(wire.id))
         case nil:
             throw .undecodable("query of a kind this version does not know")
         }
@@ -41,6 +43,8 @@ extension Query: WireCodable {
             wire.list.limit = Int64(limit)
         case .wait(let id):
             wire.wait.id = id.value
+        case .release(let id):
+            wire.release.id = id.value
         case .redrive:
             wire.redrive = PBQuery.Redrive()
         case .counts:

@@ -81,6 +81,9 @@ extension PBQueryAnswer {
             self.redriven.tasks = Int64(redriven.tasks)
             self.redriven.messages = Int64(redriven.messages)
             self.redriven.timers = Int64(redriven.timers)
+        case .released(let hold):
+            released = Released()
+            if let hold { released.hold = PBHold(hold) }
         case .notFound:
             notFound = NotFound()
         case .failed(let text):
@@ -100,6 +103,8 @@ extension QueryAnswer {
             self = .list(try list.instances.map(InstanceSnapshot.init), isComplete: list.isComplete)
         case .counts(let counts):
             self = .counts(try counts.counts.map(StatusCount.init))
+        case .released(let wire):
+            self = .released(wire.hasHold ? Hold(wire.hold) : nil)
         case .redriven(let wire):
             self = .redriven(
                 Redriven(

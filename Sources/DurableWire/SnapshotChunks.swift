@@ -23,6 +23,14 @@ extension SnapshotChunk: WireCodable {
             instances.append(flush)
         }
         for entry in wire.outbox { outbox.append(try OutboxEntry(wire: Array(entry))) }
+        for message in wire.sent {
+            guard case let entry = try OutboxEntry(wire: Array(message.entry)), case .message(let content) = entry.body,
+                let origin = content.origin
+            else { throw .undecodable("a sent message of a snapshot has no sequence") }
+            let destination = try PartitionID(wireIndex: message.destination)
+            sent.append(
+                SentMessage(place: SentPlace(destination: destination, sequence: origin.sequence), entry: entry))
+        }
         if wire.hasState { state = try PartitionState(wire.state) }
         archived = InstanceFilter(bytes: Array(wire.archived))
         continues = wire.continues
@@ -38,6 +46,12 @@ extension SnapshotChunk: WireCodable {
             return wire
         }
         wire.outbox = outbox.map { Data($0.wireBytes) }
+        wire.sent = sent.map { message in
+            var wire = PBSnapshotChunk.Sent()
+            wire.entry = Data(message.entry.wireBytes)
+            wire.destination = message.place.destination.wireIndex
+            return wire
+        }
         if let state { wire.state = PBSnapshotChunk.State(state) }
         wire.continues = continues
         if let archived { wire.archived = Data(archived.bytes) }
@@ -57,6 +71,8 @@ extension PartitionState {
         }
         if !wire.evidence.isEmpty { evidence = try CrashEvidence(wire: Array(wire.evidence)) }
         for entry in wire.sequences { sequences[try PartitionID(wireIndex: entry.partition)] = entry.sequence }
+        for entry in wire.delivered { delivered[try PartitionID(wireIndex: entry.partition)] = entry.sequence }
+        mustRedrive = wire.mustRedrive
     }
 }
 
@@ -73,7 +89,13 @@ extension PBSnapshotChunk.State {
             wire.sequence = sequence
             return wire
         }
-        sequences = state.sequences.sorted { $0.key < $1.key }.map { partition, sequence in
+        sequences = Self.sequences(state.sequences)
+        delivered = Self.sequences(state.delivered)
+        mustRedrive = state.mustRedrive
+    }
+
+    private static func sequences(_ sequences: [PartitionID: UInt64]) -> [PBSnapshotChunk.Sequence] {
+        sequences.sorted { $0.key < $1.key }.map { partition, sequence in
             var wire = PBSnapshotChunk.Sequence()
             wire.partition = partition.wireIndex
             wire.sequence = sequence

@@ -33,6 +33,23 @@ extension Origin {
     }
 }
 
+extension PBAppliedThrough {
+    init(_ applied: AppliedThrough) {
+        self.init()
+        destination = applied.destination.wireIndex
+        incarnation = applied.incarnation
+        sequence = applied.sequence
+    }
+}
+
+extension AppliedThrough {
+    init(_ wire: PBAppliedThrough) throws(WireError) {
+        self.init(
+            destination: try PartitionID(wireIndex: wire.destination), incarnation: wire.incarnation,
+            sequence: wire.sequence)
+    }
+}
+
 extension PartitionID {
     var wireIndex: UInt32 { UInt32(truncatingIfNeeded: index) }
 

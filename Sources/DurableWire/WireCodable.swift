@@ -61,4 +61,5 @@ extension PBLogUnit: Versioned {}
 extension PBLogBookmark: Versioned {}
 extension PBSnapshotChunk: Versioned {}
 extension PBMissingArchive: Versioned {}
+extension PBBackupRecord: Versioned {}
 extension PBHubDescriptor: Versioned {}

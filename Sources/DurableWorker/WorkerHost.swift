@@ -148,13 +148,15 @@ package actor WorkerHost {
     private func rebalance() async {
         if state == .draining { return await handOverToPeers() }
         guard state == .active, parts.configuration.runsOrchestrations, let fleet else { return }
-        let peers = await fleet.peers.filter { $0.runsOrchestrations && ($0.state == .active || $0.state == .starting) }
+        let living = await fleet.peers
+        let peers = living.filter { $0.runsOrchestrations && ($0.state == .active || $0.state == .starting) }
         let candidates = PartitionAssignment.candidates(
             partitionCount: parts.descriptor.partitionCount, workers: peers.map(\.worker) + [parts.worker])
         for (index, candidates) in candidates.enumerated() {
             let partition = PartitionID(index)
             guard state == .active else { return }
-            let present = newestOwner(of: partition, among: peers)
+            // One that drains owns it until it has handed it over.
+            let present = newestOwner(of: partition, among: living)
             if owners[partition] == nil, mayWait(asOneOf: candidates, present: present) { startOwner(of: partition) }
             guard let owned = owners[partition], !owned.isStopping else { continue }
             if owned.owner.missesBaton, present == nil { await owned.owner.replaceLostBaton() }

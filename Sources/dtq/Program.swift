@@ -22,7 +22,11 @@ import Logging
                     throw ClientError(.wrongArgument, "--broker (DTQ_BROKER): \(error). Nothing was done.")
                 }
             },
-            hubStorage: SQLiteHubStorage(), clock: SystemClock(), makeID: RandomID.make, variables: variables,
+            hubStorage: SQLiteHubStorage(),
+            makeCopies: { descriptor, directory throws(StoreError) in
+                try SQLiteCopies(descriptor: descriptor, directory: directory)
+            },
+            clock: SystemClock(), makeID: RandomID.make, variables: variables,
             workingDirectory: FileManager.default.currentDirectoryPath, terminal: StandardStreams.terminal,
             writeOutput: { StandardStreams.write($0, to: 1) }, writeError: { StandardStreams.write($0, to: 2) },
             readInput: StandardStreams.read,

@@ -16,7 +16,10 @@ import Testing
     ) async -> (status: Int32, output: String, errors: String) {
         let (output, errors) = (Lines(), Lines())
         let environment = CommandEnvironment(
-            makeTransport: { _ in throw TransportError.closed }, hubStorage: SQLiteHubStorage(), clock: SystemClock(),
+            makeTransport: { _ in throw TransportError.closed }, hubStorage: SQLiteHubStorage(),
+            makeCopies: { descriptor, directory throws(StoreError) in
+                try SQLiteCopies(descriptor: descriptor, directory: directory)
+            }, clock: SystemClock(),
             makeID: RandomID.make,
             variables: ["DTQ_BROKER": Self.broker ?? "", "DTQ_COMMIT": "abc1234", "TMPDIR": temporaryDirectory],
             workingDirectory: "/", terminal: .init(), writeOutput: output.add, writeError: errors.add,

@@ -50,6 +50,24 @@ import Testing
                 """))
     }
 
+    @Test("A broker that takes no messages is found, and what could not be asked is left out by name")
+    func blockedPublishers() async throws {
+        let bench = try await Bench.withHub()
+        bench.broker.blockPublishers()
+        let run = await bench.run("doctor", "--json") { bench in
+            await bench.pass(.seconds(5))
+        }
+        bench.broker.unblockPublishers()
+        #expect(run.code == 1, "\(run)")
+        #expect(run.output.contains(#""check":"broker-alarms","severity":"error","text":"the broker has not taken a message for"#))
+        for check in ["partitions", "outboxes", "logs", "held-instances"] {
+            #expect(
+                run.output.contains(
+                    #"{"check":"\#(check)","reason":"the broker does not take the question to the workers"}"#),
+                "\(check)")
+        }
+    }
+
     @Test("What the journal knows of a partition without owner is told")
     func journal() async throws {
         let bench = try await Bench.withHub()

@@ -13,10 +13,7 @@ import Testing
         try await fleet.hub.start("Trap", id: "poison")
         for number in 0..<4 { try await fleet.hub.start("Fine", id: "after-\(number)") }
         try fleet.startWorker()
-        try await fleet.hub.eventually("the hold") {
-            try fleet.replaceDead()
-            return try await fleet.hub.snapshot("poison")?.holdCode == "DTQ2008"
-        }
+        try await fleet.waitForHold()
         // The first death is known to nobody; three attempts are.
         #expect(fleet.deaths == 4)
         #expect(fleet.attempts(of: "poison") == 3)
@@ -48,10 +45,7 @@ import Testing
         try fleet.startWorker()
         try await fleet.hub.start("LateTrap", id: "poison")
         for number in 0..<3 { try await fleet.hub.start("Nap", id: "nap-\(number)") }
-        try await fleet.hub.eventually("the hold") {
-            try fleet.replaceDead()
-            return try await fleet.hub.snapshot("poison")?.holdCode == "DTQ2008"
-        }
+        try await fleet.waitForHold()
         #expect(fleet.deaths == 4)
         #expect(try await fleet.hub.snapshot("poison")?.status == .running)
         for number in 0..<3 { try await fleet.hub.wait(for: "nap-\(number)", .completed) }
@@ -63,13 +57,69 @@ import Testing
         let fleet = Graveyard(try await EngineHarness())
         try await fleet.hub.start("Trap", id: "poison")
         try fleet.startWorker()
-        try await fleet.hub.eventually("the hold") {
-            try fleet.replaceDead()
-            return try await fleet.hub.snapshot("poison")?.holdCode == "DTQ2008"
-        }
+        try await fleet.waitForHold()
         try await fleet.stop()
         try fleet.startWorker(build: "mended", isMended: true)
         try await fleet.hub.wait(for: "poison", .completed)
+        #expect(fleet.deaths == 4)
+        try await fleet.stop()
+    }
+
+    @Test func aReleasedInstanceTriesAgainWithTheSameBuild() async throws {
+        let fleet = Graveyard(try await EngineHarness())
+        try await fleet.hub.start("Trap", id: "poison")
+        try fleet.startWorker()
+        try await fleet.waitForHold()
+        #expect(fleet.deaths == 4)
+        func release() async throws {
+            try await fleet.hub.eventually("the release") {
+                guard case .released(let hold?)? = try await fleet.hub.ask(.release(InstanceID("poison"))) else {
+                    return false
+                }
+                return hold.code == "DTQ2008"
+            }
+        }
+        // Not mended yet: one more death, and it is still held.
+        #expect(try await fleet.hub.ask(.release(InstanceID("poison"))) == nil)
+        #expect(fleet.deaths == 5)
+        try fleet.replaceDead()
+        try await fleet.hub.start("Fine", id: "fine")
+        try await fleet.hub.wait(for: "fine", .completed)
+        #expect(try await fleet.hub.snapshot("poison")?.holdCode == "DTQ2008")
+        #expect(fleet.deaths == 5)
+        try await fleet.stop()
+        // What it needs was mended from outside: the same build.
+        try fleet.startWorker(isMended: true)
+        try await fleet.hub.eventually("the hold, recovered") {
+            try await fleet.hub.snapshot("poison")?.holdCode == "DTQ2008"
+        }
+        try await release()
+        try await fleet.hub.wait(for: "poison", .completed)
+        #expect(try await fleet.hub.ask(.release(InstanceID("poison"))) == .released(nil))
+        #expect(fleet.deaths == 5)
+        try await fleet.stop()
+    }
+
+    @Test func aReleaseThatComesAgainIsRefused() async throws {
+        let fleet = Graveyard(try await EngineHarness())
+        try await fleet.hub.start("Trap", id: "poison")
+        try fleet.startWorker()
+        try await fleet.waitForHold()
+        try await fleet.stop()
+        let (broker, queue) = (fleet.hub.broker, fleet.hub.topology.queue(.query, PartitionID(0)))
+        #expect(try await fleet.hub.ask(.release(InstanceID("poison"))) == nil)
+        // Somebody takes it and is gone before the broker hears that it was taken.
+        let channel = try await fleet.hub.client.openChannel()
+        try await channel.consume(queue: queue, consumerTag: "gone", prefetch: 8, from: nil, exclusive: false)
+        var deliveries = channel.deliveries.makeAsyncIterator()
+        #expect(try await deliveries.next()?.isEmpty == false)
+        await channel.close()
+        #expect(broker.readyMessages(in: queue).map(\.isRedelivered) == [true])
+        try fleet.startWorker()
+        try await fleet.hub.eventually("the answer", moving: .milliseconds(1)) {
+            broker.readyMessages(in: queue).isEmpty && broker.unacknowledgedCount(in: queue) == 0
+        }
+        try await fleet.waitForHold()
         #expect(fleet.deaths == 4)
         try await fleet.stop()
     }
@@ -78,10 +128,7 @@ import Testing
         let fleet = Graveyard(try await EngineHarness())
         try await fleet.hub.start("Trap", id: "poison")
         try fleet.startWorker()
-        try await fleet.hub.eventually("the hold") {
-            try fleet.replaceDead()
-            return try await fleet.hub.snapshot("poison")?.holdCode == "DTQ2008"
-        }
+        try await fleet.waitForHold()
         try await fleet.hub.terminate("poison", message: "t")
         try await fleet.hub.wait(for: "poison", .terminated)
         #expect(fleet.deaths == 4)
@@ -143,6 +190,14 @@ private final class Graveyard: Sendable {
     var deaths: Int { state.withLock(\.deaths) }
     var attempts: Int { state.withLock { $0.attempts.count } }
     func attempts(of id: String) -> Int { state.withLock { $0.attempts.count { $0 == InstanceID(id) } } }
+
+    /// Starts a worker for each that dies until the instance `poison` is held.
+    func waitForHold() async throws {
+        try await hub.eventually("the hold") {
+            try replaceDead()
+            return try await hub.snapshot("poison")?.holdCode == "DTQ2008"
+        }
+    }
 
     func startWorker(build: String = "dev", isMended: Bool = false) throws {
         let number = state.withLock { state in

@@ -61,6 +61,8 @@ enum Samples {
 
     static let origin = Origin(partition: PartitionID(1023), incarnation: .max, sequence: 9)
 
+    static let applied = AppliedThrough(destination: PartitionID(3), incarnation: .max, sequence: 77)
+
     static let message = Message(
         id: MessageID("m-1"), instanceID: InstanceID("o-1881"), executionID: ExecutionID("exec-1"), dispatch: 2,
         origin: origin, reply: ReplyAddress(routingKey: "key", correlationID: "c-1"), event: events[1])
@@ -69,6 +71,7 @@ enum Samples {
 
     static let batches = [
         MessageBatch(messages: [message, bareMessage]), MessageBatch(marker: epoch), MessageBatch(),
+        MessageBatch(messages: [message], applied: applied), MessageBatch(applied: applied),
     ]
 
     static let task = TaskMessage(
@@ -112,6 +115,9 @@ enum Samples {
         .released(nextDue: nil),
         .attempt(.init(epoch: epoch, instanceID: InstanceID("a"), messageID: MessageID("m-1"))),
         .attempt(.init(epoch: epoch, instanceID: InstanceID("a"), messageID: nil)),
+        .delivered([applied, AppliedThrough(destination: PartitionID(0), incarnation: 1, sequence: 1)]),
+        .delivered([]),
+        .redriven,
     ]
 
     static let evidence: [CrashEvidence] = [
@@ -157,6 +163,7 @@ enum Samples {
         .wait(InstanceID("a")),
         .counts,
         .redrive,
+        .release(InstanceID("a")),
     ]
 
     static let snapshots: [InstanceSnapshot] = states.map { InstanceSnapshot($0, input: Payload("{}")) }
@@ -170,6 +177,8 @@ enum Samples {
         .counts([]),
         .redriven(Redriven(tasks: 1, messages: 2, timers: 3)),
         .redriven(Redriven(tasks: 0, messages: 0, timers: 0)),
+        .released(nil),
+        .released(Hold(code: "DTQ2008", text: "ends workers", build: "1.4")),
         .notFound,
         .failed("the store is full"),
     ]

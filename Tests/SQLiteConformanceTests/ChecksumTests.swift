@@ -1,4 +1,4 @@
-import DurableSQLite
+import DurableCore
 import Testing
 
 @Suite("Row checksums") struct ChecksumTests {

@@ -94,7 +94,8 @@ import Testing
                 try $0.execute(
                     sql: """
                         DROP INDEX instances_by_end; ALTER TABLE instances DROP COLUMN ended_position;
-                        DROP TABLE archive; PRAGMA user_version = 2
+                        DROP TABLE archive; DROP TABLE sent; ALTER TABLE store_state DROP COLUMN delivered;
+                        ALTER TABLE store_state DROP COLUMN must_redrive; PRAGMA user_version = 2
                         """)
             }
             try database.close()

@@ -147,7 +147,7 @@ import Testing
     }
 
     @Test("A file of a format before is brought up to this one, with what it holds", arguments: [1, 2])
-    func olderFormat(version: Int) async throws {
+    func olderFormat(_ version: Int) async throws {
         let hub = try TemporaryHub()
         let before = try hub.storage.open(PartitionID(0))
         _ = try await before.log.begin(SampleRecords.begin(SampleRecords.epoch(1)))
@@ -157,10 +157,11 @@ import Testing
         try await database.write {
             try $0.execute(
                 sql: """
-                    DROP INDEX instances_by_end; ALTER TABLE instances DROP COLUMN ended_position;
-                    \(version == 1 ? "ALTER TABLE store_state DROP COLUMN evidence;" : "")
-                    PRAGMA user_version = \(version)
+                    ALTER TABLE store_state DROP COLUMN delivered; ALTER TABLE store_state DROP COLUMN must_redrive;
+                    DROP TABLE sent; DROP INDEX instances_by_end; ALTER TABLE instances DROP COLUMN ended_position;
+                    PRAGMA user_version = \(version);
                     """)
+            if version == 1 { try $0.execute(sql: "ALTER TABLE store_state DROP COLUMN evidence") }
         }
         try database.close()
         for _ in 0..<2 {

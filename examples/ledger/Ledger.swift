@@ -77,6 +77,30 @@ let paced = Orchestration("LedgerPaced") { (job: Job, context: OrchestrationCont
     return job.steps
 }
 
+struct Letters: Codable, Sendable {
+    /// Instance that gets them.
+    var to: String
+    var count: Int
+    /// Pause after each.
+    var milliseconds: Int
+}
+
+/// Sends numbered events to an instance, one after the other.
+let sender = Orchestration("LedgerSender") { (letters: Letters, context: OrchestrationContext) -> Int in
+    for number in 0..<letters.count {
+        context.raiseEvent(to: InstanceID(letters.to), "letter", number)
+        try await context.sleep(for: .milliseconds(letters.milliseconds))
+    }
+    return letters.count
+}
+
+/// Waits for so many events, and gives back what they said.
+let receiver = Orchestration("LedgerReceiver") { (count: Int, context: OrchestrationContext) -> [Int] in
+    var numbers: [Int] = []
+    for _ in 0..<count { numbers.append(try await context.waitForExternalEvent("letter", as: Int.self)) }
+    return numbers
+}
+
 /// Ends its worker: what a trap in an orchestration's code does.
 let fatal = Orchestration("LedgerFatal") { (context: OrchestrationContext) -> Int in
     fatalError("LedgerFatal ends its worker on purpose")
@@ -112,6 +136,6 @@ struct LedgerError: Error, CustomStringConvertible {
 
 @main struct Ledger {
     static func main() async {
-        await Worker.main(append, stubborn, sequence, fanOut, paced, stubbornly, fatal)
+        await Worker.main(append, stubborn, sequence, fanOut, paced, stubbornly, sender, receiver, fatal)
     }
 }

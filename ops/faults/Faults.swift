@@ -59,7 +59,7 @@ import Foundation
                     report: { FileHandle.standardError.write(Data(($0 + "\n").utf8)) }
                 ).run()
                 say(report.text + "\n" + report.json)
-                isGood = isGood && report.verdict.isGood && report.timing.unserved == 0
+                isGood = isGood && report.isGood
             } catch {
                 say("== \(fault.rawValue)\nfailed: \(error)\n" + #"{"fault":"\#(fault.rawValue)","ok":false}"#)
                 isGood = false

@@ -5,14 +5,14 @@ import DurableCore
 
 struct HubCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "hub", abstract: "Create, show, verify and delete task hubs.",
+        commandName: "hub", abstract: "Create, show, verify, repair, back up, restore and delete task hubs.",
         discussion: """
             A task hub is a named container of queues, partitions and histories. Workers and clients name the hub \
             they belong to with --hub or DTQ_HUB.
             """,
         subcommands: [
             HubCreateCommand.self, HubShowCommand.self, HubVerifyCommand.self, HubRedriveCommand.self,
-            HubDeleteCommand.self,
+            HubBackupCommand.self, HubRestoreCommand.self, HubDeleteCommand.self,
         ])
 }
 

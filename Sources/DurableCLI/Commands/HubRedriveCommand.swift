@@ -7,8 +7,8 @@ struct HubRedriveCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "redrive", abstract: "Send again everything that is pending, after queues were purged or lost.",
         discussion: """
-            Asks each partition's owner to send again its open activities, the messages that the broker has not \
-            confirmed, and its alarm, from its log. Receivers drop what they had; an activity whose task was not lost may \
+            Asks each partition's owner to send again its open activities, the messages that other partitions \
+            have not applied, and its alarm, from its log. Receivers drop what they had; an activity whose task was not lost may \
             run once more. Start workers first, and declare what is missing with dtq hub create.
 
               dtq hub create --hub orders && dtq hub redrive --hub orders --yes

@@ -42,6 +42,7 @@ package final class EngineWatch: EngineProbe, @unchecked Sendable {  // confined
         if live.nextOutboxID != folded.nextOutboxID { return "the next outbox number" }
         if live.outbox != folded.outbox { return "the outbox" }
         if live.sequences != folded.sequences { return "a sequence" }
+        if live.delivered != folded.delivered { return "what others have applied" }
         // The order of first contact is lost when the store is read back.
         let (left, right) = (live.deduplication.watermarks, folded.deduplication.watermarks)
         if left.count != right.count || left.contains(where: { right[$0.key] != $0.value }) { return "a watermark" }

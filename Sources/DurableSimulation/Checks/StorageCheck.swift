@@ -24,7 +24,17 @@ struct StorageCheck {
         for stored in try open.store.list(ListFilter(), after: nil, limit: 100_000) {
             instances[stored.id] = Witness.Instance(state: stored, history: try history(of: stored, in: open.store))
         }
+        var sent: [SentPlace: OutboxEntry] = [:]  // look-up only
+        for message in try open.store.sent(after: nil, byteLimit: .max) { sent[message.place] = message.entry }
         for entry in try await open.log.read(after: recovery.position, limit: 100_000) {
+            if case .outboxConfirmed(let ids) = entry.record {
+                for id in ids {
+                    guard let entry = state.outbox[id],
+                        let place = entry.place(partitionCount: hub.plan.partitionCount)
+                    else { continue }
+                    sent[place] = entry
+                }
+            }
             state.evolve(with: entry.record, partitionCount: hub.plan.partitionCount)
             position = entry.position
             guard case .checkpoint(let checkpoint) = entry.record else { continue }
@@ -45,6 +55,9 @@ struct StorageCheck {
         expect(state.outbox == truth.state.outbox, "the outbox differs")
         expect(state.nextOutboxID == truth.state.nextOutboxID, "the next outbox number differs")
         expect(state.sequences == truth.state.sequences, "sequences differ")
+        expect(state.delivered == truth.state.delivered, "what others have applied differs")
+        sent = sent.filter { place, _ in place.sequence > state.delivered[place.destination] ?? 0 }
+        expect(sent == truth.sent, "messages that others have not applied differ")
         expect(instances.count == truth.instances.count, "\(instances.count) instances of \(truth.instances.count)")
         for (id, instance) in truth.instances.sorted(by: { $0.key < $1.key }) {
             expect(instances[id]?.state == instance.state, "instance \(id) differs")

@@ -1,6 +1,7 @@
 package import DurableBackend
 package import DurableCore
 import DurableWire
+import OrderedCollections
 
 /// What became durable, as seen while it was written: the truth that owners, clients and receivers are compared with.
 ///
@@ -14,15 +15,25 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         package var answered: Set<String> = []
     }
 
+    /// One epoch of a partition.
+    package struct Ownership {
+        package var node: Node
+        package var began: Duration
+        /// Whether the next epoch found it released; nil: there is no next one yet.
+        package var isReleased: Bool?
+    }
+
     package final class Partition {
         package var state = PartitionState()
         package var position = LogPosition(0)
         /// Highest epoch that began.
         package var newest = Epoch.zero
         /// Who began its epochs, in order.
-        package var owners: [Node] = []
-        package var owner: Node? { owners.last }
+        package var owners: [Ownership] = []
+        package var owner: Node? { owners.last?.node }
         package var instances: [InstanceID: Instance] = [:]  // sorted before use
+        /// Confirmed messages to other partitions that they have not said to have applied.
+        package var sent: [SentPlace: OutboxEntry] = [:]  // look-up only
         /// Appended, but the calls failed: perhaps written, perhaps not. Settled when the next epoch begins.
         var uncertain: [[PartitionRecord]] = []
     }
@@ -94,7 +105,11 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
             violated("I5: epoch \(begin.epoch) of partition \(id) began after \(partitions[id.index].newest)")
         }
         partitions[id.index].newest = max(partitions[id.index].newest, begin.epoch)
-        partitions[id.index].owners.append(node)
+        let partition = partitions[id.index]
+        if !partition.owners.isEmpty {
+            partition.owners[partition.owners.count - 1].isReleased = partition.state.evidence.isReleased
+        }
+        partition.owners.append(Ownership(node: node, began: trace.elapsed))
         fold([.begin(begin)], into: id, through: position)
         trace.note("\(node.name) owns partition \(id), epoch \(begin.epoch)")
     }
@@ -152,7 +167,18 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
     }
 
     private func fold(_ record: PartitionRecord, into partition: Partition) {
+        if case .outboxConfirmed(let ids) = record {
+            for id in ids {
+                guard let entry = partition.state.outbox[id], let place = entry.place(partitionCount: partitions.count)
+                else { continue }
+                partition.sent[place] = entry
+            }
+        }
+        if case .delivered(let applied) = record { for one in applied { checkDelivery(one, of: partition) } }
         partition.state.evolve(with: record, partitionCount: partitions.count)
+        partition.sent = partition.sent.filter { place, _ in
+            place.sequence > partition.state.delivered[place.destination] ?? 0
+        }
         guard case .checkpoint(let checkpoint) = record else { return }
         for change in checkpoint.changes { fold(change, into: partition) }
     }
@@ -174,6 +200,18 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
             trace.note("\(change.instanceID) is \(instance.state.status)")
         }
         partition.instances[change.instanceID] = instance
+    }
+
+    /// Nothing may be forgotten before its destination has it for good.
+    private func checkDelivery(_ applied: AppliedThrough, of sender: Partition) {
+        guard let index = partitions.firstIndex(where: { $0 === sender }) else { return }
+        let source = Deduplication.Source(partition: PartitionID(index), incarnation: applied.incarnation)
+        let watermark = partitions[applied.destination.index].state.deduplication.watermarks[source] ?? 0
+        if applied.sequence > watermark {
+            violated(
+                "I14: partition \(index) forgets what it sent to \(applied.destination) up to \(applied.sequence), "
+                    + "applied is \(watermark)")
+        }
     }
 
     private func noteAnswers(in change: InstanceChange, of instance: inout Instance) {

@@ -9,8 +9,11 @@ struct SeedRunner: Sendable {
     var options: [String]
     /// Stop at the first seed that violates something.
     var stopsEarly = false
-    /// Seeds one child runs.
-    private static var chunk: UInt64 { 100 }
+    /// Seeds one child runs: many, since a process is slow at first, and fewer towards the end, so that all cores end
+    /// at about the same time.
+    private func chunk(of remaining: UInt64) -> UInt64 {
+        stopsEarly ? 10 : min(500, max(50, remaining / (2 * UInt64(max(1, jobs)))))
+    }
 
     private struct State {
         var next: UInt64
@@ -44,7 +47,7 @@ struct SeedRunner: Sendable {
     private func takeRange(_ state: PlatformLock<State>) -> ClosedRange<UInt64>? {
         state.withLock { state in
             if state.isStopped || state.next > seeds.upperBound { return nil }
-            let count = stopsEarly ? min(Self.chunk, 10) : Self.chunk
+            let count = chunk(of: seeds.upperBound - state.next + 1)
             let range = state.next...min(seeds.upperBound, state.next + count - 1)
             state.next = range.upperBound + 1
             return range

@@ -12,6 +12,9 @@ package final class Trace: @unchecked Sendable {  // confined to the simulator's
         self.isOn = isOn
     }
 
+    /// Simulated time since the start of the run.
+    var elapsed: Duration { simulator.elapsed }
+
     /// What follows is of no interest.
     package func end() { isOn = false }
 

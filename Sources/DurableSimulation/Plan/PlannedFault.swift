@@ -44,8 +44,11 @@ package struct PlannedFault: Sendable, CustomStringConvertible {
         case deploy(worker: Int, CodeVariant, isDrained: Bool)
         /// A completion of a task nobody waits for any more, as a worker from another age would send it.
         case strayCompletion(number: UInt64)
-        /// Bytes that are no message, in a control queue or a work queue.
+        /// Bytes that are no message, in a control queue.
         case garbage(number: UInt64)
+        /// All queues lose what waits in them, except what clients sent, which is nowhere else. When all faults have
+        /// ended, owners are asked to send again what is pending.
+        case purge
     }
 
     package var description: String {
@@ -73,18 +76,24 @@ package struct PlannedFault: Sendable, CustomStringConvertible {
                 "deploy \(variant) on w\(worker)\(isDrained ? "" : " after a crash")"
             case .strayCompletion: "a stray completion"
             case .garbage: "garbage"
+            case .purge: "purge the queues"
             }
         return "\(at): \(place)"
     }
 }
 
 extension PlannedFault {
-    /// Every kind in turn, with drawn particulars.
+    /// Every kind, with drawn particulars; crashes and drains twice as often as the others.
     private static let makers: [@Sendable (inout SeededGenerator, Int) -> Kind] = [
         { random, worker in
             .crash(
                 worker: worker, afterJobs: Int(random.next() % 60),
                 restartAfter: random.duration(.milliseconds(1) ... .seconds(3)))
+        },
+        { random, worker in
+            .crash(
+                worker: worker, afterJobs: Int(random.next() % 200),
+                restartAfter: random.duration(.milliseconds(1) ... .seconds(1)))
         },
         { random, _ in .losePower(restartAfter: random.duration(.milliseconds(10) ... .seconds(2))) },
         { random, worker in
@@ -121,6 +130,7 @@ extension PlannedFault {
             .jumpClock(worker: worker, by: random.duration(.seconds(-90) ... .seconds(90)))
         },
         { random, worker in .drain(worker: worker, restartAfter: random.duration(.zero ... .seconds(2))) },
+        { random, worker in .drain(worker: worker, restartAfter: random.duration(.zero ... .seconds(2))) },
         { random, worker in
             let variants: [CodeVariant] = [.compatible, .compatible, .divergent, .missing, .original]
             return .deploy(
@@ -129,6 +139,14 @@ extension PlannedFault {
         { random, _ in .strayCompletion(number: random.next()) },
         { random, _ in .garbage(number: random.next()) },
     ]
+
+    /// One run in eight loses what its queues hold, once or twice, early, where the work is.
+    static func drawPurges(from random: inout SeededGenerator, until end: Duration) -> [PlannedFault] {
+        guard random.chance(0.125) else { return [] }
+        return (0..<1 + random.next() % 2).map { _ in
+            PlannedFault(at: random.duration(.milliseconds(5)...min(end, .seconds(3))), kind: .purge)
+        }
+    }
 
     /// Draws a run's faults: some kinds, chosen for the run, so that each run is a mixture of its own.
     static func draw(from random: inout SeededGenerator, workerCount: Int, until end: Duration) -> [PlannedFault] {

@@ -44,10 +44,10 @@ package struct SimulationPlan: Sendable {
         var random = SeededGenerator(seed: seed, purpose: "plan")
         // Small hubs find more in the same time; a few large ones find what needs many.
         workerCount = [1, 1, 2, 2, 2, 3, 3, 3, 4, 5][Int(random.next() % 10)]
-        partitionCount = random.chance(0.02) ? 16 : [1, 1, 1, 2, 2, 2, 3, 4, 4, 8][Int(random.next() % 10)]
-        storage = partitionCount <= 4 && random.chance(0.14) ? .sqlite : .memory
+        partitionCount = random.chance(0.015) ? 16 : [1, 1, 1, 2, 2, 2, 3, 4, 4, 8][Int(random.next() % 10)]
+        storage = partitionCount <= 4 && random.chance(0.2) ? .sqlite : .memory
         var logRandom = SeededGenerator(seed: seed, purpose: "log mode")
-        if storage == .memory, logRandom.chance(0.3) { storage = .replicated }
+        if storage == .memory, logRandom.chance(0.42) { storage = .replicated }
         isQuorum = random.chance(0.8)
         var loadRandom = SeededGenerator(seed: seed, purpose: "workload")
         workload = Workload.draw(from: &loadRandom, partitionCount: partitionCount)
@@ -55,6 +55,8 @@ package struct SimulationPlan: Sendable {
         faultsEnd = random.chance(0.15) ? .seconds(Int(10 + random.next() % 16)) : .seconds(Int(1 + random.next() % 8))
         var faultRandom = SeededGenerator(seed: seed, purpose: "faults")
         faults = PlannedFault.draw(from: &faultRandom, workerCount: workerCount, until: faultsEnd)
+        var purgeRandom = SeededGenerator(seed: seed, purpose: "purges")
+        faults = (faults + PlannedFault.drawPurges(from: &purgeRandom, until: faultsEnd)).sorted { $0.at < $1.at }
         engine = EngineConfiguration()
         engine.checksReplay = random.chance(0.3)
         engine.cacheBytes = [0, 8 << 10, 64 << 10, 64 << 20][Int(random.next() % 4)]
@@ -67,7 +69,7 @@ package struct SimulationPlan: Sendable {
         engine.batonRotation = random.chance(0.2) ? .seconds(3) : .seconds(600)
         var compactionRandom = SeededGenerator(seed: seed, purpose: "compaction")
         engine.compactionBytes = [1, 512, 4 << 10, 32 << 10, 8 << 20][Int(compactionRandom.next() % 5)]
-        slots = [1, 2, 8, 32][Int(random.next() % 4)]
+        slots = [1, 1, 2, 8][Int(random.next() % 4)]
         partitionThreads = 1 + Int(random.next() % 2)
         minimumTenure = random.duration(.milliseconds(200) ... .seconds(10))
         jobCost = [.microseconds(1), .microseconds(20), .microseconds(500)][Int(random.next() % 3)]

@@ -280,6 +280,10 @@ private final class SimulatedStore: PartitionStore, @unchecked Sendable {  // co
         try call(.look) { () throws(StoreError) in try base.list(filter, after: after, limit: limit) }
     }
 
+    func sent(after: SentPlace?, byteLimit: Int) throws(StoreError) -> [SentMessage] {
+        try call(.look) { () throws(StoreError) in try base.sent(after: after, byteLimit: byteLimit) }
+    }
+
     func counts() throws(StoreError) -> [QueryAnswer.StatusCount] {
         try call(.look) { () throws(StoreError) in try base.counts() }
     }

@@ -78,10 +78,15 @@ package final class PublishWatch: @unchecked Sendable {  // confined to the simu
     private let ledger: ActivityLedger
     private let topology: HubTopology
     private let simulator: Simulator
+    /// Owners were asked to send again what is pending, whether it was lost or not.
+    var isRedriving = false
     /// When the broker had confirmed a completion, by task and dispatch. Look-up only.
     private var completionsQueued: [String: Duration] = [:]
     /// When each partition's owner sent the marker of its epoch. Look-up only.
     private var markers: [PartitionID: (epoch: Epoch, at: Duration)] = [:]
+
+    /// No completion stands in any queue.
+    func queuesArePurged() { completionsQueued = [:] }
 
     init(_ witness: Witness, ledger: ActivityLedger, topology: HubTopology, in simulator: Simulator) {
         self.witness = witness
@@ -111,7 +116,7 @@ package final class PublishWatch: @unchecked Sendable {  // confined to the simu
         }
         let partition = task.instanceID.partition(of: topology.partitionCount)
         // Who was superseded cannot know.
-        guard witness.partitions[partition.index].owner === node else { return }
+        guard witness.partitions[partition.index].owner === node, !isRedriving else { return }
         if witness.isAnswered(task) {
             witness.violated("I3: task \(task.idempotencyKey) was sent by its owner after its completion was taken")
         } else if !witness.isInOutbox(task) {

@@ -56,15 +56,22 @@ final class ActivityLedger: @unchecked Sendable {  // confined to the simulator'
         if task.workers.isEmpty { return }
         repeatedRunCount += 1
         let owners = owners(of: run.instanceID).dropFirst(max(0, task.ownerCount - 1))
-        let involved = task.workers + [node] + task.senders + owners
-        if !involved.contains(where: { disturbances.touched($0, since: task.sentAt) }) {
+        let isPermitted =
+            (task.workers + [node] + task.senders).contains { disturbances.touched($0, since: task.sentAt) }
+            || owners.contains { owner in
+                // An owner that is busy acts on the end of its channel later, with a task sent in between. What ended
+                // its epoch without a release is what went wrong while it lasted.
+                let since = owner.isReleased == false ? min(task.sentAt, owner.began) : task.sentAt
+                return disturbances.touched(owner.node, since: since)
+            }
+        if !isPermitted {
             witness.violated(
                 "I3: \(run.name) of \(key) runs again, and nothing went wrong that permits it: it ran on "
                     + task.workers.map(\.name).joined(separator: ", "))
         }
     }
 
-    private func owners(of id: InstanceID) -> [Node] {
+    private func owners(of id: InstanceID) -> [Witness.Ownership] {
         witness.partitions[id.partition(of: witness.partitions.count).index].owners
     }
 }

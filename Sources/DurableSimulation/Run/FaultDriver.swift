@@ -1,4 +1,5 @@
 import DurableBackend
+import DurableClient
 import DurableCore
 import DurableMemory
 import DurableWire
@@ -12,6 +13,8 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
     private(set) var isOver = false
     /// Bytes that are no message, as far as the broker confirmed them.
     private(set) var garbageCount = 0
+    /// Partitions whose owners must send again what queues have lost.
+    private(set) var redrivesOwed: [PartitionID] = []
     /// Workers that stop and shall be replaced.
     private(set) var replacementCount = 0
 
@@ -123,6 +126,7 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
             replace(worker, at: place, by: variant, isDrained: isDrained, after: .milliseconds(5))
         case .strayCompletion(let number): sendStrayCompletion(number)
         case .garbage(let number): sendGarbage(number)
+        case .purge: purge()
         }
     }
 
@@ -272,6 +276,43 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
         }
     }
 
+    // MARK: - Queues that lose what they hold
+
+    private func purge() {
+        let (topology, broker) = (hub.topology, hub.broker)
+        redrivesOwed = topology.partitions
+        var count = 0
+        for partition in topology.partitions {
+            count += broker.purge(topology.queue(.control, partition)) { $0.exchange != topology.name(.client) }
+        }
+        for activity in SimulatedActivities.all { count += broker.purge(topology.workQueue(activity.name)) }
+        hub.publishWatch.queuesArePurged()
+        hub.trace.note("\(count) messages are lost")
+    }
+
+    /// As `dtq hub redrive` does, until each owner has answered.
+    private func redrive() {
+        if redrivesOwed.isEmpty { return }
+        hub.publishWatch.isRedriving = true
+        // What is sent again although it was not lost runs again.
+        hub.disturbances.happenedToAll()
+        hub.disturbances.begin(with: nil)
+        let (client, node) = hub.makeClient("operator", makeID: { [ids = Counter()] in "operator-\(ids.next())" })
+        simulator.schedule(after: .zero, in: node) { [self] in
+            _ = Task {
+                while !redrivesOwed.isEmpty {
+                    let outcomes = (try? await client.redrive()) ?? []
+                    for outcome in outcomes where outcome.redriven != nil {
+                        redrivesOwed.removeAll { $0 == outcome.partition }
+                    }
+                    if !redrivesOwed.isEmpty { await client.clock.sleep(for: .milliseconds(500)) }
+                }
+                hub.trace.note("all owners have sent again what is pending")
+                await client.close()
+            }
+        }
+    }
+
     // MARK: - The end of all faults
 
     /// Mends everything, and lets code that fits run everywhere.
@@ -287,6 +328,7 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
             hub.callFaults.heal(worker.name)
             wake(worker)
         }
+        redrive()
         for place in hub.places.indices {
             guard let worker = hub.worker(at: place) else {
                 hub.free(place)

@@ -122,7 +122,7 @@ package struct SimulationRun {
     private var isWorkDone: Bool {
         // Who stood still a moment ago may yet have something to say.
         guard simulator.elapsed >= hub.plan.faultsEnd + .seconds(1) else { return false }
-        guard faults.isOver, faults.replacementCount == 0, clients.isDone else { return false }
+        guard faults.isOver, faults.replacementCount == 0, faults.redrivesOwed.isEmpty, clients.isDone else { return false }
         return hub.plan.workload.instances.allSatisfy { instance in
             if instance.expectation.permitted.contains(.absent) { return true }
             guard let state = witness.instance(instance.id)?.state else { return false }

@@ -44,7 +44,8 @@ extension Programs {
             }
         ]
     } plan: { draft in
-        let steps = Steps(count: draft.int(60...150), milliseconds: draft.int(0...20))
+        let steps = Steps(
+            count: draft.chance(0.1) ? draft.int(60...120) : draft.int(15...40), milliseconds: draft.int(0...20))
         draft.add(
             "LongLoop", input: json(steps), outcomes: [.completed(json(steps.count * (steps.count + 1) / 2))])
     }

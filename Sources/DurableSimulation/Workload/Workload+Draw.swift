@@ -1,5 +1,5 @@
 extension Workload {
-    /// Draws a workload: mostly a few instances, at times up to about 30, of all programs or of a few. Many small runs
+    /// Draws a workload: mostly a few instances, at times up to about 15, of all programs or of a few. Many small runs
     /// find more than few large ones.
     ///
     /// - Parameters:
@@ -34,9 +34,9 @@ extension Workload {
 
     private static func instanceCount(_ draft: inout WorkloadDraft) -> Int {
         switch draft.int(0...24) {
-        case 0...15: draft.int(1...3)
+        case 0...15: draft.int(1...2)
         case 16...23: draft.int(3...6)
-        default: draft.int(8...24)
+        default: draft.int(6...14)
         }
     }
 

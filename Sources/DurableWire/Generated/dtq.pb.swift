@@ -197,6 +197,23 @@ nonisolated struct PBMessage: @unchecked Sendable {
   fileprivate var _storage = _StorageClass.defaultInstance
 }
 
+/// The destination has applied, durably, what the receiver of this sent it under `incarnation` up to `sequence`.
+nonisolated struct PBAppliedThrough: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var destination: UInt32 = 0
+
+  var incarnation: UInt64 = 0
+
+  var sequence: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 nonisolated struct PBMessageBatch: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -215,11 +232,21 @@ nonisolated struct PBMessageBatch: Sendable {
   /// Clears the value of `marker`. Subsequent reads from it will return its default value.
   mutating func clearMarker() {self._marker = nil}
 
+  var applied: PBAppliedThrough {
+    get {_applied ?? PBAppliedThrough()}
+    set {_applied = newValue}
+  }
+  /// Returns true if `applied` has been explicitly set.
+  var hasApplied: Bool {self._applied != nil}
+  /// Clears the value of `applied`. Subsequent reads from it will return its default value.
+  mutating func clearApplied() {self._applied = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 
   fileprivate var _marker: PBEpoch? = nil
+  fileprivate var _applied: PBAppliedThrough? = nil
 }
 
 nonisolated struct PBTaskMessage: Sendable {
@@ -529,6 +556,22 @@ nonisolated struct PBPartitionRecord: Sendable {
     set {kind = .attempt(newValue)}
   }
 
+  var delivered: PBPartitionRecord.Delivered {
+    get {
+      if case .delivered(let v)? = kind {return v}
+      return PBPartitionRecord.Delivered()
+    }
+    set {kind = .delivered(newValue)}
+  }
+
+  var redriven: PBPartitionRecord.Redriven {
+    get {
+      if case .redriven(let v)? = kind {return v}
+      return PBPartitionRecord.Redriven()
+    }
+    set {kind = .redriven(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -537,6 +580,8 @@ nonisolated struct PBPartitionRecord: Sendable {
     case outboxConfirmed(PBPartitionRecord.OutboxConfirmed)
     case released(PBPartitionRecord.Released)
     case attempt(PBPartitionRecord.Attempt)
+    case delivered(PBPartitionRecord.Delivered)
+    case redriven(PBPartitionRecord.Redriven)
 
   }
 
@@ -631,6 +676,30 @@ nonisolated struct PBPartitionRecord: Sendable {
 
     fileprivate var _epoch: PBEpoch? = nil
     fileprivate var _messageID: String? = nil
+  }
+
+  /// Other partitions have applied what they were sent: it need not be kept any more.
+  nonisolated struct Delivered: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var applied: [PBAppliedThrough] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  /// What a restored partition held as pending has been sent again.
+  nonisolated struct Redriven: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
   }
 
   init() {}
@@ -977,6 +1046,14 @@ nonisolated struct PBQuery: Sendable {
     set {kind = .redrive(newValue)}
   }
 
+  var release: PBQuery.Instance {
+    get {
+      if case .release(let v)? = kind {return v}
+      return PBQuery.Instance()
+    }
+    set {kind = .release(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -986,6 +1063,7 @@ nonisolated struct PBQuery: Sendable {
     case wait(PBQuery.Instance)
     case counts(PBQuery.Counts)
     case redrive(PBQuery.Redrive)
+    case release(PBQuery.Instance)
 
   }
 
@@ -1267,6 +1345,14 @@ nonisolated struct PBQueryAnswer: Sendable {
     set {kind = .redriven(newValue)}
   }
 
+  var released: PBQueryAnswer.Released {
+    get {
+      if case .released(let v)? = kind {return v}
+      return PBQueryAnswer.Released()
+    }
+    set {kind = .released(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1277,6 +1363,7 @@ nonisolated struct PBQueryAnswer: Sendable {
     case notFound(PBQueryAnswer.NotFound)
     case failed(PBQueryAnswer.Failed)
     case redriven(PBQueryAnswer.Redriven)
+    case released(PBQueryAnswer.Released)
 
   }
 
@@ -1348,6 +1435,28 @@ nonisolated struct PBQueryAnswer: Sendable {
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
+  }
+
+  /// Absent: the instance was not held.
+  nonisolated struct Released: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var hold: PBHold {
+      get {_hold ?? PBHold()}
+      set {_hold = newValue}
+    }
+    /// Returns true if `hold` has been explicitly set.
+    var hasHold: Bool {self._hold != nil}
+    /// Clears the value of `hold`. Subsequent reads from it will return its default value.
+    mutating func clearHold() {self._hold = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _hold: PBHold? = nil
   }
 
   nonisolated struct NotFound: Sendable {
@@ -2123,6 +2232,8 @@ nonisolated struct PBSnapshotChunk: Sendable {
   /// Clears the value of `state`. Subsequent reads from it will return its default value.
   mutating func clearState() {self._state = nil}
 
+  var sent: [PBSnapshotChunk.Sent] = []
+
   /// In the last chunk: a Bloom filter of the instances in the archive; empty: there are none.
   var archived: Data = Data()
 
@@ -2202,6 +2313,12 @@ nonisolated struct PBSnapshotChunk: Sendable {
     /// CrashEvidence.
     var evidence: Data = Data()
 
+    /// What each other partition has applied.
+    var delivered: [PBSnapshotChunk.Sequence] = []
+
+    /// Restored from a backup, and not everything pending has been sent again.
+    var mustRedrive: Bool = false
+
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
@@ -2209,9 +2326,130 @@ nonisolated struct PBSnapshotChunk: Sendable {
     fileprivate var _epoch: PBEpoch? = nil
   }
 
+  /// A message to another partition that the broker confirmed and its destination has not applied yet.
+  nonisolated struct Sent: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// OutboxEntry.
+    var entry: Data = Data()
+
+    var destination: UInt32 = 0
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
   init() {}
 
   fileprivate var _state: PBSnapshotChunk.State? = nil
+}
+
+/// One record of a backup file: a header; a partition's place and its chunks, for each partition in order; the end.
+nonisolated struct PBBackupRecord: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var format: Int32 = 0
+
+  var kind: PBBackupRecord.OneOf_Kind? = nil
+
+  var header: PBBackupRecord.Header {
+    get {
+      if case .header(let v)? = kind {return v}
+      return PBBackupRecord.Header()
+    }
+    set {kind = .header(newValue)}
+  }
+
+  var partition: PBBackupRecord.Partition {
+    get {
+      if case .partition(let v)? = kind {return v}
+      return PBBackupRecord.Partition()
+    }
+    set {kind = .partition(newValue)}
+  }
+
+  /// SnapshotChunk of the partition named last.
+  var chunk: Data {
+    get {
+      if case .chunk(let v)? = kind {return v}
+      return Data()
+    }
+    set {kind = .chunk(newValue)}
+  }
+
+  var end: PBBackupRecord.End {
+    get {
+      if case .end(let v)? = kind {return v}
+      return PBBackupRecord.End()
+    }
+    set {kind = .end(newValue)}
+  }
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated enum OneOf_Kind: Equatable, Sendable {
+    case header(PBBackupRecord.Header)
+    case partition(PBBackupRecord.Partition)
+    /// SnapshotChunk of the partition named last.
+    case chunk(Data)
+    case end(PBBackupRecord.End)
+
+  }
+
+  nonisolated struct Header: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// HubDescriptor of the hub it was taken of.
+    var descriptor: Data = Data()
+
+    var takenAtMs: Int64 = 0
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct Partition: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var partition: UInt32 = 0
+
+    /// Of its sequences.
+    var incarnation: UInt64 = 0
+
+    var position: UInt64 = 0
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct End: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// Records before this one.
+    var records: UInt64 = 0
+
+    /// No partition had messages of another that were not in that one's part.
+    var isConsistent: Bool = false
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  init() {}
 }
 
 nonisolated struct PBLogUnit: Sendable {
@@ -2609,9 +2847,49 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
   }
 }
 
+nonisolated extension PBAppliedThrough: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".AppliedThrough"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}destination\0\u{1}incarnation\0\u{1}sequence\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.destination) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.incarnation) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.sequence) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.destination != 0 {
+      try visitor.visitSingularUInt32Field(value: self.destination, fieldNumber: 1)
+    }
+    if self.incarnation != 0 {
+      try visitor.visitSingularUInt64Field(value: self.incarnation, fieldNumber: 2)
+    }
+    if self.sequence != 0 {
+      try visitor.visitSingularUInt64Field(value: self.sequence, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBAppliedThrough, rhs: PBAppliedThrough) -> Bool {
+    if lhs.destination != rhs.destination {return false}
+    if lhs.incarnation != rhs.incarnation {return false}
+    if lhs.sequence != rhs.sequence {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBMessageBatch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".MessageBatch"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}messages\0\u{1}marker\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}messages\0\u{1}marker\0\u{1}applied\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2622,6 +2900,7 @@ nonisolated extension PBMessageBatch: SwiftProtobuf.Message, SwiftProtobuf._Mess
       case 1: try { try decoder.decodeSingularInt32Field(value: &self.format) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.messages) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._marker) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._applied) }()
       default: break
       }
     }
@@ -2641,6 +2920,9 @@ nonisolated extension PBMessageBatch: SwiftProtobuf.Message, SwiftProtobuf._Mess
     try { if let v = self._marker {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
     } }()
+    try { if let v = self._applied {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -2648,6 +2930,7 @@ nonisolated extension PBMessageBatch: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.format != rhs.format {return false}
     if lhs.messages != rhs.messages {return false}
     if lhs._marker != rhs._marker {return false}
+    if lhs._applied != rhs._applied {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3122,7 +3405,7 @@ nonisolated extension PBCheckpoint: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension PBPartitionRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".PartitionRecord"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}begin\0\u{1}checkpoint\0\u{3}outbox_confirmed\0\u{1}released\0\u{1}attempt\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}begin\0\u{1}checkpoint\0\u{3}outbox_confirmed\0\u{1}released\0\u{1}attempt\0\u{1}delivered\0\u{1}redriven\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3196,6 +3479,32 @@ nonisolated extension PBPartitionRecord: SwiftProtobuf.Message, SwiftProtobuf._M
           self.kind = .attempt(v)
         }
       }()
+      case 15: try {
+        var v: PBPartitionRecord.Delivered?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .delivered(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .delivered(v)
+        }
+      }()
+      case 16: try {
+        var v: PBPartitionRecord.Redriven?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .redriven(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .redriven(v)
+        }
+      }()
       default: break
       }
     }
@@ -3229,6 +3538,14 @@ nonisolated extension PBPartitionRecord: SwiftProtobuf.Message, SwiftProtobuf._M
     case .attempt?: try {
       guard case .attempt(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 14)
+    }()
+    case .delivered?: try {
+      guard case .delivered(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    }()
+    case .redriven?: try {
+      guard case .redriven(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
     }()
     case nil: break
     }
@@ -3390,6 +3707,55 @@ nonisolated extension PBPartitionRecord.Attempt: SwiftProtobuf.Message, SwiftPro
     if lhs._epoch != rhs._epoch {return false}
     if lhs.instanceID != rhs.instanceID {return false}
     if lhs._messageID != rhs._messageID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBPartitionRecord.Delivered: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBPartitionRecord.protoMessageName + ".Delivered"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}applied\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.applied) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.applied.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.applied, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBPartitionRecord.Delivered, rhs: PBPartitionRecord.Delivered) -> Bool {
+    if lhs.applied != rhs.applied {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBPartitionRecord.Redriven: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBPartitionRecord.protoMessageName + ".Redriven"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBPartitionRecord.Redriven, rhs: PBPartitionRecord.Redriven) -> Bool {
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3853,7 +4219,7 @@ nonisolated extension PBListCursor: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Query"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0\u{1}release\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3940,6 +4306,19 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
           self.kind = .redrive(v)
         }
       }()
+      case 16: try {
+        var v: PBQuery.Instance?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .release(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .release(v)
+        }
+      }()
       default: break
       }
     }
@@ -3977,6 +4356,10 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     case .redrive?: try {
       guard case .redrive(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
+    }()
+    case .release?: try {
+      guard case .release(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
     }()
     case nil: break
     }
@@ -4334,7 +4717,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".QueryAnswer"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0\u{1}released\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4433,6 +4816,19 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.kind = .redriven(v)
         }
       }()
+      case 8: try {
+        var v: PBQueryAnswer.Released?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .released(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .released(v)
+        }
+      }()
       default: break
       }
     }
@@ -4471,6 +4867,10 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
     case .redriven?: try {
       guard case .redriven(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    }()
+    case .released?: try {
+      guard case .released(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     }()
     case nil: break
     }
@@ -4654,6 +5054,40 @@ nonisolated extension PBQueryAnswer.Redriven: SwiftProtobuf.Message, SwiftProtob
     if lhs.tasks != rhs.tasks {return false}
     if lhs.messages != rhs.messages {return false}
     if lhs.timers != rhs.timers {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQueryAnswer.Released: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".Released"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hold\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._hold) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._hold {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQueryAnswer.Released, rhs: PBQueryAnswer.Released) -> Bool {
+    if lhs._hold != rhs._hold {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -5912,7 +6346,7 @@ nonisolated extension PBLogMessage.SnapshotComplete: SwiftProtobuf.Message, Swif
 
 nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".SnapshotChunk"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}instances\0\u{1}outbox\0\u{1}state\0\u{1}archived\0\u{1}continues\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}instances\0\u{1}outbox\0\u{1}state\0\u{1}sent\0\u{1}archived\0\u{1}continues\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5924,8 +6358,9 @@ nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.instances) }()
       case 3: try { try decoder.decodeRepeatedBytesField(value: &self.outbox) }()
       case 4: try { try decoder.decodeSingularMessageField(value: &self._state) }()
-      case 5: try { try decoder.decodeSingularBytesField(value: &self.archived) }()
-      case 6: try { try decoder.decodeSingularBoolField(value: &self.continues) }()
+      case 5: try { try decoder.decodeRepeatedMessageField(value: &self.sent) }()
+      case 6: try { try decoder.decodeSingularBytesField(value: &self.archived) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.continues) }()
       default: break
       }
     }
@@ -5948,11 +6383,14 @@ nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._Mes
     try { if let v = self._state {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     } }()
+    if !self.sent.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.sent, fieldNumber: 5)
+    }
     if !self.archived.isEmpty {
-      try visitor.visitSingularBytesField(value: self.archived, fieldNumber: 5)
+      try visitor.visitSingularBytesField(value: self.archived, fieldNumber: 6)
     }
     if self.continues != false {
-      try visitor.visitSingularBoolField(value: self.continues, fieldNumber: 6)
+      try visitor.visitSingularBoolField(value: self.continues, fieldNumber: 7)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -5962,6 +6400,7 @@ nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.instances != rhs.instances {return false}
     if lhs.outbox != rhs.outbox {return false}
     if lhs._state != rhs._state {return false}
+    if lhs.sent != rhs.sent {return false}
     if lhs.archived != rhs.archived {return false}
     if lhs.continues != rhs.continues {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -6086,7 +6525,7 @@ nonisolated extension PBSnapshotChunk.Sequence: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = PBSnapshotChunk.protoMessageName + ".State"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{3}next_outbox_id\0\u{1}watermarks\0\u{1}sequences\0\u{1}evidence\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{3}next_outbox_id\0\u{1}watermarks\0\u{1}sequences\0\u{1}evidence\0\u{1}delivered\0\u{3}must_redrive\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -6099,6 +6538,8 @@ nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobu
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.watermarks) }()
       case 4: try { try decoder.decodeRepeatedMessageField(value: &self.sequences) }()
       case 5: try { try decoder.decodeSingularBytesField(value: &self.evidence) }()
+      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.delivered) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.mustRedrive) }()
       default: break
       }
     }
@@ -6124,6 +6565,12 @@ nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobu
     if !self.evidence.isEmpty {
       try visitor.visitSingularBytesField(value: self.evidence, fieldNumber: 5)
     }
+    if !self.delivered.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.delivered, fieldNumber: 6)
+    }
+    if self.mustRedrive != false {
+      try visitor.visitSingularBoolField(value: self.mustRedrive, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -6133,6 +6580,254 @@ nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobu
     if lhs.watermarks != rhs.watermarks {return false}
     if lhs.sequences != rhs.sequences {return false}
     if lhs.evidence != rhs.evidence {return false}
+    if lhs.delivered != rhs.delivered {return false}
+    if lhs.mustRedrive != rhs.mustRedrive {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBSnapshotChunk.Sent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBSnapshotChunk.protoMessageName + ".Sent"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}entry\0\u{1}destination\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.entry) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.destination) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.entry.isEmpty {
+      try visitor.visitSingularBytesField(value: self.entry, fieldNumber: 1)
+    }
+    if self.destination != 0 {
+      try visitor.visitSingularUInt32Field(value: self.destination, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBSnapshotChunk.Sent, rhs: PBSnapshotChunk.Sent) -> Bool {
+    if lhs.entry != rhs.entry {return false}
+    if lhs.destination != rhs.destination {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBBackupRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".BackupRecord"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}header\0\u{1}partition\0\u{1}chunk\0\u{1}end\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.format) }()
+      case 10: try {
+        var v: PBBackupRecord.Header?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .header(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .header(v)
+        }
+      }()
+      case 11: try {
+        var v: PBBackupRecord.Partition?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .partition(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .partition(v)
+        }
+      }()
+      case 12: try {
+        var v: Data?
+        try decoder.decodeSingularBytesField(value: &v)
+        if let v = v {
+          if self.kind != nil {try decoder.handleConflictingOneOf()}
+          self.kind = .chunk(v)
+        }
+      }()
+      case 13: try {
+        var v: PBBackupRecord.End?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .end(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .end(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.format != 0 {
+      try visitor.visitSingularInt32Field(value: self.format, fieldNumber: 1)
+    }
+    switch self.kind {
+    case .header?: try {
+      guard case .header(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    }()
+    case .partition?: try {
+      guard case .partition(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    }()
+    case .chunk?: try {
+      guard case .chunk(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 12)
+    }()
+    case .end?: try {
+      guard case .end(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 13)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBBackupRecord, rhs: PBBackupRecord) -> Bool {
+    if lhs.format != rhs.format {return false}
+    if lhs.kind != rhs.kind {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBBackupRecord.Header: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBBackupRecord.protoMessageName + ".Header"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}descriptor\0\u{3}taken_at_ms\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self.descriptor) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.takenAtMs) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.descriptor.isEmpty {
+      try visitor.visitSingularBytesField(value: self.descriptor, fieldNumber: 1)
+    }
+    if self.takenAtMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.takenAtMs, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBBackupRecord.Header, rhs: PBBackupRecord.Header) -> Bool {
+    if lhs.descriptor != rhs.descriptor {return false}
+    if lhs.takenAtMs != rhs.takenAtMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBBackupRecord.Partition: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBBackupRecord.protoMessageName + ".Partition"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}partition\0\u{1}incarnation\0\u{1}position\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.partition) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.incarnation) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.position) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.partition != 0 {
+      try visitor.visitSingularUInt32Field(value: self.partition, fieldNumber: 1)
+    }
+    if self.incarnation != 0 {
+      try visitor.visitSingularUInt64Field(value: self.incarnation, fieldNumber: 2)
+    }
+    if self.position != 0 {
+      try visitor.visitSingularUInt64Field(value: self.position, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBBackupRecord.Partition, rhs: PBBackupRecord.Partition) -> Bool {
+    if lhs.partition != rhs.partition {return false}
+    if lhs.incarnation != rhs.incarnation {return false}
+    if lhs.position != rhs.position {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBBackupRecord.End: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBBackupRecord.protoMessageName + ".End"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}records\0\u{3}is_consistent\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.records) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.isConsistent) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.records != 0 {
+      try visitor.visitSingularUInt64Field(value: self.records, fieldNumber: 1)
+    }
+    if self.isConsistent != false {
+      try visitor.visitSingularBoolField(value: self.isConsistent, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBBackupRecord.End, rhs: PBBackupRecord.End) -> Bool {
+    if lhs.records != rhs.records {return false}
+    if lhs.isConsistent != rhs.isConsistent {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

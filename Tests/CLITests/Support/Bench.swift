@@ -89,7 +89,8 @@ final class Bench: Sendable {
         let errors = PlatformLock("")
         let chunks = PlatformLock(input)
         let environment = CommandEnvironment(
-            makeTransport: { [broker] _ in broker.connect(as: "dtq") }, hubStorage: storage, clock: clock,
+            makeTransport: { [broker] _ in broker.connect(as: "dtq") }, hubStorage: storage,
+            makeCopies: { _, _ in MemoryCopies() }, clock: clock,
             makeID: { [ids] in
                 ids.withLock { count in
                     count += 1

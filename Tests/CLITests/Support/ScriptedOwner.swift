@@ -203,6 +203,9 @@ extension ScriptedOwner.Script {
             }.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
             let page = matches.prefix(min(limit, pageLimit))
             return .list(Array(page), isComplete: page.count == matches.count)
+        case .release(let id):
+            guard let instance = find(id) else { return .notFound }
+            return .released(instance.holdCode.map { Hold(code: $0, text: instance.holdText ?? "") })
         case .redrive: return .redriven(Redriven(tasks: 3, messages: partition.index, timers: 1200))
         case .counts:
             let own = instances.filter { $0.id.partition(of: count) == partition }

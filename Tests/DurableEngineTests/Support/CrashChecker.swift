@@ -28,7 +28,7 @@ struct CrashChecker {
         for partition in hub.topology.partitions {
             let control = hub.topology.queue(.control, partition)
             let left = hub.broker.readyMessages(in: control)
-                .filter { (try? MessageBatch(wire: $0.body))?.marker == nil }
+                .filter { (try? MessageBatch(wire: $0.body))?.messages.isEmpty != true }
             if !left.isEmpty { found.append("\(left.count) messages left in \(control)") }
             if hub.broker.readyMessages(in: hub.topology.queue(.own, partition)).isEmpty {
                 found.append("the baton of partition \(partition) is lost")

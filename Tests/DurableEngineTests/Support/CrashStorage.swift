@@ -196,6 +196,10 @@ private final class CrashStore: PartitionStore {
         try look { () throws(StoreError) in try base.list(filter, after: after, limit: limit) }
     }
 
+    func sent(after: SentPlace?, byteLimit: Int) throws(StoreError) -> [SentMessage] {
+        try look { () throws(StoreError) in try base.sent(after: after, byteLimit: byteLimit) }
+    }
+
     func counts() throws(StoreError) -> [QueryAnswer.StatusCount] {
         try look { () throws(StoreError) in try base.counts() }
     }

@@ -50,7 +50,8 @@ final class EngineHarness: Sendable {
     /// A whole worker with its own connection, named `name` at the broker.
     func startWorker(
         _ name: String, _ items: [any Registrable], storage: (any PartitionStorage)? = nil,
-        clock workerClock: (any EngineClock)? = nil, configure: (inout WorkerConfiguration) -> Void = { _ in }
+        clock workerClock: (any EngineClock)? = nil, probe: (any EngineProbe)? = nil,
+        configure: (inout WorkerConfiguration) -> Void = { _ in }
     ) throws -> RunningWorker {
         var configuration = WorkerConfiguration()
         configuration.settlingTime = .zero
@@ -61,6 +62,8 @@ final class EngineHarness: Sendable {
         for item in items { try item.register(in: &registry) }
         let transport = broker.connect(as: name)
         let nonces = Counter()
+        var instruments = EngineInstruments()
+        instruments.probe = probe
         let host = WorkerHost(
             .init(
                 worker: WorkerID(name), descriptor: descriptor, registry: registry, transport: transport,
@@ -68,7 +71,7 @@ final class EngineHarness: Sendable {
                 epochs: JournalEpochAuthority(
                     transport: transport, topology: topology, clock: clock,
                     makeNonce: { "\(name)-\(nonces.next())" }),
-                clock: workerClock ?? clock, configuration: configuration),
+                clock: workerClock ?? clock, configuration: configuration, instruments: instruments),
             logger: Self.logger(name))
         let task = Task { try await host.run() }
         return RunningWorker(name: name, host: host, task: task, clock: clock)

@@ -1,6 +1,7 @@
 /// CRC-32C (RFC 3720, appendix B.4) over what a row says and where it stands.
 ///
-/// SQLite notices damage to its own structures, not to the bytes we store. Part of the file format: never changes.
+/// SQLite notices damage to its own structures, not to the bytes we store. Part of the formats of store files and
+/// backups: never changes.
 package struct Checksum {
     private var register: UInt32 = .max
 
@@ -9,11 +10,11 @@ package struct Checksum {
     /// 0 to 2^32 - 1.
     package var value: Int64 { Int64(~register) }
 
-    mutating func add(_ number: Int64) {
+    package mutating func add(_ number: Int64) {
         withUnsafeBytes(of: number.littleEndian) { add($0) }
     }
 
-    mutating func add(_ number: UInt64) { add(Int64(bitPattern: number)) }
+    package mutating func add(_ number: UInt64) { add(Int64(bitPattern: number)) }
 
     package mutating func add(_ bytes: [UInt8]) {
         bytes.withUnsafeBytes { add($0) }
