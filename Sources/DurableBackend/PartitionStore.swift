@@ -89,11 +89,9 @@ package struct StoreFlush: Hashable, Sendable {
     package var mustRedrive: Bool
     /// Where a log that is elsewhere goes on from `position`, or a little before. Set by the storage, for a copy.
     package var bookmark: LogBookmark?
-    /// Position at which the instances in it that have ended are said to have; nil: `position`.
-    package var endedAt: LogPosition?
-    /// The tables were empty before and stand at 0 yet: no instance in it is there, but for those whose history comes in
-    /// pieces.
-    package var isFilling = false
+    /// Position of the snapshot that empty tables are filled from: those in it that have ended had by then, and none is
+    /// there but those whose history comes in pieces. nil: the tables go on.
+    package var snapshot: LogPosition?
 
     package init(
         previous: LogPosition, position: LogPosition, epoch: Epoch, instances: [InstanceFlush] = [],

@@ -53,8 +53,6 @@ package struct MissingArchive: Hashable, Sendable {
         self.segments = segments
     }
 
-    package func isPartial(_ id: InstanceID) -> Bool { id == partial }
-
     /// What is missing once the next chunk is in the copy; nil: nothing.
     ///
     /// - Parameter partial: The instance the chunk ends in the middle of.

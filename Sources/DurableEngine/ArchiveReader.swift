@@ -18,6 +18,13 @@ final class ArchiveReader: @unchecked Sendable {  // see above
         self.log = log
     }
 
+    /// Puts everything that is missing into the copy.
+    func readAll() async throws(LogError) {
+        var missing: MissingArchive?
+        do throws(StoreError) { missing = try copy.missingArchive() } catch { throw LogError(error) }
+        while let now = missing { missing = try await readChunk(of: now) }
+    }
+
     /// Puts the next chunk into the copy.
     ///
     /// - Returns: What is missing then; nil: nothing.

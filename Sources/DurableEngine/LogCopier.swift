@@ -141,23 +141,15 @@ package final class LogCopier {
             if isEnough == nil, mark == nil { break }
         }
         try Self.store { () throws(StoreError) in try fold.flush(nil) }
-        try await fetchArchive(of: generation, copy)
+        do throws(LogError) {
+            try await ArchiveReader(copy, parts.transport, parts.clock, generation).readAll()
+        } catch {
+            throw .log(error)
+        }
         return try Self.store { () throws(StoreError) in
             var recovery = try copy.recover()
             recovery.incarnation = generation.incarnation
             return recovery
-        }
-    }
-
-    private func fetchArchive(
-        of generation: LogGeneration, _ copy: any PartitionCopy
-    ) async throws(LogCursor.Failure) {
-        var missing = try Self.store { () throws(StoreError) in try copy.missingArchive() }
-        let reader = ArchiveReader(copy, parts.transport, parts.clock, generation)
-        do throws(LogError) {
-            while let now = missing { missing = try await reader.readChunk(of: now) }
-        } catch {
-            throw .log(error)
         }
     }
 

@@ -68,19 +68,11 @@ struct LogFollower {
             try take(step)
             if step.message == mark {
                 try flush()
-                await fetchArchive()
+                // Once the copy has the log, which is needed first. What cannot be read now is left to the next reading,
+                // or to an owner.
+                try? await archive.readAll()
                 onCaughtUp()
             }
-        }
-    }
-
-    /// Once the copy has the log, which is needed first. What cannot be read now is left to the next reading, or to an
-    /// owner.
-    private func fetchArchive() async {
-        var missing = try? copy.missingArchive()
-        while let now = missing, !Task.isCancelled {
-            guard let rest = try? await archive.readChunk(of: now) else { return }
-            missing = rest
         }
     }
 

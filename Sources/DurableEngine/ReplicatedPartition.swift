@@ -292,7 +292,7 @@ final class ReplicatedPartition: PartitionLog, PartitionStore, PartitionArchive 
     func mayHave(_ id: InstanceID) throws(StoreError) -> Bool {
         if storage.defect == .forgetsArchive { return false }
         guard let missing = known.withLock(\.missing) else { return false }
-        if missing.isPartial(id) { return true }
+        if missing.partial == id { return true }
         guard missing.filter.mayContain(id) else { return false }
         return try copy.instance(id) == nil
     }

@@ -50,9 +50,8 @@ final class SnapshotRestorer: Sendable {
         var flush = StoreFlush(previous: LogPosition(0), position: LogPosition(0), epoch: .zero)
         flush.instances = chunk.instances
         flush.outboxAdded = chunk.outbox
-        flush.isFilling = true
-        // Snapshots of before there were archives have those that had ended: they are in none yet.
-        flush.endedAt = LogPosition(max(base.value, 1))
+        // A restored hub's snapshot has those that had ended: they are in no archive yet.
+        flush.snapshot = LogPosition(max(base.value, 1))
         flush.sent = chunk.sent
         try copy.flush(flush)
     }

@@ -118,9 +118,8 @@ package final class MemoryStore: PartitionCopy {
             var rows: [PartitionContents.InstanceRow] = []
             for instance in flush.instances {
                 let key = InstanceKey(instance.state.id)
-                rows.append(
-                    try .init(
-                        instance, over: contents.instances[key], endedAt: flush.endedAt ?? flush.position))
+                let endedAt = flush.snapshot ?? flush.position
+                rows.append(try .init(instance, over: contents.instances[key], endedAt: endedAt))
             }
             for row in rows { contents.instances[row.key] = row }
             for entry in flush.outboxAdded { contents.outbox[entry.id] = entry.wireBytes }

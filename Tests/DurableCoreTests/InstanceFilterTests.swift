@@ -25,11 +25,11 @@ import Testing
         let second = start.afterChunk(partial: InstanceID("a"))
         #expect(second?.segments == [one, two])
         #expect(second?.chunks == 1)
-        #expect(second?.isPartial(InstanceID("a")) == true)
+        #expect(second?.partial == InstanceID("a"))
         let third = second?.afterChunk(partial: nil)
         #expect(third?.segments == [two])
         #expect(third?.chunks == 0)
-        #expect(third?.isPartial(InstanceID("a")) == false)
+        #expect(third != nil && third?.partial == nil)
         #expect(third?.afterChunk(partial: nil) == nil)
     }
 

@@ -28,8 +28,9 @@ struct RecoveryBench: Sendable {
             var owner = try startOwner(hub)
             do {
                 report.longestAnswerSeconds = try await fill(hub)
-                try await measureStream(hub, &report)
                 try await owner.stop()
+                // Only now: an owner may put another stream in this one's place.
+                try await measureStream(hub, &report)
                 for round in 1...settings.rounds {
                     let moments = try await takeOver(hub, directory: hub.directory + "/empty-\(round)", "empty disk") {}
                     report.emptyDisk.append(moments)

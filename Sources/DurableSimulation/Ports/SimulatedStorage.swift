@@ -36,7 +36,7 @@ package final class SimulatedStorage: PartitionStorage, @unchecked Sendable {  /
         let open = try base.open(partition)
         return OpenPartition(
             log: SimulatedLog(self, open.log, partition), store: SimulatedStore(self, open.store, partition),
-            archive: open.archive)
+            archive: open.archive.map { SimulatedArchive(self, $0) })
     }
 
     package func follow(_ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void) async {
@@ -243,6 +243,27 @@ private struct SimulatedRenewal: LogRenewal {
     }
 
     func abandon() { base.abandon() }
+}
+
+/// Is read so slowly that what has to wait for it does.
+private struct SimulatedArchive: PartitionArchive {
+    private let storage: SimulatedStorage
+    private let base: any PartitionArchive
+
+    init(_ storage: SimulatedStorage, _ base: any PartitionArchive) {
+        self.storage = storage
+        self.base = base
+    }
+
+    var isComplete: Bool { base.isComplete }
+
+    func mayHave(_ id: InstanceID) throws(StoreError) -> Bool { try base.mayHave(id) }
+
+    func fetch() async throws(LogError) {
+        await storage.latency.pass(calls: 500)
+        if storage.node.isDead { throw .unavailable("the process is gone") }
+        try await base.fetch()
+    }
 }
 
 private final class SimulatedStore: PartitionStore, @unchecked Sendable {  // confined to the simulator's thread
