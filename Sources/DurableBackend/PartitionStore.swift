@@ -89,9 +89,8 @@ package struct StoreFlush: Hashable, Sendable {
     package var mustRedrive: Bool
     /// Where a log that is elsewhere goes on from `position`, or a little before. Set by the storage, for a copy.
     package var bookmark: LogBookmark?
-    /// Position of the snapshot that empty tables are filled from: those in it that have ended had by then, and none is
-    /// there but those whose history comes in pieces. nil: the tables go on.
-    package var snapshot: LogPosition?
+    /// Position by which the instances in it that have ended had; nil: `position`.
+    package var endedAt: LogPosition?
 
     package init(
         previous: LogPosition, position: LogPosition, epoch: Epoch, instances: [InstanceFlush] = [],
@@ -152,6 +151,9 @@ package struct StoreFlush: Hashable, Sendable {
                 self.eventCount = eventCount
             }
         }
+
+        /// Events appended.
+        package var eventCount: Int { encoded?.eventCount ?? newHistory.count }
 
         package init(state: InstanceState, newHistory: [HistoryEvent], firstIndex: Int) {
             self.state = state

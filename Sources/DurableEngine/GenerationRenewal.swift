@@ -19,7 +19,7 @@ final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has
 
     private struct Known {
         /// Appended to the old stream since the snapshot, and not to the new one.
-        var units: [[PartitionRecord]] = []
+        var units: [(records: [PartitionRecord], bytes: UInt64)] = []
         var bytes: UInt64 = 0
         var announcement: GenerationAnnouncement?
         var isOver = false
@@ -27,6 +27,8 @@ final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has
 
     /// Memory that appends may take which wait for the snapshot.
     private static var byteLimit: UInt64 { 16 << 20 }
+    /// What may be left to `finish`, for which the partition stands still: under load there is always something new.
+    private static var restBytes: UInt64 { 256 << 10 }
     private static var pageLength: Int { 1000 }
 
     init(
@@ -46,7 +48,7 @@ final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has
         if partition.storage.defect == .losesAppendsInRenewal { return }
         known.withLock { known in
             if known.isOver { return }
-            known.units.append(records)
+            known.units.append((records, bytes))
             known.bytes += bytes
         }
     }
@@ -63,7 +65,7 @@ final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has
             partition.forget(removed: removed)
             let announcement = try await writeSnapshot()
             known.withLock { $0.announcement = announcement }
-            try await writeUnits()
+            try await writeUnits(leaving: Self.restBytes)
             return !known.withLock(\.isOver)
         } catch {
             await giveUp("\(error)")
@@ -73,7 +75,7 @@ final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has
 
     func finish() async throws(LogError) -> Bool {
         do throws(LogError) {
-            try await writeUnits()
+            try await writeUnits(leaving: 0)
         } catch {
             await giveUp("\(error)")
             return false
@@ -154,9 +156,11 @@ final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has
         }
     }
 
-    /// Writes what waits; more may come meanwhile.
-    private func writeUnits() async throws(LogError) {
-        while let records = nextRecords() { _ = try await new.append(records, epoch: new.generation.epoch) }
+    /// Writes what waits, until less than `limit` bytes do or nothing does; more may come meanwhile.
+    private func writeUnits(leaving limit: UInt64) async throws(LogError) {
+        while known.withLock({ $0.bytes >= limit }), let records = nextRecords() {
+            _ = try await new.append(records, epoch: new.generation.epoch)
+        }
     }
 
     /// Whole units, in one append: nobody sees the stream before all of them are in it.
@@ -166,12 +170,12 @@ final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has
             var records: [PartitionRecord] = []
             var count = 0
             for unit in known.units {
-                if count > 0, records.count + unit.count > LogUnit.maximumRecords { break }
-                records += unit
+                if count > 0, records.count + unit.records.count > LogUnit.maximumRecords { break }
+                records += unit.records
                 count += 1
             }
+            for unit in known.units.prefix(count) { known.bytes -= unit.bytes }
             known.units.removeFirst(count)
-            if known.units.isEmpty { known.bytes = 0 }
             return records
         }
     }

@@ -48,19 +48,25 @@ package final class ReplicatedStorage: PartitionStorage {
     }
 
     package func follow(_ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void) async {
+        var pause = Self.followPauses.lowerBound
         while !Task.isCancelled {
+            let start = clock.uptime()
             do throws(LogError) {
                 try await followOnce(partition, onCaughtUp)
             } catch {
                 if Task.isCancelled { return }
                 logger.debug("lost the log of partition \(partition)", metadata: ["cause": "\(error)"])
             }
-            if !Task.isCancelled { await clock.sleep(for: Self.followPause) }
+            if Task.isCancelled { return }
+            // One that could be followed for a while goes on in another stream, most likely.
+            if clock.uptime() - start > Self.followPauses.upperBound { pause = Self.followPauses.lowerBound }
+            await clock.sleep(for: pause)
+            pause = min(pause * 2, Self.followPauses.upperBound)
         }
     }
 
     /// How long to leave a log alone that could not be followed.
-    private static var followPause: Duration { .seconds(5) }
+    private static var followPauses: ClosedRange<Duration> { .milliseconds(100) ... .seconds(5) }
 
     private func followOnce(
         _ partition: PartitionID, _ onCaughtUp: @escaping @Sendable () -> Void

@@ -51,7 +51,7 @@ final class SnapshotRestorer: Sendable {
         flush.instances = chunk.instances
         flush.outboxAdded = chunk.outbox
         // A restored hub's snapshot has those that had ended: they are in no archive yet.
-        flush.snapshot = LogPosition(max(base.value, 1))
+        flush.endedAt = LogPosition(max(base.value, 1))
         flush.sent = chunk.sent
         try copy.flush(flush)
     }

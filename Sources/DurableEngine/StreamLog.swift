@@ -119,16 +119,22 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
         }
         try await write([.generation(generation)]) { step, _ in step.message == .generation(generation) }
         var number: UInt64 = 0
-        while let content = try next() {
-            number += 1
-            let chunk = LogUnit(
-                epoch: generation.epoch, index: number, writer: parts.writer, recordCount: 1, content: content)
-            try await write(chunk.parts(byteLimit: parts.partBytes).map(LogMessage.snapshot)) { step, _ in
-                step.judgement == .chunk(chunk)
+        while true {
+            var chunks: [LogUnit] = []
+            while chunks.count < Self.chunksTogether, let content = try next() {
+                number += 1
+                chunks.append(
+                    LogUnit(
+                        epoch: generation.epoch, index: number, writer: parts.writer, recordCount: 1, content: content))
             }
+            guard let last = chunks.last else { return number }
+            let messages = chunks.flatMap { $0.parts(byteLimit: parts.partBytes) }.map(LogMessage.snapshot)
+            try await write(messages) { step, _ in step.judgement == .chunk(last) }
         }
-        return number
     }
+
+    /// Chunks of a snapshot on their way at a time: their partition does nothing else while they are made.
+    private static var chunksTogether: Int { 2 }
 
     // MARK: - The port
 

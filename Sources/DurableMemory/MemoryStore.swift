@@ -118,7 +118,7 @@ package final class MemoryStore: PartitionCopy {
             var rows: [PartitionContents.InstanceRow] = []
             for instance in flush.instances {
                 let key = InstanceKey(instance.state.id)
-                let endedAt = flush.snapshot ?? flush.position
+                let endedAt = flush.endedAt ?? flush.position
                 rows.append(try .init(instance, over: contents.instances[key], endedAt: endedAt))
             }
             for row in rows { contents.instances[row.key] = row }

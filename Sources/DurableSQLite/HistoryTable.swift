@@ -15,7 +15,7 @@ enum HistoryTable {
     ) throws {
         let (id, total) = (instance.state.id, instance.state.historyCount)
         var held = held
-        let count = instance.encoded?.eventCount ?? instance.newHistory.count
+        let count = instance.eventCount
         // A new execution (continue-as-new) begins at 0 again: what the old one did is over.
         if held > 0, instance.firstIndex == 0 && count > 0 || total == 0 {
             try database.cachedStatement(sql: "DELETE FROM history WHERE instance = ?").execute(arguments: [number])

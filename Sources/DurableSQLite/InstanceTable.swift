@@ -60,27 +60,25 @@ enum InstanceTable {
         return instance.firstIndex > 0 && position == endedAt.value.column && count == instance.firstIndex
     }
 
-    /// - Parameters:
-    ///   - endedAt: Noted for those that have ended; nil: nothing is, since there is no archive.
-    ///   - isFilling: None of them is there, but for those whose first event is not their history's.
+    /// - Parameter endedAt: Noted for those that have ended; nil: nothing is, since there is no archive.
     static func write(
-        _ instances: [StoreFlush.InstanceFlush], endedAt: LogPosition?, isFilling: Bool, _ database: Database
+        _ instances: [StoreFlush.InstanceFlush], endedAt: LogPosition?, _ database: Database
     ) throws {
         var counts: [OrchestrationStatus: Int] = [:]
         for instance in instances {
             let state = instance.state
             guard !state.id.value.utf8.contains(0) else { throw RowDamage("an instance ID has a NUL character") }
-            let number: Int64
             let stateBytes = instance.encoded?.state ?? state.wireBytes
-            let isNew = isFilling && instance.firstIndex == 0
-            if let old = isNew ? nil : try row(of: state.id, database) {
-                number = old.number
+            // One that brings all of its history is new as a rule: to insert it finds out.
+            let isWhole = instance.firstIndex == 0 && instance.eventCount == state.historyCount
+            if isWhole, let number = try insert(state, stateBytes, endedAt, database) {
+                try HistoryTable.append(instance, to: number, holding: 0, database)
+            } else if let old = try row(of: state.id, database) {
                 try update(old, state, stateBytes, endedAt, database)
-                try HistoryTable.append(instance, to: number, holding: old.historyCount, database)
+                try HistoryTable.append(instance, to: old.number, holding: old.historyCount, database)
                 counts[old.status, default: 0] -= 1
             } else {
-                number = try insert(state, stateBytes, endedAt, database)
-                try HistoryTable.append(instance, to: number, holding: 0, database)
+                throw RowDamage("instance \(state.id) is not there, and its history begins at \(instance.firstIndex)")
             }
             counts[state.status, default: 0] += 1
         }
@@ -95,21 +93,22 @@ enum InstanceTable {
         }
     }
 
-    /// - Returns: The new instance's number.
+    /// - Returns: The new instance's number; nil: it is there already, and was left alone.
     private static func insert(
         _ state: InstanceState, _ bytes: [UInt8], _ endedAt: LogPosition?, _ database: Database
-    ) throws -> Int64 {
+    ) throws -> Int64? {
         try database.cachedStatement(
             sql: """
                 INSERT INTO instances (id, name, status, created_at, updated_at, next_due, is_held, history_count,
                     state, checksum, ended_position) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (id) DO NOTHING
                 """
         ).execute(arguments: [
             state.id.value, state.name, state.status.rawValue, state.createdAt.millisecondsSinceEpoch,
             state.lastUpdatedAt.millisecondsSinceEpoch, state.nextDue?.millisecondsSinceEpoch, state.hold != nil,
             state.historyCount, Data(bytes), checksum(bytes), state.status.isTerminal ? endedAt?.value.column : nil,
         ])
-        return database.lastInsertedRowID
+        return database.changesCount == 0 ? nil : database.lastInsertedRowID
     }
 
     /// Leaves columns alone that did not change: SQLite rewrites every index a statement names a column of.

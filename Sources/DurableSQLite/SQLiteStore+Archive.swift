@@ -26,7 +26,7 @@ extension SQLiteStore {
     ) throws(StoreError) {
         try file.write { database in
             let new = try instances.filter { try InstanceTable.lacks($0, endedAt: endedAt, database) }
-            try InstanceTable.write(new, endedAt: endedAt, isFilling: false, database)
+            try InstanceTable.write(new, endedAt: endedAt, database)
             try ArchiveTable.write(missing, database)
         }
     }

@@ -77,8 +77,7 @@ package final class SQLiteStore: PartitionCopy {
                 throw RowDamage("a flush through position \(flush.position) does not fit a log that ends at \(end)")
             }
             try InstanceTable.write(
-                flush.instances, endedAt: isCopy ? flush.snapshot ?? flush.position : nil,
-                isFilling: flush.snapshot != nil, database)
+                flush.instances, endedAt: isCopy ? flush.endedAt ?? flush.position : nil, database)
             try OutboxTable.write(added: flush.outboxAdded, removed: flush.outboxRemoved, database)
             try SentTable.write(
                 flush.sent, delivered: flush.delivered, before: try StoreState.delivered(database), database)
