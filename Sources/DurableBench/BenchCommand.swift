@@ -38,7 +38,8 @@ package struct BenchCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Rounds after the warm-up (default: 5, 5, 3, 1, 3).", valueName: "n"))
     var rounds: Int?
 
-    @Option(help: ArgumentHelp("Workers in this process, each with connections of its own (default: 1).", valueName: "n"))
+    @Option(
+        help: ArgumentHelp("Workers in this process, each with connections of its own (default: 1).", valueName: "n"))
     var workers: Int?
 
     @Option(help: ArgumentHelp("Partitions of the hub, 1 to 1024 (default: 8).", valueName: "n"))
@@ -72,7 +73,9 @@ package struct BenchCommand: AsyncParsableCommand {
 
     package func validate() throws {
         let counts = [("instances", instances ?? 1), ("rounds", rounds ?? 1), ("cache", cache)]
-        for (name, value) in counts + [("workers", workers ?? 1), ("baseline", baseline), ("partitions", partitions ?? 1)]
+        for (name, value) in counts + [
+            ("workers", workers ?? 1), ("baseline", baseline), ("partitions", partitions ?? 1),
+        ]
         where value < 1 {
             throw ValidationError("--\(name) is 1 or more, this is \(value).")
         }

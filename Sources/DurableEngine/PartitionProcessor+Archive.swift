@@ -2,6 +2,16 @@ import DurableBackend
 import DurableCore
 import Logging
 
+/// What waits until more of the archive is read.
+struct Withheld {
+    /// For instances that may be in it, unacknowledged.
+    var messages: [Delivery] = []
+    /// About such instances, acknowledged.
+    var queries: [Delivery] = []
+    /// Those that are to be looked at once more.
+    var retriedQueries: [Delivery] = []
+}
+
 /// Instances that ended long ago and are not in a store that was filled anew: they are read beside the loop. Until all
 /// are there, messages and questions that may concern one of them wait; everything else goes on.
 extension PartitionProcessor {
@@ -28,12 +38,10 @@ extension PartitionProcessor {
 
     private func retryWithheld(isLast: Bool) {
         if isLast { compactionDue = 0 }
-        if !isLast, withheld.isEmpty, deferredQueries.isEmpty { return }
+        if !isLast, withheld.messages.isEmpty, withheld.queries.isEmpty { return }
         // In front: what has come since came later.
-        arrivals.insert(contentsOf: withheld, at: 0)
-        withheld = []
-        retriedQueries += deferredQueries
-        deferredQueries = []
+        arrivals.insert(contentsOf: withheld.messages, at: 0)
+        withheld = Withheld(retriedQueries: withheld.retriedQueries + withheld.queries)
         wake()
     }
 
@@ -54,7 +62,7 @@ extension PartitionProcessor {
 
     /// Keeps a question until more of the archive is read.
     func deferQuery(_ delivery: Delivery, _ address: ReplyAddress) {
-        if deferredQueries.count < parts.configuration.waiterLimit { return deferredQueries.append(delivery) }
+        if withheld.queries.count < parts.configuration.waiterLimit { return withheld.queries.append(delivery) }
         reply(
             .answer(.failed("what has ended is being read from the archive. Ask again in a few seconds")), to: address)
     }

@@ -68,11 +68,24 @@ extension PartitionProcessor {
         case redrive
     }
 
+    /// As of the last round: reading it does not wait for a busy partition.
+    package nonisolated var statistics: PartitionStatistics { latestStatistics.withLock { $0 } }
+
+    func publishStatistics() {
+        let statistics = PartitionStatistics(
+            epoch: parts.epoch, inFlight: inFlight, outbox: state.outbox.count, refused: reliableLane.parkedCount,
+            unflushed: Int(position.value - flushedPosition.value), heldInstances: heldInstances.count,
+            nextDue: timers.nextDue, episodeCount: episodeCount, checkpointCount: checkpointCount,
+            duplicateCount: duplicateCount, alarmCount: alarmCount, cachedBytes: cache.bytes,
+            cachedInstances: cache.count)
+        latestStatistics.withLock { $0 = statistics }
+    }
+
     /// What is in hand.
     var remains: PartitionRemains {
         var remains = PartitionRemains()
         remains.unacknowledged = inFlight
-        remains.heldBack = heldBack.count + withheld.count
+        remains.heldBack = heldBack.count + withheld.messages.count
         remains.confirmations = confirmed.count
         remains.dirtyInstances = dirty.count
         remains.unflushedOutbox = outboxChanges.count

@@ -13,9 +13,9 @@ struct Waiter {
 extension PartitionProcessor {
     /// Answers what clients asked, from durable state.
     func answerQueries() async throws(PartitionEnd) {
-        let asked = retriedQueries + queries
+        let asked = withheld.retriedQueries + queries
         for delivery in queries { parts.channel.acknowledge(delivery.tag, multiple: false) }
-        retriedQueries = []
+        withheld.retriedQueries = []
         queries = []
         for delivery in asked {
             guard let routingKey = delivery.properties.replyTo, let correlationID = delivery.properties.correlationID

@@ -15,7 +15,7 @@ package actor PartitionProcessor {
     nonisolated let reliableLane: PublishLane<PublishKey>
     nonisolated let replyLane: PublishLane<PublishKey>
     private nonisolated let signal = Signal()
-    private nonisolated let latestStatistics: PlatformLock<PartitionStatistics>
+    nonisolated let latestStatistics: PlatformLock<PartitionStatistics>
 
     var state = PartitionState()
     var cache = InstanceCache()
@@ -39,11 +39,7 @@ package actor PartitionProcessor {
 
     /// Messages above a gap in their origin's sequence, unacknowledged until it closes.
     var heldBack: [Delivery] = []
-    /// Messages for instances that may be in the part of the archive that is not read yet, unacknowledged until it is.
-    var withheld: [Delivery] = []
-    /// Questions about these, acknowledged; and those to be looked at once more.
-    var deferredQueries: [Delivery] = []
-    var retriedQueries: [Delivery] = []
+    var withheld = Withheld()
     /// When held-back messages may be put back into the queue, by the clock's uptime.
     var putBackDue = Duration.zero
     /// Changed since the last flush, in order of first change.
@@ -152,19 +148,6 @@ package actor PartitionProcessor {
         signal.raise()
     }
 
-    /// As of the last round: reading it does not wait for a busy partition.
-    package nonisolated var statistics: PartitionStatistics { latestStatistics.withLock { $0 } }
-
-    private func publishStatistics() {
-        let statistics = PartitionStatistics(
-            epoch: parts.epoch, inFlight: inFlight, outbox: state.outbox.count, refused: reliableLane.parkedCount,
-            unflushed: Int(position.value - flushedPosition.value), heldInstances: heldInstances.count,
-            nextDue: timers.nextDue, episodeCount: episodeCount, checkpointCount: checkpointCount,
-            duplicateCount: duplicateCount, alarmCount: alarmCount, cachedBytes: cache.bytes,
-            cachedInstances: cache.count)
-        latestStatistics.withLock { $0 = statistics }
-    }
-
     // MARK: - Loop
 
     private func work() async -> PartitionEnd? {
@@ -243,7 +226,7 @@ package actor PartitionProcessor {
     }
 
     private func waitForWork() async {
-        if isStopping || arrivalsEnded || !queries.isEmpty || !retriedQueries.isEmpty { return }
+        if isStopping || arrivalsEnded || !queries.isEmpty || !withheld.retriedQueries.isEmpty { return }
         if compaction?.isPrepared != nil { return }
         if !isPaused && (!arrivals.isEmpty || !retries.isEmpty || !escapes.isEmpty || timers.needsPage) { return }
         let now = parts.clock.uptime()

@@ -28,7 +28,8 @@ import Testing
     ) -> LogCopier {
         LogCopier(
             .init(
-                descriptor: hub.descriptor, partition: partition, transport: transport ?? hub.broker.connect(as: "tool"),
+                descriptor: hub.descriptor, partition: partition,
+                transport: transport ?? hub.broker.connect(as: "tool"),
                 journal: hub.journal("tool"), copies: copies, clock: hub.clock,
                 makeNonce: { UUID().uuidString }))
     }
@@ -87,9 +88,11 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path) == [])
     }
 
-    @Test("A restored hub has what was archived, and archives it again", arguments: [
-        HubDescriptor.LogMode.replicated, .local,
-    ])
+    @Test(
+        "A restored hub has what was archived, and archives it again",
+        arguments: [
+            HubDescriptor.LogMode.replicated, .local,
+        ])
     func roundTrip(_ mode: HubDescriptor.LogMode) async throws {
         let hub = try await ReplicatedHub()
         let owner = try await owner(of: hub)
@@ -101,7 +104,8 @@ import Testing
         let target = MemoryBroker(clock: hub.clock)
         let files = MemoryStorage()
         let administration = HubAdministration(
-            transport: target.connect(as: "admin"), hub: try #require(HubName("copy")), clock: hub.clock, storage: files)
+            transport: target.connect(as: "admin"), hub: try #require(HubName("copy")), clock: hub.clock, storage: files
+        )
         let restored = try await ticking(hub) {
             try await HubRestore(administration).restore(
                 directory.path + "/b", .init(logMode: mode, defaultDataDirectory: "/data"), hubID: "hub-2")

@@ -3,6 +3,7 @@ import DurableConformance
 import DurableCore
 import DurableEngine
 import DurableMemory
+import DurableWire
 import Testing
 
 @Suite("A log that is appended to while its snapshot is written", .timeLimit(.minutes(5))) struct RenewalTests {
@@ -121,6 +122,27 @@ import Testing
         #expect(!renewal.isCrowded)
         #expect(await renewal.prepare())
         #expect(try await renewal.finish())
+        try await check(hub, first.contents, MemoryCopies())
+    }
+
+    @Test("Preparing leaves the last of what was appended to the end: under load more comes all the time")
+    func rest() async throws {
+        let hub = try await ReplicatedHub()
+        let first = try await owner(of: hub)
+        func appends(_ number: Int) throws -> Int {
+            let stream = hub.topology.logStream(of: partition, madeIn: first.epoch, number: number)
+            return try hub.broker.readyMessages(in: stream).count {
+                if case .part = try LogMessage(wire: $0.body) { true } else { false }
+            }
+        }
+        for (number, (bytes, isWritten)) in [(16, false), (300 << 10, true)].enumerated() {
+            let renewal = try #require(first.opened.log.renewal(epoch: first.epoch))
+            for instance in 0..<3 { try await first.start(20 + 3 * number + instance, payloadBytes: bytes) }
+            #expect(await renewal.prepare())
+            #expect(try (appends(number + 1) > 0) == isWritten)
+            if isWritten { #expect(try await renewal.finish()) } else { renewal.abandon() }
+            try first.flush()
+        }
         try await check(hub, first.contents, MemoryCopies())
     }
 }

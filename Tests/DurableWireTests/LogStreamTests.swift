@@ -35,7 +35,8 @@ import Testing
 
     private static let segments = [
         ArchiveSegment(
-            stream: "dtq.h.archive.3.2-11.1", epoch: epoch, after: LogPosition(0), through: LogPosition(.max), chunks: 3,
+            stream: "dtq.h.archive.3.2-11.1", epoch: epoch, after: LogPosition(0), through: LogPosition(.max),
+            chunks: 3,
             bytes: .max, instances: 9, newestEnd: Timestamp(millisecondsSinceEpoch: 12)),
         ArchiveSegment(stream: "", epoch: epoch, after: LogPosition(1), through: LogPosition(2)),
     ]
