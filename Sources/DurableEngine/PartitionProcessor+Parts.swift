@@ -105,12 +105,7 @@ extension PartitionProcessor {
         sendMarker()
         let last = markersSent
         while markersTaken < last, parts.clock.uptime() < deadline, !isStopping, !arrivalsEnded, !Task.isCancelled {
-            let clock = parts.clock
-            let alarm = Task { [caughtUp] in
-                await clock.sleep(for: .milliseconds(100))
-                // One that was called off must not wake the next wait: that would never end.
-                if !Task.isCancelled { caughtUp.raise() }
-            }
+            let alarm = caughtUp.raise(after: .milliseconds(100), by: parts.clock)
             await caughtUp.wait()
             alarm.cancel()
         }

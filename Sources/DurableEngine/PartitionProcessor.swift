@@ -264,16 +264,6 @@ package actor PartitionProcessor {
         signal.raise()
     }
 
-    private nonisolated func wake(after delay: Duration) -> Task<Void, Never> {
-        let clock = parts.clock
-        let signal = signal
-        return Task {
-            await clock.sleep(for: delay)
-            // One that was called off must not wake the next wait: that would never end.
-            if !Task.isCancelled { signal.raise() }
-        }
-    }
-
     private func pump() async {
         var end: TransportError?
         do throws(TransportError) {
@@ -372,8 +362,8 @@ package actor PartitionProcessor {
         while reliableLane.pendingCount > reliableLane.parkedCount, parts.clock.uptime() < deadline, !arrivalsEnded,
             !Task.isCancelled
         {
-            let timeout = wake(after: .milliseconds(100))
-            await signal.wait()
+            let timeout = reliableLane.settled.raise(after: .milliseconds(100), by: parts.clock)
+            await reliableLane.settled.wait()
             timeout.cancel()
         }
     }

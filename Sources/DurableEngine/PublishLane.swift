@@ -66,6 +66,9 @@ package final class PublishLane<Key: Hashable & Sendable>: Sendable {
         }
     }
 
+    /// Raised when nothing is under way any more.
+    package let settled = Signal()
+
     /// Items not confirmed yet, parked ones included.
     package var pendingCount: Int { state.withLock { $0.waiting.count + $0.parked.count + $0.underWay } }
     /// Items the broker returned or refused, waiting for another try.
@@ -94,6 +97,7 @@ package final class PublishLane<Key: Hashable & Sendable>: Sendable {
                         state.underWay = 0
                         state.withdrawn = []
                     }
+                    settled.raise()
                 } catch {
                     if error == .closed || error == .cancelled {
                         giveBack(items)

@@ -1,3 +1,4 @@
+package import DurableBackend
 import DurableCore
 
 /// Wakes one waiting task; a notice that comes while nobody waits is kept (one, not a count).
@@ -21,6 +22,14 @@ package final class Signal: Sendable {
             return waiter
         }
         waiter?.resume()
+    }
+
+    /// A notice for later. One that is cancelled gives none: it would end the next wait.
+    package func raise(after delay: Duration, by clock: any EngineClock) -> Task<Void, Never> {
+        Task {
+            await clock.sleep(for: delay)
+            if !Task.isCancelled { raise() }
+        }
     }
 
     /// Forgets the notice that is kept, if there is one.

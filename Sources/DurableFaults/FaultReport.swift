@@ -12,10 +12,12 @@ package struct FaultReport {
     package var timing: Timing
     /// What the fault found out by itself.
     package var notes: [String]
+    /// What went wrong that no ledger shows.
+    package var failures: [String]
 
     package init(
         fault: String, workers: Int, seconds: Double, loadAverage: String, evidence: Evidence, verdict: Verdict,
-        timing: Timing, notes: [String]
+        timing: Timing, notes: [String], failures: [String]
     ) {
         self.fault = fault
         self.workers = workers
@@ -25,10 +27,11 @@ package struct FaultReport {
         self.verdict = verdict
         self.timing = timing
         self.notes = notes
+        self.failures = failures
     }
 
-    /// Nothing was lost, doubled or repeated without reason, and every partition was served again.
-    package var isGood: Bool { verdict.isGood && timing.unserved == 0 }
+    /// Nothing was lost, doubled or repeated without reason, every partition was served again, and nothing else failed.
+    package var isGood: Bool { verdict.isGood && timing.unserved == 0 && failures.isEmpty }
 
     package var text: String {
         var lines = ["== \(fault)"]
@@ -68,6 +71,7 @@ package struct FaultReport {
             row("from its end to next run", summary(timing.resumptions))
         }
         for note in notes { row("note", note) }
+        for failure in failures { row("failure", failure) }
         row("seconds, load average", "\(String(format: "%.1f", seconds)), \(loadAverage)")
         return lines.joined(separator: "\n")
     }
@@ -117,6 +121,7 @@ package struct FaultReport {
         add("handover_ms_p50", timing.handovers.percentile(0.5))
         add("handover_ms_p99", timing.handovers.percentile(0.99))
         add("resume_ms_max", timing.resumptions.percentile(1))
+        add("failures", failures.count)
         fields.append(("seconds", String(format: "%.1f", seconds)))
         fields.append(("load_average", loadAverage))
         fields.append(("ok", isGood ? "true" : "false"))

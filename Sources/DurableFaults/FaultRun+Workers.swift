@@ -68,13 +68,16 @@ extension FaultRun {
                 if (round + seat) % 2 == 0 {
                     kill(leaver.processIdentifier, SIGTERM)
                 } else {
-                    try fleet.dtq("drain", try name(of: leaver), "--yes")
+                    guard let name = try fleet.reports().first(where: { $0.isOf(leaver) })?.worker else {
+                        throw Fleet.CommandFailed(text: "worker \(leaver.processIdentifier) does not answer")
+                    }
+                    try fleet.dtq("drain", name, "--yes")
                 }
                 leaver.waitUntilExit()
                 let receipt = fleet.output(ofWorker: index).trimmingCharacters(in: .whitespacesAndNewlines)
                 say("round \(round): worker \(leaver.processIdentifier) left: \(receipt)")
                 if leaver.terminationStatus != 0 || !receipt.contains(#""cancelled":0"#) {
-                    notes.append("drain: exit \(leaver.terminationStatus), receipt \(receipt)")
+                    failures.append("drain: exit \(leaver.terminationStatus), receipt \(receipt)")
                 }
                 try startWorker(seat)
                 try await waitUntilServed()
@@ -93,7 +96,7 @@ extension FaultRun {
                 kill(seats[seat].processIdentifier, SIGTERM)
                 seats[seat].waitUntilExit()
                 if seats[seat].terminationStatus != 0 {
-                    notes.append("drain: exit \(seats[seat].terminationStatus)")
+                    failures.append("drain: exit \(seats[seat].terminationStatus)")
                 }
                 try startWorker(seat)
                 try await waitUntilServed()
@@ -105,21 +108,7 @@ extension FaultRun {
     }
 
     private func noteHeldInstances() throws {
-        let text = try fleet.dtq("workers", "--json", "--partitions")
-        let report = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
-        let workers = (report?["workers"] as? [[String: Any]]) ?? []
-        let held = workers.flatMap { ($0["partitions"] as? [[String: Any]]) ?? [] }
-            .compactMap { $0["heldInstances"] as? Int }
-        if held.contains(where: { $0 > 0 }) { notes.append("held instances: \(held.reduce(0, +))") }
-    }
-
-    private func name(of worker: Process) throws -> String {
-        let text = try fleet.dtq("workers", "--json")
-        let report = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
-        let names = ((report?["workers"] as? [[String: Any]]) ?? []).compactMap { $0["worker"] as? String }
-        guard let name = names.first(where: { $0.contains("-\(worker.processIdentifier)-") }) else {
-            throw Fleet.CommandFailed(text: "worker \(worker.processIdentifier) is not among \(names)")
-        }
-        return name
+        let held = try fleet.reports().flatMap(\.partitions).reduce(0) { $0 + $1.heldInstances }
+        if held > 0 { failures.append("held instances: \(held)") }
     }
 }

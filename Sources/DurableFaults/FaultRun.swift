@@ -17,6 +17,8 @@ package final class FaultRun {
     /// From the kill of a worker to each partition having an owner and a stand-by again.
     private var recoveries: [Duration] = []
     var notes: [String] = []
+    /// What went wrong that no ledger shows.
+    var failures: [String] = []
     /// Workers by seat: a seat keeps its data directory when its worker is started again.
     var seats: [Process] = []
     /// Only for faults that need it: between the workers of a seat and the broker.
@@ -101,14 +103,13 @@ package final class FaultRun {
         }
     }
 
-    /// Waits until two workers hold or wait for the baton of each partition.
+    /// Waits until each partition has an owner and somebody who could serve it at once.
     func waitForStandBys(since time: Timestamp) async throws {
         try await eventually(within: .seconds(90), "a stand-by for each partition") {
-            // AMQP does not tell of those that wait.
-            let text = try broker.control("-q", "list_queues", "name", "consumers", "--no-table-headers")
-            let own = text.split(separator: "\n").filter { $0.hasPrefix("dtq.\(fleet.hub).own.") }
-            return own.count == partitions
-                && own.allSatisfy { Int($0.split(separator: "\t").last ?? "").map { $0 >= 2 } ?? false }
+            let living = try fleet.reports().filter { report in seats.contains { $0.isRunning && report.isOf($0) } }
+            let owned = Set(living.flatMap(\.partitions).map(\.partition))
+            let stoodByFor = Set(living.flatMap { $0.standBy ?? [] })
+            return owned.count == partitions && stoodByFor.count == partitions
         }
         recoveries.append(Timestamp.now.since(time))
     }
@@ -167,7 +168,7 @@ package final class FaultRun {
             return FaultReport(
                 fault: fault.rawValue, workers: Self.seatCount, seconds: (ContinuousClock.now - began) / .seconds(1),
                 loadAverage: Self.loadAverage, evidence: evidence, verdict: Verdict(judging: evidence),
-                timing: timing, notes: notes)
+                timing: timing, notes: notes, failures: failures)
         } catch {
             feeding.cancel()
             await client.close()

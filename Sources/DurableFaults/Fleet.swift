@@ -155,16 +155,15 @@ package final class Fleet {
         return counts
     }
 
+    /// What the workers say of themselves just now. One that has died is among them for some time.
+    package func reports() throws -> [WorkerReport] {
+        let text = try dtq("workers", "--json", "--partitions")
+        return try JSONDecoder().decode([String: [WorkerReport]].self, from: Data(text.utf8))["workers"] ?? []
+    }
+
     /// What a worker owns just now, by its own word.
     package func partitions(of worker: Process) throws -> Set<PartitionID> {
-        let text = try dtq("workers", "--json")
-        let report = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
-        for case let entry as [String: Any] in (report?["workers"] as? [Any]) ?? []
-        where (entry["worker"] as? String)?.contains("-\(worker.processIdentifier)-") == true {
-            let owned = (entry["partitions"] as? [[String: Any]]) ?? []
-            return Set(owned.compactMap { $0["partition"] as? Int }.map { PartitionID($0) })
-        }
-        throw CommandFailed(text: "worker \(worker.processIdentifier) did not answer: \(text)")
+        Set(try reports().first { $0.isOf(worker) }?.partitions.map { PartitionID($0.partition) } ?? [])
     }
 
     package struct CommandFailed: Error, CustomStringConvertible {
@@ -172,6 +171,20 @@ package final class Fleet {
         package var description: String { text }
         package init(text: String) { self.text = text }
     }
+}
+
+/// A worker as `dtq workers --json` has it.
+package struct WorkerReport: Decodable, Sendable {
+    package struct Partition: Decodable, Sendable {
+        package var partition: Int
+        package var heldInstances: Int
+    }
+
+    package var worker: String
+    package var partitions: [Partition]
+    package var standBy: [Int]?
+
+    package func isOf(_ process: Process) -> Bool { worker.contains("-\(process.processIdentifier)-") }
 }
 
 /// Polls until `condition` holds; throws after `limit`, which is long because machines are slow.

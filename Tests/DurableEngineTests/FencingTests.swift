@@ -36,7 +36,7 @@ private final class Gate: Sendable {
             context.raiseEvent(to: InstanceID("listener"), "sent")
             return "done"
         }
-        let zombie = try await hub.startProcessor("old", [flow], offset: 1)
+        let zombie = try await hub.startLoneProcessor("old", [flow], epoch: 1)
         try await hub.start("Flow", id: "a")
         try await hub.eventually("the first episode") { zombie.processor.statistics.checkpointCount == 1 }
         gate.arm()
@@ -44,7 +44,7 @@ private final class Gate: Sendable {
         try await hub.eventually("the pause") { gate.hasArrived }
 
         // The next owner begins while the old one stands still with the delivery in its hands.
-        let successor = try await hub.startProcessor("new", [flow], offset: 2)
+        let successor = try await hub.startLoneProcessor("new", [flow], epoch: 2)
         try await hub.eventually("the new epoch") { successor.processor.statistics.epoch.offset == 2 }
         try await hub.eventually("recovery") { try await hub.recordedEpoch() == 2 }
         gate.open()
@@ -59,10 +59,29 @@ private final class Gate: Sendable {
         }
         let state = try #require(try SQLiteInspection(hub).instance("a"))
         #expect(state.historyCount == 6)
-        await successor.processor.stop()
-        _ = await successor.task.value
+        #expect(await successor.stop() == nil)
         let sent = try SQLiteInspection(hub).recovery().state.sequences
         #expect(sent.values.allSatisfy { $0 == 1 })
+    }
+
+    @Test("A baton from a channel that the broker gave up begins no epoch")
+    func lostChannelBeginsNothing() async throws {
+        let hub = try await EngineHarness()
+        let owner = try await hub.startLoneProcessor("owner", [], epoch: 1)
+        try await hub.eventually("its epoch") { try await hub.recordedEpoch() == 1 }
+        // What a worker that stood still finds in its socket: a channel that fails as soon as it is used.
+        hub.broker.setFaults(
+            FaultPlan { point in
+                guard point.transport == "late", case .consume = point.call else { return .none }
+                return .cutBefore
+            })
+        let late = try await hub.startLoneProcessor("late", [], epoch: 2)
+        guard case .channel? = await late.task.value else {
+            Issue.record("the late one did not notice")
+            return
+        }
+        #expect(try await hub.recordedEpoch() == 1)
+        #expect(await owner.stop() == nil)
     }
 }
 
@@ -74,41 +93,7 @@ private struct SQLiteInspection {
     func recovery() throws -> StoreRecovery { try store.recover() }
 }
 
-private struct BareProcessor {
-    let processor: PartitionProcessor
-    let channel: any ConsumerChannel
-    let task: Task<PartitionEnd?, Never>
-}
-
 extension EngineHarness {
-    /// A processor of its own, with an epoch given by the test instead of a baton.
-    fileprivate func startProcessor(
-        _ name: String, _ items: [any Registrable], offset: UInt64
-    ) async throws -> BareProcessor {
-        var registry = Registry()
-        for item in items { try item.register(in: &registry) }
-        let transport = broker.connect(as: name)
-        let channel = try await transport.openChannel()
-        let logger = Logger(label: name, factory: { _ in SwiftLogNoOpLogHandler() })
-        let processor = PartitionProcessor(
-            .init(
-                partition: PartitionID(0), descriptor: descriptor, worker: WorkerID(name),
-                epoch: Epoch(generation: 1, offset: offset), storage: try storage.open(PartitionID(0)),
-                executor: NativeExecutor(registry: registry, options: .init(logger: logger)), transport: transport,
-                channel: channel, baton: DeliveryTag(0), clock: clock, configuration: EngineConfiguration(),
-                thread: PartitionThread()),
-            logger: logger)
-        let task = Task { () -> PartitionEnd? in
-            do throws(PartitionEnd) {
-                try await processor.run()
-                return nil
-            } catch {
-                return error
-            }
-        }
-        return BareProcessor(processor: processor, channel: channel, task: task)
-    }
-
     fileprivate func recordedEpoch() async throws -> UInt64 {
         let log = try storage.open(PartitionID(0)).log
         let recovery = try SQLiteInspection(self).recovery()

@@ -11,21 +11,36 @@ import Testing
 @Suite("Ownership, its start and its end") struct InvariantOwnerTests {
     private let work = Activity("Work") { (value: Int, _: ActivityContext) in value + 1 }
 
-    @Test("A task whose completion stands before the marker is not sent again")
-    func answeredTasksAreNotRedispatched() async throws {
+    @Test(
+        "A task whose completion stands before the marker is not sent again, even if nobody waits for it any more",
+        arguments: [true, false])
+    func answeredTasksAreNotRedispatched(waits: Bool) async throws {
         let hub = try await EngineHarness()
         let work = work
         let flow = Orchestration("Flow") { (context: OrchestrationContext) -> Int in
-            try await context.callActivity(work, 1)
+            async let answer = context.callActivity(work, 1)
+            if waits { return try await answer }
+            try await context.waitForExternalEvent("go")
+            return 0
         }
         try await hub.client.declare(hub.topology.work(activities: ["Work"]))
-        let ledger = DurableLedger()
-        let files = CrashStorage(hub.storage, ledger)
+        // The first owner never learns that its task is there.
+        hub.broker.setFaults(
+            FaultPlan { point in
+                guard point.transport == "old", case .publish(let messages) = point.call,
+                    messages.contains(where: { $0.properties.type == "TaskScheduled" })
+                else { return .none }
+                return .reject(isTaken: true)
+            })
+        let files = CrashStorage(hub.storage, DurableLedger())
         let old = try await hub.startLoneProcessor("old", [flow], epoch: 1, storage: files)
         try await hub.start("Flow", id: "a")
         let queue = hub.topology.workQueue("Work")
         try await hub.eventually("the task", moving: .zero) { hub.broker.readyMessages(in: queue).count == 1 }
-        // It dies before the confirm is in the log.
+        if !waits {
+            try await hub.raise("go", to: "a", message: "go")
+            try await hub.eventually("the end", moving: .zero) { old.processor.statistics.checkpointCount == 2 }
+        }
         files.kill()
         await old.channel.close()
         #expect(await old.task.value != nil)
@@ -47,10 +62,55 @@ import Testing
         try await hub.eventually("the marker behind the completion", moving: .zero) {
             hub.broker.readyMessages(in: control).count == 2
         }
-        try await hub.eventually("the end") { try hub.openFirstPartition().store.counts().first?.status == .completed }
+        try await hub.eventually("the marker's return and the end of what was sent") {
+            let isEmpty = try hub.openFirstPartition().store.recover().state.outbox.isEmpty
+            return isEmpty && hub.broker.readyMessages(in: control).isEmpty
+                && hub.broker.unacknowledgedCount(in: control) == 0
+        }
         #expect(await new.stop() == nil)
         #expect(hub.broker.readyMessages(in: queue).count == 1)
-        #expect(try hub.openFirstPartition().store.recover().state.outbox.isEmpty)
+        #expect(try hub.openFirstPartition().store.counts().first?.status == .completed)
+    }
+
+    @Test("A task that waits to be sent does not go out once its removal is being written")
+    func removedTasksAreNotSent() async throws {
+        let hub = try await EngineHarness()
+        let work = work
+        let flow = Orchestration("Flow") { (context: OrchestrationContext) -> Int in
+            try await context.callActivity(work, 1)
+        }
+        try await hub.client.declare(hub.topology.work(activities: ["Work"]))
+        // The first task's confirm takes until the clock moves; the others wait behind it.
+        let publishes = Counter()
+        hub.broker.setFaults(
+            FaultPlan { point in
+                guard case .publish(let messages) = point.call,
+                    messages.contains(where: { $0.properties.type == "TaskScheduled" })
+                else { return .none }
+                return publishes.next() == 1 ? .delay(.milliseconds(10)) : .none
+            })
+        let ledger = DurableLedger()
+        let owner = try await hub.startLoneProcessor(
+            "owner", [flow], epoch: 1, storage: CrashStorage(hub.storage, ledger))
+        for (index, id) in ["a", "b", "c"].enumerated() {
+            try await hub.start("Flow", id: id)
+            try await hub.eventually("the task of \(id)", moving: .zero) {
+                owner.processor.statistics.checkpointCount == index + 1 && publishes.count == 1
+            }
+        }
+        let queue = hub.topology.workQueue("Work")
+        let sent = { @Sendable in try hub.broker.readyMessages(in: queue).map { try TaskMessage(wire: $0.body).instanceID.value } }
+        let removals = Counter()
+        ledger.beforeAppend { records in
+            guard case .checkpoint(let checkpoint)? = records.last, !checkpoint.outboxRemoved.isEmpty else { return }
+            removals.next()
+            try await hub.eventually("the last task", moving: .milliseconds(1)) { try sent().contains("c") }
+        }
+        try await hub.terminate("b", message: "end")
+        try await hub.eventually("the removal", moving: .zero) { owner.processor.statistics.checkpointCount == 4 }
+        #expect(removals.count == 1)
+        #expect(try sent() == ["a", "c"])
+        #expect(await owner.stop() == nil)
     }
 
     @Test("A stop while the channel is being opened ends the wait for the partition")

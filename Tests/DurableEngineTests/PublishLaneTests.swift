@@ -50,4 +50,17 @@ import Testing
         running.cancel()
         await running.value
     }
+    @Test("Tells who waits for its end once nothing is under way, and not before what it confirmed was noted")
+    func settled() async throws {
+        let lane = PublishLane<Int>(
+            transport: transport, clock: clock, isReliable: true, logger: EngineHarness.logger("lane"))
+        let seen = PlatformLock<[Int]>([])
+        let running = Task { await lane.run { _ in seen.withLock { $0.append(lane.pendingCount) } } }
+        lane.submit([item(1)])
+        await lane.settled.wait()
+        #expect(seen.withLock { $0 } == [1])
+        #expect(lane.pendingCount == 0)
+        running.cancel()
+        await running.value
+    }
 }

@@ -11,6 +11,7 @@ final class DurableLedger: Sendable {
         var callCount = 0
         var plan: Plan = { _, _ in .none }
         var beforeBegin: @Sendable () async throws -> Void = {}
+        var beforeAppend: @Sendable ([PartitionRecord]) async throws -> Void = { _ in }
         var isFaultMet = false
         var dispatches: Set<String> = []
         var messages: Set<MessageID> = []
@@ -23,6 +24,11 @@ final class DurableLedger: Sendable {
     /// Has every owner do this before its epoch begins.
     func beforeBegin(_ body: @escaping @Sendable () async throws -> Void) { state.withLock { $0.beforeBegin = body } }
     fileprivate var beforeBegin: @Sendable () async throws -> Void { state.withLock(\.beforeBegin) }
+    /// Has every owner do this before it appends records.
+    func beforeAppend(_ body: @escaping @Sendable ([PartitionRecord]) async throws -> Void) {
+        state.withLock { $0.beforeAppend = body }
+    }
+    fileprivate var beforeAppend: @Sendable ([PartitionRecord]) async throws -> Void { state.withLock(\.beforeAppend) }
 
     var callCount: Int { state.withLock(\.callCount) }
     var isFaultMet: Bool { state.withLock(\.isFaultMet) }
@@ -105,6 +111,7 @@ final class CrashStorage: PartitionStorage {
     }
 
     fileprivate func beforeBegin() async throws { try await ledger.beforeBegin() }
+    fileprivate func beforeAppend(_ records: [PartitionRecord]) async throws { try await ledger.beforeAppend(records) }
 
     fileprivate func note(_ records: [PartitionRecord]) { ledger.note(records) }
 }
@@ -131,6 +138,11 @@ private final class CrashLog: PartitionLog {
     }
 
     func append(_ records: [PartitionRecord], epoch: Epoch) async throws(LogError) -> LogPosition {
+        do {
+            try await storage.beforeAppend(records)
+        } catch {
+            throw .unavailable("\(error)")
+        }
         let fault = try before(.append(records), isWrite: true)
         let position = try await base.append(records, epoch: epoch)
         storage.note(records)
