@@ -215,11 +215,17 @@ package protocol PartitionStorage: Sendable {
     ///
     /// - Parameter onCaughtUp: Called when the copy has what the log had when following it began; more than once when
     ///   it begins anew.
-    func follow(_ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void) async
+    /// - Returns: The partition, opened where following it ended; nil: it is still to be opened.
+    func follow(_ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void) async -> OpenPartition?
 }
 
 extension PartitionStorage {
-    package func follow(_ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void) async { onCaughtUp() }
+    package func follow(
+        _ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void
+    ) async -> OpenPartition? {
+        onCaughtUp()
+        return nil
+    }
 }
 
 package struct OpenPartition: Sendable {

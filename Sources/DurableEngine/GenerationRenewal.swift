@@ -126,7 +126,7 @@ final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has
             stream: storage.descriptor.topology.archiveStream(besides: new.generation.stream),
             epoch: new.generation.epoch, after: kept.last?.through ?? LogPosition(0), through: new.generation.base)
         if storage.defect == .losesEndedInRenewal { return archive }
-        let log = storage.makeLog(segment.generation(of: new.generation))
+        let log = StreamLog(storage.parts(of: segment.generation(of: new.generation)))
         defer { log.close() }
         var reader = SnapshotReader(frozen, endedAfter: segment.after)
         (segment.chunks, segment.bytes) = try await log.archive { () throws(LogError) in

@@ -28,7 +28,7 @@ final class LogCursor {
     private(set) var fold: LogFold
     /// Set until its message was seen again.
     private(set) var unproven: LogBookmark?
-    private let source: Source
+    private var source: Source
     private var nextOffset: UInt64
     private var channel: (any ConsumerChannel)?
     private var batch: ArraySlice<Delivery> = []
@@ -79,6 +79,9 @@ final class LogCursor {
             }
         }
     }
+
+    /// From now on what is read must be in the stream or on its way there.
+    func endFollowing() { source.isFollowing = false }
 
     /// Whether the next message is here already.
     var hasNext: Bool { !batch.isEmpty }
@@ -137,6 +140,8 @@ final class LogCursor {
             }
         }
         guard let more else {
+            // Who was told to stop may have somebody else go on with this.
+            if Task.isCancelled { throw .log(.unavailable("reading \(source.generation.stream) was called off")) }
             channel = nil
             throw .log(.unavailable("\(source.generation.stream) gave nothing back in time"))
         }

@@ -47,15 +47,21 @@ struct LogFollower {
     /// Returns when the task is cancelled, with everything that was read in the copy.
     ///
     /// - Parameter onCaughtUp: Called when the copy has all that is before `mark`.
-    mutating func run(until mark: LogMessage, _ onCaughtUp: () -> Void) async throws(LogError) {
-        defer { cursor.close() }
+    /// - Returns: Where to go on reading; nil when the copy is of nothing one could go on from.
+    mutating func run(
+        until mark: LogMessage, _ onCaughtUp: () -> Void
+    ) async throws(LogError) -> (cursor: LogCursor, bookmark: LogBookmark)? {
         while true {
             let step: LogCursor.Step
             do throws(LogCursor.Failure) {
                 step = try await cursor.next()
             } catch {
-                if Task.isCancelled { return try flush() }
                 switch error {
+                case .log(.unavailable) where Task.isCancelled:
+                    try flush()
+                    guard let bookmark, cursor.unproven == nil else { return nil }
+                    cursor.endFollowing()
+                    return (cursor, bookmark)
                 case .log(let error):
                     try flush()
                     throw error

@@ -155,7 +155,7 @@ package actor PartitionOwner {
             try await channel.consume(
                 queue: topology.queue(.own, parts.partition), consumerTag: PartitionProcessor.ConsumerTag.own,
                 prefetch: 8, from: nil, exclusive: false)
-            let following = Task { [parts, standing, onChange] in
+            let following = Task { [parts, standing, onChange] () -> OpenPartition? in
                 await PartitionFiles(thread: parts.thread).follow(parts.partition, of: parts.storage) {
                     let isNews = standing.withLock { standing in
                         defer { standing.isStandBy = standing.waitingSince != nil }
@@ -169,14 +169,14 @@ package actor PartitionOwner {
                 baton = try await waitForBaton(on: channel)
             } catch {
                 following.cancel()
-                await following.value
+                await following.value?.store.close()
                 throw error
             }
             if let baton {
                 try await serve(holding: baton, on: channel, insteadOf: following)
             } else {
                 following.cancel()
-                await following.value
+                await following.value?.store.close()
             }
         } catch {
             await end(channel)
@@ -202,19 +202,24 @@ package actor PartitionOwner {
     }
 
     private func serve(
-        holding baton: DeliveryTag, on channel: any ConsumerChannel, insteadOf following: Task<Void, Never>
+        holding baton: DeliveryTag, on channel: any ConsumerChannel, insteadOf following: Task<OpenPartition?, Never>
     ) async throws {
         async let claimed = parts.epochs.claim(parts.partition, by: parts.worker)
-        // What was read is in the copy before that is opened to serve.
+        // What was read is in the copy before that serves.
         following.cancel()
-        await following.value
+        let followed = await following.value
         standing.withLock {
             $0.waitingSince = nil
             $0.isStandBy = false
         }
-        if isStopping { return }
+        if isStopping {
+            followed?.store.close()
+            return
+        }
         logger.debug("took the baton")
-        let storage = try await PartitionFiles(thread: parts.thread).open(parts.partition, of: parts.storage)
+        let files = PartitionFiles(thread: parts.thread)
+        let storage =
+            if let followed { followed } else { try await files.open(parts.partition, of: parts.storage) }
         let epoch: Epoch
         do {
             epoch = try await claimed
@@ -304,7 +309,7 @@ private actor PartitionFiles {
 
     func follow(
         _ partition: PartitionID, of storage: any PartitionStorage, onCaughtUp: @escaping @Sendable () -> Void
-    ) async {
+    ) async -> OpenPartition? {
         await storage.follow(partition, onCaughtUp: onCaughtUp)
     }
 }

@@ -32,11 +32,15 @@ final class ReplicatedPartition: PartitionLog, PartitionStore, PartitionArchive 
         var reader: ArchiveReader?
     }
 
-    init(_ storage: ReplicatedStorage, _ partition: PartitionID, _ copy: any PartitionCopy) {
+    /// - Parameter log: Read to where the copy stands; nil: to be found.
+    init(_ storage: ReplicatedStorage, _ partition: PartitionID, _ copy: any PartitionCopy, _ log: StreamLog?) {
         self.storage = storage
         self.partition = partition
         self.copy = copy
+        known.withLock { $0.log = log }
     }
+
+    var open: OpenPartition { OpenPartition(log: self, store: self, archive: self) }
 
     private var log: StreamLog? { known.withLock(\.log) }
     private var generation: LogGeneration {
@@ -111,9 +115,9 @@ final class ReplicatedPartition: PartitionLog, PartitionStore, PartitionArchive 
         if let log, log.generation == place.generation { return log }
         log?.close()
         let restorer = SnapshotRestorer(copy, base: place.generation.base, archive: place.archive)
-        let found = storage.makeLog(place.generation, from: place.bookmark) { step throws(LogError) in
-            try restorer.take(step)
-        }
+        var parts = storage.parts(of: place.generation, from: place.bookmark)
+        parts.onSnapshot = { step throws(LogError) in try restorer.take(step) }
+        let found = StreamLog(parts)
         let isClosed = known.withLock { known in
             known.log = found
             known.restorer = restorer
@@ -179,7 +183,7 @@ final class ReplicatedPartition: PartitionLog, PartitionStore, PartitionArchive 
         do throws(StoreError) {
             let frozen = try copy.frozen()
             let renewal = GenerationRenewal(
-                self, from: old, to: storage.makeLog(generation), frozen, archive: known.withLock(\.archive),
+                self, from: old, to: StreamLog(storage.parts(of: generation)), frozen, archive: known.withLock(\.archive),
                 removed: removed)
             guard try frozen.recover().position == old.position else {
                 frozen.close()

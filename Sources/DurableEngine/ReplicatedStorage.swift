@@ -43,26 +43,28 @@ package final class ReplicatedStorage: PartitionStorage {
     }
 
     package func open(_ partition: PartitionID) throws(StoreError) -> OpenPartition {
-        let opened = ReplicatedPartition(self, partition, try copies.open(partition))
-        return OpenPartition(log: opened, store: opened, archive: opened)
+        ReplicatedPartition(self, partition, try copies.open(partition), nil).open
     }
 
-    package func follow(_ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void) async {
+    package func follow(
+        _ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void
+    ) async -> OpenPartition? {
         var pause = Self.followPauses.lowerBound
         while !Task.isCancelled {
             let start = clock.uptime()
             do throws(LogError) {
-                try await followOnce(partition, onCaughtUp)
+                if let opened = try await followOnce(partition, onCaughtUp) { return opened }
             } catch {
-                if Task.isCancelled { return }
+                if Task.isCancelled { return nil }
                 logger.debug("lost the log of partition \(partition)", metadata: ["cause": "\(error)"])
             }
-            if Task.isCancelled { return }
+            if Task.isCancelled { return nil }
             // One that could be followed for a while goes on in another stream, most likely.
             if clock.uptime() - start > Self.followPauses.upperBound { pause = Self.followPauses.lowerBound }
             await clock.sleep(for: pause)
             pause = min(pause * 2, Self.followPauses.upperBound)
         }
+        return nil
     }
 
     /// How long to leave a log alone that could not be followed.
@@ -70,10 +72,9 @@ package final class ReplicatedStorage: PartitionStorage {
 
     private func followOnce(
         _ partition: PartitionID, _ onCaughtUp: @escaping @Sendable () -> Void
-    ) async throws(LogError) {
+    ) async throws(LogError) -> OpenPartition? {
         let copy: any PartitionCopy
         do { copy = try copies.open(partition) } catch { throw LogError(error) }
-        let result: Result<Void, LogError>
         do throws(LogError) {
             let place = try await place(of: partition, copy, since: nil)
             let source = LogCursor.Source(
@@ -82,12 +83,16 @@ package final class ReplicatedStorage: PartitionStorage {
                 copy, source, place.bookmark, partitionCount: descriptor.partitionCount, archive: place.archive)
             let mark = LogMessage.mark(makeNonce())
             try await publish(mark, to: place.generation)
-            result = .success(try await follower.run(until: mark, onCaughtUp))
+            if let (cursor, bookmark) = try await follower.run(until: mark, onCaughtUp) {
+                let log = StreamLog(parts(of: place.generation, from: bookmark), cursor)
+                return ReplicatedPartition(self, partition, copy, log).open
+            }
         } catch {
-            result = .failure(error)
+            copy.close()
+            throw error
         }
         copy.close()
-        try result.get()
+        return nil
     }
 
     /// A mark shows how far a log goes.
@@ -178,15 +183,10 @@ package final class ReplicatedStorage: PartitionStorage {
         return nil
     }
 
-    func makeLog(
-        _ generation: LogGeneration, from bookmark: LogBookmark? = nil,
-        onSnapshot: (@Sendable (StreamLog.SnapshotStep) throws(LogError) -> Void)? = nil
-    ) -> StreamLog {
-        var parts = StreamLog.Parts(
+    func parts(of generation: LogGeneration, from bookmark: LogBookmark? = nil) -> StreamLog.Parts {
+        StreamLog.Parts(
             transport: transport, topology: descriptor.topology, generation: generation, clock: clock,
             writer: makeNonce(), bookmark: bookmark)
-        parts.onSnapshot = onSnapshot
-        return StreamLog(parts)
     }
 
     func note(_ epoch: Epoch, of partition: PartitionID) {

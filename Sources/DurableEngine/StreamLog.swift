@@ -68,15 +68,21 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
     /// Times a message is published whose confirm does not come.
     private static var attemptLimit: Int { 3 }
 
-    package init(_ parts: Parts) {
+    package convenience init(_ parts: Parts) {
+        self.init(parts, LogCursor(Self.source(parts), from: parts.bookmark))
+    }
+
+    /// Goes on with what somebody has read from the stream's beginning or from a bookmark.
+    init(_ parts: Parts, _ cursor: LogCursor) {
         self.parts = parts
-        cursor = LogCursor(Self.source(parts), from: parts.bookmark)
+        self.cursor = cursor
         if let bookmark = parts.bookmark {
             known.withLock { known in
                 known.bookmarks.add(bookmark)
                 known.size = LogSize(total: bookmark.bytes, snapshot: bookmark.snapshotBytes)
             }
         }
+        if cursor.unproven == nil { noteFold() }
     }
 
     /// Writes the beginning of a stream that nobody reads yet, and reads it back: this is then the writer of the epoch
@@ -353,14 +359,19 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
             try parts.onSnapshot?(.end(end))
         default: return
         }
+        noteFold()
+        if let bookmark = fold.bookmark(at: step.offset) { known.withLock { $0.bookmarks.add(bookmark) } }
+        // Kept for the recovery that follows.
+        if owned == nil, case .unit(let unit) = step.judgement { pages.collect(unit, through: fold.position) }
+    }
+
+    private func noteFold() {
+        let fold = cursor.fold
         known.withLock { known in
             known.position = fold.position
             known.newest = fold.newest
             known.size = LogSize(total: fold.bytes, snapshot: fold.snapshotBytes)
-            if let bookmark = fold.bookmark(at: step.offset) { known.bookmarks.add(bookmark) }
         }
-        // Kept for the recovery that follows.
-        if owned == nil, case .unit(let unit) = step.judgement { pages.collect(unit, through: fold.position) }
     }
 
     /// Fetches the unit that holds the record after `position`.

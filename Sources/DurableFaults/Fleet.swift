@@ -158,7 +158,7 @@ package final class Fleet {
     /// What the workers say of themselves just now. One that has died is among them for some time.
     package func reports() throws -> [WorkerReport] {
         let text = try dtq("workers", "--json", "--partitions")
-        return try JSONDecoder().decode([String: [WorkerReport]].self, from: Data(text.utf8))["workers"] ?? []
+        return try JSONDecoder().decode(WorkerReport.List.self, from: Data(text.utf8)).workers
     }
 
     /// What a worker owns just now, by its own word.
@@ -175,6 +175,10 @@ package final class Fleet {
 
 /// A worker as `dtq workers --json` has it.
 package struct WorkerReport: Decodable, Sendable {
+    fileprivate struct List: Decodable {
+        var workers: [WorkerReport]
+    }
+
     package struct Partition: Decodable, Sendable {
         package var partition: Int
         package var heldInstances: Int

@@ -200,6 +200,32 @@ import Testing
 
     // MARK: Standby
 
+    @Test("Who takes over reads on where it followed, unless the log has gone on elsewhere", arguments: [false, true])
+    func takesOver(isRenewed: Bool) async throws {
+        let hub = try await ReplicatedHub()
+        let copies = MemoryCopies()
+        let first = try await owner(of: hub)
+        let journal = hub.journal("standby")
+        let followed = try await hub.followed(copies, through: first.contents.position, journal: journal)
+        try await first.start(20)
+        if isRenewed { #expect(try await first.renew()) }
+        try await first.start(21)
+        let reads = Counter()
+        hub.broker.setFaults(
+            FaultPlan { point in
+                if case .consume(let queue) = point.call, queue != hub.topology.name(.journal) { reads.next() }
+                return .none
+            })
+        let second = try await LogOwner(of: hub, "standby", copies: copies, journal: journal, followed: followed)
+        #expect(reads.count == (isRenewed ? 1 : 0))
+        var expected = first.contents
+        expected.position.value += 1
+        #expect(second.contents == expected)
+        try await second.start(22)
+        second.opened.store.close()
+        #expect(try await LogOwner(of: hub, "c").contents.instances == second.contents.instances)
+    }
+
     @Test("A standby's copy follows the log, also into another stream, and is what its owner has")
     func standby() async throws {
         let hub = try await ReplicatedHub()

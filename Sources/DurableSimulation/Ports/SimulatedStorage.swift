@@ -33,14 +33,20 @@ package final class SimulatedStorage: PartitionStorage, @unchecked Sendable {  /
     package func open(_ partition: PartitionID) throws(StoreError) -> OpenPartition {
         if node.isDead { throw .unavailable("the process is gone") }
         disk?.currentProcess = node.number
-        let open = try base.open(partition)
-        return OpenPartition(
-            log: SimulatedLog(self, open.log, partition), store: SimulatedStore(self, open.store, partition),
-            archive: open.archive.map { SimulatedArchive(self, $0) })
+        return simulated(try base.open(partition), partition)
     }
 
-    package func follow(_ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void) async {
-        if !node.isDead { await base.follow(partition, onCaughtUp: onCaughtUp) }
+    package func follow(
+        _ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void
+    ) async -> OpenPartition? {
+        if node.isDead { return nil }
+        return await base.follow(partition, onCaughtUp: onCaughtUp).map { simulated($0, partition) }
+    }
+
+    private func simulated(_ open: OpenPartition, _ partition: PartitionID) -> OpenPartition {
+        OpenPartition(
+            log: SimulatedLog(self, open.log, partition), store: SimulatedStore(self, open.store, partition),
+            archive: open.archive.map { SimulatedArchive(self, $0) })
     }
 
     /// Tells the witness what became of appends whose outcome was unknown: an epoch began at `position`, after them.

@@ -72,15 +72,18 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
     private var flushed: PartitionContents
 
     /// Claims the partition, opens it and begins the epoch.
+    ///
+    /// - Parameter followed: Opened already, by a storage with the same journal.
     init(
-        of hub: ReplicatedHub, _ name: String, copies: any PartitionCopies = MemoryCopies(), journal: HubJournal? = nil,
-        archiveBytes: UInt64 = 16 << 20
+        of hub: ReplicatedHub, _ name: String, copies: any PartitionCopies = MemoryCopies(),
+        journal: HubJournal? = nil, followed: OpenPartition? = nil, archiveBytes: UInt64 = 16 << 20
     ) async throws {
         self.hub = hub
         let journal = journal ?? hub.journal(name)
         epoch = try await JournalEpochAuthority(journal).claim(Self.partition, by: WorkerID(name))
-        opened = try hub.storage(name, copies: copies, journal: journal, archiveBytes: archiveBytes)
-            .open(Self.partition)
+        opened =
+            try followed
+            ?? hub.storage(name, copies: copies, journal: journal, archiveBytes: archiveBytes).open(Self.partition)
         _ = try await opened.log.begin(SampleRecords.begin(epoch))
         contents = try await PartitionContents(of: opened)
         flushed = try PartitionContents(tablesOf: opened.store)
@@ -158,7 +161,14 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
 extension ReplicatedHub {
     /// Follows the log of partition 0 until that says that it has caught up: then the copy stands at `end`.
     func follow(_ copies: MemoryCopies, through end: LogPosition) async throws {
-        let storage = storage("standby", copies: copies)
+        try await followed(copies, through: end).store.close()
+    }
+
+    /// The same, opened where that ended.
+    func followed(
+        _ copies: MemoryCopies, through end: LogPosition, journal: HubJournal? = nil
+    ) async throws -> OpenPartition {
+        let storage = storage("standby", copies: copies, journal: journal)
         let caughtUp = Signal()
         let following = Task { await storage.follow(LogOwner.partition) { caughtUp.raise() } }
         await caughtUp.wait()
@@ -166,8 +176,9 @@ extension ReplicatedHub {
         let position = try copy.recover().position
         copy.close()
         following.cancel()
-        await following.value
+        let opened = try unwrapped(await following.value)
         if position != end { throw Missing() }
+        return opened
     }
 
     /// The generation that counts; nil: the one made with the hub.
