@@ -92,8 +92,8 @@ let package = Package(
         .testTarget(
             name: "DurableEngineTests",
             dependencies: [
-                "DurableEngine", "DurableMemory", "DurableTask", "DurableWorker", "DurableClient", "DurableSQLite",
-                "DurableConformance", .log,
+                "DurableBackup", "DurableEngine", "DurableMemory", "DurableTask", "DurableWorker", "DurableClient",
+                "DurableSQLite", "DurableConformance", .log,
             ]),
         .testTarget(name: "MemoryConformanceTests", dependencies: ["DurableMemory", "DurableConformance"]),
         .testTarget(name: "SQLiteConformanceTests", dependencies: ["DurableSQLite", "DurableConformance", .grdb]),

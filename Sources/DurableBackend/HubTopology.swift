@@ -48,6 +48,8 @@ package struct HubTopology: Hashable, Sendable {
         case dead
         /// Stream a partition and generation: its log (`replicated` log mode).
         case log
+        /// Stream a partition and generation: instances that ended (`replicated` log mode). Written through `log`.
+        case archive
     }
 
     package func name(_ family: Family) -> String { "dtq.\(hub).\(family.rawValue)" }
@@ -68,7 +70,13 @@ package struct HubTopology: Hashable, Sendable {
         logStream(of: partition, madeIn: .zero, number: 1)
     }
     /// Routing key, on the `log` exchange, of a log stream.
-    package func logKey(_ stream: String) -> String { String(stream.dropFirst(name(.log).count + 1)) }
+    package func logKey(_ stream: String) -> String {
+        let family = name(.log) + "."
+        // Archive streams are bound to the same exchange, under a key that no log stream has.
+        return String(stream.dropFirst(stream.hasPrefix(family) ? family.count : "dtq.\(hub).".count))
+    }
+    /// The stream an owner writes what has ended to while it makes `stream` for the log.
+    package func archiveStream(besides stream: String) -> String { "\(name(.archive)).\(logKey(stream))" }
     /// Routing key, on the `client` exchange, of a partition's query queue.
     package func queryKey(_ partition: PartitionID) -> String { "query.\(partition)" }
     package func key(_ partition: PartitionID) -> String { String(partition.index) }

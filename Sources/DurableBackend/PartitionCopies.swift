@@ -19,6 +19,45 @@ package protocol PartitionCopy: PartitionStore {
     /// Where in the log the tables stand, or a little before; nil: nowhere yet.
     func bookmark() throws(StoreError) -> LogBookmark?
 
+    /// What the tables hold now, whatever is written later; only for reading, to be closed. Reading it takes turns with
+    /// everything else.
+    func frozen() throws(StoreError) -> any PartitionCopy
+
     /// Makes the tables empty: they do not belong to this log.
     func reset() throws(StoreError)
+
+    // MARK: The archive
+
+    /// Instances that have ended, ordered by (position, ID), after `after`. The position is the one the tables went to
+    /// when they were told: the instance had ended at or before it.
+    func ended(after: EndedInstance, limit: Int) throws(StoreError) -> [EndedInstance]
+
+    /// What of the archive is not in the tables yet; nil: nothing.
+    func missingArchive() throws(StoreError) -> MissingArchive?
+
+    /// Adds instances of an archive, as having ended at `endedAt`, and says what is missing then. Those that are there
+    /// already, unless this is the next piece of their history, are left alone. The tables stay where they stand.
+    func addArchived(
+        _ instances: [StoreFlush.InstanceFlush], endedAt: LogPosition, missing: MissingArchive?
+    ) throws(StoreError)
+}
+
+package struct EndedInstance: Hashable, Comparable, Sendable {
+    package var position: LogPosition
+    package var id: InstanceID
+
+    package init(position: LogPosition, id: InstanceID) {
+        self.position = position
+        self.id = id
+    }
+
+    /// Before everything that ended after `position`.
+    package init(after position: LogPosition) {
+        // No instance has an empty ID.
+        self.init(position: LogPosition(position.value + 1), id: InstanceID(""))
+    }
+
+    package static func < (left: Self, right: Self) -> Bool {
+        (left.position, left.id) < (right.position, right.id)
+    }
 }

@@ -37,16 +37,45 @@ package protocol PartitionLog: Sendable {
     /// What the log takes up; nil: unknown, or it is trimmed by flushes.
     var size: LogSize? { get }
 
-    /// Puts a snapshot of the store, flushed to the log's end, in the place of everything before it. Positions stay.
+    /// Begins to put a snapshot of the store, flushed to the log's end, in the place of everything before it. Positions
+    /// stay. One at a time.
     ///
-    /// - Returns: false: it could not be done now, the log goes on as it was.
-    /// - Throws: as `append`; the epoch is over then.
-    func renew(epoch: Epoch) async throws(LogError) -> Bool
+    /// - Returns: nil: it cannot be done now.
+    func renewal(epoch: Epoch) -> (any LogRenewal)?
 }
 
 extension PartitionLog {
     package var size: LogSize? { nil }
-    package func renew(epoch: Epoch) async throws(LogError) -> Bool { false }
+    package func renewal(epoch: Epoch) -> (any LogRenewal)? { nil }
+
+    /// All of a renewal at once.
+    ///
+    /// - Returns: false: it could not be done now, the log goes on as it was.
+    /// - Throws: as `append`; the epoch is over then.
+    package func renew(epoch: Epoch) async throws(LogError) -> Bool {
+        guard let renewal = renewal(epoch: epoch), await renewal.prepare() else { return false }
+        return try await renewal.finish()
+    }
+}
+
+/// A log on its way behind a snapshot of what was before. Until `finish` it is where it was.
+package protocol LogRenewal: Sendable {
+    /// Writes the snapshot in slices, and what was appended since it was taken. Its caller's actor may append meanwhile.
+    ///
+    /// - Returns: false: it was for nothing and is over.
+    func prepare() async -> Bool
+
+    /// Whether what was appended since the snapshot was taken is so much that no more should be before `prepare` returns.
+    var isCrowded: Bool { get }
+
+    /// Puts it in place, with the rest of what was appended. Nothing may be appended meanwhile.
+    ///
+    /// - Returns: false: it could not be done and is over, the log goes on as it was.
+    /// - Throws: as `append`; the epoch is over then.
+    func finish() async throws(LogError) -> Bool
+
+    /// Gives it up, before or after `prepare`. Idempotent.
+    func abandon()
 }
 
 package struct LogSize: Hashable, Sendable {

@@ -89,6 +89,8 @@ package struct StoreFlush: Hashable, Sendable {
     package var mustRedrive: Bool
     /// Where a log that is elsewhere goes on from `position`, or a little before. Set by the storage, for a copy.
     package var bookmark: LogBookmark?
+    /// Position by which the instances in it that have ended had; nil: `position`.
+    package var endedAt: LogPosition?
 
     package init(
         previous: LogPosition, position: LogPosition, epoch: Epoch, instances: [InstanceFlush] = [],
@@ -135,6 +137,24 @@ package struct StoreFlush: Hashable, Sendable {
         /// Appended to its history, in order; the first event's index is `firstIndex`.
         package var newHistory: [HistoryEvent]
         package var firstIndex: Int
+        /// State and events encoded, when they came that way; `newHistory` is empty then.
+        package var encoded: Encoded?
+
+        package struct Encoded: Hashable, Sendable {
+            package var state: [UInt8]
+            /// Empty: no events.
+            package var history: [UInt8]
+            package var eventCount: Int
+            package init(state: [UInt8], history: [UInt8], eventCount: Int) {
+                self.state = state
+                self.history = history
+                self.eventCount = eventCount
+            }
+        }
+
+        /// Events appended.
+        package var eventCount: Int { encoded?.eventCount ?? newHistory.count }
+
         package init(state: InstanceState, newHistory: [HistoryEvent], firstIndex: Int) {
             self.state = state
             self.newHistory = newHistory
@@ -211,8 +231,24 @@ extension PartitionStorage {
 package struct OpenPartition: Sendable {
     package var log: any PartitionLog
     package var store: any PartitionStore
-    package init(log: any PartitionLog, store: any PartitionStore) {
+    /// nil: the store has all there is.
+    package var archive: (any PartitionArchive)?
+    package init(log: any PartitionLog, store: any PartitionStore, archive: (any PartitionArchive)? = nil) {
         self.log = log
         self.store = store
+        self.archive = archive
     }
+}
+
+/// Instances that ended long ago, which a store that was filled anew may not have yet. What it says holds once the
+/// log's `begin` or a read has returned.
+package protocol PartitionArchive: Sendable {
+    /// Whether the store has everything.
+    var isComplete: Bool { get }
+
+    /// Whether there may be such an instance although the store does not have it, or has only some of its history.
+    func mayHave(_ id: InstanceID) throws(StoreError) -> Bool
+
+    /// Reads some more into the store, on the caller's actor. Not at the same time as another call of itself.
+    func fetch() async throws(LogError)
 }

@@ -9,14 +9,19 @@ package struct SnapshotChunk: Hashable, Sendable {
     package var sent: [SentMessage]
     /// In the last chunk: what the partition kept besides, its outbox left out.
     package var state: PartitionState?
+    /// In the last chunk: which instances have ended and are in the archive; nil: none.
+    package var archived: InstanceFilter?
+    /// The history of the last instance goes on in the next chunk.
+    package var continues = false
 
     package init(
         instances: [StoreFlush.InstanceFlush] = [], outbox: [OutboxEntry] = [], sent: [SentMessage] = [],
-        state: PartitionState? = nil
+        state: PartitionState? = nil, archived: InstanceFilter? = nil
     ) {
         self.instances = instances
         self.outbox = outbox
         self.sent = sent
         self.state = state
+        self.archived = archived
     }
 }

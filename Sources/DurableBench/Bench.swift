@@ -27,6 +27,7 @@ struct Bench: Sendable {
             case .fanout: try await oneAtATime(.fanout, hub, raw, &measured, &report)
             case .latency: try await oneAtATime(.sequence, hub, raw, &measured, &report)
             case .waiting: try await waiting(hub, raw, &measured, &report)
+            case .recovery: preconditionFailure("recovery has a bench of its own")
             }
             report.rawConfirm = try await raw.confirmSeconds(200).median.map { $0 * 1000 }
             report.conclude(settings, latencies: measured.latencies)
@@ -144,12 +145,7 @@ struct Bench: Sendable {
 
     private func start(_ kind: BenchKind, _ count: Int, prefix: String, _ hub: BenchHub) async throws {
         let input = Payload(BenchJob(steps: settings.activities).json)
-        let starts = Starts(count: count) { index in
-            try hub.client.message(
-                for: StartRequest(name: kind.rawValue, id: InstanceID(prefix + String(index)), input: input))
-        }
-        let result = try await hub.client.startMany(starts)
-        if let failure = result.failure { throw failure }
+        try await hub.start(kind, count, prefix: prefix) { _ in input }
     }
 
     private func startAndWait(_ kind: BenchKind, _ name: String, _ hub: BenchHub) async throws {
@@ -178,23 +174,4 @@ struct Bench: Sendable {
         } while cursor != nil
         return lifetimes
     }
-}
-
-/// Starts made one by one as they are sent.
-private struct Starts: AsyncSequence {
-    var count: Int
-    var make: (Int) throws -> Message
-
-    struct AsyncIterator: AsyncIteratorProtocol {
-        var starts: Starts
-        var index = 0
-
-        mutating func next() async throws -> Message? {
-            guard index < starts.count else { return nil }
-            defer { index += 1 }
-            return try starts.make(index)
-        }
-    }
-
-    func makeAsyncIterator() -> AsyncIterator { AsyncIterator(starts: self) }
 }

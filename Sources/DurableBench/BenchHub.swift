@@ -47,10 +47,7 @@ struct BenchHub: Sendable {
         func remove() async {
             await Task { [workers] in
                 for worker in workers { worker.host.stop() }
-                for worker in workers {
-                    _ = try? await worker.running.value
-                    await worker.adapters.transport.close()
-                }
+                for worker in workers { await stop(worker) }
                 let raw = RawBroker.name(of: name)
                 do {
                     try await adapters.transport.delete(queues: [raw], exchanges: [raw])
@@ -66,16 +63,18 @@ struct BenchHub: Sendable {
         }
         do {
             let (descriptor, _) = try await administration.create(
-                .init(partitionCount: settings.partitions, logMode: .local, defaultDataDirectory: directory + "/hub"))
+                .init(
+                    partitionCount: settings.partitions, logMode: settings.logMode,
+                    defaultDataDirectory: directory + "/hub"))
             let tally = Tally()
-            for number in 1...settings.workers {
-                workers.append(try startWorker(number, descriptor, settings, tally, logger))
+            for number in 0..<settings.workers {
+                workers.append(try startWorker(number + 1, descriptor, settings, tally, logger))
             }
             let client = HubClient(descriptor: descriptor, transport: adapters.transport, clock: SystemClock())
             let hub = BenchHub(client: client, tally: tally, directory: directory, workers: workers)
             let result: Result
             do {
-                try await hub.waitUntilServed()
+                if settings.workers > 0 { try await hub.waitUntilServed() }
                 result = try await body(hub)
             } catch {
                 await client.close()
@@ -90,7 +89,7 @@ struct BenchHub: Sendable {
         }
     }
 
-    private static func adapters(_ settings: BenchSettings, _ logger: Logger) throws -> Adapters {
+    static func adapters(_ settings: BenchSettings, _ logger: Logger) throws -> Adapters {
         do {
             return try Adapters(brokerURLs: settings.brokerURLs, connectionName: "dtq bench", logger: logger)
         } catch {
@@ -101,19 +100,34 @@ struct BenchHub: Sendable {
     private static func startWorker(
         _ number: Int, _ descriptor: HubDescriptor, _ settings: BenchSettings, _ tally: Tally, _ logger: Logger
     ) throws -> RunningWorker {
+        try startWorker(
+            WorkerID("bench-\(number)"), descriptor, settings, tally, directory: descriptor.dataDirectory, logger)
+    }
+
+    /// - Parameter directory: Absolute path of the hub's files, or of the worker's copies.
+    static func startWorker(
+        _ id: WorkerID, _ descriptor: HubDescriptor, _ settings: BenchSettings, _ tally: Tally, directory: String,
+        _ logger: Logger
+    ) throws -> RunningWorker {
         var configuration = WorkerConfiguration()
         configuration.gracePeriod = .seconds(1)
         configuration.engine.cacheBytes = settings.cacheMebibytes << 20
         let adapters = try adapters(settings, logger)
         let host = try adapters.worker(
-            id: WorkerID("bench-\(number)"), descriptor: descriptor, registry: BenchPrograms.registry(tally),
-            directory: descriptor.dataDirectory, configuration: configuration, logger: logger)
+            id: id, descriptor: descriptor, registry: BenchPrograms.registry(tally), directory: directory,
+            configuration: configuration, logger: logger)
         return RunningWorker(host: host, adapters: adapters, running: Task { try await host.run() })
+    }
+
+    static func stop(_ worker: RunningWorker) async {
+        worker.host.stop()
+        _ = try? await worker.running.value
+        await worker.adapters.transport.close()
     }
 
     // MARK: - Waiting
 
-    private func waitUntilServed() async throws {
+    func waitUntilServed() async throws {
         try await until("workers that serve every partition") {
             try await client.unservedPartitions().isEmpty ? nil : 0
         }
@@ -131,7 +145,7 @@ struct BenchHub: Sendable {
     }
 
     /// Asks again and again until `progress` is nil; a minute without change ends it.
-    private func until(_ what: String, progress: () async throws -> Int?) async throws {
+    func until(_ what: String, progress: () async throws -> Int?) async throws {
         let clock = ContinuousClock()
         var last = (value: -1, time: clock.now)
         while let value = try await progress() {

@@ -48,7 +48,11 @@ enum BenchPrograms {
         let waiting = Orchestration(BenchKind.waiting.rawValue) { (_: BenchJob, context: OrchestrationContext) in
             try await context.waitForExternalEvent(event)
         }
-        return try Registry(step, sequence, fanOut, waiting)
+        let resting = Orchestration(BenchKind.recovery.rawValue) { (job: BenchJob, context: OrchestrationContext) in
+            if job.steps.isMultiple(of: 2) { try await context.sleep(for: .seconds(86_400)) }
+            try await context.waitForExternalEvent(event)
+        }
+        return try Registry(step, sequence, fanOut, waiting, resting)
     }
 
     /// A task of the sequence as it stands in a work queue: what the raw broker carries.

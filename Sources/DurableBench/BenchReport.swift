@@ -141,7 +141,7 @@ struct BenchReport: Encodable {
         }
     }
 
-    private static var buildKind: String {
+    static var buildKind: String {
         #if DEBUG
             "debug"
         #else
@@ -150,7 +150,7 @@ struct BenchReport: Encodable {
     }
 
     /// The compiler this was built with, as far as code can tell.
-    private static var compiler: String {
+    static var compiler: String {
         #if compiler(>=6.4)
             "6.4 or later"
         #elseif compiler(>=6.3)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import DurableCore
 
 /// What is measured.
 enum BenchKind: String, CaseIterable, ExpressibleByArgument, Sendable {
@@ -10,6 +11,8 @@ enum BenchKind: String, CaseIterable, ExpressibleByArgument, Sendable {
     case latency
     /// Very many instances that wait for an event.
     case waiting
+    /// A partition of waiting instances that loses its owner.
+    case recovery
 }
 
 /// One run, with every default filled in.
@@ -26,6 +29,9 @@ struct BenchSettings: Sendable {
     var cacheMebibytes: Int
     /// Messages of one round of the raw broker.
     var baselineMessages: Int
+    var logMode = HubDescriptor.LogMode.local
+    /// What is below it leaves the page cache before each recovery; nil: nothing is done about the cache.
+    var coldDirectory: String?
     /// Absolute path; the hub's files are made there.
     var temporaryDirectory: String
 
@@ -42,12 +48,14 @@ struct BenchSettings: Sendable {
         case .fanout: (self.instances, self.activities, self.rounds) = (1, 500, 5)
         case .latency: (self.instances, self.activities, self.rounds) = (100, 3, 3)
         case .waiting: (self.instances, self.activities, self.rounds) = (100_000, 0, 1)
+        case .recovery: (self.instances, self.activities, self.rounds) = (100_000, 0, 3)
         }
         self.instances = instances ?? self.instances
         self.activities = activities ?? self.activities
         self.rounds = rounds ?? self.rounds
-        workers = 1
-        partitions = 8
+        workers = kind == .recovery ? 0 : 1
+        partitions = kind == .recovery ? 1 : 8
+        if kind == .recovery { logMode = .replicated }
         cacheMebibytes = 64
         baselineMessages = 20_000
     }

@@ -11,7 +11,9 @@ extension HubAdministration {
     package func verify() async throws -> [TopologyDifference] {
         let descriptor = try await descriptor()
         var everything = descriptor.topology.everythingButLogs
-        for stream in try await logStreams(of: descriptor) { everything += descriptor.topology.log(stream.name) }
+        for stream in try await logStreams(of: descriptor) {
+            for name in [stream.name] + stream.archive { everything += descriptor.topology.log(name) }
+        }
         do throws(TransportError) {
             return try await transport.differences(from: everything)
         } catch {

@@ -107,7 +107,7 @@ package struct HubAdministration: Sendable {
         let exchanges = everything.exchanges.map(\.name).filter { $0 != topology.name(.hub) }
         do throws(TransportError) {
             // Before the journal goes, which names them.
-            try await transport.delete(queues: streams.flatMap(\.leftovers), exchanges: [])
+            try await transport.delete(queues: streams.flatMap { $0.leftovers + $0.archive }, exchanges: [])
             try await transport.delete(queues: queues, exchanges: exchanges)
         } catch {
             throw ClientError.wrapping(error, "cannot remove hub \"\(hub)\"")
@@ -154,6 +154,8 @@ package struct HubAdministration: Sendable {
         var isFirst: Bool
         /// Streams of the same partition that may be there and hold nothing that counts.
         var leftovers: [String]
+        /// Streams of what has ended.
+        var archive: [String] = []
     }
 
     /// Where the logs are, in order of partitions; none in `local` log mode. A hub without journal has the first ones.
@@ -164,7 +166,12 @@ package struct HubAdministration: Sendable {
             let partition = journal[id]
             return LogStream(
                 name: partition.announcement?.generation.stream ?? descriptor.topology.firstLogStream(of: id),
-                isFirst: partition.announcement == nil, leftovers: partition.leftovers.map(\.stream))
+                isFirst: partition.announcement == nil,
+                leftovers: partition.leftovers.flatMap { leftover in
+                    leftover.epoch == nil
+                        ? [leftover.stream]
+                        : [leftover.stream, descriptor.topology.archiveStream(besides: leftover.stream)]
+                }, archive: partition.announcement?.archive.map(\.stream) ?? [])
         }
     }
 

@@ -17,11 +17,16 @@ package struct GenerationAnnouncement: Hashable, Sendable {
     /// Offset, in its stream, of the message that ends its snapshot.
     package var snapshotEnd: UInt64
     package var snapshotBytes: UInt64
+    /// Where the instances are that had ended and are not in the snapshot, in order of their positions.
+    package var archive: [ArchiveSegment]
 
-    package init(generation: LogGeneration, snapshotEnd: UInt64, snapshotBytes: UInt64) {
+    package init(
+        generation: LogGeneration, snapshotEnd: UInt64, snapshotBytes: UInt64, archive: [ArchiveSegment] = []
+    ) {
         self.generation = generation
         self.snapshotEnd = snapshotEnd
         self.snapshotBytes = snapshotBytes
+        self.archive = archive
     }
 }
 
@@ -114,6 +119,11 @@ extension JournalFold.Partition {
         if let current = self.announcement?.generation, current.stream != generation.previous { return }
         leftovers.removeAll { $0.stream == generation.stream || $0.stream == generation.previous }
         leftovers.append(.init(stream: generation.previous, epoch: nil))
+        // Segments that others have taken up.
+        let kept = announcement.archive.map(\.stream)
+        for segment in self.announcement?.archive ?? [] where !kept.contains(segment.stream) {
+            leftovers.append(.init(stream: segment.stream, epoch: nil))
+        }
         self.announcement = announcement
     }
 }

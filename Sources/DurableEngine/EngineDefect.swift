@@ -36,6 +36,12 @@ package enum EngineDefect: String, CaseIterable, Sendable {
     case acknowledgesTasksAtOnce
     /// A drain acknowledges the tasks it did not start.
     case drainDropsTasks
+    /// What is appended while a snapshot is written is not in the stream that begins with it.
+    case losesAppendsInRenewal
+    /// What has ended is left out of snapshots without being written to the archive.
+    case losesEndedInRenewal
+    /// An instance that the tables do not have is taken for a new one, although it may be in the archive.
+    case forgetsArchive
 }
 
 extension PartitionProcessor {

@@ -2,8 +2,8 @@ package import DurableBackend
 package import DurableCore
 import DurableWire
 
-/// Reads one partition's log into a copy, for a tool that owns nothing: from its beginning to where it ends at the time, or
-/// a little further.
+/// Reads one partition's log and its archive into a copy, for a tool that owns nothing: from its beginning to where it
+/// ends at the time, or a little further.
 package final class LogCopier {
     package struct Parts: Sendable {
         package var descriptor: HubDescriptor
@@ -31,7 +31,13 @@ package final class LogCopier {
 
     private let parts: Parts
     /// nil: nothing was read yet.
-    private var reading: (generation: LogGeneration, cursor: LogCursor)?
+    private var reading: Reading?
+
+    private struct Reading {
+        var generation: LogGeneration
+        var cursor: LogCursor
+        var restorer: SnapshotRestorer
+    }
 
     /// Times the log may go on in another stream while it is read.
     private static var moveLimit: Int { 5 }
@@ -53,9 +59,9 @@ package final class LogCopier {
         }
         var moves = 0
         while true {
-            let generation = try await locate(copy)
+            let reading = try await locate(copy)
             do throws(LogCursor.Failure) {
-                return try await read(generation, copy, isEnough)
+                return try await read(reading, copy, isEnough)
             } catch {
                 let cause: LogError =
                     switch error {
@@ -63,9 +69,9 @@ package final class LogCopier {
                     case .misplaced(let text): .damaged(text)
                     }
                 moves += 1
-                // Its owner compacts it: it goes on in another stream.
-                let now = try await current()
-                if moves > Self.moveLimit || now == generation { throw cause }
+                // Its owner compacts it: it goes on in another stream, and so may what has ended.
+                let now = try await current().generation
+                if moves > Self.moveLimit || now == reading.generation { throw cause }
             }
         }
     }
@@ -73,10 +79,12 @@ package final class LogCopier {
     /// Opens the copy as it was left.
     package func open() throws(StoreError) -> any PartitionStore { try parts.copies.open(parts.partition) }
 
-    private func current() async throws(LogError) -> LogGeneration {
+    private func current() async throws(LogError) -> (generation: LogGeneration, archive: [ArchiveSegment]) {
         do throws(EpochError) {
-            let known = try await parts.journal.state(of: parts.partition, since: nil)
-            return known.announcement?.generation ?? LogGeneration.first(of: parts.descriptor, parts.partition)
+            let known = try await parts.journal.state(of: parts.partition, since: nil).announcement
+            return (
+                known?.generation ?? LogGeneration.first(of: parts.descriptor, parts.partition), known?.archive ?? []
+            )
         } catch {
             switch error {
             case .unavailable(let text): throw .unavailable(text)
@@ -84,22 +92,23 @@ package final class LogCopier {
         }
     }
 
-    private func locate(_ copy: any PartitionCopy) async throws(LogError) -> LogGeneration {
-        let generation = try await current()
-        if reading?.generation == generation { return generation }
+    private func locate(_ copy: any PartitionCopy) async throws(LogError) -> Reading {
+        let (generation, archive) = try await current()
+        if let reading, reading.generation == generation { return reading }
         reading?.cursor.close()
         do throws(StoreError) { try copy.reset() } catch { throw LogError(error) }
-        reading = nil
-        return generation
+        let source = LogCursor.Source(transport: parts.transport, generation: generation, clock: parts.clock)
+        let found = Reading(
+            generation: generation, cursor: LogCursor(source, from: nil),
+            restorer: SnapshotRestorer(copy, base: generation.base, archive: archive))
+        reading = found
+        return found
     }
 
     private func read(
-        _ generation: LogGeneration, _ copy: any PartitionCopy, _ isEnough: ((PartitionState) -> Bool)?
+        _ reading: Reading, _ copy: any PartitionCopy, _ isEnough: ((PartitionState) -> Bool)?
     ) async throws(LogCursor.Failure) -> StoreRecovery {
-        let source = LogCursor.Source(transport: parts.transport, generation: generation, clock: parts.clock)
-        let cursor = reading?.cursor ?? LogCursor(source, from: nil)
-        let restorer = SnapshotRestorer(copy)
-        reading = (generation, cursor)
+        let (generation, cursor, restorer) = (reading.generation, reading.cursor, reading.restorer)
         var mark: LogMessage?
         if isEnough == nil {
             let message = LogMessage.mark(parts.makeNonce())
@@ -131,8 +140,13 @@ package final class LogCopier {
             }
             if isEnough == nil, mark == nil { break }
         }
+        try Self.store { () throws(StoreError) in try fold.flush(nil) }
+        do throws(LogError) {
+            try await ArchiveReader(copy, parts.transport, parts.clock, generation).readAll()
+        } catch {
+            throw .log(error)
+        }
         return try Self.store { () throws(StoreError) in
-            try fold.flush(nil)
             var recovery = try copy.recover()
             recovery.incarnation = generation.incarnation
             return recovery

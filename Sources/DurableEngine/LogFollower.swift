@@ -14,6 +14,7 @@ struct LogFollower {
     private var cursor: LogCursor
     private var fold: CopyFold
     private var bookmark: LogBookmark?
+    private let archive: ArchiveReader
     /// By the clock's uptime.
     private var flushed: Duration
 
@@ -23,13 +24,15 @@ struct LogFollower {
     private static var flushInterval: Duration { .seconds(1) }
 
     init(
-        _ copy: any PartitionCopy, _ source: LogCursor.Source, _ bookmark: LogBookmark?, partitionCount: Int
+        _ copy: any PartitionCopy, _ source: LogCursor.Source, _ bookmark: LogBookmark?, partitionCount: Int,
+        archive segments: [ArchiveSegment]
     ) throws(LogError) {
         self.copy = copy
         self.source = source
         self.partitionCount = partitionCount
         self.bookmark = bookmark
-        restorer = SnapshotRestorer(copy)
+        restorer = SnapshotRestorer(copy, base: source.generation.base, archive: segments)
+        archive = ArchiveReader(copy, source.transport, source.clock, source.generation)
         cursor = LogCursor(source, from: bookmark)
         flushed = source.clock.uptime()
         do throws(StoreError) {
@@ -71,6 +74,9 @@ struct LogFollower {
             try take(step)
             if step.message == mark {
                 try flush()
+                // Once the copy has the log, which is needed first. What cannot be read now is left to the next reading,
+                // or to an owner.
+                try? await archive.readAll()
                 onCaughtUp()
             }
         }

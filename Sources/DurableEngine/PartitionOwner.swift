@@ -216,6 +216,7 @@ package actor PartitionOwner {
             followed?.store.close()
             return
         }
+        logger.debug("took the baton")
         let files = PartitionFiles(thread: parts.thread)
         let storage =
             if let followed { followed } else { try await files.open(parts.partition, of: parts.storage) }

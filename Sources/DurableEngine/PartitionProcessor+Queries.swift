@@ -13,15 +13,20 @@ struct Waiter {
 extension PartitionProcessor {
     /// Answers what clients asked, from durable state.
     func answerQueries() async throws(PartitionEnd) {
-        let asked = queries
+        let asked = withheld.retriedQueries + queries
+        for delivery in queries { parts.channel.acknowledge(delivery.tag, multiple: false) }
+        withheld.retriedQueries = []
         queries = []
         for delivery in asked {
-            parts.channel.acknowledge(delivery.tag, multiple: false)
             guard let routingKey = delivery.properties.replyTo, let correlationID = delivery.properties.correlationID
             else { continue }
             let address = ReplyAddress(routingKey: routingKey, correlationID: correlationID)
             do {
                 let query = try Query(wire: delivery.body)
+                if try mustWaitForArchive(query) {
+                    deferQuery(delivery, address)
+                    continue
+                }
                 if let answer = try await answer(query, to: address, isRedelivered: delivery.isRedelivered) {
                     reply(.answer(answer), to: address)
                 }

@@ -9,79 +9,13 @@ package import Logging
 /// A failure of the log or the store ends the processor: what is in memory is dropped, unacknowledged deliveries go
 /// back to their queue, and whoever claims the next epoch recovers from log and store.
 package actor PartitionProcessor {
-    package struct Parts: Sendable {
-        package var partition: PartitionID
-        package var descriptor: HubDescriptor
-        package var worker: WorkerID
-        package var epoch: Epoch
-        package var storage: OpenPartition
-        package var executor: any EpisodeExecutor
-        package var transport: any MessageTransport
-        /// Holds the baton already; ends with the processor.
-        package var channel: any ConsumerChannel
-        package var baton: DeliveryTag
-        package var clock: any EngineClock
-        package var configuration: EngineConfiguration
-        package var thread: any PartitionExecutor
-        package var probe: (any EngineProbe)?
-        /// Epochs that this process has outlived: no code of theirs can have ended it.
-        package var survivedEpochs: [Epoch]
-
-        package init(
-            partition: PartitionID, descriptor: HubDescriptor, worker: WorkerID, epoch: Epoch, storage: OpenPartition,
-            executor: any EpisodeExecutor, transport: any MessageTransport, channel: any ConsumerChannel,
-            baton: DeliveryTag, clock: any EngineClock, configuration: EngineConfiguration,
-            thread: any PartitionExecutor,
-            probe: (any EngineProbe)? = nil, survivedEpochs: [Epoch] = []
-        ) {
-            self.partition = partition
-            self.descriptor = descriptor
-            self.worker = worker
-            self.epoch = epoch
-            self.storage = storage
-            self.executor = executor
-            self.transport = transport
-            self.channel = channel
-            self.baton = baton
-            self.clock = clock
-            self.configuration = configuration
-            self.thread = thread
-            self.probe = probe
-            self.survivedEpochs = survivedEpochs
-        }
-    }
-
-    /// Consumers on the owner's channel.
-    package enum ConsumerTag {
-        package static let own = "own"
-        package static let control = "control"
-        package static let query = "query"
-    }
-
-    /// What a confirmed publish was for.
-    enum PublishKey: Hashable, Sendable {
-        case outbox(OutboxID)
-        /// A dead letter is with the broker: its delivery may be acknowledged.
-        case deadLetter(DeliveryTag)
-        /// A delivery that waits for others is at the end of its queue once more: this one may be acknowledged.
-        case putBack(DeliveryTag)
-        /// A fresh baton is in the queue: the old one may go.
-        case baton
-        case marker
-        case reply
-        /// What this partition has applied.
-        case receipt
-        /// Sent before, and confirmed then.
-        case redrive
-    }
-
     nonisolated let parts: Parts
     nonisolated let topology: HubTopology
     nonisolated let logger: Logger
     nonisolated let reliableLane: PublishLane<PublishKey>
     nonisolated let replyLane: PublishLane<PublishKey>
     private nonisolated let signal = Signal()
-    private nonisolated let latestStatistics: PlatformLock<PartitionStatistics>
+    nonisolated let latestStatistics: PlatformLock<PartitionStatistics>
 
     var state = PartitionState()
     var cache = InstanceCache()
@@ -105,6 +39,7 @@ package actor PartitionProcessor {
 
     /// Messages above a gap in their origin's sequence, unacknowledged until it closes.
     var heldBack: [Delivery] = []
+    var withheld = Withheld()
     /// When held-back messages may be put back into the queue, by the clock's uptime.
     var putBackDue = Duration.zero
     /// Changed since the last flush, in order of first change.
@@ -115,6 +50,8 @@ package actor PartitionProcessor {
     var flushDue: Duration?
     /// Size of the log at which compacting it is tried, should it not be possible before.
     var compactionDue: UInt64 = 0
+    var compaction: Compaction?
+    nonisolated let compactionSignal = Signal()
     /// When confirmations must reach the log, by the clock's uptime; nil when there are none.
     var confirmDue: Duration?
     var outboxBytes = 0
@@ -211,48 +148,6 @@ package actor PartitionProcessor {
         signal.raise()
     }
 
-    /// Handles what stands in the control queue by now, as far as it can within `patience`.
-    package func catchUp(within patience: Duration) async {
-        let deadline = parts.clock.uptime() + patience
-        sendMarker()
-        let last = markersSent
-        while markersTaken < last, parts.clock.uptime() < deadline, !isStopping, !arrivalsEnded, !Task.isCancelled {
-            let alarm = caughtUp.raise(after: .milliseconds(100), by: parts.clock)
-            await caughtUp.wait()
-            alarm.cancel()
-        }
-    }
-
-    /// As of the last round: reading it does not wait for a busy partition.
-    package nonisolated var statistics: PartitionStatistics { latestStatistics.withLock { $0 } }
-
-    private var remains: PartitionRemains {
-        var remains = PartitionRemains()
-        remains.unacknowledged = inFlight
-        remains.heldBack = heldBack.count
-        remains.confirmations = confirmed.count
-        remains.dirtyInstances = dirty.count
-        remains.unflushedOutbox = outboxChanges.count
-        remains.outbox = state.outbox.count
-        remains.ownMessages = ownMessages.count
-        remains.redriving = redrive?.underWay ?? 0
-        remains.waiters = waiterCount
-        remains.heldInstances = heldInstances.count
-        remains.liveSessions = cache.sessionCount
-        remains.cachedBytes = cache.bytes
-        return remains
-    }
-
-    private func publishStatistics() {
-        let statistics = PartitionStatistics(
-            epoch: parts.epoch, inFlight: inFlight, outbox: state.outbox.count, refused: reliableLane.parkedCount,
-            unflushed: Int(position.value - flushedPosition.value), heldInstances: heldInstances.count,
-            nextDue: timers.nextDue, episodeCount: episodeCount, checkpointCount: checkpointCount,
-            duplicateCount: duplicateCount, alarmCount: alarmCount, cachedBytes: cache.bytes,
-            cachedInstances: cache.count)
-        latestStatistics.withLock { $0 = statistics }
-    }
-
     // MARK: - Loop
 
     private func work() async -> PartitionEnd? {
@@ -261,6 +156,8 @@ package actor PartitionProcessor {
             group.addTask { await self.reliableLane.run { keys in await self.published(keys) } }
             group.addTask { await self.replyLane.run { _ in } }
             group.addTask { await self.keepAlarm() }
+            group.addTask { await self.keepCompacting() }
+            group.addTask { await self.fetchArchive() }
             var end: PartitionEnd?
             do throws(PartitionEnd) {
                 try await startConsuming()
@@ -269,6 +166,7 @@ package actor PartitionProcessor {
                 end = error
             }
             loopEnd = parts.clock.uptime()
+            abandonCompaction()
             if end == nil { await settleEffects() }
             group.cancelAll()
             return end
@@ -323,10 +221,13 @@ package actor PartitionProcessor {
     }
 
     /// No new deliveries while too much of what they caused is not with the broker yet.
-    private var isPaused: Bool { outboxBytes > parts.configuration.outboxBytes }
+    private var isPaused: Bool {
+        outboxBytes > parts.configuration.outboxBytes || compaction?.renewal.isCrowded == true
+    }
 
     private func waitForWork() async {
-        if isStopping || arrivalsEnded || !queries.isEmpty { return }
+        if isStopping || arrivalsEnded || !queries.isEmpty || !withheld.retriedQueries.isEmpty { return }
+        if compaction?.isPrepared != nil { return }
         if !isPaused && (!arrivals.isEmpty || !retries.isEmpty || !escapes.isEmpty || timers.needsPage) { return }
         let now = parts.clock.uptime()
         var next = isBatonSent ? now + .seconds(3600) : batonDue
@@ -390,6 +291,9 @@ package actor PartitionProcessor {
         }
         signal.raise()
     }
+
+    /// Has the loop come round again.
+    func wake() { signal.raise() }
 
     func noteEscape(of id: InstanceID) {
         escapes.append(id)

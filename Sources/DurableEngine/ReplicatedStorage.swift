@@ -8,22 +8,28 @@ package import Logging
 /// The copy goes on where it was. When it does not belong to the stream, it is emptied and filled again: it is never
 /// served, and nothing in it can be lost.
 package final class ReplicatedStorage: PartitionStorage {
-    fileprivate let descriptor: HubDescriptor
-    fileprivate let transport: any MessageTransport
+    let descriptor: HubDescriptor
+    let transport: any MessageTransport
     private let copies: any PartitionCopies
-    fileprivate let journal: HubJournal
-    fileprivate let clock: any EngineClock
+    let journal: HubJournal
+    let clock: any EngineClock
     private let makeNonce: @Sendable () -> String
-    fileprivate let logger: Logger
+    let logger: Logger
+    /// Whether the simulation asked for a mistake.
+    let defect: EngineDefect?
+    /// Size below which a stream of the archive is taken up by the next one.
+    let archiveBytes: UInt64
     /// Newest epochs that openings here have seen. Look-up only.
     private let newest = PlatformLock<[PartitionID: Epoch]>([:])
 
     /// - Parameters:
     ///   - journal: The one that gives this worker its epochs.
     ///   - makeNonce: A text nobody else makes, for each opening.
+    ///   - defect: A deliberate mistake, which the simulation must find.
     package init(
         descriptor: HubDescriptor, transport: any MessageTransport, copies: any PartitionCopies, journal: HubJournal,
-        clock: any EngineClock, makeNonce: @escaping @Sendable () -> String, logger: Logger
+        clock: any EngineClock, makeNonce: @escaping @Sendable () -> String, logger: Logger,
+        defect: EngineDefect? = nil, archiveBytes: UInt64 = 16 << 20
     ) {
         self.descriptor = descriptor
         self.transport = transport
@@ -32,6 +38,8 @@ package final class ReplicatedStorage: PartitionStorage {
         self.clock = clock
         self.makeNonce = makeNonce
         self.logger = logger
+        self.defect = defect
+        self.archiveBytes = archiveBytes
     }
 
     package func open(_ partition: PartitionID) throws(StoreError) -> OpenPartition {
@@ -41,20 +49,26 @@ package final class ReplicatedStorage: PartitionStorage {
     package func follow(
         _ partition: PartitionID, onCaughtUp: @escaping @Sendable () -> Void
     ) async -> OpenPartition? {
+        var pause = Self.followPauses.lowerBound
         while !Task.isCancelled {
+            let start = clock.uptime()
             do throws(LogError) {
                 if let opened = try await followOnce(partition, onCaughtUp) { return opened }
             } catch {
                 if Task.isCancelled { return nil }
                 logger.debug("lost the log of partition \(partition)", metadata: ["cause": "\(error)"])
             }
-            if !Task.isCancelled { await clock.sleep(for: Self.followPause) }
+            if Task.isCancelled { return nil }
+            // One that could be followed for a while goes on in another stream, most likely.
+            if clock.uptime() - start > Self.followPauses.upperBound { pause = Self.followPauses.lowerBound }
+            await clock.sleep(for: pause)
+            pause = min(pause * 2, Self.followPauses.upperBound)
         }
         return nil
     }
 
     /// How long to leave a log alone that could not be followed.
-    private static var followPause: Duration { .seconds(5) }
+    private static var followPauses: ClosedRange<Duration> { .milliseconds(100) ... .seconds(5) }
 
     private func followOnce(
         _ partition: PartitionID, _ onCaughtUp: @escaping @Sendable () -> Void
@@ -66,7 +80,7 @@ package final class ReplicatedStorage: PartitionStorage {
             let source = LogCursor.Source(
                 transport: transport, generation: place.generation, clock: clock, isFollowing: true)
             var follower = try LogFollower(
-                copy, source, place.bookmark, partitionCount: descriptor.partitionCount)
+                copy, source, place.bookmark, partitionCount: descriptor.partitionCount, archive: place.archive)
             let mark = LogMessage.mark(makeNonce())
             try await publish(mark, to: place.generation)
             if let (cursor, bookmark) = try await follower.run(until: mark, onCaughtUp) {
@@ -94,18 +108,20 @@ package final class ReplicatedStorage: PartitionStorage {
     }
 
     /// What a log's reading begins with.
-    fileprivate struct Place {
+    struct Place {
         var generation: LogGeneration
         /// nil: at the stream's beginning.
         var bookmark: LogBookmark?
         /// Streams of before that nobody can need.
         var leftovers: [JournalFold.Leftover]
+        /// Where what has ended is, but for what ended since.
+        var archive: [ArchiveSegment]
     }
 
     /// Finds the stream the log is in, and where a copy goes on in it. A copy of another log is emptied.
     ///
     /// - Parameter epoch: Its claim and what the journal has before it are known; nil: everything there is now.
-    fileprivate func place(
+    func place(
         of partition: PartitionID, _ copy: any PartitionCopy, since epoch: Epoch?
     ) async throws(LogError) -> Place {
         let known: JournalFold.Partition
@@ -116,11 +132,32 @@ package final class ReplicatedStorage: PartitionStorage {
         }
         let generation = known.announcement?.generation ?? LogGeneration.first(of: descriptor, partition)
         do throws(StoreError) {
+            let archive = known.announcement?.archive ?? []
             let bookmark = try bookmark(of: copy, in: generation, known.announcement)
-            return Place(generation: generation, bookmark: bookmark, leftovers: known.leftovers)
+            var place = Place(
+                generation: generation, bookmark: bookmark, leftovers: known.leftovers, archive: archive)
+            if bookmark != nil, try !planArchive(of: copy, archive) { place.bookmark = nil }
+            return place
         } catch {
             throw LogError(error)
         }
+    }
+
+    /// Has a copy that lacks some of the archive look for it where it is now.
+    ///
+    /// - Returns: false: the copy was emptied, since it has the beginning of an instance whose rest is elsewhere now.
+    private func planArchive(of copy: any PartitionCopy, _ archive: [ArchiveSegment]) throws(StoreError) -> Bool {
+        guard let missing = try copy.missingArchive(), !missing.segments.allSatisfy(archive.contains) else {
+            return true
+        }
+        if missing.partial != nil {
+            try copy.reset()
+            return false
+        }
+        // What has ended since is in the copy: no more can be missing than was.
+        let rest = MissingArchive(filter: missing.filter, segments: archive.reversed())
+        try copy.addArchived([], endedAt: LogPosition(0), missing: rest)
+        return true
     }
 
     private func bookmark(
@@ -133,9 +170,9 @@ package final class ReplicatedStorage: PartitionStorage {
         }
         if bookmark.generation == generation { return bookmark }
         let standing = try copy.recover().position
-        if bookmark.generation.isSameLog(as: generation), let announcement, standing <= generation.base {
-            // What the snapshot has, this copy has.
-            if standing == generation.base { return LogBookmark(announcement) }
+        if bookmark.generation.isSameLog(as: generation), let announcement {
+            // What the snapshot has, this copy has, and perhaps some of what follows it: that was in both streams.
+            if standing >= generation.base { return LogBookmark(announcement) }
             logger.info(
                 "filling the copy of partition \(generation.partition) from the snapshot of its log",
                 metadata: ["position": "\(standing)", "snapshot": "\(generation.base)"])
@@ -146,328 +183,27 @@ package final class ReplicatedStorage: PartitionStorage {
         return nil
     }
 
-    fileprivate func parts(of generation: LogGeneration, from bookmark: LogBookmark? = nil) -> StreamLog.Parts {
+    func parts(of generation: LogGeneration, from bookmark: LogBookmark? = nil) -> StreamLog.Parts {
         StreamLog.Parts(
             transport: transport, topology: descriptor.topology, generation: generation, clock: clock,
             writer: makeNonce(), bookmark: bookmark)
     }
 
-    fileprivate func note(_ epoch: Epoch, of partition: PartitionID) {
+    func note(_ epoch: Epoch, of partition: PartitionID) {
         newest.withLock { $0[partition] = max($0[partition] ?? .zero, epoch) }
     }
 
-    fileprivate func newestEpoch(of partition: PartitionID) -> Epoch { newest.withLock { $0[partition] ?? .zero } }
+    func newestEpoch(of partition: PartitionID) -> Epoch { newest.withLock { $0[partition] ?? .zero } }
 
-    fileprivate func noteRebuild(of partition: PartitionID, _ reason: String) {
+    func noteRebuild(of partition: PartitionID, _ reason: String) {
         logger.notice(
             "the copy of partition \(partition) does not belong to its log, filling it anew",
             metadata: ["reason": "\(reason)"])
     }
 }
 
-/// One opening: the log in its stream, the tables in the copy.
-private final class ReplicatedPartition: PartitionLog, PartitionStore {
-    private let storage: ReplicatedStorage
-    private let partition: PartitionID
-    private let copy: any PartitionCopy
-    private let restorer: SnapshotRestorer
-    private let known = PlatformLock(Known())
-
-    private struct Known {
-        /// nil until it is known which stream the log is in.
-        var log: StreamLog?
-        /// The epoch this opening began.
-        var begun: Epoch?
-        /// Streams made here, in this epoch.
-        var made = 0
-        /// Set while a stream of unknown outcome may be the log: nothing may go to the one before.
-        var isCut = false
-        var isClosed = false
-        var leftovers: [JournalFold.Leftover] = []
-        var removed: [String] = []
-    }
-
-    /// - Parameter log: Read to where the copy stands; nil: to be found.
-    init(_ storage: ReplicatedStorage, _ partition: PartitionID, _ copy: any PartitionCopy, _ log: StreamLog?) {
-        self.storage = storage
-        self.partition = partition
-        self.copy = copy
-        restorer = SnapshotRestorer(copy)
-        known.withLock { $0.log = log }
-    }
-
-    var open: OpenPartition { OpenPartition(log: self, store: self) }
-
-    private var log: StreamLog? { known.withLock(\.log) }
-    private var generation: LogGeneration {
-        log?.generation ?? LogGeneration.first(of: storage.descriptor, partition)
-    }
-
-    // MARK: Log
-
-    func begin(_ begin: PartitionRecord.Begin) async throws(LogError) -> LogPosition {
-        let log = try await locate(since: begin.epoch)
-        known.withLock { $0.begun = nil }
-        let position = try await result(log) { () async throws(LogError) in try await log.begin(begin) }.get()
-        do throws(StoreError) {
-            try rebuildUnlessFitting(position, log)
-        } catch {
-            throw LogError(error)
-        }
-        known.withLock { known in
-            known.begun = begin.epoch
-            known.made = 0
-        }
-        await removeLeftovers(of: begin.epoch)
-        return position
-    }
-
-    func append(_ records: [PartitionRecord], epoch: Epoch) async throws(LogError) -> LogPosition {
-        if known.withLock(\.isCut) { throw .unavailable("which stream the log is in is unknown: begin a new epoch") }
-        let log = try await locate(since: epoch)
-        return try await result(log) { () async throws(LogError) in
-            try await log.append(records, epoch: epoch)
-        }.get()
-    }
-
-    func read(after position: LogPosition, limit: Int) async throws(LogError) -> [LogEntry] {
-        let log = try await locate(since: nil)
-        return try await result(log) { () async throws(LogError) in
-            try await log.read(after: position, limit: limit)
-        }.get()
-    }
-
-    var size: LogSize? { log?.size }
-
-    /// The log, in the stream that it is in now for a new epoch, in the one it was found in for everything else.
-    private func locate(since epoch: Epoch?) async throws(LogError) -> StreamLog {
-        let isNew = epoch.map { epoch in known.withLock { $0.begun != epoch } } ?? false
-        if let log, !isNew { return log }
-        let place = try await storage.place(of: partition, copy, since: epoch)
-        known.withLock { known in
-            known.isCut = false
-            known.leftovers = place.leftovers
-        }
-        if let log, log.generation == place.generation { return log }
-        log?.close()
-        let restorer = restorer
-        var parts = storage.parts(of: place.generation, from: place.bookmark)
-        parts.onSnapshot = { step throws(LogError) in try restorer.take(step) }
-        let found = StreamLog(parts)
-        let isClosed = known.withLock { known in
-            known.log = found
-            return known.isClosed
-        }
-        if isClosed { found.close() }
-        return found
-    }
-
-    private func result<Value>(
-        _ log: StreamLog, _ body: () async throws(LogError) -> Value
-    ) async -> Result<Value, LogError> {
-        defer { storage.note(log.newest, of: partition) }
-        do throws(LogError) {
-            return .success(try await body())
-        } catch {
-            guard case .damaged = error, let newest = await successor(of: log.generation) else {
-                return .failure(error)
-            }
-            return .failure(.fenced(newest: newest))
-        }
-    }
-
-    /// The epoch that put another stream in this one's place; nil: nobody did.
-    private func successor(of generation: LogGeneration) async -> Epoch? {
-        guard let known = try? await storage.journal.state(of: partition, since: nil), let found = known.announcement,
-            found.generation != generation
-        else { return nil }
-        return max(known.claim ?? .zero, found.generation.epoch)
-    }
-
-    /// Everything before `begin` is final: a copy that stands elsewhere or behind it is of another log.
-    private func rebuildUnlessFitting(_ begin: LogPosition, _ log: StreamLog) throws(StoreError) {
-        if restorer.hasRestored { return }
-        let standing = try copy.recover().position
-        if let defect = log.bookmarkDefect, standing > LogPosition(0) {
-            storage.noteRebuild(of: partition, defect)
-        } else if standing >= begin {
-            storage.noteRebuild(of: partition, "it stands at \(standing), the log ended at \(begin)")
-        } else {
-            return
-        }
-        try copy.reset()
-        if log.generation.hasSnapshot { throw .unavailable("the copy must be filled from the snapshot of its log") }
-    }
-
-    // MARK: Generations
-
-    func renew(epoch: Epoch) async throws(LogError) -> Bool {
-        guard let old = log, known.withLock({ $0.begun == epoch && !$0.isCut }), old.isAtRest(in: epoch) else {
-            return false
-        }
-        let new: StreamLog
-        let announcement: GenerationAnnouncement
-        do throws(LogError) {
-            let recovery: StoreRecovery
-            do throws(StoreError) { recovery = try copy.recover() } catch { throw LogError(error) }
-            guard recovery.position == old.position else { return false }
-            (new, announcement) = try await makeGeneration(after: old, recovery, epoch)
-        } catch {
-            storage.logger.warning(
-                "the log of partition \(partition) could not be compacted, it goes on as it is and is tried again",
-                metadata: ["cause": "\(error)", "stream": "\(old.generation.stream)"])
-            return false
-        }
-        // From here on it may be the log, whoever knows.
-        known.withLock { $0.isCut = true }
-        let newer: Epoch?
-        do throws(EpochError) {
-            newer = try await storage.journal.announce(announcement)
-        } catch {
-            new.close()
-            throw LogError(error)
-        }
-        if let newer {
-            new.close()
-            _ = await remove([new.generation.stream])
-            storage.note(newer, of: partition)
-            throw .fenced(newest: newer)
-        }
-        let isClosed = known.withLock { known in
-            known.log = new
-            known.isCut = false
-            return known.isClosed
-        }
-        if isClosed { new.close() }
-        old.close()
-        storage.logger.info(
-            "compacted the log of the partition \(partition)",
-            metadata: [
-                "stream": "\(new.generation.stream)", "position": "\(new.generation.base)",
-                "bytes": "\(announcement.snapshotBytes)", "before": "\(old.size?.total ?? 0)",
-            ])
-        if await !remove([old.generation.stream]) {
-            known.withLock { $0.leftovers.append(.init(stream: old.generation.stream, epoch: nil)) }
-        }
-        return true
-    }
-
-    /// Fills a new stream. Whatever goes wrong, it was for nothing and the log is where it was.
-    private func makeGeneration(
-        after old: StreamLog, _ recovery: StoreRecovery, _ epoch: Epoch
-    ) async throws(LogError) -> (StreamLog, GenerationAnnouncement) {
-        let (number, removed) = known.withLock { known in
-            known.made += 1
-            return (known.made, known.removed)
-        }
-        let topology = storage.descriptor.topology
-        var generation = old.generation
-        generation.stream = topology.logStream(of: partition, madeIn: epoch, number: number)
-        generation.base = old.position
-        generation.epoch = epoch
-        generation.previous = old.generation.stream
-        do throws(EpochError) {
-            try await storage.journal.start(generation, removed: removed)
-        } catch {
-            throw LogError(error)
-        }
-        known.withLock { known in known.removed.removeAll(where: removed.contains) }
-        let new = StreamLog(storage.parts(of: generation))
-        var reader = SnapshotReader(copy, recovery)
-        do throws(LogError) {
-            let announcement = try await new.found { () throws(LogError) in
-                do throws(StoreError) { return try reader.next()?.wireBytes } catch { throw LogError(error) }
-            }
-            return (new, announcement)
-        } catch {
-            new.close()
-            if await !remove([generation.stream]) {
-                known.withLock { $0.leftovers.append(.init(stream: generation.stream, epoch: epoch)) }
-            }
-            throw error
-        }
-    }
-
-    /// Deletes what owners before `epoch` left: streams that were replaced, and those they never announced, which count
-    /// for nobody since this epoch's claim.
-    private func removeLeftovers(of epoch: Epoch) async {
-        let current = generation.stream
-        let streams = known.withLock(\.leftovers).filter { leftover in
-            leftover.stream != current && leftover.epoch.map { $0 < epoch } ?? true
-        }.map(\.stream)
-        if !streams.isEmpty { _ = await remove(streams) }
-    }
-
-    private func remove(_ streams: [String]) async -> Bool {
-        do throws(TransportError) {
-            try await storage.transport.delete(queues: streams, exchanges: [])
-        } catch {
-            storage.logger.debug("could not delete \(streams)", metadata: ["cause": "\(error)"])
-            return false
-        }
-        known.withLock { known in
-            known.leftovers.removeAll { streams.contains($0.stream) }
-            known.removed += streams
-        }
-        return true
-    }
-
-    // MARK: Store
-
-    func recover() throws(StoreError) -> StoreRecovery {
-        var recovery = try copy.recover()
-        recovery.incarnation = generation.incarnation
-        return recovery
-    }
-
-    func flush(_ flush: StoreFlush) throws(StoreError) {
-        let newest = storage.newestEpoch(of: partition)
-        if flush.epoch < newest { throw .fenced(newest: newest) }
-        let end = log?.position ?? LogPosition(0)
-        guard flush.position <= end else {
-            throw .damaged("a flush through \(flush.position) does not fit a log that was read to \(end)")
-        }
-        var flush = flush
-        flush.bookmark = log?.bookmark(for: flush.position)
-        try copy.flush(flush)
-    }
-
-    func instance(_ id: InstanceID) throws(StoreError) -> InstanceState? { try copy.instance(id) }
-
-    func history(of id: InstanceID, from first: Int, byteLimit: Int) throws(StoreError) -> [HistoryEvent] {
-        try copy.history(of: id, from: first, byteLimit: byteLimit)
-    }
-
-    func due(after: DueInstance?, through: Timestamp, limit: Int) throws(StoreError) -> [DueInstance] {
-        try copy.due(after: after, through: through, limit: limit)
-    }
-
-    func held(after: InstanceID?, limit: Int) throws(StoreError) -> [InstanceID] {
-        try copy.held(after: after, limit: limit)
-    }
-
-    func list(_ filter: ListFilter, after: ListCursor?, limit: Int) throws(StoreError) -> [InstanceState] {
-        try copy.list(filter, after: after, limit: limit)
-    }
-
-    func sent(after: SentPlace?, byteLimit: Int) throws(StoreError) -> [SentMessage] {
-        try copy.sent(after: after, byteLimit: byteLimit)
-    }
-
-    func counts() throws(StoreError) -> [QueryAnswer.StatusCount] { try copy.counts() }
-
-    func close() {
-        let log = known.withLock { known in
-            known.isClosed = true
-            return known.log
-        }
-        log?.close()
-        copy.close()
-    }
-}
-
 extension LogError {
-    fileprivate init(_ error: EpochError) {
+    init(_ error: EpochError) {
         switch error {
         case .unavailable(let text): self = .unavailable(text)
         }

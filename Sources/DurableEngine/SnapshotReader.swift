@@ -1,15 +1,19 @@
 package import DurableBackend
 import DurableCore
 
-/// Reads everything a store holds, in chunks of bounded size.
+/// Reads what a store holds in chunks of bounded size: everything, all but what has ended, or only that.
 package struct SnapshotReader {
     private let store: any PartitionStore
-    private let state: PartitionState
+    private let scope: Scope
+    /// nil: what has ended is read, and nothing else.
+    private let state: PartitionState?
+    private let archived: InstanceFilter?
     private var outbox: ArraySlice<OutboxEntry>
     private var sent: ArraySlice<SentMessage> = []
     private var lastSent: SentPlace?
     private var page: ArraySlice<InstanceState> = []
     private var listed: ListCursor?
+    private var ended = EndedInstance(after: LogPosition(0))
     private var isListed = false
     /// The instance whose history is being read, and how much of it has been.
     private var current: (state: InstanceState, events: Int)?
@@ -19,13 +23,50 @@ package struct SnapshotReader {
     private static var historyBytes: Int { 64 << 10 }
     private static var pageLength: Int { 256 }
 
+    private enum Scope {
+        case listed(ListFilter)
+        case ended(any PartitionCopy)
+    }
+
+    /// What has been read of it.
+    private(set) var instanceCount: UInt64 = 0
+    private(set) var newestEnd = Timestamp.distantPast
+
+    /// Reads everything.
+    ///
     /// - Parameter recovery: What the store says of itself; it must not change while it is read.
     package init(_ store: any PartitionStore, _ recovery: StoreRecovery) {
+        self.init(store, recovery, ListFilter(), archived: nil)
+    }
+
+    /// Reads all but what has ended.
+    ///
+    /// - Parameter archived: What is not read.
+    init(openOf store: any PartitionStore, _ recovery: StoreRecovery, archived: InstanceFilter?) {
+        let open = OrchestrationStatus.allCases.filter { !$0.isTerminal }
+        self.init(store, recovery, ListFilter(statuses: open), archived: archived)
+    }
+
+    private init(
+        _ store: any PartitionStore, _ recovery: StoreRecovery, _ filter: ListFilter, archived: InstanceFilter?
+    ) {
+        scope = .listed(filter)
         self.store = store
+        self.archived = archived
         outbox = recovery.state.pendingOutbox[...]
         var state = recovery.state
         state.outbox = [:]
         self.state = state
+    }
+
+    /// Reads what ended after `position` and nothing else.
+    init(_ copy: any PartitionCopy, endedAfter position: LogPosition) {
+        store = copy
+        scope = .ended(copy)
+        archived = nil
+        state = nil
+        outbox = []
+        ended = EndedInstance(after: position)
     }
 
     /// - Returns: nil behind the last chunk, which has the partition's state.
@@ -39,7 +80,10 @@ package struct SnapshotReader {
                 chunk.instances.append(piece)
                 bytes += piece.estimatedBytes
                 // An instance is in a chunk once.
-                if current != nil { break }
+                if current != nil {
+                    chunk.continues = true
+                    break
+                }
             } else if !isListed {
                 try turnPage()
             } else if let entry = outbox.popFirst() {
@@ -50,11 +94,12 @@ package struct SnapshotReader {
                 bytes += message.entry.estimatedBytes
             } else {
                 chunk.state = state
+                chunk.archived = archived
                 isComplete = true
                 break
             }
         }
-        return chunk
+        return state == nil && chunk.instances.isEmpty ? nil : chunk
     }
 
     private mutating func nextInstance() -> Bool {
@@ -63,12 +108,32 @@ package struct SnapshotReader {
     }
 
     private mutating func turnPage() throws(StoreError) {
-        page = try store.list(ListFilter(), after: listed, limit: Self.pageLength)[...]
-        listed = page.last.map { ListCursor(createdAt: $0.createdAt, id: $0.id) }
-        isListed = page.count < Self.pageLength
+        switch scope {
+        case .ended(let copy): try turnEndedPage(copy)
+        case .listed(let filter):
+            page = try store.list(filter, after: listed, limit: Self.pageLength)[...]
+            listed = page.last.map { ListCursor(createdAt: $0.createdAt, id: $0.id) }
+            isListed = page.count < Self.pageLength
+        }
+    }
+
+    private mutating func turnEndedPage(_ copy: any PartitionCopy) throws(StoreError) {
+        let found = try copy.ended(after: ended, limit: Self.pageLength)
+        ended = found.last ?? ended
+        isListed = found.count < Self.pageLength
+        page = []
+        for entry in found {
+            guard let state = try copy.instance(entry.id) else {
+                throw .damaged("instance \(entry.id) ended and is not there")
+            }
+            page.append(state)
+            instanceCount += 1
+            newestEnd = max(newestEnd, state.lastUpdatedAt)
+        }
     }
 
     private mutating func nextSent() throws(StoreError) -> SentMessage? {
+        if case .ended = scope { return nil }
         if sent.isEmpty {
             sent = try store.sent(after: lastSent, byteLimit: Self.chunkBytes)[...]
             lastSent = sent.last?.place

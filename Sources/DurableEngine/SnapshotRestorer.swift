@@ -5,14 +5,23 @@ import DurableWire
 /// Fills a copy from the snapshot its log stream begins with. Until that is complete the copy stands nowhere.
 final class SnapshotRestorer: Sendable {
     private let copy: any PartitionCopy
+    /// Position the snapshot stands for.
+    private let base: LogPosition
+    private let archive: [ArchiveSegment]
     private let known = PlatformLock(Known())
 
     private struct Known {
         var state: PartitionState?
+        var archived: InstanceFilter?
         var hasRestored = false
     }
 
-    init(_ copy: any PartitionCopy) { self.copy = copy }
+    /// - Parameter archive: Where what is not in the snapshot is because it had ended.
+    init(_ copy: any PartitionCopy, base: LogPosition, archive: [ArchiveSegment]) {
+        self.copy = copy
+        self.base = base
+        self.archive = archive
+    }
 
     /// Whether the copy was filled here.
     var hasRestored: Bool { known.withLock(\.hasRestored) }
@@ -32,10 +41,17 @@ final class SnapshotRestorer: Sendable {
     }
 
     private func fill(_ chunk: SnapshotChunk) throws(StoreError) {
-        if let state = chunk.state { known.withLock { $0.state = state } }
+        if let state = chunk.state {
+            known.withLock { known in
+                known.state = state
+                known.archived = chunk.archived
+            }
+        }
         var flush = StoreFlush(previous: LogPosition(0), position: LogPosition(0), epoch: .zero)
         flush.instances = chunk.instances
         flush.outboxAdded = chunk.outbox
+        // A restored hub's snapshot has those that had ended: they are in no archive yet.
+        flush.endedAt = LogPosition(max(base.value, 1))
         flush.sent = chunk.sent
         try copy.flush(flush)
     }
@@ -43,6 +59,14 @@ final class SnapshotRestorer: Sendable {
     private func complete(_ bookmark: LogBookmark) throws(StoreError) {
         guard let state = known.withLock(\.state) else {
             throw .damaged("the snapshot of \(bookmark.generation.stream) does not say what the partition kept")
+        }
+        if !archive.isEmpty {
+            guard let archived = known.withLock(\.archived) else {
+                throw .damaged("the snapshot of \(bookmark.generation.stream) does not say what is in the archive")
+            }
+            // Newest first: it is asked for most. Before the bookmark, without which the copy is filled again.
+            try copy.addArchived(
+                [], endedAt: base, missing: MissingArchive(filter: archived, segments: archive.reversed()))
         }
         var flush = StoreFlush(previous: LogPosition(0), position: bookmark.position, epoch: state.epoch)
         flush.setState(state)
@@ -53,7 +77,7 @@ final class SnapshotRestorer: Sendable {
 
     private static func decoded(_ content: [UInt8]) throws(StoreError) -> SnapshotChunk {
         do throws(WireError) {
-            return try SnapshotChunk(wire: content)
+            return try SnapshotChunk(wire: content, isForTables: true)
         } catch {
             throw .damaged("a chunk of the snapshot cannot be decoded: \(error)")
         }

@@ -94,21 +94,7 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
         enter()
         defer { leave() }
         let generation = parts.generation
-        do throws(TransportError) {
-            try await parts.transport.declare(parts.topology.log(generation.stream))
-        } catch {
-            throw .unavailable("\(generation.stream): \(error)")
-        }
-        try await write([.generation(generation)]) { step, _ in step.message == .generation(generation) }
-        var number: UInt64 = 0
-        while let content = try next() {
-            number += 1
-            let chunk = LogUnit(
-                epoch: generation.epoch, index: number, writer: parts.writer, recordCount: 1, content: content)
-            try await write(chunk.parts(byteLimit: parts.partBytes).map(LogMessage.snapshot)) { step, _ in
-                step.judgement == .chunk(chunk)
-            }
-        }
+        let number = try await writeChunks(next)
         var end: UInt64 = 0
         try await write([.snapshotComplete(chunks: number)]) { step, _ in
             end = step.offset
@@ -118,6 +104,43 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
         return GenerationAnnouncement(
             generation: generation, snapshotEnd: end, snapshotBytes: cursor.fold.snapshotBytes)
     }
+
+    /// Writes all of an archive stream and reads it back.
+    ///
+    /// - Parameter next: The next chunk, encoded; nil: there is no more.
+    func archive(_ next: () throws(LogError) -> [UInt8]?) async throws(LogError) -> (chunks: UInt64, bytes: UInt64) {
+        enter()
+        defer { leave() }
+        let chunks = try await writeChunks(next)
+        return (chunks, cursor.fold.bytes)
+    }
+
+    /// - Returns: How many there are.
+    private func writeChunks(_ next: () throws(LogError) -> [UInt8]?) async throws(LogError) -> UInt64 {
+        let generation = parts.generation
+        do throws(TransportError) {
+            try await parts.transport.declare(parts.topology.log(generation.stream))
+        } catch {
+            throw .unavailable("\(generation.stream): \(error)")
+        }
+        try await write([.generation(generation)]) { step, _ in step.message == .generation(generation) }
+        var number: UInt64 = 0
+        while true {
+            var chunks: [LogUnit] = []
+            while chunks.count < Self.chunksTogether, let content = try next() {
+                number += 1
+                chunks.append(
+                    LogUnit(
+                        epoch: generation.epoch, index: number, writer: parts.writer, recordCount: 1, content: content))
+            }
+            guard let last = chunks.last else { return number }
+            let messages = chunks.flatMap { $0.parts(byteLimit: parts.partBytes) }.map(LogMessage.snapshot)
+            try await write(messages) { step, _ in step.judgement == .chunk(last) }
+        }
+    }
+
+    /// Chunks of a snapshot on their way at a time: their partition does nothing else while they are made.
+    private static var chunksTogether: Int { 2 }
 
     // MARK: - The port
 

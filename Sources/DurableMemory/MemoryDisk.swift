@@ -99,6 +99,8 @@ final class PartitionContents {
         var nextDue: Timestamp?
         var isHeld: Bool
         var historyCount: Int
+        /// Position at which it was known to have ended; nil: it goes on.
+        var endedAt: UInt64?
         var chunks: [HistoryChunk]
     }
 
@@ -116,6 +118,7 @@ final class PartitionContents {
     var sent: [SentPlace: [UInt8]] = [:]  // sorted before use
     /// Copies only.
     var bookmark: LogBookmark?
+    var missing: MissingArchive?
     var instances: [InstanceKey: InstanceRow] = [:]
 
     init(incarnation: UInt64) { self.incarnation = incarnation }
@@ -131,6 +134,7 @@ final class PartitionContents {
         copy.outbox = outbox
         copy.sent = sent
         copy.bookmark = bookmark
+        copy.missing = missing
         copy.instances = instances
         return copy
     }

@@ -118,7 +118,8 @@ package final class MemoryStore: PartitionCopy {
             var rows: [PartitionContents.InstanceRow] = []
             for instance in flush.instances {
                 let key = InstanceKey(instance.state.id)
-                rows.append(try .init(instance, over: contents.instances[key]))
+                let endedAt = flush.endedAt ?? flush.position
+                rows.append(try .init(instance, over: contents.instances[key], endedAt: endedAt))
             }
             for row in rows { contents.instances[row.key] = row }
             for entry in flush.outboxAdded { contents.outbox[entry.id] = entry.wireBytes }
@@ -145,8 +146,46 @@ package final class MemoryStore: PartitionCopy {
         try opening.access(.look) { contents in contents.bookmark }
     }
 
+    package func frozen() throws(StoreError) -> any PartitionCopy {
+        let disk = MemoryDisk(faults: .none)
+        try opening.access(.look) { contents in
+            disk.access { $0.put(contents.copy(), as: opening.partition) }
+        }
+        return MemoryStore(MemoryOpening(disk: disk, partition: opening.partition), isCopy: true)
+    }
+
     package func reset() throws(StoreError) {
         try opening.accessDisk(.flush(LogPosition(0))) { disk in disk.resetCopy(of: opening.partition) }
+    }
+
+    package func ended(after: EndedInstance, limit: Int) throws(StoreError) -> [EndedInstance] {
+        let start = (after.position.value, InstanceKey(after.id))
+        return try rows { row in row.endedAt.map { start < ($0, row.key) } ?? false }
+            .map { (position: $0.endedAt ?? 0, key: $0.key) }
+            .sorted { $0 < $1 }
+            .prefix(limit)
+            .map { EndedInstance(position: LogPosition($0.position), id: $0.key.id) }
+    }
+
+    package func missingArchive() throws(StoreError) -> MissingArchive? {
+        try opening.access(.look) { contents in contents.missing }
+    }
+
+    package func addArchived(
+        _ instances: [StoreFlush.InstanceFlush], endedAt: LogPosition, missing: MissingArchive?
+    ) throws(StoreError) {
+        try opening.access(.flush(endedAt)) { contents throws(StoreError) in
+            for instance in instances {
+                let old = contents.instances[InstanceKey(instance.state.id)]
+                if let old {
+                    guard old.endedAt == endedAt.value, instance.firstIndex > 0, old.historyCount == instance.firstIndex
+                    else { continue }
+                }
+                let row = try PartitionContents.InstanceRow(instance, over: old, endedAt: endedAt)
+                contents.instances[row.key] = row
+            }
+            contents.missing = missing
+        }
     }
 
     // MARK: - Rows
@@ -172,8 +211,16 @@ extension PartitionContents.InstanceRow {
     /// Events in a chunk, so that a page of history need not hold much more than asked.
     private static let chunkLength = 64
 
-    fileprivate init(_ flush: StoreFlush.InstanceFlush, over old: Self?) throws(StoreError) {
-        let (state, events) = (flush.state, flush.newHistory)
+    fileprivate init(
+        _ flush: StoreFlush.InstanceFlush, over old: Self?, endedAt: LogPosition
+    ) throws(StoreError) {
+        let state = flush.state
+        let events: [HistoryEvent]
+        do throws(WireError) {
+            events = try flush.events
+        } catch {
+            throw .damaged("history of \(state.id): \(error)")
+        }
         var chunks = old?.chunks ?? []
         var held = old?.historyCount ?? 0
         // A new execution begins at 0 again: what the old one did is over.
@@ -198,7 +245,8 @@ extension PartitionContents.InstanceRow {
         self.init(
             key: InstanceKey(state.id), state: state.wireBytes, status: state.status, name: Array(state.name.utf8),
             createdAt: state.createdAt, nextDue: state.nextDue, isHeld: state.hold != nil,
-            historyCount: state.historyCount, chunks: chunks)
+            historyCount: state.historyCount, endedAt: state.status.isTerminal ? old?.endedAt ?? endedAt.value : nil,
+            chunks: chunks)
     }
 
     fileprivate func fits(_ filter: ListFilter) -> Bool {
@@ -207,6 +255,15 @@ extension PartitionContents.InstanceRow {
             && (filter.idPrefix.map { key.bytes.starts(with: $0.utf8) } ?? true)
             && (filter.createdFrom.map { $0 <= createdAt } ?? true)
             && (filter.createdTo.map { createdAt < $0 } ?? true)
+    }
+}
+
+extension StoreFlush.InstanceFlush {
+    fileprivate var events: [HistoryEvent] {
+        get throws(WireError) {
+            guard let encoded, !encoded.history.isEmpty else { return newHistory }
+            return try HistoryCodec.decode(encoded.history)
+        }
     }
 }
 

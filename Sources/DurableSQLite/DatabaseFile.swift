@@ -13,6 +13,8 @@ final class DatabaseFile: Sendable {
     let path: String
     private let connection: DatabaseQueue
     private let isClosed = PlatformLock(false)
+    /// One transaction for as long as it is open: everything read is of the time it began.
+    private let isFrozen: Bool
 
     /// What a file is for; written into its header when it is made, checked when it is opened.
     struct Kind: Sendable {
@@ -27,21 +29,30 @@ final class DatabaseFile: Sendable {
         static let partition = Kind(
             title: "partition file", applicationID: 0x6474_7150, upgrades: PartitionSchema.upgrades)
         static let copy = Kind(
-            title: "copy of a partition", applicationID: 0x6474_7143, upgrades: PartitionSchema.upgrades)
+            title: "copy of a partition", applicationID: 0x6474_7143, upgrades: PartitionSchema.copyUpgrades)
         static let hub = Kind(title: "hub file", applicationID: 0x6474_7148)
     }
 
     /// Opens a file that exists already and is of the given kind.
     ///
     /// - Throws: `.missing`, `.foreign`, `.damaged`, `.unavailable`; the file is left as it is.
-    init(opening path: String, kind: Kind, options: SQLiteOptions) throws(StoreError) {
+    ///
+    /// - Parameter isFrozen: Only for reading, and as the file is now, whatever is written to it by others.
+    init(opening path: String, kind: Kind, options: SQLiteOptions, isFrozen: Bool = false) throws(StoreError) {
         guard try options.files.exists(path) else {
             throw .missing("there is no file \(path). No empty one was made in its place")
         }
         self.path = path
+        self.isFrozen = isFrozen
         do {
             connection = try Self.connect(to: path, options)
-            try connection.writeWithoutTransaction { database in try Self.checkHeader(of: database, kind, path) }
+            try connection.writeWithoutTransaction { database in
+                try Self.checkHeader(of: database, kind, path)
+                guard isFrozen else { return }
+                // A transaction sees what was there at its first read.
+                try database.execute(sql: "PRAGMA query_only = ON; BEGIN DEFERRED")
+                _ = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_schema")
+            }
         } catch let error as DatabaseError where error.resultCode == .SQLITE_NOTADB {
             throw .foreign(
                 "\(path) is no SQLite database, so it is no \(kind.title) of ours. It was left as it is: "
@@ -56,6 +67,7 @@ final class DatabaseFile: Sendable {
         making path: String, kind: Kind, schema: String, options: SQLiteOptions, fill: (Database) throws -> Void
     ) throws(StoreError) {
         self.path = path
+        isFrozen = false
         do {
             connection = try Self.connect(to: path, options)
             try connection.writeWithoutTransaction { database in
@@ -80,13 +92,15 @@ final class DatabaseFile: Sendable {
 
     /// Several statements that see the same state of the file whatever other processes commit meanwhile.
     func readTogether<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
-        try transaction("BEGIN DEFERRED", body)
+        if isFrozen { return try read(body) }
+        return try transaction("BEGIN DEFERRED", body)
     }
 
     /// Runs `body` as one durable transaction. The write lock is taken first, so that what it reads (the epoch above
     /// all) still holds when it commits, whichever processes have the file open.
     func write<Value>(_ body: (Database) throws -> Value) throws(StoreError) -> Value {
-        try transaction("BEGIN IMMEDIATE", body)
+        precondition(!isFrozen, "a frozen file is only read")
+        return try transaction("BEGIN IMMEDIATE", body)
     }
 
     /// Idempotent. The last connection that closes moves the write-ahead log into the main file.

@@ -15,19 +15,26 @@ enum HistoryTable {
     ) throws {
         let (id, total) = (instance.state.id, instance.state.historyCount)
         var held = held
+        let count = instance.eventCount
         // A new execution (continue-as-new) begins at 0 again: what the old one did is over.
-        if held > 0, instance.firstIndex == 0 && !instance.newHistory.isEmpty || total == 0 {
+        if held > 0, instance.firstIndex == 0 && count > 0 || total == 0 {
             try database.cachedStatement(sql: "DELETE FROM history WHERE instance = ?").execute(arguments: [number])
             held = 0
         }
-        guard instance.newHistory.isEmpty || instance.firstIndex == held, held + instance.newHistory.count == total
-        else {
+        guard count == 0 || instance.firstIndex == held, held + count == total else {
             throw RowDamage(
-                "instance \(id) has \(held) events here; \(instance.newHistory.count) from index "
+                "instance \(id) has \(held) events here; \(count) from index "
                     + "\(instance.firstIndex) do not make \(total)")
         }
         let statement = try database.cachedStatement(
             sql: "INSERT INTO history (instance, first_index, event_count, events, checksum) VALUES (?, ?, ?, ?, ?)")
+        if let encoded = instance.encoded {
+            if count == 0 { return }
+            return try statement.execute(arguments: [
+                number, instance.firstIndex, count, Data(encoded.history),
+                checksum(number, instance.firstIndex, count, encoded.history),
+            ])
+        }
         for events in rows(of: instance.newHistory) {
             let bytes = HistoryCodec.encode(Array(events))
             let first = instance.firstIndex + events.startIndex

@@ -49,20 +49,36 @@ enum InstanceTable {
         return state
     }
 
-    static func write(_ instances: [StoreFlush.InstanceFlush], _ database: Database) throws {
+    /// Whether an instance of an archive is not there, or the piece of its history that comes next.
+    static func lacks(
+        _ instance: StoreFlush.InstanceFlush, endedAt: LogPosition, _ database: Database
+    ) throws -> Bool {
+        let statement = try database.cachedStatement(
+            sql: "SELECT coalesce(ended_position, -1), history_count FROM instances WHERE id = ?")
+        let row = try statement.first([instance.state.id.value]) { (try $0.integer(0), Int(try $0.integer(1))) }
+        guard let (position, count) = row else { return true }
+        return instance.firstIndex > 0 && position == endedAt.value.column && count == instance.firstIndex
+    }
+
+    /// - Parameter endedAt: Noted for those that have ended; nil: nothing is, since there is no archive.
+    static func write(
+        _ instances: [StoreFlush.InstanceFlush], endedAt: LogPosition?, _ database: Database
+    ) throws {
         var counts: [OrchestrationStatus: Int] = [:]
         for instance in instances {
             let state = instance.state
             guard !state.id.value.utf8.contains(0) else { throw RowDamage("an instance ID has a NUL character") }
-            let number: Int64
-            if let old = try row(of: state.id, database) {
-                number = old.number
-                try update(old, state, database)
-                try HistoryTable.append(instance, to: number, holding: old.historyCount, database)
+            let stateBytes = instance.encoded?.state ?? state.wireBytes
+            // One that brings all of its history is new as a rule: to insert it finds out.
+            let isWhole = instance.firstIndex == 0 && instance.eventCount == state.historyCount
+            if isWhole, let number = try insert(state, stateBytes, endedAt, database) {
+                try HistoryTable.append(instance, to: number, holding: 0, database)
+            } else if let old = try row(of: state.id, database) {
+                try update(old, state, stateBytes, endedAt, database)
+                try HistoryTable.append(instance, to: old.number, holding: old.historyCount, database)
                 counts[old.status, default: 0] -= 1
             } else {
-                number = try insert(state, database)
-                try HistoryTable.append(instance, to: number, holding: 0, database)
+                throw RowDamage("instance \(state.id) is not there, and its history begins at \(instance.firstIndex)")
             }
             counts[state.status, default: 0] += 1
         }
@@ -77,28 +93,31 @@ enum InstanceTable {
         }
     }
 
-    /// - Returns: The new instance's number.
-    private static func insert(_ state: InstanceState, _ database: Database) throws -> Int64 {
-        let bytes = state.wireBytes
+    /// - Returns: The new instance's number; nil: it is there already, and was left alone.
+    private static func insert(
+        _ state: InstanceState, _ bytes: [UInt8], _ endedAt: LogPosition?, _ database: Database
+    ) throws -> Int64? {
         try database.cachedStatement(
             sql: """
                 INSERT INTO instances (id, name, status, created_at, updated_at, next_due, is_held, history_count,
-                    state, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    state, checksum, ended_position) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (id) DO NOTHING
                 """
         ).execute(arguments: [
             state.id.value, state.name, state.status.rawValue, state.createdAt.millisecondsSinceEpoch,
             state.lastUpdatedAt.millisecondsSinceEpoch, state.nextDue?.millisecondsSinceEpoch, state.hold != nil,
-            state.historyCount, Data(bytes), checksum(bytes),
+            state.historyCount, Data(bytes), checksum(bytes), state.status.isTerminal ? endedAt?.value.column : nil,
         ])
-        return database.lastInsertedRowID
+        return database.changesCount == 0 ? nil : database.lastInsertedRowID
     }
 
     /// Leaves columns alone that did not change: SQLite rewrites every index a statement names a column of.
-    private static func update(_ old: Entry, _ state: InstanceState, _ database: Database) throws {
+    private static func update(
+        _ old: Entry, _ state: InstanceState, _ bytes: [UInt8], _ endedAt: LogPosition?, _ database: Database
+    ) throws {
         let isIndexed =
             old.status != state.status || old.nextDue != state.nextDue
             || old.isHeld != (state.hold != nil) || old.createdAt != state.createdAt || old.name != state.name
-        let bytes = state.wireBytes
         let common: StatementArguments = [
             state.lastUpdatedAt.millisecondsSinceEpoch, state.historyCount, Data(bytes), checksum(bytes), old.number,
         ]
@@ -110,11 +129,12 @@ enum InstanceTable {
         let indexed: StatementArguments = [
             state.name, state.status.rawValue, state.createdAt.millisecondsSinceEpoch,
             state.nextDue?.millisecondsSinceEpoch, state.hold != nil,
+            state.status.isTerminal ? endedAt?.value.column : nil,
         ]
         try database.cachedStatement(
             sql: """
-                UPDATE instances SET name = ?, status = ?, created_at = ?, next_due = ?, is_held = ?, updated_at = ?,
-                    history_count = ?, state = ?, checksum = ? WHERE number = ?
+                UPDATE instances SET name = ?, status = ?, created_at = ?, next_due = ?, is_held = ?,
+                    ended_position = ?, updated_at = ?, history_count = ?, state = ?, checksum = ? WHERE number = ?
                 """
         ).execute(arguments: indexed + common)
     }

@@ -64,12 +64,14 @@ enum PartitionSchema {
             is_held INTEGER NOT NULL,
             history_count INTEGER NOT NULL,
             state BLOB NOT NULL,
-            checksum INTEGER NOT NULL
+            checksum INTEGER NOT NULL,
+            ended_position INTEGER
         ) STRICT;
         CREATE UNIQUE INDEX instances_by_id ON instances (id);
         CREATE INDEX instances_by_status ON instances (status, created_at, id);
         CREATE INDEX instances_by_due ON instances (next_due, id) WHERE next_due IS NOT NULL;
         CREATE INDEX instances_held ON instances (id) WHERE is_held = 1;
+        CREATE INDEX instances_by_end ON instances (ended_position, id) WHERE ended_position IS NOT NULL;
 
         -- Number of instances by status, kept by each flush: counting a million rows takes too long.
         CREATE TABLE counts (
@@ -112,9 +114,34 @@ enum PartitionSchema {
         """
         ALTER TABLE store_state ADD COLUMN delivered BLOB NOT NULL DEFAULT x'';
         ALTER TABLE store_state ADD COLUMN must_redrive INTEGER NOT NULL DEFAULT 0;
-
+        ALTER TABLE instances ADD COLUMN ended_position INTEGER;
+        \(endIndexSQL)
         """ + sentSQL,
     ]
+
+    /// The same for the file of a copy. When its instances ended is not known: not later than it stands.
+    static let copyUpgrades = [
+        upgrades[0],
+        upgrades[1] + """
+
+            UPDATE instances SET ended_position = (SELECT position FROM store_state) WHERE status IN (1, 3, 4, 5);
+            """ + archiveSQL,
+    ]
+
+    private static let endIndexSQL = """
+        CREATE INDEX instances_by_end ON instances (ended_position, id) WHERE ended_position IS NOT NULL;
+
+        """
+
+    /// What a copy lacks of its partition's archive: at most one row.
+    private static let archiveSQL = """
+
+        CREATE TABLE archive (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            missing BLOB NOT NULL,
+            checksum INTEGER NOT NULL
+        ) STRICT;
+        """
 
     /// What the file of a copy has besides: at most one row, where the log goes on.
     static let copySQL =
@@ -125,7 +152,7 @@ enum PartitionSchema {
                 bookmark BLOB NOT NULL,
                 checksum INTEGER NOT NULL
             ) STRICT;
-            """
+            """ + archiveSQL
 
     /// Fills the tables that have one row.
     static func initialize(

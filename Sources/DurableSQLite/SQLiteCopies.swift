@@ -90,7 +90,7 @@ package final class SQLiteCopies: PartitionCopies {
             file.close()
             throw error
         }
-        return SQLiteStore(file, use: .copy)
+        return SQLiteStore(file, use: .copy, options: Self.options)
     }
 
     private func path(of partition: PartitionID) -> String { "\(directory)/copy-\(partition).sqlite" }

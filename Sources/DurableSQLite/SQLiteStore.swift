@@ -8,6 +8,7 @@ internal import GRDB
 package final class SQLiteStore: PartitionCopy {
     let file: DatabaseFile
     private let use: Use
+    private let options: SQLiteOptions
     private var isCopy: Bool { use == .copy }
 
     enum Use {
@@ -19,9 +20,11 @@ package final class SQLiteStore: PartitionCopy {
         case filling
     }
 
-    init(_ file: DatabaseFile, use: Use = .serving) {
+    /// - Parameter options: What another opening of the file is opened with.
+    init(_ file: DatabaseFile, use: Use = .serving, options: SQLiteOptions = SQLiteOptions()) {
         self.file = file
         self.use = use
+        self.options = options
     }
 
     package func recover() throws(StoreError) -> StoreRecovery {
@@ -73,7 +76,8 @@ package final class SQLiteStore: PartitionCopy {
             guard (flush.previous...end).contains(flush.position) else {
                 throw RowDamage("a flush through position \(flush.position) does not fit a log that ends at \(end)")
             }
-            try InstanceTable.write(flush.instances, database)
+            try InstanceTable.write(
+                flush.instances, endedAt: isCopy ? flush.endedAt ?? flush.position : nil, database)
             try OutboxTable.write(added: flush.outboxAdded, removed: flush.outboxRemoved, database)
             try SentTable.write(
                 flush.sent, delivered: flush.delivered, before: try StoreState.delivered(database), database)
@@ -96,10 +100,16 @@ package final class SQLiteStore: PartitionCopy {
         return try file.read(BookmarkTable.read)
     }
 
+    package func frozen() throws(StoreError) -> any PartitionCopy {
+        precondition(isCopy, "only a copy is frozen")
+        let file = try DatabaseFile(opening: file.path, kind: .copy, options: options, isFrozen: true)
+        return SQLiteStore(file, use: .copy)
+    }
+
     package func reset() throws(StoreError) {
         precondition(isCopy, "only a copy may be emptied")
         try file.write { database in
-            for table in ["instances", "counts", "history", "outbox", "sent", "bookmark"] {
+            for table in ["instances", "counts", "history", "outbox", "sent", "bookmark", "archive"] {
                 try database.execute(sql: "DELETE FROM \(table)")
             }
             try StoreState().write(database)

@@ -60,6 +60,6 @@ extension InstanceState: WireCodable {
         wire.inbox = inbox.map(PBHistoryEvent.init)
         wire.appliedMessages = appliedMessages.map(\.value)
         if let hold { wire.hold = PBHold(hold) }
-        return wire.aloneBytes()
+        return (consume wire).aloneBytes()
     }
 }

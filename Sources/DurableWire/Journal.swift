@@ -20,12 +20,18 @@ extension JournalRecord: WireCodable {
             self = .generationAnnounced(
                 GenerationAnnouncement(
                     generation: try LogGeneration(wire.generation), snapshotEnd: wire.snapshotEnd,
-                    snapshotBytes: wire.snapshotBytes))
+                    snapshotBytes: wire.snapshotBytes, archive: try Self.archive(wire.archive)))
         case .mark(let text):
             self = .mark(text)
         case nil:
             throw .undecodable("journal record of a kind this version does not know")
         }
+    }
+
+    private static func archive(_ wire: [PBArchiveSegment]) throws(WireError) -> [ArchiveSegment] {
+        var segments: [ArchiveSegment] = []
+        for segment in wire { segments.append(try ArchiveSegment(segment)) }
+        return segments
     }
 
     package var wireBytes: [UInt8] {
@@ -46,6 +52,7 @@ extension JournalRecord: WireCodable {
             wire.generationAnnounced.generation = PBLogGeneration(announcement.generation)
             wire.generationAnnounced.snapshotEnd = announcement.snapshotEnd
             wire.generationAnnounced.snapshotBytes = announcement.snapshotBytes
+            wire.generationAnnounced.archive = announcement.archive.map(PBArchiveSegment.init)
         case .mark(let text):
             wire.mark = text
         }

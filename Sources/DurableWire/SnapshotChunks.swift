@@ -3,15 +3,24 @@ import DurableCore
 internal import Foundation
 
 extension SnapshotChunk: WireCodable {
-    package init(wire bytes: [UInt8]) throws(WireError) {
+    package init(wire bytes: [UInt8]) throws(WireError) { try self.init(wire: bytes, isForTables: false) }
+
+    /// - Parameter isForTables: Leave states and histories encoded, as tables keep them.
+    package init(wire bytes: [UInt8], isForTables: Bool) throws(WireError) {
         let wire = try PBSnapshotChunk(alone: bytes)
         self.init()
         for instance in wire.instances {
-            instances.append(
-                StoreFlush.InstanceFlush(
-                    state: try InstanceState(wire: Array(instance.state)),
-                    newHistory: instance.events.isEmpty ? [] : try HistoryCodec.decode(Array(instance.events)),
-                    firstIndex: try checkedCount(Int64(clamping: instance.firstIndex), "first event of a snapshot")))
+            let stateBytes = Array(instance.state)
+            let state = try InstanceState(wire: stateBytes)
+            let first = try checkedCount(Int64(clamping: instance.firstIndex), "first event of a snapshot")
+            var flush = StoreFlush.InstanceFlush(state: state, newHistory: [], firstIndex: first)
+            if isForTables {
+                flush.encoded = .init(
+                    state: stateBytes, history: Array(instance.events), eventCount: max(0, state.historyCount - first))
+            } else if !instance.events.isEmpty {
+                flush.newHistory = try HistoryCodec.decode(Array(instance.events))
+            }
+            instances.append(flush)
         }
         for entry in wire.outbox { outbox.append(try OutboxEntry(wire: Array(entry))) }
         for message in wire.sent {
@@ -23,6 +32,8 @@ extension SnapshotChunk: WireCodable {
                 SentMessage(place: SentPlace(destination: destination, sequence: origin.sequence), entry: entry))
         }
         if wire.hasState { state = try PartitionState(wire.state) }
+        archived = InstanceFilter(bytes: Array(wire.archived))
+        continues = wire.continues
     }
 
     package var wireBytes: [UInt8] {
@@ -42,6 +53,8 @@ extension SnapshotChunk: WireCodable {
             return wire
         }
         if let state { wire.state = PBSnapshotChunk.State(state) }
+        wire.continues = continues
+        if let archived { wire.archived = Data(archived.bytes) }
         return wire.aloneBytes()
     }
 }

@@ -60,5 +60,6 @@ extension PBLogMessage: Versioned {}
 extension PBLogUnit: Versioned {}
 extension PBLogBookmark: Versioned {}
 extension PBSnapshotChunk: Versioned {}
+extension PBMissingArchive: Versioned {}
 extension PBBackupRecord: Versioned {}
 extension PBHubDescriptor: Versioned {}

@@ -42,6 +42,22 @@ import Testing
         #expect(state.leftovers == [.init(stream: "s1", epoch: nil)])
     }
 
+    @Test("Segments of an archive that an announcement leaves out are left over")
+    func archive() {
+        func segment(_ stream: String) -> ArchiveSegment {
+            ArchiveSegment(stream: stream, epoch: .zero, after: LogPosition(0), through: LogPosition(1))
+        }
+        var second = GenerationAnnouncement(
+            generation: generation("s2", after: "s1", by: 0), snapshotEnd: 3, snapshotBytes: 9)
+        second.archive = [segment("a1"), segment("a2")]
+        var third = second
+        third.generation = generation("s3", after: "s2", by: 0)
+        third.archive = [segment("a1"), segment("a3")]
+        let state = fold(claim("a"), .generationAnnounced(second), .generationAnnounced(third))
+        #expect(state.announcement?.archive == third.archive)
+        #expect(state.leftovers.map(\.stream) == ["s1", "s2", "a2"])
+    }
+
     @Test("An announcement behind a newer claim does not, and its stream is left over")
     func late() {
         let next = generation("s2", after: "s1", by: 0)

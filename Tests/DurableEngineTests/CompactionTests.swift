@@ -200,28 +200,13 @@ import Testing
 
     // MARK: Standby
 
-    /// Follows the log until it says that it has caught up: then the copy stands at `end`.
-    private func follow(
-        _ hub: ReplicatedHub, _ copies: MemoryCopies, through end: LogPosition, journal: HubJournal? = nil
-    ) async throws -> OpenPartition {
-        let storage = hub.storage("standby", copies: copies, journal: journal)
-        let caughtUp = Signal()
-        let following = Task { await storage.follow(partition) { caughtUp.raise() } }
-        await caughtUp.wait()
-        let copy = try copies.open(partition)
-        #expect(try copy.recover().position == end)
-        copy.close()
-        following.cancel()
-        return try #require(await following.value)
-    }
-
     @Test("Who takes over reads on where it followed, unless the log has gone on elsewhere", arguments: [false, true])
     func takesOver(isRenewed: Bool) async throws {
         let hub = try await ReplicatedHub()
         let copies = MemoryCopies()
         let first = try await owner(of: hub)
         let journal = hub.journal("standby")
-        let followed = try await follow(hub, copies, through: first.contents.position, journal: journal)
+        let followed = try await hub.followed(copies, through: first.contents.position, journal: journal)
         try await first.start(20)
         if isRenewed { #expect(try await first.renew()) }
         try await first.start(21)
@@ -246,16 +231,16 @@ import Testing
         let hub = try await ReplicatedHub()
         let copies = MemoryCopies()
         let first = try await owner(of: hub)
-        try await follow(hub, copies, through: first.contents.position).store.close()
+        try await hub.follow(copies, through: first.contents.position)
         try await first.start(20)
         #expect(try await first.renew())
         try await first.goOn(20, events: 3..<9)
         // One behind the cut is filled from the snapshot.
-        try await follow(hub, copies, through: first.contents.position).store.close()
+        try await hub.follow(copies, through: first.contents.position)
         #expect(try await first.renew())
         try await first.start(21)
         // One at the cut goes on behind it.
-        try await follow(hub, copies, through: first.contents.position).store.close()
+        try await hub.follow(copies, through: first.contents.position)
         let copy = try copies.open(partition)
         #expect(try PartitionContents(tablesOf: copy) == first.contents)
         copy.close()

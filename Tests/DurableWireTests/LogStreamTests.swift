@@ -27,9 +27,31 @@ import Testing
         arguments: [
             JournalRecord.generationStarted(later, removed: ["a", "b"]), .generationStarted(later, removed: []),
             .generationAnnounced(.init(generation: later, snapshotEnd: 9, snapshotBytes: 8)), .mark("m"),
+            .generationAnnounced(.init(generation: later, snapshotEnd: 9, snapshotBytes: 8, archive: segments)),
         ])
     func journal(_ record: JournalRecord) throws {
         #expect(try JournalRecord(wire: record.wireBytes) == record)
+    }
+
+    private static let segments = [
+        ArchiveSegment(
+            stream: "dtq.h.archive.3.2-11.1", epoch: epoch, after: LogPosition(0), through: LogPosition(.max),
+            chunks: 3,
+            bytes: .max, instances: 9, newestEnd: Timestamp(millisecondsSinceEpoch: 12)),
+        ArchiveSegment(stream: "", epoch: epoch, after: LogPosition(1), through: LogPosition(2)),
+    ]
+
+    @Test("What a copy lacks of an archive comes back as written")
+    func missingArchive() throws {
+        var filter = InstanceFilter(capacity: 3)
+        filter.insert(InstanceID("a"))
+        var missing = MissingArchive(filter: filter, segments: Self.segments)
+        #expect(try MissingArchive(wire: missing.wireBytes) == missing)
+        missing.chunks = 2
+        missing.partial = InstanceID("b")
+        #expect(try MissingArchive(wire: missing.wireBytes) == missing)
+        missing = MissingArchive(filter: filter, segments: [])
+        #expect(try MissingArchive(wire: missing.wireBytes) == missing)
     }
 
     @Test("Messages come back as written", arguments: messages)

@@ -23,6 +23,14 @@ import Testing
         try await rule.verify { Self.storage() }
     }
 
+    @Test("A copy stays as it was frozen, and takes what it lacks of an archive")
+    func copies() throws {
+        try CopyCheck.frozenCopyStays(try MemoryCopies().open(PartitionID(0)))
+        let copies = MemoryCopies()
+        try CopyCheck.archiveFillsGaps(try copies.open(PartitionID(0)))
+        try CopyCheck.archiveIsKept(try copies.open(PartitionID(0)))
+    }
+
     @Test("The epoch authority obeys", arguments: EpochRule.allCases)
     func epochs(obey rule: EpochRule) async throws {
         try await rule.verify {

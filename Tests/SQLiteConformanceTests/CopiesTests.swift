@@ -4,6 +4,7 @@ import DurableCore
 import DurableSQLite
 import DurableWire
 import Foundation
+import GRDB
 import Testing
 
 @Suite("Copies on disk") struct CopiesTests {
@@ -49,6 +50,61 @@ import Testing
             #expect(try again.recover().state == PartitionState())
             #expect(try again.counts() == [])
             _ = try flush(again, descriptor)
+        }
+    }
+
+    @Test("A frozen copy shows what was there, whatever is written later")
+    func frozen() throws {
+        try withDirectory {
+            let copies = try SQLiteCopies(descriptor: descriptor, directory: directory)
+            let copy = try copies.open(partition)
+            defer { copy.close() }
+            try CopyCheck.frozenCopyStays(copy)
+        }
+    }
+
+    @Test("A copy takes what it lacks of an archive, and nothing else of it")
+    func archive() throws {
+        try withDirectory {
+            let copies = try SQLiteCopies(descriptor: descriptor, directory: directory)
+            let copy = try copies.open(partition)
+            try CopyCheck.archiveFillsGaps(copy)
+            copy.close()
+            let again = try copies.open(partition)
+            defer { again.close() }
+            try CopyCheck.archiveIsKept(again)
+        }
+    }
+
+    @Test("A copy of the format before is brought up to this one: what had ended is in no archive yet")
+    func olderFormat() throws {
+        try withDirectory {
+            let copies = try SQLiteCopies(descriptor: descriptor, directory: directory)
+            let copy = try copies.open(partition)
+            var flush = StoreFlush(previous: LogPosition(0), position: LogPosition(3), epoch: SampleRecords.epoch(4))
+            var ended = SampleRecords.instance("b")
+            ended.status = .completed
+            flush.instances = [SampleRecords.instance("a"), ended].map {
+                .init(state: $0, newHistory: [], firstIndex: 0)
+            }
+            try copy.flush(flush)
+            copy.close()
+            let database = try DatabaseQueue(path: directory + "/copy-1.sqlite")
+            try database.write {
+                try $0.execute(
+                    sql: """
+                        DROP INDEX instances_by_end; ALTER TABLE instances DROP COLUMN ended_position;
+                        DROP TABLE archive; DROP TABLE sent; ALTER TABLE store_state DROP COLUMN delivered;
+                        ALTER TABLE store_state DROP COLUMN must_redrive; PRAGMA user_version = 2
+                        """)
+            }
+            try database.close()
+            let again = try copies.open(partition)
+            defer { again.close() }
+            #expect(try again.recover().position == LogPosition(3))
+            #expect(try again.missingArchive() == nil)
+            let found = try again.ended(after: EndedInstance(after: LogPosition(0)), limit: 10)
+            #expect(found == [EndedInstance(position: LogPosition(3), id: InstanceID("b"))])
         }
     }
 

@@ -158,7 +158,8 @@ import Testing
             try $0.execute(
                 sql: """
                     ALTER TABLE store_state DROP COLUMN delivered; ALTER TABLE store_state DROP COLUMN must_redrive;
-                    DROP TABLE sent; PRAGMA user_version = \(version);
+                    DROP TABLE sent; DROP INDEX instances_by_end; ALTER TABLE instances DROP COLUMN ended_position;
+                    PRAGMA user_version = \(version);
                     """)
             if version == 1 { try $0.execute(sql: "ALTER TABLE store_state DROP COLUMN evidence") }
         }

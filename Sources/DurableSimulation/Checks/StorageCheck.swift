@@ -16,6 +16,7 @@ struct StorageCheck {
         defer { open.store.close() }
         // Fills a copy that must begin with a snapshot.
         if hub.plan.storage == .replicated { _ = try await open.log.read(after: LogPosition(0), limit: 0) }
+        while let archive = open.archive, !archive.isComplete { try await archive.fetch() }
         let recovery = try open.store.recover()
         var state = recovery.state
         var position = recovery.position

@@ -41,14 +41,18 @@ package final class StreamWitness: @unchecked Sendable {  // confined to the sim
         }
         let followed = partitions[id.index]
         guard let generation = journal[id].announcement?.generation, generation.stream != followed.stream else { return }
-        if generation.base != followed.fold.position {
-            witness.violated(
-                "I1: the log of partition \(id) ends at \(followed.fold.position) and goes on in \(generation.stream) "
-                    + "at \(generation.base)")
-        }
-        partitions[id.index] = Followed(stream: generation.stream, entries: followed.entries)
+        let known = followed.entries
+        partitions[id.index] = Followed(
+            stream: generation.stream, entries: Array(known.prefix(Int(clamping: generation.base.value))))
         generationCount += 1
         read(id)
+        // What was in both streams must be the same in both, and all of it must be in the new one.
+        let found = partitions[id.index].entries
+        if !found.starts(with: known) {
+            witness.violated(
+                "I1: the log of partition \(id) ends at \(known.count), and as far as it goes on in "
+                    + "\(generation.stream) from \(generation.base) it is another one or ends at \(found.count)")
+        }
     }
 
     private func read(_ id: PartitionID) {
@@ -65,7 +69,9 @@ package final class StreamWitness: @unchecked Sendable {  // confined to the sim
                     followed.entries.append(LogEntry(position: position, epoch: unit.epoch, record: record))
                 }
                 partitions[id.index] = followed
-                tell(records, of: id, epoch: unit.epoch, at: end)
+                let known = witness.partitions[id.index].position
+                let news = Array(records.suffix(Int(clamping: max(end.value, known.value) - known.value)))
+                if !news.isEmpty { tell(news, of: id, epoch: unit.epoch, at: end) }
             } catch {
                 witness.violated("I13: the log stream of partition \(id) cannot be read: \(error)")
             }

@@ -24,4 +24,7 @@ package final class Latency: @unchecked Sendable {  // confined to the simulator
     package func isDrawnLate() -> Bool { random.chance(0.5) }
 
     package func pass() async { await clock.sleep(for: next()) }
+
+    /// As long as so many calls usually take.
+    package func pass(calls: Int) async { await clock.sleep(for: random.duration(usual) * calls) }
 }

@@ -44,7 +44,9 @@ package final class SimulatedStorage: PartitionStorage, @unchecked Sendable {  /
     }
 
     private func simulated(_ open: OpenPartition, _ partition: PartitionID) -> OpenPartition {
-        OpenPartition(log: SimulatedLog(self, open.log, partition), store: SimulatedStore(self, open.store, partition))
+        OpenPartition(
+            log: SimulatedLog(self, open.log, partition), store: SimulatedStore(self, open.store, partition),
+            archive: open.archive.map { SimulatedArchive(self, $0) })
     }
 
     /// Tells the witness what became of appends whose outcome was unknown: an epoch began at `position`, after them.
@@ -178,19 +180,9 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
 
     var size: LogSize? { base.size }
 
-    func renew(epoch: Epoch) async throws(LogError) -> Bool {
-        // What is in the stream must be seen before it is deleted.
-        storage.streams?.follow(partition)
-        let isDone: Bool
-        do throws(LogError) {
-            isDone = try await base.renew(epoch: epoch)
-        } catch {
-            storage.streams?.follow(partition)
-            throw error
-        }
-        storage.streams?.follow(partition)
-        try end(.none)
-        return isDone
+    func renewal(epoch: Epoch) -> (any LogRenewal)? {
+        if storage.node.isDead { return nil }
+        return base.renewal(epoch: epoch).map { SimulatedRenewal($0, storage, partition) }
     }
 
     private func failed(_ records: [PartitionRecord], _ error: LogError) {
@@ -222,6 +214,61 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
     private func end(_ fault: StorageFaultPlan.Fault) throws(LogError) {
         if storage.node.isDead { throw .unavailable("the process is gone") }
         if case .unavailable = fault { throw .unavailable("input/output error (planned)") }
+    }
+}
+
+/// Lets the witness see a stream before it is deleted.
+private struct SimulatedRenewal: LogRenewal {
+    private let base: any LogRenewal
+    private let storage: SimulatedStorage
+    private let partition: PartitionID
+
+    init(_ base: any LogRenewal, _ storage: SimulatedStorage, _ partition: PartitionID) {
+        self.base = base
+        self.storage = storage
+        self.partition = partition
+    }
+
+    var isCrowded: Bool { base.isCrowded }
+
+    func prepare() async -> Bool { await base.prepare() && !storage.node.isDead }
+
+    func finish() async throws(LogError) -> Bool {
+        if storage.node.isDead { throw .unavailable("the process is gone") }
+        storage.streams?.follow(partition)
+        let isDone: Bool
+        do throws(LogError) {
+            isDone = try await base.finish()
+        } catch {
+            storage.streams?.follow(partition)
+            throw error
+        }
+        storage.streams?.follow(partition)
+        if storage.node.isDead { throw .unavailable("the process is gone") }
+        return isDone
+    }
+
+    func abandon() { base.abandon() }
+}
+
+/// Is read so slowly that what has to wait for it does.
+private struct SimulatedArchive: PartitionArchive {
+    private let storage: SimulatedStorage
+    private let base: any PartitionArchive
+
+    init(_ storage: SimulatedStorage, _ base: any PartitionArchive) {
+        self.storage = storage
+        self.base = base
+    }
+
+    var isComplete: Bool { base.isComplete }
+
+    func mayHave(_ id: InstanceID) throws(StoreError) -> Bool { try base.mayHave(id) }
+
+    func fetch() async throws(LogError) {
+        await storage.latency.pass(calls: 500)
+        if storage.node.isDead { throw .unavailable("the process is gone") }
+        try await base.fetch()
     }
 }
 

@@ -186,7 +186,8 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
         let nonces = Counter()
         return ReplicatedStorage(
             descriptor: descriptor, transport: transport, copies: copies, journal: journal, clock: clock,
-            makeNonce: { "\(name)/\(nonces.next())" }, logger: trace.logger(of: name))
+            makeNonce: { "\(name)/\(nonces.next())" }, logger: trace.logger(of: name), defect: plan.engine.defect,
+            archiveBytes: plan.engine.compactionBytes * 4)
     }
 
     // MARK: - Workers

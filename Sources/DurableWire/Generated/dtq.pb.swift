@@ -1993,6 +1993,9 @@ nonisolated struct PBJournalRecord: Sendable {
 
     var snapshotBytes: UInt64 = 0
 
+    /// Where the instances are that had ended, in order of positions.
+    var archive: [PBArchiveSegment] = []
+
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
@@ -2037,6 +2040,64 @@ nonisolated struct PBLogGeneration: Sendable {
   init() {}
 
   fileprivate var _epoch: PBEpoch? = nil
+}
+
+/// One stream of a partition's archive: a LogGeneration, then SnapshotChunks of instances that ended.
+nonisolated struct PBArchiveSegment: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var stream: String = String()
+
+  var epoch: PBEpoch {
+    get {_epoch ?? PBEpoch()}
+    set {_epoch = newValue}
+  }
+  /// Returns true if `epoch` has been explicitly set.
+  var hasEpoch: Bool {self._epoch != nil}
+  /// Clears the value of `epoch`. Subsequent reads from it will return its default value.
+  mutating func clearEpoch() {self._epoch = nil}
+
+  /// Positions at which they ended: behind the first, up to the second.
+  var afterPosition: UInt64 = 0
+
+  var throughPosition: UInt64 = 0
+
+  var chunks: UInt64 = 0
+
+  var bytes: UInt64 = 0
+
+  var instances: UInt64 = 0
+
+  var newestEndMs: Int64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _epoch: PBEpoch? = nil
+}
+
+/// What a copy lacks of the archive.
+nonisolated struct PBMissingArchive: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var format: Int32 = 0
+
+  var filter: Data = Data()
+
+  var segments: [PBArchiveSegment] = []
+
+  var chunks: UInt64 = 0
+
+  var partial: String = String()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
 }
 
 /// One message of a partition's log stream.
@@ -2178,6 +2239,12 @@ nonisolated struct PBSnapshotChunk: Sendable {
   mutating func clearState() {self._state = nil}
 
   var sent: [PBSnapshotChunk.Sent] = []
+
+  /// In the last chunk: a Bloom filter of the instances in the archive; empty: there are none.
+  var archived: Data = Data()
+
+  /// The history of the last instance goes on in the next chunk.
+  var continues: Bool = false
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -5851,7 +5918,7 @@ nonisolated extension PBJournalRecord.GenerationStarted: SwiftProtobuf.Message, 
 
 nonisolated extension PBJournalRecord.GenerationAnnounced: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = PBJournalRecord.protoMessageName + ".GenerationAnnounced"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}generation\0\u{3}snapshot_end\0\u{3}snapshot_bytes\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}generation\0\u{3}snapshot_end\0\u{3}snapshot_bytes\0\u{1}archive\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5862,6 +5929,7 @@ nonisolated extension PBJournalRecord.GenerationAnnounced: SwiftProtobuf.Message
       case 1: try { try decoder.decodeSingularMessageField(value: &self._generation) }()
       case 2: try { try decoder.decodeSingularUInt64Field(value: &self.snapshotEnd) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.snapshotBytes) }()
+      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.archive) }()
       default: break
       }
     }
@@ -5881,6 +5949,9 @@ nonisolated extension PBJournalRecord.GenerationAnnounced: SwiftProtobuf.Message
     if self.snapshotBytes != 0 {
       try visitor.visitSingularUInt64Field(value: self.snapshotBytes, fieldNumber: 3)
     }
+    if !self.archive.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.archive, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -5888,6 +5959,7 @@ nonisolated extension PBJournalRecord.GenerationAnnounced: SwiftProtobuf.Message
     if lhs._generation != rhs._generation {return false}
     if lhs.snapshotEnd != rhs.snapshotEnd {return false}
     if lhs.snapshotBytes != rhs.snapshotBytes {return false}
+    if lhs.archive != rhs.archive {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -5952,6 +6024,125 @@ nonisolated extension PBLogGeneration: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.incarnation != rhs.incarnation {return false}
     if lhs._epoch != rhs._epoch {return false}
     if lhs.previous != rhs.previous {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBArchiveSegment: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".ArchiveSegment"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}stream\0\u{1}epoch\0\u{3}after_position\0\u{3}through_position\0\u{1}chunks\0\u{1}bytes\0\u{1}instances\0\u{3}newest_end_ms\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.stream) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._epoch) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.afterPosition) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.throughPosition) }()
+      case 5: try { try decoder.decodeSingularUInt64Field(value: &self.chunks) }()
+      case 6: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
+      case 7: try { try decoder.decodeSingularUInt64Field(value: &self.instances) }()
+      case 8: try { try decoder.decodeSingularInt64Field(value: &self.newestEndMs) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.stream.isEmpty {
+      try visitor.visitSingularStringField(value: self.stream, fieldNumber: 1)
+    }
+    try { if let v = self._epoch {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if self.afterPosition != 0 {
+      try visitor.visitSingularUInt64Field(value: self.afterPosition, fieldNumber: 3)
+    }
+    if self.throughPosition != 0 {
+      try visitor.visitSingularUInt64Field(value: self.throughPosition, fieldNumber: 4)
+    }
+    if self.chunks != 0 {
+      try visitor.visitSingularUInt64Field(value: self.chunks, fieldNumber: 5)
+    }
+    if self.bytes != 0 {
+      try visitor.visitSingularUInt64Field(value: self.bytes, fieldNumber: 6)
+    }
+    if self.instances != 0 {
+      try visitor.visitSingularUInt64Field(value: self.instances, fieldNumber: 7)
+    }
+    if self.newestEndMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.newestEndMs, fieldNumber: 8)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBArchiveSegment, rhs: PBArchiveSegment) -> Bool {
+    if lhs.stream != rhs.stream {return false}
+    if lhs._epoch != rhs._epoch {return false}
+    if lhs.afterPosition != rhs.afterPosition {return false}
+    if lhs.throughPosition != rhs.throughPosition {return false}
+    if lhs.chunks != rhs.chunks {return false}
+    if lhs.bytes != rhs.bytes {return false}
+    if lhs.instances != rhs.instances {return false}
+    if lhs.newestEndMs != rhs.newestEndMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBMissingArchive: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".MissingArchive"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}filter\0\u{1}segments\0\u{1}chunks\0\u{1}partial\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.format) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.filter) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.segments) }()
+      case 4: try { try decoder.decodeSingularUInt64Field(value: &self.chunks) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.partial) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.format != 0 {
+      try visitor.visitSingularInt32Field(value: self.format, fieldNumber: 1)
+    }
+    if !self.filter.isEmpty {
+      try visitor.visitSingularBytesField(value: self.filter, fieldNumber: 2)
+    }
+    if !self.segments.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.segments, fieldNumber: 3)
+    }
+    if self.chunks != 0 {
+      try visitor.visitSingularUInt64Field(value: self.chunks, fieldNumber: 4)
+    }
+    if !self.partial.isEmpty {
+      try visitor.visitSingularStringField(value: self.partial, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBMissingArchive, rhs: PBMissingArchive) -> Bool {
+    if lhs.format != rhs.format {return false}
+    if lhs.filter != rhs.filter {return false}
+    if lhs.segments != rhs.segments {return false}
+    if lhs.chunks != rhs.chunks {return false}
+    if lhs.partial != rhs.partial {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -6171,7 +6362,7 @@ nonisolated extension PBLogMessage.SnapshotComplete: SwiftProtobuf.Message, Swif
 
 nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".SnapshotChunk"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}instances\0\u{1}outbox\0\u{1}state\0\u{1}sent\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}instances\0\u{1}outbox\0\u{1}state\0\u{1}sent\0\u{1}archived\0\u{1}continues\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -6184,6 +6375,8 @@ nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 3: try { try decoder.decodeRepeatedBytesField(value: &self.outbox) }()
       case 4: try { try decoder.decodeSingularMessageField(value: &self._state) }()
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.sent) }()
+      case 6: try { try decoder.decodeSingularBytesField(value: &self.archived) }()
+      case 7: try { try decoder.decodeSingularBoolField(value: &self.continues) }()
       default: break
       }
     }
@@ -6209,6 +6402,12 @@ nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if !self.sent.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.sent, fieldNumber: 5)
     }
+    if !self.archived.isEmpty {
+      try visitor.visitSingularBytesField(value: self.archived, fieldNumber: 6)
+    }
+    if self.continues != false {
+      try visitor.visitSingularBoolField(value: self.continues, fieldNumber: 7)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -6218,6 +6417,8 @@ nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.outbox != rhs.outbox {return false}
     if lhs._state != rhs._state {return false}
     if lhs.sent != rhs.sent {return false}
+    if lhs.archived != rhs.archived {return false}
+    if lhs.continues != rhs.continues {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

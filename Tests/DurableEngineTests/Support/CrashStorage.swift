@@ -87,7 +87,7 @@ final class CrashStorage: PartitionStorage {
         let open = try base.open(partition)
         return OpenPartition(
             log: CrashLog(storage: self, base: open.log),
-            store: CrashStore(storage: self, base: open.store))
+            store: CrashStore(storage: self, base: open.store), archive: open.archive)
     }
 
     /// One call under the plan; `isWrite` says whether a full disk refuses it.
@@ -157,7 +157,7 @@ private final class CrashLog: PartitionLog {
 
     var size: LogSize? { base.size }
 
-    func renew(epoch: Epoch) async throws(LogError) -> Bool { try await base.renew(epoch: epoch) }
+    func renewal(epoch: Epoch) -> (any LogRenewal)? { base.renewal(epoch: epoch) }
 
     private func before(
         _ call: StorageFaultPlan.Call, isWrite: Bool

@@ -76,12 +76,14 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
     /// - Parameter followed: Opened already, by a storage with the same journal.
     init(
         of hub: ReplicatedHub, _ name: String, copies: any PartitionCopies = MemoryCopies(),
-        journal: HubJournal? = nil, followed: OpenPartition? = nil
+        journal: HubJournal? = nil, followed: OpenPartition? = nil, archiveBytes: UInt64 = 16 << 20
     ) async throws {
         self.hub = hub
         let journal = journal ?? hub.journal(name)
         epoch = try await JournalEpochAuthority(journal).claim(Self.partition, by: WorkerID(name))
-        opened = try followed ?? hub.storage(name, copies: copies, journal: journal).open(Self.partition)
+        opened =
+            try followed
+            ?? hub.storage(name, copies: copies, journal: journal, archiveBytes: archiveBytes).open(Self.partition)
         _ = try await opened.log.begin(SampleRecords.begin(epoch))
         contents = try await PartitionContents(of: opened)
         flushed = try PartitionContents(tablesOf: opened.store)
@@ -105,6 +107,25 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
                             instanceID: id, time: SampleRecords.time(Int64(events.upperBound)),
                             history: SampleRecords.history(of: id, events))
                     ])))
+    }
+
+    /// Ends an instance that was started.
+    func end(_ number: Int) async throws {
+        let id = InstanceID("instance-\(number)")
+        let time = SampleRecords.time(1000 + Int64(number))
+        let end = HistoryEvent(
+            timestamp: time, kind: .executionCompleted(status: .completed, result: nil, failure: nil))
+        try await append(
+            .checkpoint(
+                Checkpoint(time: time, changes: [InstanceChange(instanceID: id, time: time, history: [end])])))
+    }
+
+    /// Reads what the copy lacks of the archive.
+    func fetchArchive() async throws {
+        while opened.archive?.isComplete == false { try await opened.archive?.fetch() }
+        let found = try PartitionContents(tablesOf: opened.store).instances
+        contents.instances.merge(found) { $1.history.count > $0.history.count ? $1 : $0 }
+        flushed.instances.merge(contents.instances) { known, _ in known }
     }
 
     func append(_ record: PartitionRecord) async throws {
@@ -138,6 +159,37 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
 }
 
 extension ReplicatedHub {
+    /// Follows the log of partition 0 until that says that it has caught up: then the copy stands at `end`.
+    func follow(_ copies: MemoryCopies, through end: LogPosition) async throws {
+        try await followed(copies, through: end).store.close()
+    }
+
+    /// The same, opened where that ended.
+    func followed(
+        _ copies: MemoryCopies, through end: LogPosition, journal: HubJournal? = nil
+    ) async throws -> OpenPartition {
+        let storage = storage("standby", copies: copies, journal: journal)
+        let caughtUp = Signal()
+        let following = Task { await storage.follow(LogOwner.partition) { caughtUp.raise() } }
+        await caughtUp.wait()
+        let copy = try copies.open(LogOwner.partition)
+        let position = try copy.recover().position
+        copy.close()
+        following.cancel()
+        let opened = try unwrapped(await following.value)
+        if position != end { throw Missing() }
+        return opened
+    }
+
+    /// The generation that counts; nil: the one made with the hub.
+    func generation(of partition: PartitionID) throws -> LogGeneration? {
+        var journal = JournalFold()
+        for delivery in broker.readyMessages(in: topology.name(.journal)) {
+            journal.take(try JournalRecord(wire: delivery.body))
+        }
+        return journal[partition].announcement?.generation
+    }
+
     /// Log streams of partition 0 that are there, of those the journal ever named.
     func logStreams() async throws -> [String] {
         var names = [topology.firstLogStream(of: LogOwner.partition)]

@@ -34,12 +34,14 @@ final class ReplicatedHub: Sendable {
 
     /// - Parameter journal: nil: one of its own.
     func storage(
-        _ worker: String = "worker", copies: any PartitionCopies = MemoryCopies(), journal: HubJournal? = nil
+        _ worker: String = "worker", copies: any PartitionCopies = MemoryCopies(), journal: HubJournal? = nil,
+        archiveBytes: UInt64 = 16 << 20
     ) -> ReplicatedStorage {
         ReplicatedStorage(
             descriptor: descriptor, transport: broker.connect(as: worker), copies: copies, journal: journal ?? self.journal(worker),
             clock: clock,
-            makeNonce: { "\(worker)-\(self.nonces.next())" }, logger: Logger(label: worker))
+            makeNonce: { "\(worker)-\(self.nonces.next())" }, logger: Logger(label: worker),
+            archiveBytes: archiveBytes)
     }
 
     func journal(_ worker: String = "worker") -> HubJournal {

@@ -1,0 +1,108 @@
+package import DurableBackend
+internal import DurableCore
+
+/// What a `PartitionCopy` must obey besides the rules of a store.
+package enum CopyCheck {
+    /// - Parameter copy: Empty.
+    package static func frozenCopyStays(_ copy: any PartitionCopy) throws {
+        let id = InstanceID("a")
+        func write(_ events: Range<Int>, from previous: UInt64, to position: UInt64, _ outboxID: UInt64) throws {
+            var flush = StoreFlush(
+                previous: LogPosition(previous), position: LogPosition(position), epoch: SampleRecords.epoch(4),
+                instances: [
+                    .init(
+                        state: SampleRecords.instance("a", historyCount: events.upperBound),
+                        newHistory: SampleRecords.history(of: id, events), firstIndex: events.lowerBound)
+                ])
+            if position == 2 {
+                flush.instances.append(.init(state: SampleRecords.instance("b"), newHistory: [], firstIndex: 0))
+            }
+            flush.outboxAdded = [SampleRecords.outboxTask(outboxID)]
+            flush.outboxRemoved = outboxID > 1 ? [OutboxID(outboxID - 1)] : []
+            flush.nextOutboxID = OutboxID(outboxID + 1)
+            try copy.flush(flush)
+        }
+        try write(0..<3, from: 0, to: 1, 1)
+        let frozen = try copy.frozen()
+        let recovery = try frozen.recover()
+        try write(3..<7, from: 1, to: 2, 2)
+        for _ in 0..<2 {
+            try StorageCheck.equal(try frozen.recover(), recovery, "what a frozen copy says of itself")
+            let listed = try frozen.list(ListFilter(), after: nil, limit: 10).map(\.id)
+            try StorageCheck.equal(listed, [id], "instances of a frozen copy")
+            let history = try frozen.history(of: id, from: 0, byteLimit: 1 << 20)
+            try StorageCheck.equal(history, SampleRecords.history(of: id, 0..<3), "history in a frozen copy")
+        }
+        try StorageCheck.equal(try copy.recover().position, LogPosition(2), "the copy itself")
+        frozen.close()
+        frozen.close()
+        try write(7..<9, from: 2, to: 3, 3)
+        let later = try copy.frozen()
+        defer { later.close() }
+        try StorageCheck.equal(try later.recover().position, LogPosition(3), "a copy frozen later")
+        try StorageCheck.equal(try later.instance(id)?.historyCount, 9, "its instance")
+    }
+
+    /// - Parameter copy: Empty; `archiveIsKept` then holds of it, also when it is opened again.
+    package static func archiveFillsGaps(_ copy: any PartitionCopy) throws {
+        func ended(_ text: String, events: Range<Int>, _ status: OrchestrationStatus = .completed)
+            -> StoreFlush.InstanceFlush
+        {
+            var state = SampleRecords.instance(text, historyCount: events.upperBound)
+            state.status = status
+            return .init(
+                state: state, newHistory: SampleRecords.history(of: InstanceID(text), events),
+                firstIndex: events.lowerBound)
+        }
+        var flush = StoreFlush(previous: LogPosition(0), position: LogPosition(9), epoch: SampleRecords.epoch(4))
+        flush.instances = [ended("open", events: 0..<2, .running), ended("late", events: 0..<4)]
+        try copy.flush(flush)
+        try StorageCheck.equal(try copy.missingArchive(), nil, "what a new copy lacks")
+        var missing = MissingArchive(
+            filter: InstanceFilter(capacity: 9),
+            segments: [
+                ArchiveSegment(
+                    stream: "s", epoch: SampleRecords.epoch(3), after: LogPosition(0), through: LogPosition(7))
+            ])
+        missing.chunks = 1
+        missing.partial = InstanceID("long")
+        // Two that are there already, one that is not, and the first piece of another one.
+        try copy.addArchived(
+            [
+                ended("open", events: 0..<5), ended("late", events: 0..<6), ended("old", events: 0..<3),
+                ended("long", events: 0..<5),
+            ],
+            endedAt: LogPosition(7), missing: missing)
+        try StorageCheck.equal(try copy.missingArchive(), missing, "what a copy lacks that was told so")
+        // The next piece, twice, and one that fits an instance by its number alone.
+        for _ in 0..<2 {
+            try copy.addArchived(
+                [ended("long", events: 5..<8), ended("open", events: 2..<4), ended("late", events: 4..<6)],
+                endedAt: LogPosition(7), missing: nil)
+        }
+        try archiveIsKept(copy)
+    }
+
+    package static func archiveIsKept(_ copy: any PartitionCopy) throws {
+        try StorageCheck.equal(try copy.recover().position, LogPosition(9), "position of the copy")
+        try StorageCheck.equal(try copy.missingArchive(), nil, "what the copy lacks")
+        for (text, count) in [("open", 2), ("late", 4), ("old", 3), ("long", 8)] {
+            let id = InstanceID(text)
+            try StorageCheck.equal(try copy.instance(id)?.historyCount, count, "events of \(text)")
+            let history = try copy.history(of: id, from: 0, byteLimit: 1 << 20)
+            try StorageCheck.equal(history, SampleRecords.history(of: id, 0..<count), "history of \(text)")
+        }
+        let counts = try copy.counts().map(\.count)
+        try StorageCheck.equal(counts, [1, 3], "numbers of running and completed instances")
+        func ended(after: EndedInstance, _ limit: Int) throws -> [String] {
+            try copy.ended(after: after, limit: limit).map { "\($0.id)@\($0.position)" }
+        }
+        let all = ["long@7", "old@7", "late@9"]
+        try StorageCheck.equal(try ended(after: .init(after: LogPosition(0)), 10), all, "instances that ended")
+        try StorageCheck.equal(try ended(after: .init(after: LogPosition(0)), 1), [all[0]], "the first of them")
+        let first = EndedInstance(position: LogPosition(7), id: InstanceID("long"))
+        try StorageCheck.equal(try ended(after: first, 10), Array(all[1...]), "those after it")
+        try StorageCheck.equal(try ended(after: .init(after: LogPosition(7)), 10), [all[2]], "what ended later")
+        try StorageCheck.equal(try ended(after: .init(after: LogPosition(9)), 10), [], "what ended after all")
+    }
+}
