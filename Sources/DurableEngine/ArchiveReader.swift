@@ -19,13 +19,15 @@ final class ArchiveReader: @unchecked Sendable {  // see above
     }
 
     /// Puts everything that is missing into the copy.
-    func readAll() async throws(LogError) {
+    ///
+    /// - Parameter isolation: Whose the copy is.
+    func readAll(isolation: isolated (any Actor)? = #isolation) async throws(LogError) {
         var missing: MissingArchive?
         do throws(StoreError) { missing = try copy.missingArchive() } catch { throw LogError(error) }
         while let now = missing { missing = try await readChunk(of: now) }
     }
 
-    /// Puts the next chunk into the copy.
+    /// Puts the next chunk into the copy, and lets others of the same thread run.
     ///
     /// - Returns: What is missing then; nil: nothing.
     func readChunk(of missing: MissingArchive) async throws(LogError) -> MissingArchive? {
@@ -37,6 +39,8 @@ final class ArchiveReader: @unchecked Sendable {  // see above
             cursor = nil
             throw error
         }
+        // Whoever gave up may have emptied the copy.
+        if Task.isCancelled { throw .unavailable("reading \(segment.stream) was called off") }
         let rest = missing.afterChunk(partial: chunk.continues ? chunk.instances.last?.state.id : nil)
         do throws(StoreError) {
             try copy.addArchived(chunk.instances, endedAt: segment.through, missing: rest)
@@ -44,6 +48,8 @@ final class ArchiveReader: @unchecked Sendable {  // see above
             throw LogError(error)
         }
         if rest?.segments.first != segment { cursor = nil }
+        // Messages that are here already are read without a wait.
+        await Task.yield()
         return rest
     }
 

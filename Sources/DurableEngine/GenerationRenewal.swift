@@ -86,8 +86,8 @@ final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has
             await giveUp("the new stream ends at \(new.position), the old one at \(old.position)")
             return false
         }
+        defer { close() }
         try await partition.switchOver(self, announcement)
-        close()
         return true
     }
 

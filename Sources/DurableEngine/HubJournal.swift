@@ -58,20 +58,24 @@ package final class HubJournal: Sendable {
         try await publish(.generationStarted(generation, removed: removed))
     }
 
+    enum Announced {
+        case counts
+        /// `isVoid`: it never counted, since the claim stands before it. Else it may have, and others built on it.
+        case superseded(by: Epoch, isVoid: Bool)
+    }
+
     /// Announces a stream and reads the announcement back.
     ///
-    /// - Returns: The newer claim before it, which makes it void; nil: it counts.
     /// - Throws: Whether it counts, now or later, is unknown.
-    func announce(_ announcement: GenerationAnnouncement) async throws(EpochError) -> Epoch? {
+    func announce(_ announcement: GenerationAnnouncement) async throws(EpochError) -> Announced {
         let generation = announcement.generation
         let offset = try await write(.generationAnnounced(announcement), attempts: Self.attemptLimit)
         let state = try known(of: generation.partition, through: offset)
-        // Should it be replaced already, it has counted: whoever announced after it goes on from there.
-        if state.announcement?.generation == generation { return nil }
+        if state.announcement?.generation == generation { return .counts }
         guard let claim = state.claim, claim > generation.epoch else {
             throw .unavailable("the journal does not take \(generation.stream) for the next stream of its log")
         }
-        return claim
+        return .superseded(by: claim, isVoid: claim.offset < offset)
     }
 
     // MARK: - Records

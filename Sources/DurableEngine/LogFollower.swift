@@ -49,6 +49,28 @@ struct LogFollower {
     /// - Parameter onCaughtUp: Called when the copy has all that is before `mark`.
     /// - Returns: Where to go on reading; nil when the copy is of nothing one could go on from.
     mutating func run(
+        until mark: LogMessage, isolation: isolated (any Actor)? = #isolation, _ onCaughtUp: () -> Void
+    ) async throws(LogError) -> (cursor: LogCursor, bookmark: LogBookmark)? {
+        // Beside the following: a log that is not followed meanwhile may go on in another stream.
+        let archive = archive
+        var reading: Task<Void, Never>?
+        let result: Result<(cursor: LogCursor, bookmark: LogBookmark)?, LogError>
+        do throws(LogError) {
+            let place = try await follow(until: mark) {
+                // What cannot be read now is left to the next following, or to an owner.
+                reading = reading ?? Task { try? await archive.readAll(isolation: isolation) }
+                onCaughtUp()
+            }
+            result = .success(place)
+        } catch {
+            result = .failure(error)
+        }
+        reading?.cancel()
+        await reading?.value
+        return try result.get()
+    }
+
+    private mutating func follow(
         until mark: LogMessage, _ onCaughtUp: () -> Void
     ) async throws(LogError) -> (cursor: LogCursor, bookmark: LogBookmark)? {
         while true {
@@ -74,9 +96,6 @@ struct LogFollower {
             try take(step)
             if step.message == mark {
                 try flush()
-                // Once the copy has the log, which is needed first. What cannot be read now is left to the next reading,
-                // or to an owner.
-                try? await archive.readAll()
                 onCaughtUp()
             }
         }

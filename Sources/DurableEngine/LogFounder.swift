@@ -68,7 +68,9 @@ package struct LogFounder: Sendable {
             do throws(StoreError) { return try next()?.wireBytes } catch { throw LogError(error) }
         }
         do throws(EpochError) {
-            if let newer = try await journal.announce(announcement) { throw EpochError.unavailable("epoch \(newer)") }
+            if case .superseded(let newer, _) = try await journal.announce(announcement) {
+                throw EpochError.unavailable("epoch \(newer)")
+            }
             try await journal.release(generation.partition, epoch: generation.epoch, nextDue: nextDue())
         } catch {
             throw Self.unavailable(error)

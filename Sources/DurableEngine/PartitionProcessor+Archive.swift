@@ -18,22 +18,35 @@ extension PartitionProcessor {
     /// Reads what is missing, until nothing is.
     func fetchArchive() async {
         guard let archive = parts.storage.archive, !archive.isComplete else { return }
-        var isTold = false
+        var failures = 0
         while !archive.isComplete, !Task.isCancelled {
             do throws(LogError) {
                 try await archive.fetch()
             } catch {
                 if Task.isCancelled { return }
-                logger.log(
-                    level: isTold ? .debug : .warning,
-                    "the archive of the partition cannot be read, trying again; what it may have waits",
-                    metadata: ["cause": "\(error)"])
-                isTold = true
+                // Each minute: until it can be read, some wait and the log is not compacted.
+                if failures % 60 == 0 { report(error) }
+                failures += 1
                 await parts.clock.sleep(for: .seconds(1))
             }
             retryWithheld(isLast: archive.isComplete)
         }
         if archive.isComplete { logger.info("the archive of the partition is read") }
+    }
+
+    private func report(_ error: LogError) {
+        if case .damaged(let text) = error {
+            logger.error(
+                """
+                DTQ1005 partition \(parts.partition) of hub "\(parts.descriptor.hub)": \(text). The partition goes on; \
+                what this stream has is missing, messages that may be for it wait, and the log is not compacted. It is \
+                tried again. See ops/errors/DTQ1005.md
+                """)
+        } else {
+            logger.warning(
+                "the archive of the partition cannot be read, trying again; what it may have waits",
+                metadata: ["cause": "\(error)"])
+        }
     }
 
     private func retryWithheld(isLast: Bool) {

@@ -98,21 +98,24 @@ extension PartitionProcessor {
         }
         let defect = defect(of: content, from: delivery)
         for message in content.messages {
-            if defect == nil, try mustWaitForArchive(message.instanceID) {
-                return withheld.messages.append(delivery)
-            }
             // A client's claim to be a partition is a defect: it must not count.
-            if let origin = message.origin, defect == nil || !isFromClient(delivery) {
-                if batch.deduplication.judge(origin) == .gap, !has(.skipsGaps) {
-                    // Everything before it in this delivery is applied; repeats of that are recognised.
-                    heldBack.append(delivery)
-                    logger.debug("message above a gap held back", metadata: ["message": "\(message.id)"])
-                    return
-                }
-                // What is set aside counts as taken, or all its sender sent later would wait for it.
-                if defect != nil { _ = isNews(origin, in: &batch) }
+            let origin = defect == nil || !isFromClient(delivery) ? message.origin : nil
+            let judgement = origin.map { batch.deduplication.judge($0) }
+            if judgement == .gap, !has(.skipsGaps) {
+                // Everything before it in this delivery is applied; repeats of that are recognised.
+                heldBack.append(delivery)
+                logger.debug("message above a gap held back", metadata: ["message": "\(message.id)"])
+                return
             }
-            if defect == nil { try take(message, into: &batch) }
+            if defect == nil {
+                if judgement != .duplicate, try mustWaitForArchive(message.instanceID) {
+                    return withheld.messages.append(delivery)
+                }
+                try take(message, into: &batch)
+            } else if let origin {
+                // What is set aside counts as taken, or all its sender sent later would wait for it.
+                _ = isNews(origin, in: &batch)
+            }
         }
         if let defect {
             setAside(delivery, code: defect.code, reason: defect.reason)

@@ -38,7 +38,7 @@ extension PartitionProcessor {
             try await run(batch)
             worked = true
         }
-        if isMarkerBack, retries.isEmpty, timers.nextDue.map({ $0 > cautionBegan }) ?? true {
+        if isMarkerBack, retries.isEmpty, withheld.messages.allSatisfy({ !$0.isRedelivered }), timers.nextDue.map({ $0 > cautionBegan }) ?? true {
             isCautious = false
             logger.info("what the last owner left has been handled: nothing of it ended this worker")
         }

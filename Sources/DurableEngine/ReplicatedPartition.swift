@@ -230,16 +230,17 @@ final class ReplicatedPartition: PartitionLog, PartitionStore, PartitionArchive 
         let (old, new) = (renewal.old, renewal.new)
         // From here on it may be the log, whoever knows.
         known.withLock { $0.isCut = true }
-        let newer: Epoch?
+        let announced: HubJournal.Announced
         do throws(EpochError) {
-            newer = try await storage.journal.announce(announcement)
+            announced = try await storage.journal.announce(announcement)
         } catch {
             new.close()
             throw LogError(error)
         }
-        if let newer {
+        if case .superseded(let newer, let isVoid) = announced {
             new.close()
-            _ = await remove(withArchive(new.generation.stream))
+            // Else the archive beside it may be part of the newer owner's.
+            if isVoid { _ = await remove(withArchive(new.generation.stream)) }
             storage.note(newer, of: partition)
             throw .fenced(newest: newer)
         }

@@ -14,7 +14,8 @@ package struct Timing: Sendable {
     package var handovers: [Duration] = []
     /// Longest time in which no run ended, while there was work.
     package var longestStall = Duration.zero
-    /// From the end of a fault that hit all workers to the next end of a run.
+    /// From the end of a fault that hit all workers to the next end of a run; where a node of the broker was killed, the
+    /// longest time without one in the 10 s after.
     package var resumptions: [Duration] = []
 
     /// - Parameter until: When the last work was submitted: behind it a stall may be lack of work.
@@ -37,6 +38,13 @@ package struct Timing: Sendable {
                 break
             }
             guard injection.worker == nil else { continue }
+            if injection.kind == .nodeKilled {
+                let end = injection.from + .seconds(10)
+                let inside = ends.filter { $0 > injection.from && $0 <= end }
+                let marks = [injection.from] + inside + [ends.first { $0 > end } ?? end]
+                resumptions += [zip(marks, marks.dropFirst()).map { $1.since($0) }.max() ?? .zero]
+                continue
+            }
             if let next = ends.first(where: { $0 > injection.to }) { resumptions.append(next.since(injection.to)) }
         }
     }

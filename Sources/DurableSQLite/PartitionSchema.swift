@@ -133,12 +133,17 @@ enum PartitionSchema {
 
         """
 
-    /// What a copy lacks of its partition's archive: at most one row.
+    /// What a copy lacks of its partition's archive: at most one row each.
     private static let archiveSQL = """
 
         CREATE TABLE archive (
             id INTEGER PRIMARY KEY CHECK (id = 1),
             missing BLOB NOT NULL,
+            checksum INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE archive_filter (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            filter BLOB NOT NULL,
             checksum INTEGER NOT NULL
         ) STRICT;
         """

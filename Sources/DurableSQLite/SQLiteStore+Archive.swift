@@ -35,18 +35,36 @@ extension SQLiteStore {
 /// The row of a copy that says what it lacks of the archive.
 enum ArchiveTable {
     static func read(_ database: Database) throws -> MissingArchive? {
-        let statement = try database.cachedStatement(sql: "SELECT missing, checksum FROM archive")
-        guard let (bytes, sum) = try statement.first([], { (try $0.bytes(0), try $0.integer(1)) }) else { return nil }
+        guard let missing = try row("SELECT missing, checksum FROM archive", database) else { return nil }
+        guard let filter = try row("SELECT filter, checksum FROM archive_filter", database) else {
+            throw RowDamage("the filter of what the archive has is not there")
+        }
+        return try MissingArchive(wire: missing, filter: filter)
+    }
+
+    private static func row(_ sql: String, _ database: Database) throws -> [UInt8]? {
+        let found = try database.cachedStatement(sql: sql).first([]) { (try $0.bytes(0), try $0.integer(1)) }
+        guard let (bytes, sum) = found else { return nil }
         guard sum == checksum(bytes) else { throw RowDamage("what the archive lacks has a wrong checksum") }
-        return try MissingArchive(wire: bytes)
+        return bytes
     }
 
     static func write(_ missing: MissingArchive?, _ database: Database) throws {
-        guard let bytes = missing?.wireBytes else {
-            return try database.cachedStatement(sql: "DELETE FROM archive").execute()
+        guard let missing else {
+            try database.cachedStatement(sql: "DELETE FROM archive").execute()
+            return try database.cachedStatement(sql: "DELETE FROM archive_filter").execute()
         }
+        let bytes = missing.wireBytes
         try database.cachedStatement(sql: "INSERT OR REPLACE INTO archive (id, missing, checksum) VALUES (1, ?, ?)")
             .execute(arguments: [Data(bytes), checksum(bytes)])
+        // Large, and the same from chunk to chunk: written once.
+        let sum = checksum(missing.filter.bytes)
+        let known = try database.cachedStatement(sql: "SELECT checksum FROM archive_filter").first([]) {
+            try $0.integer(0)
+        }
+        if known == sum { return }
+        try database.cachedStatement(sql: "INSERT OR REPLACE INTO archive_filter (id, filter, checksum) VALUES (1, ?, ?)")
+            .execute(arguments: [Data(missing.filter.bytes), sum])
     }
 
     private static func checksum(_ bytes: [UInt8]) -> Int64 {

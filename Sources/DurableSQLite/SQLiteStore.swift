@@ -109,7 +109,7 @@ package final class SQLiteStore: PartitionCopy {
     package func reset() throws(StoreError) {
         precondition(isCopy, "only a copy may be emptied")
         try file.write { database in
-            for table in ["instances", "counts", "history", "outbox", "sent", "bookmark", "archive"] {
+            for table in ["instances", "counts", "history", "outbox", "sent", "bookmark", "archive", "archive_filter"] {
                 try database.execute(sql: "DELETE FROM \(table)")
             }
             try StoreState().write(database)

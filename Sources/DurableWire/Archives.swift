@@ -1,10 +1,11 @@
 package import DurableCore
 internal import Foundation
 
-extension MissingArchive: WireCodable {
-    package init(wire bytes: [UInt8]) throws(WireError) {
+extension MissingArchive {
+    /// - Parameter filter: Its bytes, which stand elsewhere.
+    package init(wire bytes: [UInt8], filter: [UInt8]) throws(WireError) {
         let wire = try PBMissingArchive(alone: bytes)
-        guard let filter = InstanceFilter(bytes: Array(wire.filter)) else {
+        guard let filter = InstanceFilter(bytes: filter) else {
             throw .undecodable("no filter of what an archive has")
         }
         self.init(filter: filter, segments: [])
@@ -13,9 +14,9 @@ extension MissingArchive: WireCodable {
         partial = wire.partial.isEmpty ? nil : InstanceID(wire.partial)
     }
 
+    /// Without its filter.
     package var wireBytes: [UInt8] {
         var wire = PBMissingArchive()
-        wire.filter = Data(filter.bytes)
         wire.segments = segments.map(PBArchiveSegment.init)
         wire.chunks = chunks
         wire.partial = partial?.value ?? ""

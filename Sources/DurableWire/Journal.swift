@@ -36,6 +36,7 @@ extension JournalRecord: WireCodable {
 
     package var wireBytes: [UInt8] {
         var wire = PBJournalRecord()
+        var version: Int32 = 1
         switch self {
         case .claim(let partition, let worker, let nonce):
             wire.claim.partition = partition.wireIndex
@@ -53,9 +54,10 @@ extension JournalRecord: WireCodable {
             wire.generationAnnounced.snapshotEnd = announcement.snapshotEnd
             wire.generationAnnounced.snapshotBytes = announcement.snapshotBytes
             wire.generationAnnounced.archive = announcement.archive.map(PBArchiveSegment.init)
+            if !announcement.archive.isEmpty { version = 2 }
         case .mark(let text):
             wire.mark = text
         }
-        return wire.aloneBytes()
+        return wire.aloneBytes(version: version)
     }
 }

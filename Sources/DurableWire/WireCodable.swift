@@ -19,10 +19,13 @@ package protocol WireCodable {
 /// A generated message that begins with the version of its layout.
 protocol Versioned: SwiftProtobuf.Message {
     var format: Int32 { get set }
+    /// The highest version of the layout this build reads.
+    static var newestFormat: Int32 { get }
 }
 
-/// Version of the layouts this build writes, and the highest it reads.
-let supportedFormat: Int32 = 1
+extension Versioned {
+    static var newestFormat: Int32 { 1 }
+}
 
 extension Versioned {
     init(alone bytes: [UInt8]) throws(WireError) {
@@ -31,12 +34,13 @@ extension Versioned {
         } catch {
             throw .undecodable("\(Self.protoMessageName): \(error)")
         }
-        if format > supportedFormat { throw .newerFormat(found: Int(format), supported: Int(supportedFormat)) }
+        if format > Self.newestFormat { throw .newerFormat(found: Int(format), supported: Int(Self.newestFormat)) }
         if format < 1 { throw .undecodable("\(Self.protoMessageName): no format version") }
     }
 
-    consuming func aloneBytes() -> [UInt8] {
-        format = supportedFormat
+    /// - Parameter version: What a reader must know to make no mistake.
+    consuming func aloneBytes(version: Int32 = 1) -> [UInt8] {
+        format = version
         guard let bytes: [UInt8] = try? serializedBytes() else {
             preconditionFailure("\(Self.protoMessageName) must stay below 2 GiB")
         }
@@ -55,7 +59,10 @@ extension PBQuery: Versioned {}
 extension PBReply: Versioned {}
 extension PBWorkerHeartbeat: Versioned {}
 extension PBDrainRequest: Versioned {}
-extension PBJournalRecord: Versioned {}
+extension PBJournalRecord: Versioned {
+    /// 2: an announcement with an archive, without which what has ended would be forgotten.
+    static var newestFormat: Int32 { 2 }
+}
 extension PBLogMessage: Versioned {}
 extension PBLogUnit: Versioned {}
 extension PBLogBookmark: Versioned {}

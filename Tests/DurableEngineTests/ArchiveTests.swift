@@ -174,6 +174,38 @@ import Testing
         #expect(third.contents.instances == second.contents.instances)
     }
 
+    @Test("An owner that stood still when its announcement counted deletes nothing that others have built on")
+    func lateOwner() async throws {
+        let hub = try await ReplicatedHub()
+        let journal = hub.journal("a")
+        let first = try await LogOwner(of: hub, "a", journal: journal, archiveBytes: 1)
+        for number in 3..<6 { try await first.start(number) }
+        try await first.end(3)
+        let due = hub.clock.now() + .seconds(1)
+        let name = hub.topology.name(.journal)
+        hub.broker.setFaults(
+            FaultPlan { point in
+                point.transport == "a" && point.call == .consume(queue: name) ? .delay(.seconds(1)) : .none
+            })
+        let renewing = Task { try await first.renew() }
+        await hub.clock.waitForSleeper(until: due)
+        hub.broker.setFaults(.none)
+
+        let second = try await LogOwner(of: hub, "b", archiveBytes: 1)
+        try await second.fetchArchive()
+        try await second.end(4)
+        #expect(try await second.renew())
+        #expect(try hub.archive(of: partition).count == 2)
+        // Its worker reads on, for another partition.
+        _ = try await JournalEpochAuthority(journal).claim(PartitionID(1), by: WorkerID("a"))
+        hub.clock.advance(by: .seconds(1))
+        await #expect(throws: LogError.fenced(newest: second.epoch)) { try await renewing.value }
+
+        let third = try await LogOwner(of: hub, "c")
+        try await third.fetchArchive()
+        #expect(third.contents.instances == second.contents.instances)
+    }
+
     @Test("What was written beside a stream nobody announced is deleted with it")
     func orphans() async throws {
         let hub = try await ReplicatedHub()

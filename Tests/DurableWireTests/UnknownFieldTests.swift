@@ -79,9 +79,10 @@ import Testing
     @Test("A newer format is refused with both numbers, none at all as undecodable", arguments: TopLevel.all)
     func newerFormat(_ kind: TopLevel) {
         for sample in kind.samples {
-            #expect(sample.prefix(2) == [0x08, 0x01])
-            #expect(throws: WireError.newerFormat(found: 2, supported: 1)) {
-                try kind.recode([0x08, 0x02] + sample.dropFirst(2))
+            let newest: UInt8 = kind.name == "JournalRecord" ? 2 : 1
+            #expect(sample[0] == 0x08 && (1...newest).contains(sample[1]))
+            #expect(throws: WireError.newerFormat(found: Int(newest) + 1, supported: Int(newest))) {
+                try kind.recode([0x08, newest + 1] + sample.dropFirst(2))
             }
             #expect(throws: WireError.self) { try kind.recode(Array(sample.dropFirst(2))) }
         }

@@ -94,7 +94,7 @@ import Testing
                 try $0.execute(
                     sql: """
                         DROP INDEX instances_by_end; ALTER TABLE instances DROP COLUMN ended_position;
-                        DROP TABLE archive; DROP TABLE sent; ALTER TABLE store_state DROP COLUMN delivered;
+                        DROP TABLE archive; DROP TABLE archive_filter; DROP TABLE sent; ALTER TABLE store_state DROP COLUMN delivered;
                         ALTER TABLE store_state DROP COLUMN must_redrive; PRAGMA user_version = 2
                         """)
             }

@@ -2079,15 +2079,13 @@ nonisolated struct PBArchiveSegment: Sendable {
   fileprivate var _epoch: PBEpoch? = nil
 }
 
-/// What a copy lacks of the archive.
+/// What a copy lacks of the archive. The filter of what is in it is stored beside it.
 nonisolated struct PBMissingArchive: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   var format: Int32 = 0
-
-  var filter: Data = Data()
 
   var segments: [PBArchiveSegment] = []
 
@@ -6100,7 +6098,7 @@ nonisolated extension PBArchiveSegment: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension PBMissingArchive: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".MissingArchive"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}filter\0\u{1}segments\0\u{1}chunks\0\u{1}partial\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{2}segments\0\u{1}chunks\0\u{1}partial\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -6109,7 +6107,6 @@ nonisolated extension PBMissingArchive: SwiftProtobuf.Message, SwiftProtobuf._Me
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularInt32Field(value: &self.format) }()
-      case 2: try { try decoder.decodeSingularBytesField(value: &self.filter) }()
       case 3: try { try decoder.decodeRepeatedMessageField(value: &self.segments) }()
       case 4: try { try decoder.decodeSingularUInt64Field(value: &self.chunks) }()
       case 5: try { try decoder.decodeSingularStringField(value: &self.partial) }()
@@ -6121,9 +6118,6 @@ nonisolated extension PBMissingArchive: SwiftProtobuf.Message, SwiftProtobuf._Me
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
     if self.format != 0 {
       try visitor.visitSingularInt32Field(value: self.format, fieldNumber: 1)
-    }
-    if !self.filter.isEmpty {
-      try visitor.visitSingularBytesField(value: self.filter, fieldNumber: 2)
     }
     if !self.segments.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.segments, fieldNumber: 3)
@@ -6139,7 +6133,6 @@ nonisolated extension PBMissingArchive: SwiftProtobuf.Message, SwiftProtobuf._Me
 
   static func ==(lhs: PBMissingArchive, rhs: PBMissingArchive) -> Bool {
     if lhs.format != rhs.format {return false}
-    if lhs.filter != rhs.filter {return false}
     if lhs.segments != rhs.segments {return false}
     if lhs.chunks != rhs.chunks {return false}
     if lhs.partial != rhs.partial {return false}

@@ -174,6 +174,8 @@ extension ReplicatedHub {
         await caughtUp.wait()
         let copy = try copies.open(LogOwner.partition)
         let position = try copy.recover().position
+        // The archive is read beside the following.
+        while try copy.missingArchive() != nil { await Task.yield() }
         copy.close()
         following.cancel()
         let opened = try unwrapped(await following.value)
