@@ -49,7 +49,7 @@ final class ArchiveReader: @unchecked Sendable {  // see above
         }
         if rest?.segments.first != segment { cursor = nil }
         // Messages that are here already are read without a wait.
-        await Task.yield()
+        await giveWay()
         return rest
     }
 

@@ -149,7 +149,7 @@ final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has
                 guard page.count == Self.pageLength, let end = page.last else { return filter }
                 last = end
                 // The partition goes on in between.
-                await Task.yield()
+                await giveWay()
             }
         } catch {
             throw LogError(error)

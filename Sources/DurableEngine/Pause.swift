@@ -40,3 +40,7 @@ package final class Pause: Sendable {
         for nap in naps.values { nap.cancel() }
     }
 }
+
+/// Lets others run who wait for the caller's executor. Not `Task.yield`, which resumes on a thread of its own choice: the
+/// simulation could not order it.
+func giveWay() async { await Task {}.value }
