@@ -25,6 +25,6 @@ package final class Latency: @unchecked Sendable {  // confined to the simulator
 
     package func pass() async { await clock.sleep(for: next()) }
 
-    /// As long as so many calls usually take.
-    package func pass(calls: Int) async { await clock.sleep(for: random.duration(usual) * calls) }
+    /// What takes long whatever is usual.
+    package func passUpTo(_ limit: Duration) async { await clock.sleep(for: random.duration(.zero...limit)) }
 }

@@ -87,7 +87,7 @@ package struct PlannedFault: Sendable, CustomStringConvertible {
 }
 
 extension PlannedFault {
-    /// Every kind, with drawn particulars; crashes and drains twice as often as the others.
+    /// Every kind, with drawn particulars; crashes and drains more often than the others.
     private static let makers: [@Sendable (inout SeededGenerator, Int) -> Kind] = [
         { random, worker in
             .crash(
@@ -97,6 +97,11 @@ extension PlannedFault {
         { random, worker in
             .crash(
                 worker: worker, afterJobs: Int(random.next() % 200),
+                restartAfter: random.duration(.milliseconds(1) ... .seconds(1)))
+        },
+        { random, worker in
+            .crash(
+                worker: worker, afterJobs: Int(random.next() % 15),
                 restartAfter: random.duration(.milliseconds(1) ... .seconds(1)))
         },
         { random, _ in .losePower(restartAfter: random.duration(.milliseconds(10) ... .seconds(2))) },

@@ -266,7 +266,7 @@ private struct SimulatedArchive: PartitionArchive {
     func mayHave(_ id: InstanceID) throws(StoreError) -> Bool { try base.mayHave(id) }
 
     func fetch() async throws(LogError) {
-        await storage.latency.pass(calls: 500)
+        await storage.latency.passUpTo(.seconds(5))
         if storage.node.isDead { throw .unavailable("the process is gone") }
         try await base.fetch()
     }
