@@ -100,8 +100,8 @@ let package = Package(
         .testTarget(
             name: "BrokerTests",
             dependencies: [
-                "Durable", "DurableAMQP", "DurableBackend", "DurableConformance", "DurableCore", "DurableEngine",
-                "DurableFaults", "DurableMemory", "DurableWire", .log,
+                "Durable", "DurableAMQP", "DurableBackend", "DurableClient", "DurableConformance", "DurableCore",
+                "DurableEngine", "DurableFaults", "DurableMemory", "DurableWire", .log,
             ]),
         .testTarget(
             name: "CLITests",

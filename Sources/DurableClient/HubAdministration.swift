@@ -223,7 +223,8 @@ package struct HubAdministration: Sendable {
     /// One baton for each partition that has neither one waiting nor anyone who could hold it.
     ///
     /// Before it, the first message of the partition's log, if that is in its first stream. Only then: a log stream
-    /// that came to be empty later must not be taken for a new one.
+    /// that came to be empty later must not be taken for a new one. And one for the journal, by whose last message its
+    /// readers know where it ends.
     func placeBatons(_ descriptor: HubDescriptor, _ streams: [LogStream]) async throws {
         let (topology, client) = (descriptor.topology, client(for: descriptor))
         var missing: [PartitionID] = []
@@ -236,13 +237,14 @@ package struct HubAdministration: Sendable {
             throw ClientError.wrapping(error, "cannot inspect the batons of hub \"\(hub)\"")
         }
         if missing.isEmpty { return }
+        var first = [topology.journalRecord(.mark(makeID()), at: clock.now())]
         if descriptor.logMode == .replicated {
-            try await client.publish(
-                missing.filter { streams[$0.index].isFirst }.map { partition in
-                    let generation = LogGeneration.first(of: descriptor, partition)
-                    return topology.logMessage(.generation(generation), to: generation.stream, at: clock.now())
-                }, "cannot begin the logs of hub \"\(hub)\"")
+            first += missing.filter { streams[$0.index].isFirst }.map { partition in
+                let generation = LogGeneration.first(of: descriptor, partition)
+                return topology.logMessage(.generation(generation), to: generation.stream, at: clock.now())
+            }
         }
+        try await client.publish(first, "cannot begin the logs of hub \"\(hub)\"")
         try await client.publish(
             missing.map { topology.baton(for: $0, at: clock.now()) }, "cannot place the batons of hub \"\(hub)\"")
     }

@@ -37,12 +37,12 @@ extension HubClient {
     package func journal() async throws -> JournalFold {
         do throws(TransportError) {
             let journal = topology.name(.journal)
-            guard let depth = try await transport.inspect(queue: journal)?.readyMessages, depth > 0 else {
-                return JournalFold()
-            }
+            guard let depth = try await transport.inspect(queue: journal)?.readyMessages else { return JournalFold() }
             let channel = try await transport.openChannel()
+            // A young stream's depth reads 0 for seconds, and an empty one, of a hub half made, gives nothing to tell it by.
+            let patience: Duration = depth > 0 ? .seconds(10) : .seconds(2)
             let timeout = Task { [clock] in
-                await clock.sleep(for: .seconds(10))
+                await clock.sleep(for: patience)
                 if !Task.isCancelled { await channel.close() }
             }
             do throws(TransportError) {
@@ -60,6 +60,7 @@ extension HubClient {
         }
     }
 
+    /// Until all there is was read; throws when the channel is closed before that.
     private func readJournal(
         _ journal: String, depth: UInt64, on channel: any ConsumerChannel
     ) async throws(TransportError) -> JournalFold {
@@ -81,8 +82,9 @@ extension HubClient {
                     fold.take(try? JournalRecord(wire: delivery.body))
                 }
             }
-            if let end, fold.nextOffset >= end { break }
+            if let end, fold.nextOffset >= end { return fold }
         }
+        guard end == nil, depth == 0 else { throw .connectionLost("it does not give its records; try again") }
         return fold
     }
 }

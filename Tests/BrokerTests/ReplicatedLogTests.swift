@@ -1,5 +1,6 @@
 import DurableAMQP
 import DurableBackend
+import DurableClient
 import DurableConformance
 import DurableCore
 import DurableEngine
@@ -25,14 +26,36 @@ extension RabbitMQTests {
             }
         }
 
-        /// A new hub with replicated logs, and one worker's copies.
-        private static func storage(on transport: AMQPTransport) async throws -> ReplicatedStorage {
+        @Test("A journal whose depth still reads 0, as a stream's does for seconds, is read to its end")
+        func youngJournal() async throws {
+            try await withTransport { transport, _ in
+                let (descriptor, topology) = try Self.hub()
+                try await transport.declare(topology.everything)
+                let client = HubClient(descriptor: descriptor, transport: transport, clock: SystemClock())
+                #expect(try await client.claims() == [:])
+                let now = SystemClock().now()
+                let claim = JournalRecord.claim(partition: PartitionID(1), worker: WorkerID("w"), nonce: "n")
+                _ = try await transport.publish([topology.journalRecord(claim, at: now)])
+                let epoch = Epoch(generation: JournalFold.generation, offset: 0)
+                #expect(try await client.claims() == [PartitionID(1): .claimed(by: WorkerID("w"), epoch: epoch)])
+                let release = JournalRecord.released(partition: PartitionID(1), epoch: epoch, nextDue: now)
+                _ = try await transport.publish([topology.journalRecord(release, at: now)])
+                #expect(try await client.claims() == [PartitionID(1): .released(epoch: epoch, nextDue: now)])
+            }
+        }
+
+        private static func hub() throws -> (HubDescriptor, HubTopology) {
             let unique = UUID().uuidString.lowercased()
             let hub = try #require(HubName("test-\(unique.prefix(8))"))
             let descriptor = HubDescriptor(
                 hubID: unique, hub: hub, partitionCount: 2, queueKind: .quorum, logMode: .replicated,
                 dataDirectory: "", createdAt: SystemClock().now())
-            let topology = descriptor.topology
+            return (descriptor, descriptor.topology)
+        }
+
+        /// A new hub with replicated logs, and one worker's copies.
+        private static func storage(on transport: AMQPTransport) async throws -> ReplicatedStorage {
+            let (descriptor, topology) = try hub()
             let now = SystemClock().now()
             try await transport.declare(topology.everything)
             for partition in topology.partitions {

@@ -72,7 +72,8 @@ import Testing
     func journal() async throws {
         let bench = try await Bench.withHub()
         let journal = bench.topology.name(.journal)
-        let epoch = Epoch(generation: 1, offset: 1)
+        // The first record came with the hub.
+        let epoch = Epoch(generation: 1, offset: 2)
         let records: [JournalRecord] = [
             .claim(partition: PartitionID(0), worker: WorkerID("worker-x"), nonce: "a"),
             .claim(partition: PartitionID(1), worker: WorkerID("worker-y"), nonce: "b"),
@@ -86,7 +87,7 @@ import Testing
         #expect(run.code == 1)
         #expect(
             run.output.contains(
-                "partition 0 has no owner: its last owner worker-x (epoch 1.0) ended without handing it over."))
+                "partition 0 has no owner: its last owner worker-x (epoch 1.1) ended without handing it over."))
         #expect(run.output.contains("partition 1 has no owner: a timer was due at 2026-11-24T08:59:00.000Z."))
     }
 

@@ -218,8 +218,9 @@ import Testing
                 partition: PartitionID(partition), epoch: Epoch(generation: 1, offset: offset),
                 nextDue: start + .seconds(60 * minutes))
         }
-        // Partition 1 was taken over before its first owner released it, and never released again.
-        try await write(claim(0), claim(1), claim(1), release(1, 1, 5), release(0, 0, 30))
+        // Behind the record that came with the hub. Partition 1 was taken over before its first owner released it, and
+        // never released again.
+        try await write(claim(0), claim(1), claim(1), release(1, 2, 5), release(0, 1, 30))
         let run = await bench.run("queues") { await $0.finishRollCall(after: nil) }
         #expect(
             run.output.contains(
