@@ -10,6 +10,9 @@ package struct AMQPConfiguration: Sendable {
     package var unconfirmedByteLimit: Int
     /// For each attempt, TCP and login each.
     package var attemptTimeout: Duration
+    /// How long the broker may leave a publish unanswered while it does not block publishers; then its connection counts
+    /// as lost. RabbitMQ 3.10 never answers some that came while a stream changed its leader.
+    package var confirmPatience: Duration
     /// How long a call made without a connection waits for one.
     package var connectionWait: Duration
     package var backoff: ReconnectBackoff
@@ -17,6 +20,7 @@ package struct AMQPConfiguration: Sendable {
     package init(
         endpoints: [AMQPEndpoint], connectionName: String = "dtq", heartbeatSeconds: Int = 5,
         unconfirmedByteLimit: Int = 8 * 1024 * 1024, attemptTimeout: Duration = .seconds(5),
+        confirmPatience: Duration = .seconds(5),
         connectionWait: Duration = .seconds(10), backoff: ReconnectBackoff = ReconnectBackoff()
     ) {
         precondition(!endpoints.isEmpty, "a transport needs at least one broker")
@@ -26,6 +30,7 @@ package struct AMQPConfiguration: Sendable {
         self.heartbeatSeconds = heartbeatSeconds
         self.unconfirmedByteLimit = unconfirmedByteLimit
         self.attemptTimeout = attemptTimeout
+        self.confirmPatience = confirmPatience
         self.connectionWait = connectionWait
         self.backoff = backoff
     }

@@ -32,6 +32,7 @@ package struct ConfirmWindow {
     private struct Entry {
         var batch: PublishBatch
         var index: Int
+        var sent: ContinuousClock.Instant
         var returned: String?
     }
 
@@ -44,10 +45,12 @@ package struct ConfirmWindow {
     package private(set) var unconfirmedBytes = 0
 
     package var isEmpty: Bool { head == entries.count }
+    /// When the oldest message without an answer was sent; nil: all are answered.
+    package var unansweredSince: ContinuousClock.Instant? { isEmpty ? nil : entries[head]?.sent }
     private var nextTag: UInt64 { firstTag + UInt64(entries.count - head) }
 
-    package mutating func append(_ batch: PublishBatch, _ index: Int) {
-        entries.append(Entry(batch: batch, index: index))
+    package mutating func append(_ batch: PublishBatch, _ index: Int, at now: ContinuousClock.Instant) {
+        entries.append(Entry(batch: batch, index: index, sent: now))
         unconfirmedBytes += batch.messages[index].cost
     }
 

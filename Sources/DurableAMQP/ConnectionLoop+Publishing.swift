@@ -8,6 +8,7 @@ extension ConnectionLoop {
         guard let channel = publishChannel else { return openPublishChannel() }
         guard isPublishChannelReady else { return }
         var done = 0
+        let now = Clock.now
         defer { waitingBatches.removeFirst(done) }
         for batch in waitingBatches {
             while batch.next < batch.messages.count {
@@ -15,7 +16,7 @@ extension ConnectionLoop {
                 let total = window.unconfirmedBytes + message.cost
                 guard window.isEmpty || total <= configuration.unconfirmedByteLimit else { return }
                 writer.write(message, channel: channel.number, frameMax: socket.frameMax)
-                window.append(batch, batch.next)
+                window.append(batch, batch.next, at: now)
                 batch.next += 1
             }
             done += 1
@@ -68,5 +69,18 @@ extension ConnectionLoop {
     func unblock() {
         if blockedReason != nil { logger.info("the broker no longer blocks publishers") }
         blockedReason = nil
+        unblockedAt = Clock.now
+    }
+
+    /// When the broker must have answered the oldest publish; nil: nothing waits, or the broker blocks.
+    var confirmDeadline: Clock.Instant? {
+        guard blockedReason == nil, let since = window.unansweredSince else { return nil }
+        return max(since, unblockedAt) + configuration.confirmPatience
+    }
+
+    func checkConfirms() throws(TransportError) {
+        // Answers may have arrived and not been read yet, as when the process stood still.
+        guard !hasMoreToRead, let confirmDeadline, Clock.now >= confirmDeadline else { return }
+        throw .connectionLost("the broker has not answered a publish for \(configuration.confirmPatience)")
     }
 }

@@ -48,6 +48,7 @@ final class ConnectionLoop {
     var window = ConfirmWindow()
     /// The broker asked us not to publish, for this reason.
     var blockedReason: String?
+    var unblockedAt = Clock.now
 
     var lastHeard = Clock.now
     var lastSent = Clock.now
@@ -81,6 +82,7 @@ final class ConnectionLoop {
                 try flush()
                 try wait()
                 try checkSilence()
+                try checkConfirms()
             } catch {
                 lose(error)
             }
@@ -164,6 +166,7 @@ final class ConnectionLoop {
             consider(lastSent + .milliseconds(500 * socket.heartbeatSeconds))
             consider(lastHeard + .seconds(2 * socket.heartbeatSeconds))
         }
+        if let confirmDeadline { consider(confirmDeadline) }
         if case .down = link, hasDemand {
             consider(nextAttempt)
             for open in waitingOpens { consider(open.deadline) }

@@ -81,7 +81,7 @@ import Testing
 
     private func window(of batches: PublishBatch...) -> ConfirmWindow {
         var window = ConfirmWindow()
-        for batch in batches { for index in batch.messages.indices { window.append(batch, index) } }
+        for batch in batches { for index in batch.messages.indices { window.append(batch, index, at: .now) } }
         return window
     }
 
@@ -137,7 +137,7 @@ import Testing
         var next: UInt64 = 0
         for _ in 0..<100 {
             let batch = batch((0..<50).map(String.init))
-            for index in batch.messages.indices { window.append(batch, index) }
+            for index in batch.messages.indices { window.append(batch, index, at: .now) }
             for offset in (0..<50).shuffled() {
                 window.answer(upTo: next + UInt64(offset) + 1, multiple: false, isConfirmed: offset % 2 == 0)
             }
