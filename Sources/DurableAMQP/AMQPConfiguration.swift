@@ -20,7 +20,7 @@ package struct AMQPConfiguration: Sendable {
     package init(
         endpoints: [AMQPEndpoint], connectionName: String = "dtq", heartbeatSeconds: Int = 5,
         unconfirmedByteLimit: Int = 8 * 1024 * 1024, attemptTimeout: Duration = .seconds(5),
-        confirmPatience: Duration = .seconds(5),
+        confirmPatience: Duration = .seconds(3),
         connectionWait: Duration = .seconds(10), backoff: ReconnectBackoff = ReconnectBackoff()
     ) {
         precondition(!endpoints.isEmpty, "a transport needs at least one broker")

@@ -117,7 +117,10 @@ extension ConnectionLoop {
         case .acknowledged(let tag, let multiple):
             if channel === publishChannel { window.answer(upTo: tag, multiple: multiple, isConfirmed: true) }
         case .refused(let tag, let multiple):
-            if channel === publishChannel { window.answer(upTo: tag, multiple: multiple, isConfirmed: false) }
+            if channel === publishChannel {
+                window.answer(upTo: tag, multiple: multiple, isConfirmed: false)
+                isPublishChannelSuspect = true
+            }
         case .cancelled(let consumerTag):
             let text = "the broker cancelled consumer '\(consumerTag)': its queue was deleted or is not available"
             close(channel, endingWith: .notFound(text)) { _ in }

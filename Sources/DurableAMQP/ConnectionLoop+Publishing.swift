@@ -5,6 +5,13 @@ extension ConnectionLoop {
     /// Encodes waiting messages, oldest batch first, as far as the bound of unconfirmed bytes allows.
     func pumpPublishes() {
         guard case .up(let socket) = link, !waitingBatches.isEmpty, blockedReason == nil else { return }
+        if let channel = publishChannel, isPublishChannelSuspect, window.isEmpty {
+            publishChannel = nil
+            isPublishChannelReady = false
+            // Another channel counts from 1 again.
+            window = ConfirmWindow()
+            close(channel, endingWith: nil) { _ in }
+        }
         guard let channel = publishChannel else { return openPublishChannel() }
         guard isPublishChannelReady else { return }
         var done = 0
@@ -26,6 +33,7 @@ extension ConnectionLoop {
     private func openPublishChannel() {
         guard let channel = makeChannel(deliveries: nil) else { return }
         publishChannel = channel
+        isPublishChannelSuspect = false
         send(.channelOpen, on: channel) { _ in }
         send(.confirmSelect, on: channel) { [unowned self] reply in
             if case .success = reply { isPublishChannelReady = true }

@@ -45,6 +45,8 @@ final class ConnectionLoop {
     var waitingBatches: [PublishBatch] = []
     var publishChannel: LoopChannel?
     var isPublishChannelReady = false
+    /// It refused something. One that was opened while a queue had no leader goes on refusing all for that queue.
+    var isPublishChannelSuspect = false
     var window = ConfirmWindow()
     /// The broker asked us not to publish, for this reason.
     var blockedReason: String?
