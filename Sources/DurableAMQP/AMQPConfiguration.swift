@@ -10,8 +10,8 @@ package struct AMQPConfiguration: Sendable {
     package var unconfirmedByteLimit: Int
     /// For each attempt, TCP and login each.
     package var attemptTimeout: Duration
-    /// How long the broker may leave a publish unanswered while it does not block publishers; then its connection counts
-    /// as lost. RabbitMQ 3.10 never answers some that came while a stream changed its leader.
+    /// How long a broker that answers quickly may leave a publish unanswered while it does not block publishers; then
+    /// its outcome counts as unknown. RabbitMQ 3.10 never answers some that came while a stream changed its leader.
     package var confirmPatience: Duration
     /// How long a call made without a connection waits for one.
     package var connectionWait: Duration

@@ -47,6 +47,10 @@ package struct ConfirmWindow {
     package var isEmpty: Bool { head == entries.count }
     /// When the oldest message without an answer was sent; nil: all are answered.
     package var unansweredSince: ContinuousClock.Instant? { isEmpty ? nil : entries[head]?.sent }
+    /// A message over the limit goes alone.
+    package func hasRoom(for message: OutgoingMessage, within limit: Int) -> Bool {
+        isEmpty || unconfirmedBytes + message.cost <= limit
+    }
     private var nextTag: UInt64 { firstTag + UInt64(entries.count - head) }
 
     package mutating func append(_ batch: PublishBatch, _ index: Int, at now: ContinuousClock.Instant) {
@@ -55,12 +59,17 @@ package struct ConfirmWindow {
     }
 
     /// Takes the broker's answer. Tags it has answered before or never got are ignored.
-    package mutating func answer(upTo tag: UInt64, multiple: Bool, isConfirmed: Bool) {
-        guard tag >= firstTag, tag < nextTag else { return }
+    ///
+    /// - Returns: When the oldest of what is answered by it was sent; nil: nothing is.
+    @discardableResult
+    package mutating func answer(upTo tag: UInt64, multiple: Bool, isConfirmed: Bool) -> ContinuousClock.Instant? {
+        guard tag >= firstTag, tag < nextTag else { return nil }
+        var oldest: ContinuousClock.Instant?
         let last = head + Int(tag - firstTag)
         for slot in (multiple ? head : last)...last {
             guard let entry = entries[slot] else { continue }
             entries[slot] = nil
+            oldest = oldest ?? entry.sent
             unconfirmedBytes -= entry.batch.messages[entry.index].cost
             let held = entry.returned.map(PublishOutcome.returned) ?? .confirmed
             entry.batch.answer(entry.index, isConfirmed ? held : .rejected)
@@ -76,6 +85,7 @@ package struct ConfirmWindow {
             entries.removeFirst(head)
             head = 0
         }
+        return oldest
     }
 
     /// Notes that the broker gave a message back. A return carries no tag: it belongs to the first message not yet

@@ -115,12 +115,9 @@ extension ConnectionLoop {
             channel.content = LoopChannel.Content(
                 kind: .returned(text), exchange: exchange, routingKey: routingKey)
         case .acknowledged(let tag, let multiple):
-            if channel === publishChannel { window.answer(upTo: tag, multiple: multiple, isConfirmed: true) }
+            if channel === publishing?.channel { takeConfirm(upTo: tag, multiple: multiple) }
         case .refused(let tag, let multiple):
-            if channel === publishChannel {
-                window.answer(upTo: tag, multiple: multiple, isConfirmed: false)
-                isPublishChannelSuspect = true
-            }
+            if channel === publishing?.channel { takeRefusal(upTo: tag, multiple: multiple) }
         case .cancelled(let consumerTag):
             let text = "the broker cancelled consumer '\(consumerTag)': its queue was deleted or is not available"
             close(channel, endingWith: .notFound(text)) { _ in }
@@ -137,7 +134,7 @@ extension ConnectionLoop {
         channel.content = nil
         switch content.kind {
         case .returned(let text):
-            if channel === publishChannel { window.markReturned(content.delivery, text: text) }
+            if channel === publishing?.channel { publishing?.window.markReturned(content.delivery, text: text) }
         case .delivery(let head) where head.isGet:
             _ = channel.take(0x003C_0047, .message(content.delivery))
         case .delivery:
@@ -154,7 +151,7 @@ extension ConnectionLoop {
         if channel.phase == .closing { return }
         forget(channel)
         let error: TransportError = code == 404 ? .notFound(text) : .refused(code: code, text: text)
-        if channel === publishChannel { publishChannelClosed(error, text) }
+        if channel === publishing?.channel { publishChannelClosed(error, text) }
         channel.end(error)
     }
 

@@ -118,10 +118,9 @@ extension ConnectionLoop {
         channels = [:]
         channelNumbers = [:]
         touched = []
-        publishChannel = nil
-        isPublishChannelReady = false
-        for channel in lost { channel.end(loss) }
         failPublishes(loss)
+        publishing = nil
+        for channel in lost { channel.end(loss) }
         nextAttempt = Clock.now
     }
 }

@@ -5,25 +5,22 @@ extension ConnectionLoop {
     /// Encodes waiting messages, oldest batch first, as far as the bound of unconfirmed bytes allows.
     func pumpPublishes() {
         guard case .up(let socket) = link, !waitingBatches.isEmpty, blockedReason == nil else { return }
-        if let channel = publishChannel, isPublishChannelSuspect, window.isEmpty {
-            publishChannel = nil
-            isPublishChannelReady = false
-            // Another channel counts from 1 again.
-            window = ConfirmWindow()
-            close(channel, endingWith: nil) { _ in }
+        if publishing?.isSuspect == true {
+            guard publishing?.window.isEmpty == true else { return }
+            leavePublishChannel()
         }
-        guard let channel = publishChannel else { return openPublishChannel() }
-        guard isPublishChannelReady else { return }
+        guard let channel = publishing?.channel else { return openPublishChannel() }
+        guard publishing?.isReady == true else { return }
         var done = 0
         let now = Clock.now
         defer { waitingBatches.removeFirst(done) }
         for batch in waitingBatches {
             while batch.next < batch.messages.count {
                 let message = batch.messages[batch.next]
-                let total = window.unconfirmedBytes + message.cost
-                guard window.isEmpty || total <= configuration.unconfirmedByteLimit else { return }
+                guard publishing?.window.hasRoom(for: message, within: configuration.unconfirmedByteLimit) == true
+                else { return }
                 writer.write(message, channel: channel.number, frameMax: socket.frameMax)
-                window.append(batch, batch.next, at: now)
+                publishing?.window.append(batch, batch.next, at: now)
                 batch.next += 1
             }
             done += 1
@@ -32,20 +29,36 @@ extension ConnectionLoop {
 
     private func openPublishChannel() {
         guard let channel = makeChannel(deliveries: nil) else { return }
-        publishChannel = channel
-        isPublishChannelSuspect = false
+        publishing = PublishChannel(channel: channel)
         send(.channelOpen, on: channel) { _ in }
         send(.confirmSelect, on: channel) { [unowned self] reply in
-            if case .success = reply { isPublishChannelReady = true }
+            if case .success = reply, publishing?.channel === channel { publishing?.isReady = true }
         }
+    }
+
+    /// What is published from now on goes over another channel.
+    private func leavePublishChannel() {
+        guard let channel = publishing?.channel else { return }
+        publishing = nil
+        close(channel, endingWith: nil) { _ in }
+    }
+
+    func takeConfirm(upTo tag: UInt64, multiple: Bool) {
+        guard let sent = publishing?.window.answer(upTo: tag, multiple: multiple, isConfirmed: true) else { return }
+        let now = Clock.now
+        confirmPatience.noteConfirm(after: now - max(sent, unblockedAt), at: now)
+    }
+
+    func takeRefusal(upTo tag: UInt64, multiple: Bool) {
+        publishing?.window.answer(upTo: tag, multiple: multiple, isConfirmed: false)
+        publishing?.isSuspect = true
     }
 
     /// The broker closed the publish channel over one message. Who published it gets the broker's answer; for the
     /// others the outcome of what was under way is unknown.
     func publishChannelClosed(_ error: TransportError, _ text: String) {
-        publishChannel = nil
-        isPublishChannelReady = false
-        let open = window.removeAll()
+        let open = takeUnanswered()
+        publishing = nil
         // 404 and 403 name the exchange in quotes; other refusals name nothing.
         let named = Set(
             open.flatMap { batch in batch.messages[..<batch.next].map(\.exchange) }.filter { text.contains("'\($0)'") })
@@ -54,12 +67,19 @@ extension ConnectionLoop {
             let unknown = TransportError.connectionLost("the broker closed the channel over another message: \(text)")
             batch.waiter.resolve(.failure(isMeant ? error : unknown))
         }
-        waitingBatches.removeAll { $0.next > 0 }
+    }
+
+    /// Batches under way with something unanswered; they are no longer known after this. One whose messages sent so far
+    /// are all answered goes on.
+    private func takeUnanswered() -> [PublishBatch] {
+        let open = publishing?.window.removeAll() ?? []
+        waitingBatches.removeAll { waiting in open.contains { $0 === waiting } }
+        return open
     }
 
     /// Ends all publishes, those not yet sent too.
     func failPublishes(_ error: TransportError) {
-        for batch in window.removeAll() + waitingBatches { batch.waiter.resolve(.failure(error)) }
+        for batch in takeUnanswered() + waitingBatches { batch.waiter.resolve(.failure(error)) }
         waitingBatches = []
     }
 
@@ -82,13 +102,32 @@ extension ConnectionLoop {
 
     /// When the broker must have answered the oldest publish; nil: nothing waits, or the broker blocks.
     var confirmDeadline: Clock.Instant? {
-        guard blockedReason == nil, let since = window.unansweredSince else { return nil }
-        return max(since, unblockedAt) + configuration.confirmPatience
+        guard blockedReason == nil, let since = publishing?.window.unansweredSince else { return nil }
+        return max(since, unblockedAt) + confirmPatience.current
     }
 
-    func checkConfirms() throws(TransportError) {
+    /// Gives up what the broker has not answered in time: the outcome of all that is under way is unknown.
+    func checkConfirms() {
         // Answers may have arrived and not been read yet, as when the process stood still.
         guard !hasMoreToRead, let confirmDeadline, Clock.now >= confirmDeadline else { return }
-        throw .connectionLost("the broker has not answered a publish for \(configuration.confirmPatience)")
+        let text = "the broker has not answered a publish for \(confirmPatience.current)"
+        logger.warning(
+            """
+            DTQ4005 \(text). Publishes under way end with an unknown outcome; what follows goes over another channel. \
+            See ops/errors/DTQ4005.md
+            """)
+        confirmPatience.noteMiss()
+        for batch in takeUnanswered() { batch.waiter.resolve(.failure(.connectionLost(text))) }
+        leavePublishChannel()
     }
+}
+
+/// The channel publishes go over, and what is unanswered on it.
+struct PublishChannel {
+    let channel: LoopChannel
+    var isReady = false
+    /// It refused something. One that was opened while a queue had no leader goes on refusing all for that queue; so it
+    /// is left as soon as the rest of it is answered.
+    var isSuspect = false
+    var window = ConfirmWindow()
 }

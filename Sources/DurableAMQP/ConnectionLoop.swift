@@ -43,11 +43,8 @@ final class ConnectionLoop {
     var waitingOpens: [WaitingOpen] = []
 
     var waitingBatches: [PublishBatch] = []
-    var publishChannel: LoopChannel?
-    var isPublishChannelReady = false
-    /// It refused something. One that was opened while a queue had no leader goes on refusing all for that queue.
-    var isPublishChannelSuspect = false
-    var window = ConfirmWindow()
+    var publishing: PublishChannel?
+    var confirmPatience: ConfirmPatience
     /// The broker asked us not to publish, for this reason.
     var blockedReason: String?
     var unblockedAt = Clock.now
@@ -71,6 +68,7 @@ final class ConnectionLoop {
     init(_ owner: AMQPConnection, wakeDescriptor: Int32) {
         self.owner = owner
         self.wakeDescriptor = wakeDescriptor
+        confirmPatience = ConfirmPatience(atLeast: owner.configuration.confirmPatience)
     }
 
     func run() {
@@ -84,7 +82,7 @@ final class ConnectionLoop {
                 try flush()
                 try wait()
                 try checkSilence()
-                try checkConfirms()
+                checkConfirms()
             } catch {
                 lose(error)
             }
@@ -205,7 +203,7 @@ final class ConnectionLoop {
         waitingOpens = []
         failPublishes(.closed)
         channels = [:]
-        publishChannel = nil
+        publishing = nil
         // The channels' numbers stay known: answers still come for them until the broker has closed.
         for channel in channelNumbers.values {
             channel.end(nil)

@@ -15,6 +15,7 @@ package final class TCPProxy: Sendable {
     private let target: UInt16
     private let sockets = PlatformLock([Int32]())
     private let isSilent = Atomic(false)
+    private let holdsAnswers = Atomic(false)
     private let connections = Atomic(0)
     private let swallowed = Atomic(0)
 
@@ -53,8 +54,13 @@ package final class TCPProxy: Sendable {
     package func silence() { isSilent.store(true, ordering: .relaxed) }
     package func restore() { isSilent.store(false, ordering: .relaxed) }
 
+    /// Keeps back what the broker sends until `release()`; nothing is lost.
+    package func hold() { holdsAnswers.store(true, ordering: .relaxed) }
+    package func release() { holdsAnswers.store(false, ordering: .relaxed) }
+
     /// Ends the proxy: nobody listens on its port any more.
     package func stop() {
+        release()
         shutdown(listener, Int32(SHUT_RDWR))
         cut()
     }
@@ -78,8 +84,8 @@ package final class TCPProxy: Sendable {
             connections.add(1, ordering: .relaxed)
             sockets.withLock { $0 += [client, server] }
             let open = OpenEnds(client, server)
-            Thread { [self] in pump(from: client, to: server, open) }.start()
-            Thread { [self] in pump(from: server, to: client, open) }.start()
+            Thread { [self] in pump(from: client, to: server, open, mayHold: false) }.start()
+            Thread { [self] in pump(from: server, to: client, open, mayHold: true) }.start()
         }
         close(listener)
     }
@@ -95,7 +101,7 @@ package final class TCPProxy: Sendable {
         }
     }
 
-    private func pump(from source: Int32, to sink: Int32, _ open: OpenEnds) {
+    private func pump(from source: Int32, to sink: Int32, _ open: OpenEnds, mayHold: Bool) {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         reading: while true {
             let count = read(source, &buffer, buffer.count)
@@ -104,6 +110,7 @@ package final class TCPProxy: Sendable {
                 swallowed.add(count, ordering: .relaxed)
                 continue
             }
+            while mayHold && holdsAnswers.load(ordering: .relaxed) { usleep(1000) }
             var sent = 0
             while sent < count {
                 let written = buffer[sent..<count].withUnsafeBytes {

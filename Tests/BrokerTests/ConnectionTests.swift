@@ -84,6 +84,28 @@ extension RabbitMQTests {
             #expect(log.lines(at: .warning).filter { $0.hasPrefix("DTQ4001") }.count == 1)
         }
 
+        @Test("A publish that is not answered ends, later ones go through, and consumers notice nothing")
+        func unanswered() async throws {
+            try await withProxy({ $0.confirmPatience = .seconds(1) }) { transport, proxy, sandbox in
+                let queue = sandbox.name("q")
+                try await transport.declare(sandbox.topology("q"))
+                try await transport.publish(["before"], to: queue)
+                let (_, reader) = try await transport.consume(queue)
+                #expect(try await reader.next()?.text == "before")
+
+                let connections = proxy.connectionCount
+                proxy.hold()
+                let error = TransportError.connectionLost("the broker has not answered a publish for 1.0 seconds")
+                await #expect(throws: error) {
+                    try await transport.publish(["unanswered"], to: queue)
+                }
+                proxy.release()
+                #expect(try await transport.publish(["after"], to: queue) == [.confirmed])
+                #expect(try await reader.take(2).map(\.text) == ["unanswered", "after"])
+                #expect(proxy.connectionCount == connections)
+            }
+        }
+
         @Test("A peer that falls silent is given up within two heartbeats, an idle one that answers is kept")
         func silence() async throws {
             try await withProxy({ $0.heartbeatSeconds = 1 }) { transport, proxy, sandbox in

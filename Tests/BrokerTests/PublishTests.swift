@@ -175,6 +175,20 @@ extension RabbitMQTests {
                 // The policy reaches the queue a moment later.
                 while outcomes.last != .rejected { outcomes += try await transport.publish(["x"], to: "q") }
                 #expect(try await transport.publish(["y", "z"], to: "q") == [.rejected, .rejected])
+
+                // What follows goes over another channel, whose answers are counted from 1 again.
+                try await transport.declare(sandbox.topology("other"))
+                let messages = (0..<100).map { index in
+                    OutgoingMessage(
+                        exchange: index % 3 == 0 ? "q" : "other", routingKey: index % 5 == 0 ? "nowhere" : "k",
+                        properties: MessageProperties(messageID: "\(index)"), body: [1])
+                }
+                #expect(
+                    try await transport.publish(messages)
+                        == (0..<100).map { index in
+                            if index % 5 == 0 { return .returned("NO_ROUTE") }
+                            return index % 3 == 0 ? .rejected : .confirmed
+                        })
             }
         }
 

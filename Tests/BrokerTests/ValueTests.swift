@@ -147,6 +147,23 @@ import Testing
         #expect(window.isEmpty)
     }
 
+    @Test("It knows since when the oldest message waits, and for how long those waited that an answer is for")
+    func times() {
+        let start = ContinuousClock.now
+        let batch = batch(["a", "b", "c", "d"])
+        var window = ConfirmWindow()
+        #expect(window.unansweredSince == nil)
+        for index in 0..<4 { window.append(batch, index, at: start + .seconds(index)) }
+        #expect(window.unansweredSince == start)
+        #expect(window.answer(upTo: 2, multiple: false, isConfirmed: true) == start + .seconds(1))
+        #expect(window.unansweredSince == start)
+        #expect(window.answer(upTo: 3, multiple: true, isConfirmed: true) == start)
+        #expect(window.unansweredSince == start + .seconds(3))
+        #expect(window.answer(upTo: 3, multiple: true, isConfirmed: true) == nil)
+        #expect(window.answer(upTo: 4, multiple: false, isConfirmed: false) == start + .seconds(3))
+        #expect(window.unansweredSince == nil)
+    }
+
     @Test("What is open at the end is named batch by batch, once each")
     func removeAll() {
         let (one, two) = (batch(["a", "b"]), batch(["c"]))
@@ -155,5 +172,47 @@ import Testing
         #expect(window.removeAll().map { $0.messages.count } == [2, 1])
         #expect(window.isEmpty)
         #expect(window.unconfirmedBytes == 0)
+    }
+}
+
+@Suite("Confirm patience") struct ConfirmPatienceTests {
+    private let start = ContinuousClock.now
+
+    @Test("A broker that answers quickly gets the least, a slow one twice its slowest answer")
+    func follows() {
+        var patience = ConfirmPatience(atLeast: .seconds(3))
+        #expect(patience.current == .seconds(3))
+        patience.noteConfirm(after: .milliseconds(20), at: start)
+        #expect(patience.current == .seconds(3))
+        patience.noteConfirm(after: .seconds(4), at: start + .seconds(1))
+        patience.noteConfirm(after: .milliseconds(20), at: start + .seconds(2))
+        #expect(patience.current == .seconds(8))
+        patience.noteConfirm(after: .seconds(500), at: start + .seconds(3))
+        #expect(patience.current == .seconds(60))
+    }
+
+    @Test("What was slow is forgotten after one to two half minutes")
+    func forgets() {
+        var patience = ConfirmPatience(atLeast: .seconds(3))
+        patience.noteConfirm(after: .seconds(4), at: start + .seconds(1))
+        patience.noteConfirm(after: .zero, at: start + .seconds(32))
+        #expect(patience.current == .seconds(8))
+        patience.noteConfirm(after: .zero, at: start + .seconds(63))
+        #expect(patience.current == .seconds(3))
+        patience.noteConfirm(after: .seconds(5), at: start + .seconds(64))
+        #expect(patience.current == .seconds(10))
+        patience.noteConfirm(after: .zero, at: start + .seconds(200))
+        #expect(patience.current == .seconds(3))
+    }
+
+    @Test("It doubles each time it runs out, until the next answer")
+    func doubles() {
+        var patience = ConfirmPatience(atLeast: .seconds(3))
+        for expected in [6, 12, 24, 48, 60, 60] {
+            patience.noteMiss()
+            #expect(patience.current == .seconds(expected))
+        }
+        patience.noteConfirm(after: .milliseconds(20), at: start)
+        #expect(patience.current == .seconds(3))
     }
 }
