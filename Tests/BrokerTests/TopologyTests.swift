@@ -199,7 +199,7 @@ extension RabbitMQTests {
                 await refuses { try await publish(.client, "0", as: worker) }
                 await refuses { try await worker.delete(queues: [hub.name(.journal)], exchanges: []) }
                 await refuses {
-                    try await worker.publish([
+                    _ = try await worker.publish([
                         OutgoingMessage(
                             exchange: "", routingKey: hub.name(.dead), properties: MessageProperties(), body: [])
                     ])

@@ -79,7 +79,7 @@ struct BackupProcessTests {
         #expect(restore.status == 0, "\(restore.errors)")
         #expect(try fleet.run(["hub", "restore", file, "--hub", copy]).status == 1)
         #expect(try fleet.run(["hub", "verify", "--hub", copy]).status == 0)
-        for _ in 0..<2 { try fleet.startWorker(["--hub", copy, "--slots", "4"]) }
+        for _ in 0..<2 { _ = try fleet.startWorker(["--hub", copy, "--slots", "4"]) }
         try await eventually("all of the copy to end") {
             let list = try fleet.run(["list", "--hub", copy, "--json", "--limit", "100"]).output
             return list.components(separatedBy: #""status":"completed""#).count - 1 == instanceCount

@@ -1,4 +1,4 @@
-package import DurableBackend
+import DurableBackend
 package import DurableCore
 
 /// The wall clock of one node, which may be ahead of or behind the others.

@@ -1,4 +1,4 @@
-package import DurableEngine
+import DurableEngine
 
 /// A partition thread of a simulated worker: its jobs run one at a time, in order, when the simulator picks it.
 package final class SimulatedThread: PartitionExecutor, @unchecked Sendable {  // confined to the simulator's thread

@@ -1,5 +1,5 @@
 import CSimulation
-package import DurableCore
+import DurableCore
 import HeapModule
 
 /// Runs the programs of several simulated processes on the calling thread: picks the next job from the seed, and moves

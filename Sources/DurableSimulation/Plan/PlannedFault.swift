@@ -1,4 +1,4 @@
-package import DurableCore
+import DurableCore
 package import DurableMemory
 
 /// One thing that goes wrong in a run, and when.

@@ -1,4 +1,4 @@
-package import DurableBackend
+import DurableBackend
 import DurableCore
 import DurableWire
 

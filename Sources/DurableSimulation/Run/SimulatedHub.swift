@@ -1,6 +1,6 @@
 import DurableBackend
 import DurableClient
-package import DurableCore
+import DurableCore
 import DurableEngine
 package import DurableMemory
 import DurableSQLite
