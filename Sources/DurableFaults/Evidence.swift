@@ -13,6 +13,8 @@ package struct Injection: Hashable, Sendable {
         case brokerBlocked = "blocked by the broker's alarm"
         case diskFull = "out of disk"
         case copyDeleted = "without its copies"
+        /// A publish of its went unanswered for too long, by its own log.
+        case unanswered = "not answered by the broker"
     }
 
     package var kind: Kind
@@ -33,12 +35,14 @@ package struct Injection: Hashable, Sendable {
     package var losesDeliveries: Bool {
         switch kind {
         case .killed, .killedTogether, .frozen, .cutOff, .brokerStopped, .nodeKilled: true
-        case .brokerBlocked, .diskFull, .copyDeleted: false
+        case .brokerBlocked, .diskFull, .copyDeleted, .unanswered: false
         }
     }
 
-    /// Whether the worker's partitions started anew, without knowing what had been confirmed.
-    package var endsTenures: Bool { losesDeliveries || kind == .diskFull || kind == .copyDeleted }
+    /// Whether the worker's partitions went on without knowing what had been confirmed.
+    package var losesConfirms: Bool {
+        losesDeliveries || kind == .diskFull || kind == .copyDeleted || kind == .unanswered
+    }
 
     /// Whether the worker may have gone on as if nothing were, for a while.
     package var leavesZombies: Bool { losesDeliveries && kind != .killed && kind != .killedTogether }
@@ -86,6 +90,9 @@ package struct Evidence: Sendable {
     /// In order of epochs.
     package var tenures: [Tenure] = []
     package var injections: [Injection] = []
+
+    /// Faults that were put in, not those seen besides.
+    package var faultCount: Int { injections.count { $0.kind != .unanswered } }
 
     package init(partitionCount: Int) { self.partitionCount = partitionCount }
 }

@@ -1,5 +1,5 @@
-package import DurableCore
-package import Foundation
+import DurableCore
+import Foundation
 
 /// What one fault's run prints: a ledger for people, then one line of JSON.
 package struct FaultReport {
@@ -60,7 +60,7 @@ package struct FaultReport {
                     + "\(item.before.ended.map(\.description) ?? "(no end)"), again worker \(item.run.worker) from "
                     + "\(item.run.began), delivery \(item.run.deliveryCount)")
         }
-        row("faults", "\(evidence.injections.count)")
+        row("faults", "\(evidence.faultCount)")
         row("longest time without progress", "\(timing.longestStall / .milliseconds(1)) ms")
         row("takeovers", summary(timing.takeovers))
         if !timing.takeoversOfSeveral.isEmpty { row("  of several at a time", summary(timing.takeoversOfSeveral)) }
@@ -107,7 +107,7 @@ package struct FaultReport {
         add("stray_runs", verdict.strayRuns.count)
         add("repeated_runs", verdict.repeats.count)
         add("unexplained_repeats", verdict.unexplainedRepeats)
-        add("faults", evidence.injections.count)
+        add("faults", evidence.faultCount)
         add("longest_stall_ms", Int(timing.longestStall / .milliseconds(1)))
         add("takeovers", timing.takeovers.count)
         add("takeover_ms_p50", timing.takeovers.percentile(0.5))

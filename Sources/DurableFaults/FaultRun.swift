@@ -2,7 +2,7 @@ internal import Durable
 internal import DurableAMQP
 internal import DurableBackend
 internal import DurableClient
-package import DurableCore
+import DurableCore
 package import Foundation
 internal import Logging
 
@@ -79,9 +79,13 @@ package final class FaultRun {
 
     /// In order of epochs, as the workers' logs tell them.
     func tenures() -> [Tenure] {
+        logs { WorkerLog.tenures(in: $0, worker: $1) }.sorted { ($0.partition, $0.epoch) < ($1.partition, $1.epoch) }
+    }
+
+    private func logs<Found>(_ find: (_ log: String, _ worker: Int32) -> [Found]) -> [Found] {
         fleet.workers.enumerated().flatMap { index, worker in
-            WorkerLog.tenures(in: fleet.output(ofWorker: index, "err"), worker: worker.processIdentifier)
-        }.sorted { ($0.partition, $0.epoch) < ($1.partition, $1.epoch) }
+            find(fleet.output(ofWorker: index, "err"), worker.processIdentifier)
+        }
     }
 
     /// Present owner of each partition that has one, by the last word of the logs.
@@ -159,7 +163,7 @@ package final class FaultRun {
             evidence.histories = try await histories(of: accepted, client)
             evidence.runs = LedgerRun.all(in: fleet.ledger)
             evidence.tenures = tenures()
-            evidence.injections = injections
+            evidence.injections = injections + logs { WorkerLog.unanswered(in: $0, worker: $1) }
             await client.close()
             await transport.close()
             var timing = Timing(of: evidence, from: start, until: end)

@@ -34,7 +34,7 @@ package struct Timing: Sendable {
             case .killed, .frozen, .killedTogether, .cutOff:
                 guard let worker = injection.worker else { continue }
                 for tenures in partitions { noteTakeover(of: tenures, from: worker, injection) }
-            case .brokerStopped, .nodeKilled, .brokerBlocked, .diskFull, .copyDeleted:
+            case .brokerStopped, .nodeKilled, .brokerBlocked, .diskFull, .copyDeleted, .unanswered:
                 break
             }
             guard injection.worker == nil else { continue }

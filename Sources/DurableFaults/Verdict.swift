@@ -101,7 +101,7 @@ package struct Verdict: Sendable {
             guard tenure.serving <= run.began, end >= sent else { continue }
             let start = max(sent, tenure.serving)
             if let fault = faults.first(where: {
-                $0.endsTenures && $0.hits(tenure.worker, from: start, through: min(run.began, end))
+                $0.losesConfirms && $0.hits(tenure.worker, from: start, through: min(run.began, end))
             }) {
                 return
                     "sent again: worker \(tenure.worker), owner of partition \(partition), was \(fault.kind.rawValue)"

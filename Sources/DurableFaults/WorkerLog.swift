@@ -1,6 +1,6 @@
-package import DurableCore
+import DurableCore
 
-/// Ownership as the log of one worker process tells it.
+/// What the log of one worker process tells.
 package enum WorkerLog {
     /// - Returns: Tenures in order of their beginning.
     package static func tenures(in log: String, worker: Int32) -> [Tenure] {
@@ -24,6 +24,13 @@ package enum WorkerLog {
             }
         }
         return tenures
+    }
+
+    /// - Returns: When publishes ended because the broker did not answer them.
+    package static func unanswered(in log: String, worker: Int32) -> [Injection] {
+        log.split(separator: "\n").filter { $0.contains("the broker has not answered a publish") }.compactMap { line in
+            Timestamp(iso8601: String(line.prefix { $0 != " " })).map { Injection(.unanswered, worker: worker, from: $0) }
+        }
     }
 }
 

@@ -67,6 +67,15 @@ import Testing
         let runs = [run(worker: 3, began: 110, ended: 400), run(worker: 2, began: 300, ended: 350)]
         let killed = Verdict(judging: evidence(runs, [Injection(.killed, worker: 1, from: time(200))]))
         #expect(killed.repeats.map(\.reason) == ["sent again: worker 1, owner of partition 0, was killed"])
+        let log = """
+            1970-01-01T00:00:00.200Z warning dtq.worker: [DurableAMQP] DTQ4005 the broker has not answered a publish for 3.0 seconds.
+            1970-01-01T00:00:00.200Z warning dtq.worker: [DurableAMQP] DTQ4005 connection to publish lost
+            """
+        let unanswered = WorkerLog.unanswered(in: log, worker: 1)
+        #expect(unanswered.count == 1)
+        #expect(
+            Verdict(judging: evidence(runs, unanswered)).repeats.map(\.reason)
+                == ["sent again: worker 1, owner of partition 0, was not answered by the broker"])
         for injections in [
             [], [Injection(.killed, worker: 1, from: time(50))], [Injection(.killed, worker: 3, from: time(200))],
             [Injection(.killed, worker: 2, from: time(200))],
