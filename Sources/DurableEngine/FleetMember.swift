@@ -15,6 +15,8 @@ package actor FleetMember {
     private let onDrain: @Sendable (Duration?) -> Void
     private let changed = Signal()
     private var others: [WorkerID: (heartbeat: WorkerHeartbeat, heardAt: Duration)] = [:]  // sorted before use
+    /// What this worker said last: it hears that too.
+    private var lastSaid: [UInt8] = []
     private var isStopped = false
 
     /// - Parameters:
@@ -87,7 +89,9 @@ package actor FleetMember {
         heartbeat.isHello = isHello
         if isStopped { heartbeat.state = .stopped }
         do {
-            _ = try await transport.publish([topology.heartbeat(heartbeat, at: clock.now())])
+            let message = topology.heartbeat(heartbeat, at: clock.now())
+            lastSaid = message.body
+            _ = try await transport.publish([message])
         } catch {
             logger.debug("heartbeat not sent", metadata: ["cause": "\(error)"])
         }
@@ -130,6 +134,7 @@ package actor FleetMember {
                 hearDrain(delivery)
                 continue
             }
+            if delivery.body == lastSaid { continue }
             guard let heartbeat = try? WorkerHeartbeat(wire: delivery.body), heartbeat.worker != worker else {
                 continue
             }

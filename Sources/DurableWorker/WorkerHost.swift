@@ -48,6 +48,8 @@ package actor WorkerHost {
     private let activities: ActivityHost
     private var fleet: FleetMember?
     private var owners: [PartitionID: Owned] = [:]  // sorted before use
+    /// Best workers of each partition, and the workers they were chosen among.
+    private var assignment: (workers: [WorkerID], candidates: [[WorkerID]]) = ([], [])
     private var state = WorkerHeartbeat.State.starting
     private var receipt = WorkerReceipt()
     private var isEnded = false
@@ -150,9 +152,14 @@ package actor WorkerHost {
         guard state == .active, parts.configuration.runsOrchestrations, let fleet else { return }
         let living = await fleet.peers
         let peers = living.filter { $0.runsOrchestrations && ($0.state == .active || $0.state == .starting) }
-        let candidates = PartitionAssignment.candidates(
-            partitionCount: parts.descriptor.partitionCount, workers: peers.map(\.worker) + [parts.worker])
-        for (index, candidates) in candidates.enumerated() {
+        let workers = peers.map(\.worker) + [parts.worker]
+        if assignment.workers != workers {
+            let partitionCount = parts.descriptor.partitionCount
+            assignment = (
+                workers, PartitionAssignment.candidates(partitionCount: partitionCount, workers: workers)
+            )
+        }
+        for (index, candidates) in assignment.candidates.enumerated() {
             let partition = PartitionID(index)
             guard state == .active else { return }
             // One that drains owns it until it has handed it over.
