@@ -26,10 +26,10 @@ struct BrokerState {
     var delayed: OrderedDictionary<BrokerRequest.ID, BrokerRequest> = [:]
     /// What is to be done once the lock is free.
     var outputs: [BrokerOutput] = []
-    /// Queues that may have something for a consumer.
-    private var dirty: OrderedSet<String> = []
-    /// Queues that hold a message which may expire.
-    private var perishable: OrderedSet<String> = []
+    /// Queues that may have something for a consumer, each once.
+    private var dirty: [MemoryQueue] = []
+    /// Queues that hold a message which may expire, each once.
+    private var perishable: [MemoryQueue] = []
 
     init(now: Timestamp) { self.now = now }
 
@@ -65,9 +65,12 @@ struct BrokerState {
 
     private mutating func append(_ message: QueuedMessage, to queue: MemoryQueue) {
         queue.append(message, at: now)
-        dirty.append(queue.name)
+        markDirty(queue)
         let lifetime = message.properties.expirationMilliseconds ?? queue.description.messageTTLMilliseconds
-        if lifetime != nil && queue.description.kind != .stream { perishable.append(queue.name) }
+        if lifetime != nil && queue.description.kind != .stream && !queue.isPerishable {
+            queue.isPerishable = true
+            perishable.append(queue)
+        }
     }
 
     /// Queues bound for `key`, each once, in order of binding.
@@ -88,7 +91,11 @@ struct BrokerState {
 
     // MARK: Consuming
 
-    mutating func markDirty(_ queue: MemoryQueue) { dirty.append(queue.name) }
+    mutating func markDirty(_ queue: MemoryQueue) {
+        if queue.isDirty { return }
+        queue.isDirty = true
+        dirty.append(queue)
+    }
 
     mutating func acknowledge(_ tag: UInt64, multiple: Bool, on channel: MemoryChannelState) {
         guard let settled = channel.settle(tag, multiple: multiple) else {
@@ -164,16 +171,37 @@ struct BrokerState {
 
     /// Hands out what can be handed out, then sends it.
     mutating func settle() {
-        var touched: OrderedDictionary<UInt64, MemoryChannelState> = [:]
-        for name in perishable {
-            if let queue = queues[name], !queue.isEmpty { expire(queue) } else { perishable.remove(name) }
+        if perishable.contains(where: { $0.isDeleted || $0.isEmpty || $0.nextExpiry.map { $0 <= now } ?? false }) {
+            expire()
         }
-        while let name = dirty.first {
-            dirty.removeFirst()
-            guard let queue = queues[name] else { continue }
-            for channel in handOut(queue) { touched[channel.id] = channel }
+        if dirty.isEmpty { return }
+        // In order of their first delivery; sending again what has been sent does nothing.
+        var touched: [MemoryChannelState] = []
+        var index = 0
+        while index < dirty.count {
+            let queue = dirty[index]
+            index += 1
+            queue.isDirty = false
+            if !queue.isDeleted { handOut(queue, &touched) }
         }
-        for channel in touched.values { send(channel) }
+        dirty.removeAll(keepingCapacity: true)
+        for channel in touched { send(channel) }
+    }
+
+    private mutating func expire() {
+        let queues = perishable
+        perishable = []
+        var kept: [MemoryQueue] = []
+        for queue in queues {
+            if queue.isDeleted || queue.isEmpty {
+                queue.isPerishable = false
+            } else {
+                kept.append(queue)
+                expire(queue)
+            }
+        }
+        // Behind them, where a message went that died.
+        perishable = kept + perishable
     }
 
     /// Sends what a channel was assigned and not yet sent.
@@ -186,13 +214,13 @@ struct BrokerState {
     }
 
     private mutating func expire(_ queue: MemoryQueue) {
-        while let due = queue.ready.first?.expiresAt, due <= now, let message = queue.ready.popFirst() {
+        while let due = queue.nextExpiry, due <= now, let message = queue.ready.popFirst() {
             deadLetter(message, from: queue, reason: "expired")
         }
     }
 
-    private mutating func handOut(_ queue: MemoryQueue) -> [MemoryChannelState] {
-        var channels: [MemoryChannelState] = []
+    /// - Parameter channels: Gets those that something was assigned to.
+    private mutating func handOut(_ queue: MemoryQueue, _ channels: inout [MemoryChannelState]) {
         if queue.description.kind == .stream {
             for consumer in queue.consumers {
                 while consumer.hasRoom && consumer.streamIndex < queue.log.count {
@@ -201,21 +229,20 @@ struct BrokerState {
                     channels.append(consumer.channel)
                 }
             }
-            return channels
+            return
         }
         while !queue.ready.isEmpty, let consumer = queue.takeTurn(), let message = queue.ready.popFirst() {
             consumer.channel.assign(message, to: consumer)
             channels.append(consumer.channel)
             expire(queue)
         }
-        return channels
     }
 
     /// When the next message expires; only the one at the head of a queue can.
     var nextExpiry: Timestamp? {
         var next: Timestamp?
-        for name in perishable {
-            if let due = queues[name]?.ready.first?.expiresAt { next = min(next ?? due, due) }
+        for queue in perishable where !queue.isDeleted {
+            if let due = queue.nextExpiry { next = min(next ?? due, due) }
         }
         return next
     }

@@ -28,6 +28,9 @@ final class MemoryQueue {
     /// In order of subscription.
     var consumers: [MemoryConsumer] = []
     var isDeleted = false
+    /// Whether the broker has it among those that may have something for a consumer, or a message that expires.
+    var isDirty = false
+    var isPerishable = false
     var unacknowledgedCount = 0
     private var nextPosition: UInt64 = 0
     private var nextTurn = 0
@@ -40,6 +43,8 @@ final class MemoryQueue {
     var name: String { description.name }
     /// Holds nothing, delivered or not.
     var isEmpty: Bool { ready.isEmpty && unacknowledgedCount == 0 }
+    /// When its first message expires; those behind it wait for that.
+    var nextExpiry: Timestamp? { ready.isEmpty ? nil : ready[0].expiresAt }
 
     func append(_ message: QueuedMessage, at now: Timestamp) {
         var message = message
