@@ -41,7 +41,8 @@ struct WorkloadSample {
         var others = others
         others[instance.id] = history
         return HistoryChecks.violations(
-            history: history, of: instance, in: workload, others: others, programs: Self.programs)
+            history: history, of: instance, in: workload, others: others,
+            replay: history.executionStarted.map { HistoryReplay(history, of: $0, programs: Self.programs) })
     }
 
     /// Index of the first event of that type, or of the one after `skip` of them.

@@ -5,12 +5,17 @@ import DurableWire
 
 /// Tells the witness what counts in the log streams, as anyone would read them: not what workers think is in them.
 package final class StreamWitness: @unchecked Sendable {  // confined to the simulator's thread
-    private struct Followed {
-        var stream: String
+    private final class Followed {
+        let stream: String
         var fold = LogFold()
         var offset = 0
         /// All records that count; the one at position n is at index n - 1.
-        var entries: [LogEntry] = []
+        var entries: [LogEntry]
+
+        init(stream: String, entries: [LogEntry] = []) {
+            self.stream = stream
+            self.entries = entries
+        }
     }
 
     private let broker: MemoryBroker
@@ -56,7 +61,7 @@ package final class StreamWitness: @unchecked Sendable {  // confined to the sim
     }
 
     private func read(_ id: PartitionID) {
-        var followed = partitions[id.index]
+        let followed = partitions[id.index]
         let new = broker.messages(of: followed.stream, from: followed.offset)
         followed.offset += new.count
         for delivery in new {
@@ -68,7 +73,6 @@ package final class StreamWitness: @unchecked Sendable {  // confined to the sim
                     let position = LogPosition(end.value - UInt64(records.count - index - 1))
                     followed.entries.append(LogEntry(position: position, epoch: unit.epoch, record: record))
                 }
-                partitions[id.index] = followed
                 let known = witness.partitions[id.index].position
                 let news = Array(records.suffix(Int(clamping: max(end.value, known.value) - known.value)))
                 if !news.isEmpty { tell(news, of: id, epoch: unit.epoch, at: end) }
@@ -76,7 +80,6 @@ package final class StreamWitness: @unchecked Sendable {  // confined to the sim
                 witness.violated("I13: the log stream of partition \(id) cannot be read: \(error)")
             }
         }
-        partitions[id.index] = followed
     }
 
     private func tell(_ records: [PartitionRecord], of id: PartitionID, epoch: Epoch, at position: LogPosition) {

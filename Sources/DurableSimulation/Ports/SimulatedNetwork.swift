@@ -4,8 +4,14 @@ package import DurableMemory
 
 /// The network between the broker and everybody else: takes time, keeps the order of each lane, and can stall.
 package final class SimulatedNetwork: BrokerNetwork, @unchecked Sendable {  // confined to the simulator's thread
+    /// All that passes between one client and the broker.
+    private final class Line {
+        var node: Node?
+        var stalledUntil = Duration.zero
+        var lastArrival: [Direction: Duration] = [:]  // look-up only
+    }
+
     private struct Direction: Hashable {
-        var client: String
         var lane: NetworkLane
         var isToBroker: Bool
     }
@@ -13,9 +19,7 @@ package final class SimulatedNetwork: BrokerNetwork, @unchecked Sendable {  // c
     private let simulator: Simulator
     package let broker: Node
     private let latency: Latency
-    private var nodes: [String: Node] = [:]  // look-up only
-    private var lastArrival: [Direction: Duration] = [:]  // look-up only
-    private var stalledUntil: [String: Duration] = [:]  // look-up only
+    private var lines: [String: Line] = [:]  // look-up only
 
     package init(in simulator: Simulator, broker: Node, latency: Latency) {
         self.simulator = simulator
@@ -24,23 +28,31 @@ package final class SimulatedNetwork: BrokerNetwork, @unchecked Sendable {  // c
     }
 
     /// Says which node is behind a client's name. Before its first call.
-    package func connect(_ client: String, to node: Node) { nodes[client] = node }
+    package func connect(_ client: String, to node: Node) { line(of: client).node = node }
 
-    func node(of client: String) -> Node? { nodes[client] }
+    func node(of client: String) -> Node? { lines[client]?.node }
+
+    private func line(of client: String) -> Line {
+        if let line = lines[client] { return line }
+        let line = Line()
+        lines[client] = line
+        return line
+    }
 
     /// Nothing passes to or from the client meanwhile; what is under way comes later.
     package func stall(_ client: String, for duration: Duration) {
-        stalledUntil[client] = simulator.elapsed + duration
+        line(of: client).stalledUntil = simulator.elapsed + duration
     }
 
     package func now() -> Timestamp { SimulatedClock.start + simulator.elapsed }
 
     package func send(from client: String, lane: NetworkLane, _ step: @escaping @Sendable () -> Void) {
-        pass(Direction(client: client, lane: lane, isToBroker: true), to: broker, step)
+        pass(Direction(lane: lane, isToBroker: true), on: line(of: client), to: broker, step)
     }
 
     package func deliver(to client: String, lane: NetworkLane, _ step: @escaping @Sendable () -> Void) {
-        pass(Direction(client: client, lane: lane, isToBroker: false), to: nodes[client] ?? simulator.root, step)
+        let line = line(of: client)
+        pass(Direction(lane: lane, isToBroker: false), on: line, to: line.node ?? simulator.root, step)
     }
 
     package func schedule(
@@ -50,11 +62,15 @@ package final class SimulatedNetwork: BrokerNetwork, @unchecked Sendable {  // c
         return { action.cancel() }
     }
 
-    private func pass(_ direction: Direction, to node: Node, _ step: @escaping () -> Void) {
-        var arrival = simulator.elapsed + latency.next()
-        if let until = stalledUntil[direction.client] { arrival = max(arrival, until) }
-        if let last = lastArrival[direction] { arrival = max(arrival, last) }
-        lastArrival[direction] = arrival
-        simulator.schedule(after: arrival - simulator.elapsed, in: node, step)
+    private func pass(_ direction: Direction, on line: Line, to node: Node, _ step: @escaping () -> Void) {
+        let now = simulator.elapsed
+        let earliest = max(now + latency.next(), line.stalledUntil)
+        let arrival = Self.raise(&line.lastArrival[direction, default: .zero], to: earliest)
+        simulator.schedule(after: arrival - now, in: node, step)
+    }
+
+    private static func raise(_ time: inout Duration, to other: Duration) -> Duration {
+        time = max(time, other)
+        return time
     }
 }

@@ -24,7 +24,7 @@ final class WatchedTransport: MessageTransport {
     }
 
     func publish(_ messages: [OutgoingMessage]) async throws(TransportError) -> [PublishOutcome] {
-        watch.publishes(messages, from: node)
+        let batches = watch.publishes(messages, from: node)
         if losesConfirmed {
             let number = count.withLock { count in
                 count += 1
@@ -40,7 +40,7 @@ final class WatchedTransport: MessageTransport {
             disturbances.happened(to: node)
             throw error
         }
-        watch.published(messages, outcomes)
+        watch.published(batches, outcomes)
         return outcomes
     }
 
@@ -77,6 +77,8 @@ package final class PublishWatch: @unchecked Sendable {  // confined to the simu
     private let witness: Witness
     private let ledger: ActivityLedger
     private let topology: HubTopology
+    private let workExchange: String
+    private let controlExchange: String
     private let simulator: Simulator
     /// Owners were asked to send again what is pending, whether it was lost or not.
     var isRedriving = false
@@ -92,19 +94,24 @@ package final class PublishWatch: @unchecked Sendable {  // confined to the simu
         self.witness = witness
         self.ledger = ledger
         self.topology = topology
+        workExchange = topology.name(.work)
+        controlExchange = topology.name(.control)
         self.simulator = simulator
     }
 
-    fileprivate func publishes(_ messages: [OutgoingMessage], from node: Node) {
-        for message in messages {
-            if message.exchange == topology.name(.work), let task = try? TaskMessage(wire: message.body) {
+    /// - Returns: For each message what it holds for a partition, for `published`.
+    fileprivate func publishes(_ messages: [OutgoingMessage], from node: Node) -> [MessageBatch?] {
+        messages.map { message in
+            if message.exchange == workExchange, let task = try? TaskMessage(wire: message.body) {
                 check(task, from: node)
-            } else if message.exchange == topology.name(.control), let batch = try? MessageBatch(wire: message.body) {
+            } else if message.exchange == controlExchange, let batch = try? MessageBatch(wire: message.body) {
                 if let marker = batch.marker, let index = Int(message.routingKey) {
                     markers[PartitionID(index)] = (marker, simulator.elapsed)
                 }
                 for message in batch.messages { check(message) }
+                return batch
             }
+            return nil
         }
     }
 
@@ -139,10 +146,8 @@ package final class PublishWatch: @unchecked Sendable {  // confined to the simu
         }
     }
 
-    fileprivate func published(_ messages: [OutgoingMessage], _ outcomes: [PublishOutcome]) {
-        for (message, outcome) in zip(messages, outcomes)
-        where outcome == .confirmed && message.exchange == topology.name(.control) {
-            guard let batch = try? MessageBatch(wire: message.body) else { continue }
+    fileprivate func published(_ batches: [MessageBatch?], _ outcomes: [PublishOutcome]) {
+        for case (let batch?, .confirmed) in zip(batches, outcomes) {
             for message in batch.messages {
                 guard let executionID = message.executionID else { continue }
                 switch message.event.kind {

@@ -1,5 +1,5 @@
 package import DurableCore
-package import DurableTask
+import DurableTask
 
 /// What must hold of histories when a run is over. All of it follows from the workload and the histories themselves;
 /// violations are sorted texts that begin with the instance.
@@ -7,19 +7,17 @@ package enum HistoryChecks {
     /// - Parameters:
     ///   - history: All of it.
     ///   - others: Histories of the run by instance, which show what instances sent each other. May contain this one.
-    ///   - programs: Code that fits: `Programs.replayRegistry()`, once for many calls.
+    ///   - replay: Of this history; nil when it has no start.
     package static func violations(
         history: [HistoryEvent], of instance: PlannedInstance, in workload: Workload,
-        others: [InstanceID: [HistoryEvent]], programs: Registry
+        others: [InstanceID: [HistoryEvent]], replay: HistoryReplay?
     ) -> [String] {
         var found = structure(history)
         found += beginning(history, instance, workload)
         found += results(history)
         found += stimuli(history, instance, workload, others)
         found += messages(to: instance, history, workload, others)
-        if let start = history.executionStarted {
-            found += HistoryReplay(history, of: start, programs: programs).violations
-        }
+        found += replay?.violations ?? []
         return found.map { "\(instance.id): \($0)" }.sorted()
     }
 

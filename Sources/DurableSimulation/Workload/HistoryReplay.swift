@@ -51,7 +51,7 @@ package struct HistoryReplay {
 
     private let start: ExecutionStarted
     private let programs: Registry
-    /// From how many of the recorded episodes at most a new session is begun; 0: one session does it all.
+    /// From how many of the recorded episodes at most a new session is begun.
     private let prefixLimit: Int
 
     /// - Parameters:
@@ -66,7 +66,6 @@ package struct HistoryReplay {
         if episodes.last?.isTermination == true { episodes.removeLast() }
         if episodes.isEmpty { return }
         runLive(episodes)
-        if prefixLimit == 0 { return }
         if violations.isEmpty { runFromPrefixes(episodes) }
         if violations.isEmpty { runWhole(episodes) }
     }

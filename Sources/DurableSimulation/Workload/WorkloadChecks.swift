@@ -22,11 +22,12 @@ package enum WorkloadChecks {
                 continue
             }
             let history = histories[instance.id] ?? []
-            found += agreement(snapshot, history, programs).map { "\(instance.id): \($0)" }
+            let replay = history.executionStarted.map { HistoryReplay(history, of: $0, programs: programs) }
+            found += agreement(snapshot, history, replay).map { "\(instance.id): \($0)" }
             // Held or not due, it has no episode yet; what it should be says the expectation.
             if history.isEmpty { continue }
             found += HistoryChecks.violations(
-                history: history, of: instance, in: workload, others: histories, programs: programs)
+                history: history, of: instance, in: workload, others: histories, replay: replay)
         }
         let planned = Set(workload.instances.map(\.id))
         for id in Set(snapshots.keys).union(histories.keys).subtracting(planned) {
@@ -37,7 +38,7 @@ package enum WorkloadChecks {
 
     /// The snapshot is what the history dictates.
     static func agreement(
-        _ snapshot: InstanceSnapshot, _ history: [HistoryEvent], _ programs: Registry
+        _ snapshot: InstanceSnapshot, _ history: [HistoryEvent], _ replay: HistoryReplay?
     ) -> [String] {
         var found: [String] = []
         if snapshot.historyCount != history.count {
@@ -52,8 +53,7 @@ package enum WorkloadChecks {
         }
         if let start = history.executionStarted {
             if snapshot.executionID != start.executionID { found.append("has an execution ID other than its history") }
-            let replay = HistoryReplay(history, of: start, programs: programs, prefixLimit: 0)
-            if replay.violations.isEmpty, snapshot.customStatus != replay.customStatus {
+            if let replay, replay.violations.isEmpty, snapshot.customStatus != replay.customStatus {
                 found.append("shows a custom status other than its code set")
             }
         }
