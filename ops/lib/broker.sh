@@ -2,7 +2,7 @@
 # One private RabbitMQ node for tests and demos: own node name, data directory, epmd and loopback ports.
 # Nothing of it listens beyond 127.0.0.1, and nothing is left when it was stopped.
 #
-#   broker.sh install              install the Debian packages that are missing (root or sudo)
+#   broker.sh install [PACKAGE...] install the Debian packages that are missing, these too (root or sudo)
 #   broker.sh start DIR [PORT]     start a node that keeps everything in DIR; waits until AMQP answers
 #   broker.sh cluster DIR          start a cluster of three nodes in DIR/1, DIR/2 and DIR/3; also after it was stopped
 #   broker.sh stop DIR             stop that node or cluster and its epmd; DIR/env goes, the data stays
@@ -356,7 +356,7 @@ broker_usage() {
 
 if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     case "${1:-}" in
-    install) broker_install ;;
+    install) shift; broker_packages+=("$@"); broker_install ;;
     start) [ $# -ge 2 ] || broker_usage; broker_start "$2" "${3:-}" ;;
     cluster) [ $# -eq 2 ] || broker_usage; broker_cluster "$2" ;;
     stop) [ $# -eq 2 ] || broker_usage; broker_stop "$2" TERM ;;
