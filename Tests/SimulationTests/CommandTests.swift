@@ -70,11 +70,14 @@ private struct DTQ: Sendable {
         #expect(lines.last == "again: dtq simulate --seed 2 --defect releasesBeforeDurable")
     }
 
-    @Test("A run of many seeds with violations names each seed and fails") func manyViolations() async throws {
+    @Test("A run of many seeds with violations explains the first, names each seed and fails")
+    func manyViolations() async throws {
         let run = try await DTQ.run("--seeds", "1..4", "--defect", "releasesBeforeDurable", "--json")
         #expect(run.status == 1)
         #expect(try (run.json()["violations"] as? Int ?? 0) > 0)
-        #expect(run.errors.contains("again: dtq simulate --seed 2 --defect releasesBeforeDurable"))
+        for text in ["seed 2, commit ", "shrunk in ", "again: dtq simulate --seed 2 --defect releasesBeforeDurable"] {
+            #expect(run.errors.contains(text))
+        }
     }
 
     @Test(

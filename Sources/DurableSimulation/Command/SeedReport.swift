@@ -26,6 +26,8 @@ package struct SeedReport: Codable, Hashable, Sendable {
         seconds = outcome.elapsed / .seconds(1)
     }
 
+    var isLost: Bool { digest.isEmpty }
+
     /// A run whose process did not live to report it.
     init(seed: UInt64, lostBecause reason: String) {
         self.seed = seed

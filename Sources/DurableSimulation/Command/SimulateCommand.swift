@@ -104,10 +104,7 @@ package struct SimulateCommand: AsyncParsableCommand {
         let outcome = await SimulationThread.run { SimulationRun.perform(plan, isTracing: trace) }
         if trace { for line in outcome.trace { environment.print(line) } }
         if !outcome.violations.isEmpty {
-            let shrunk = await SimulationThread.run {
-                Shrinker.shrink(plan, outcome)
-            }
-            for line in Self.report(outcome, shrunk, environment, options) { environment.print(line) }
+            for line in await explain(outcome, of: plan) { environment.print(line) }
         } else if !json {
             environment.print(
                 "seed \(seed): no violation. \(outcome.instanceCount) instances, \(outcome.faults.count) faults, "
@@ -120,12 +117,9 @@ package struct SimulateCommand: AsyncParsableCommand {
     }
 
     /// What a person needs to understand a violation and to see it again.
-    private static func report(
-        _ outcome: SimulationRun.Outcome,
-        _ shrunk: (plan: SimulationPlan, outcome: SimulationRun.Outcome, attempts: Int),
-        _ environment: CommandEnvironment, _ options: [String]
-    ) -> [String] {
-        var lines = ["seed \(outcome.seed), commit \(Commit.find(environment.variables))"]
+    private func explain(_ outcome: SimulationRun.Outcome, of plan: SimulationPlan) async -> [String] {
+        let shrunk = await SimulationThread.run { Shrinker.shrink(plan, outcome) }
+        var lines = ["seed \(outcome.seed), commit \(Commit.find(CommandEnvironment.current.variables))"]
         lines += outcome.violations.map { "violation: \($0)" }
         lines.append(
             "shrunk in \(shrunk.attempts) runs: \(shrunk.plan.faults.count) of \(outcome.faults.count) faults, "
@@ -134,8 +128,12 @@ package struct SimulateCommand: AsyncParsableCommand {
         lines += shrunk.plan.faults.map { "fault \($0)" }
         lines += shrunk.outcome.trace
         lines += shrunk.outcome.violations.map { "violation of the shrunk run: \($0)" }
-        lines.append("again: \((["dtq simulate --seed \(outcome.seed)"] + options).joined(separator: " "))")
+        lines.append(again(outcome.seed))
         return lines
+    }
+
+    private func again(_ seed: UInt64) -> String {
+        "again: \((["dtq simulate --seed \(seed)"] + options).joined(separator: " "))"
     }
 
     /// What makes a seed's run other than usual.
@@ -161,21 +159,29 @@ package struct SimulateCommand: AsyncParsableCommand {
         alarm(0)
     }
 
+    /// Violating seeds of many that are shrunk.
+    private static var explainedLimit: Int { 3 }
+
     private var jobCount: Int { jobs ?? max(1, ProcessInfo.processInfo.activeProcessorCount) }
 
     private func runMany(_ range: ClosedRange<UInt64>) async throws {
         let environment = CommandEnvironment.current
-        let options = options
         let started = ContinuousClock.now
         let reports = await SeedRunner(seeds: range, jobs: jobCount, options: options).run { report in
             for violation in report.violations { environment.printError("seed \(report.seed): \(violation)") }
-            if !report.violations.isEmpty {
-                environment.printError(
-                    "again: \((["dtq simulate --seed \(report.seed)"] + options).joined(separator: " "))")
-            }
         }
         let seconds = (ContinuousClock.now - started) / .seconds(1)
         let failed = reports.filter { !$0.violations.isEmpty }
+        // The first few whole; one that ended its process would end this one too.
+        for (index, report) in failed.enumerated() {
+            if report.isLost || index >= Self.explainedLimit {
+                environment.printError(again(report.seed))
+            } else {
+                let plan = makePlan(report.seed)
+                let outcome = await SimulationThread.run { SimulationRun.perform(plan, isTracing: false) }
+                for line in await explain(outcome, of: plan) { environment.printError(line) }
+            }
+        }
         let total = Totals(
             seeds: reports.count, violations: failed.count,
             seedsPerSecond: (Double(reports.count) / seconds * 10).rounded() / 10,
