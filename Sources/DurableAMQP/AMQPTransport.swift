@@ -134,11 +134,18 @@ extension QueueDescription {
             arguments.append(MessageHeader("x-dead-letter-routing-key", .string(deadLetterRoutingKey)))
         }
         if let deliveryLimit { arguments.append(MessageHeader("x-delivery-limit", .integer(Int64(deliveryLimit)))) }
+        if let retention {
+            arguments.append(MessageHeader("x-max-length-bytes", .integer(Int64(retention.bytes))))
+        }
         if let messageTTLMilliseconds {
             arguments.append(MessageHeader("x-message-ttl", .integer(Int64(clamping: messageTTLMilliseconds))))
         }
         arguments.append(MessageHeader("x-queue-type", .string(kind.rawValue)))
         if isSingleActiveConsumer { arguments.append(MessageHeader("x-single-active-consumer", .boolean(true))) }
+        if let retention {
+            arguments.append(
+                MessageHeader("x-stream-max-segment-size-bytes", .integer(Int64(retention.segmentBytes))))
+        }
         return arguments
     }
 }

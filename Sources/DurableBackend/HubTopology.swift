@@ -88,6 +88,8 @@ package struct HubTopology: Hashable, Sendable {
     package static let deliveryLimit = 1_000_000
     /// How long a question waits for an owner.
     package static let queryTTLMilliseconds: UInt64 = 10_000
+    /// Its readers need what came since the last snapshot, which is a fraction of this.
+    package static let journalRetention = StreamRetention(bytes: 16 << 20, segmentBytes: 1 << 20)
 
     /// What must be there before a descriptor can be read or written.
     package var bootstrap: TopologyFragment {
@@ -118,7 +120,8 @@ package struct HubTopology: Hashable, Sendable {
         ] {
             fragment.exchanges.append(ExchangeDescription(name: name(family), kind: kind))
         }
-        fragment.queues.append(QueueDescription(name: name(.journal), kind: .stream))
+        fragment.queues.append(
+            QueueDescription(name: name(.journal), kind: .stream, retention: Self.journalRetention))
         fragment.bindings.append(
             BindingDescription(exchange: name(.journal), queue: name(.journal), routingKey: ""))
         fragment.queues.append(shared(name(.dead), deadLetters: false))

@@ -43,10 +43,13 @@ package struct QueueDescription: Hashable, Sendable {
     package var deadLetterRoutingKey: String?
     /// Deliveries before the broker dead-letters by itself (quorum only); our own counting decides long before.
     package var deliveryLimit: Int?
+    /// Streams only; nil: all is kept.
+    package var retention: StreamRetention?
 
     package init(
         name: String, kind: Kind, isSingleActiveConsumer: Bool = false, messageTTLMilliseconds: UInt64? = nil,
-        deadLetterExchange: String? = nil, deadLetterRoutingKey: String? = nil, deliveryLimit: Int? = nil
+        deadLetterExchange: String? = nil, deadLetterRoutingKey: String? = nil, deliveryLimit: Int? = nil,
+        retention: StreamRetention? = nil
     ) {
         self.name = name
         self.kind = kind
@@ -55,6 +58,18 @@ package struct QueueDescription: Hashable, Sendable {
         self.deadLetterExchange = deadLetterExchange
         self.deadLetterRoutingKey = deadLetterRoutingKey
         self.deliveryLimit = deliveryLimit
+        self.retention = retention
+    }
+}
+
+/// How much a stream keeps: the broker drops its oldest segments, whole, while it holds more than `bytes`.
+package struct StreamRetention: Hashable, Sendable {
+    package var bytes: Int
+    package var segmentBytes: Int
+
+    package init(bytes: Int, segmentBytes: Int) {
+        self.bytes = bytes
+        self.segmentBytes = segmentBytes
     }
 }
 

@@ -60,7 +60,7 @@ extension HubClient {
         }
     }
 
-    /// Until all there is was read; throws when the channel is closed before that.
+    /// Until all there is was read; throws when the channel is closed before that, or what it needs is gone.
     private func readJournal(
         _ journal: String, depth: UInt64, on channel: any ConsumerChannel
     ) async throws(TransportError) -> JournalFold {
@@ -78,13 +78,18 @@ extension HubClient {
                             queue: journal, consumerTag: "all", prefetch: 1000, from: .first, exclusive: false)
                     }
                     end = max(end ?? depth, offset + 1)
-                } else if offset == fold.nextOffset {
-                    fold.take(try? JournalRecord(wire: delivery.body))
+                } else if offset >= fold.nextOffset {
+                    let next = fold.nextOffset
+                    var isNext = offset == next
+                    if !isNext { isNext = try await transport.keeps(journal, from: next, clock: clock) }
+                    fold.take(try? JournalRecord(wire: delivery.body), at: offset, isNext: isNext)
                 }
             }
-            if let end, fold.nextOffset >= end { return fold }
+            if let end, fold.nextOffset >= end { break }
         }
-        guard end == nil, depth == 0 else { throw .connectionLost("it does not give its records; try again") }
+        let isWhole = end.map { fold.nextOffset >= $0 } ?? (depth == 0)
+        guard isWhole else { throw .connectionLost("it does not give its records; try again") }
+        guard fold.isKnown else { throw .notFound("its oldest records are gone, and no snapshot makes up for them") }
         return fold
     }
 }

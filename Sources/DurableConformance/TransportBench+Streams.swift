@@ -48,6 +48,44 @@ extension TransportBench {
             "it begins exactly there, got \(deliveries.texts)")
     }
 
+    func streamDropsItsOldest() async throws {
+        let retention = StreamRetention(bytes: 1_000_000, segmentBytes: 200_000)
+        let stream = try await queue("s", .stream) { $0.retention = retention }
+        let padding = [UInt8](repeating: UInt8(ascii: " "), count: 1000)
+        var (end, kept): (UInt64, UInt64) = (0, 0)
+        // Real brokers see to it a while later.
+        while kept == 0 {
+            _ = try await second.publish(
+                (end..<end + 100).map { number in
+                    var message = message("\(number)", to: stream)
+                    message.body += padding
+                    return message
+                })
+            end += 100
+            let reader = try await consume(stream, on: first, prefetch: 1, from: .first)
+            kept = try await reader.take(1).first?.streamOffset ?? 0
+            await reader.close()
+        }
+        let reader = try await consume(stream, on: second, prefetch: 1000, from: .offset(0))
+        var (offsets, numbers): ([UInt64], [UInt64]) = ([], [])
+        while numbers.last != end - 1 {
+            guard let delivery = try await reader.take(1).first, let offset = delivery.streamOffset else { continue }
+            offsets.append(offset)
+            numbers.append(UInt64(String(decoding: delivery.body, as: UTF8.self).prefix { $0 != " " }) ?? .max)
+            reader.acknowledge(delivery)
+        }
+        let start = numbers.first ?? 0
+        try expect((offsets.first ?? 0) >= kept, "what is asked for from before begins with the oldest there is")
+        try expect(numbers == Array(start..<end), "nothing is missing behind that")
+        try expect(
+            zip(offsets, offsets.dropFirst()).allSatisfy { $1 - $0 == 1 || $1 - $0 == 2 },
+            "offsets rise, and leave out one where a segment begins, got \(offsets)")
+        try expect((offsets.last ?? 0) > end - 1, "each segment but the first begins with an offset of its own")
+        try expect(
+            (end - start) * 1000 >= UInt64(retention.bytes / 2),
+            "what is kept comes to about what was asked for, got \(end - start) messages of 1000 bytes")
+    }
+
     func streamReadersEachSeeEverything() async throws {
         let stream = try await queue("s", .stream)
         try await publish(numbers(0..<10), to: stream)

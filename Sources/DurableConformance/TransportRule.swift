@@ -47,6 +47,7 @@ package enum TransportRule: String, CaseIterable, Sendable {
     case streamReadersEachSeeEverything
     case streamOffsetBeyondTheEndWaits
     case streamTakesNothingBack
+    case streamDropsItsOldest
     // Topology
     case declareTwiceIsFine
     case declareWithOtherPropertiesIsRefused
@@ -134,6 +135,7 @@ package enum TransportRule: String, CaseIterable, Sendable {
         case .streamReadersEachSeeEverything: try await bench.streamReadersEachSeeEverything()
         case .streamOffsetBeyondTheEndWaits: try await bench.streamOffsetBeyondTheEndWaits()
         case .streamTakesNothingBack: try await bench.streamTakesNothingBack()
+        case .streamDropsItsOldest: try await bench.streamDropsItsOldest()
         case .declareTwiceIsFine: try await bench.declareTwiceIsFine()
         case .declareWithOtherPropertiesIsRefused: try await bench.declareWithOtherPropertiesIsRefused()
         case .bindingToMissingQueueFails: try await bench.bindingToMissingQueueFails()

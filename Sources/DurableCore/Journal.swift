@@ -9,6 +9,30 @@ package enum JournalRecord: Hashable, Sendable {
     case generationAnnounced(GenerationAnnouncement)
     /// Changes nothing: who wrote it learns, by its text, where the journal ended.
     case mark(String)
+    case snapshot(JournalSnapshot)
+}
+
+/// What all of a journal's records before `end` come to. The broker drops the journal's oldest records; a reader that
+/// finds them gone begins with this, wherever it stands: it is the same whoever wrote it, and true for good.
+package struct JournalSnapshot: Hashable, Sendable {
+    package var end: UInt64
+    /// Of those the journal names, in order.
+    package var partitions: [Entry]
+
+    package struct Entry: Hashable, Sendable {
+        package var id: PartitionID
+        package var state: JournalFold.Partition
+
+        package init(id: PartitionID, state: JournalFold.Partition) {
+            self.id = id
+            self.state = state
+        }
+    }
+
+    package init(end: UInt64, partitions: [Entry]) {
+        self.end = end
+        self.partitions = partitions
+    }
 }
 
 /// Says that a partition's log goes on in another stream. Whether it counts, `JournalFold` tells.
@@ -34,7 +58,7 @@ package struct GenerationAnnouncement: Hashable, Sendable {
 ///
 /// An announcement counts only if no newer claim stands before it. A new owner, who has read the journal up to its own
 /// claim, therefore knows the stream for good: nothing that an earlier owner still writes can change it.
-package struct JournalFold: Hashable, Sendable {
+package struct JournalFold: Sendable {
     package struct Partition: Hashable, Sendable {
         /// Newest claim; nil: none.
         package var claim: Epoch?
@@ -46,10 +70,14 @@ package struct JournalFold: Hashable, Sendable {
         package var announcement: GenerationAnnouncement?
         /// Streams that may be there still and hold nothing that counts, or nothing yet.
         package var leftovers: [Leftover] = []
+
+        package init() {}
     }
 
     package struct Release: Hashable, Sendable {
         package var nextDue: Timestamp?
+
+        package init(nextDue: Timestamp?) { self.nextDue = nextDue }
     }
 
     /// A stream that was replaced, or that was begun and is not announced.
@@ -68,23 +96,62 @@ package struct JournalFold: Hashable, Sendable {
     package private(set) var nextOffset: UInt64 = 0
     /// Look-up only.
     private var partitions: [PartitionID: Partition] = [:]
+    /// Set while records before it are missing and no snapshot has made up for them: nothing is known.
+    private var gap: Gap?
+    /// Whether a record was of a kind this version does not know.
+    private var hasUnknown = false
+
+    /// What was read behind missing records.
+    private struct Gap {
+        var start: UInt64
+        var records: [(offset: UInt64, record: JournalRecord?)] = []
+    }
 
     /// The journal's first and so far only generation.
     package static var generation: UInt32 { 1 }
 
     package init() {}
 
+    /// Whether nothing is missing of what it stands for. Else it says nothing of any partition.
+    package var isKnown: Bool { gap == nil }
+
     package subscript(_ partition: PartitionID) -> Partition { partitions[partition] ?? Partition() }
+
+    /// What it stands for, for other readers; nil: this version cannot say.
+    package var snapshot: JournalSnapshot? {
+        if gap != nil || hasUnknown { return nil }
+        return JournalSnapshot(end: nextOffset, partitions: known.map { .init(id: $0, state: self[$0]) })
+    }
 
     /// Partitions the journal names, in order.
     package var known: [PartitionID] { partitions.keys.sorted() }
 
-    /// Takes the record at `nextOffset`; nil: it is of a kind this version does not know.
-    package mutating func take(_ record: JournalRecord?) {
-        defer { nextOffset += 1 }
+    /// Takes the record at `offset`, the first from `nextOffset` on that is there.
+    ///
+    /// - Parameters:
+    ///   - record: nil: it is of a kind this version does not know.
+    ///   - isNext: Whether no record stood between. (Streams have offsets without a message.)
+    package mutating func take(_ record: JournalRecord?, at offset: UInt64, isNext: Bool) {
+        if !isNext {
+            self = JournalFold()
+            gap = Gap(start: offset)
+        }
+        nextOffset = offset + 1
+        guard var open = gap else { return apply(record, at: offset) }
+        open.records.append((offset, record))
+        gap = open
+        if case .snapshot(let snapshot) = record, snapshot.end >= open.start, snapshot.end <= offset {
+            self = JournalFold()
+            nextOffset = offset + 1
+            for entry in snapshot.partitions { partitions[entry.id] = entry.state }
+            for (offset, record) in open.records where offset >= snapshot.end { apply(record, at: offset) }
+        }
+    }
+
+    private mutating func apply(_ record: JournalRecord?, at offset: UInt64) {
         switch record {
         case .claim(let id, let worker, _):
-            let claim = Epoch(generation: Self.generation, offset: nextOffset)
+            let claim = Epoch(generation: Self.generation, offset: offset)
             change(id) { partition in
                 partition.claim = claim
                 partition.owner = worker
@@ -102,7 +169,8 @@ package struct JournalFold: Hashable, Sendable {
             }
         case .generationAnnounced(let announcement):
             change(announcement.generation.partition) { $0.take(announcement) }
-        case .mark, nil: break
+        case .mark, .snapshot: break
+        case nil: hasUnknown = true
         }
     }
 

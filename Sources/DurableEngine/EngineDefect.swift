@@ -42,6 +42,8 @@ package enum EngineDefect: String, CaseIterable, Sendable {
     case losesEndedInRenewal
     /// An instance that the tables do not have is taken for a new one, although it may be in the archive.
     case forgetsArchive
+    /// A snapshot of the journal does not say which streams the logs are in.
+    case forgetsStreamsInJournal
 }
 
 extension PartitionProcessor {

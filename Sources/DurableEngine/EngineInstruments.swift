@@ -1,4 +1,4 @@
-package import DurableBackend
+import DurableBackend
 package import DurableCore
 
 /// What the simulation attaches to an engine; production runs with the defaults.

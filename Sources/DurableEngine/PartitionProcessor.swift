@@ -1,5 +1,5 @@
-package import DurableBackend
-package import DurableCore
+import DurableBackend
+import DurableCore
 import DurableWire
 package import Logging
 

@@ -30,7 +30,7 @@ extension BrokerState {
                 channel: channel, queue: queue, tag: tag, prefetch: prefetch,
                 isExclusive: exclusive && queue.description.kind == .classic)
             if queue.description.kind == .stream {
-                consumer.streamIndex = Self.start(at: from ?? .next, in: queue)
+                Self.place(consumer, at: from ?? .next, in: queue)
             }
             queue.consumers.append(consumer)
             channel.consumers.append(consumer)
@@ -64,12 +64,12 @@ extension BrokerState {
         return queue
     }
 
-    private static func start(at offset: StreamOffset, in queue: MemoryQueue) -> Int {
+    private static func place(_ consumer: MemoryConsumer, at offset: StreamOffset, in queue: MemoryQueue) {
         switch offset {
-        case .first: 0
-        case .last: max(0, queue.log.count - 1)
-        case .next: queue.log.count
-        case .offset(let offset): Int(clamping: offset)
+        case .first: consumer.streamIndex = queue.droppedCount
+        case .last: consumer.streamIndex = max(queue.droppedCount, queue.log.count - 1)
+        case .next: consumer.streamIndex = queue.log.count
+        case .offset(let offset): (consumer.streamIndex, consumer.streamStart) = (queue.count(before: offset), offset)
         }
     }
 

@@ -25,7 +25,7 @@ extension BrokerState {
     private mutating func declare(_ queue: QueueDescription) throws(TransportError) {
         guard let there = queues[queue.name] else {
             try checkArguments(queue)
-            queues[queue.name] = MemoryQueue(queue)
+            queues[queue.name] = MemoryQueue(queue, segmentMessages: segmentMessages)
             return
         }
         let name = "queue '\(queue.name)'"
@@ -39,6 +39,7 @@ extension BrokerState {
         try compare("x-dead-letter-exchange", \.deadLetterExchangeText)
         try compare("x-dead-letter-routing-key", \.deadLetterRoutingKeyText)
         try compare("x-delivery-limit", \.deliveryLimitText)
+        try compare("x-max-length-bytes", \.retentionText)
     }
 
     private static func inequivalent(_ argument: String, of name: String, asked: String, there: String)
@@ -59,6 +60,7 @@ extension BrokerState {
             if queue.deadLetterExchange != nil { refused.append("x-dead-letter-exchange") }
         }
         if queue.kind != .quorum && queue.deliveryLimit != nil { refused.append("x-delivery-limit") }
+        if queue.kind != .stream && queue.retention != nil { refused.append("x-stream-max-segment-size-bytes") }
         guard let argument = refused.first else { return }
         throw .refused(
             code: 406,
@@ -132,7 +134,7 @@ extension BrokerState {
         let queue = try queue(name, for: connection)
         let isShared = queue.description.kind != .quorum || !queue.description.isSingleActiveConsumer
         return QueueInspection(
-            readyMessages: queue.description.kind == .stream ? queue.log.count : queue.ready.count,
+            readyMessages: queue.description.kind == .stream ? queue.log.count - queue.droppedCount : queue.ready.count,
             consumers: isShared ? queue.consumers.count : min(queue.consumers.count, 1))
     }
 }
@@ -145,4 +147,5 @@ extension QueueDescription {
     fileprivate var deadLetterExchangeText: String { deadLetterExchange.map { "'\($0)'" } ?? "none" }
     fileprivate var deadLetterRoutingKeyText: String { deadLetterRoutingKey.map { "'\($0)'" } ?? "none" }
     fileprivate var deliveryLimitText: String { deliveryLimit.map { "'\($0)'" } ?? "none" }
+    fileprivate var retentionText: String { retention.map { "'\($0.bytes)'" } ?? "none" }
 }

@@ -19,6 +19,8 @@ struct BrokerState {
     /// In order of connecting.
     var connections: [MemoryConnectionState] = []
     var lastChannelID: UInt64 = 0
+    /// Messages after which a stream begins another segment; nil: never.
+    let segmentMessages: Int?
     var callCount = 0
     /// Publishes that wait until the broker takes messages again, in order of arrival.
     var blocked: [BrokerRequest] = []
@@ -31,7 +33,10 @@ struct BrokerState {
     /// Queues that hold a message which may expire, each once.
     private var perishable: [MemoryQueue] = []
 
-    init(now: Timestamp) { self.now = now }
+    init(now: Timestamp, segmentMessages: Int?) {
+        self.now = now
+        self.segmentMessages = segmentMessages
+    }
 
     // MARK: Publishing
 
@@ -223,9 +228,12 @@ struct BrokerState {
     private mutating func handOut(_ queue: MemoryQueue, _ channels: inout [MemoryChannelState]) {
         if queue.description.kind == .stream {
             for consumer in queue.consumers {
+                consumer.streamIndex = max(consumer.streamIndex, queue.droppedCount)
                 while consumer.hasRoom && consumer.streamIndex < queue.log.count {
-                    consumer.channel.assign(queue.log[consumer.streamIndex], to: consumer)
+                    let message = queue.log[consumer.streamIndex]
                     consumer.streamIndex += 1
+                    if message.position < consumer.streamStart { continue }
+                    consumer.channel.assign(message, to: consumer)
                     channels.append(consumer.channel)
                 }
             }

@@ -20,17 +20,23 @@ package final class MemoryBroker: Sendable {
     private let network: any BrokerNetwork
     private let guarded: PlatformLock<Guarded>
 
-    /// - Parameter network: Decides when requests and answers arrive, and when messages expire.
-    package init(network: any BrokerNetwork, faults: FaultPlan = .none) {
+    /// - Parameters:
+    ///   - network: Decides when requests and answers arrive, and when messages expire.
+    ///   - segmentMessages: Messages after which a stream that keeps all begins another segment, and skips an offset;
+    ///     nil: never.
+    package init(network: any BrokerNetwork, faults: FaultPlan = .none, segmentMessages: Int? = nil) {
         self.network = network
-        guarded = PlatformLock(Guarded(state: BrokerState(now: network.now()), faults: faults))
+        let state = BrokerState(now: network.now(), segmentMessages: segmentMessages)
+        guarded = PlatformLock(Guarded(state: state, faults: faults))
     }
 
     /// A broker that answers at once.
     ///
     /// - Parameter clock: Decides when messages expire.
-    package convenience init(clock: any EngineClock = SystemClock(), faults: FaultPlan = .none) {
-        self.init(network: DirectNetwork(clock: clock), faults: faults)
+    package convenience init(
+        clock: any EngineClock = SystemClock(), faults: FaultPlan = .none, segmentMessages: Int? = nil
+    ) {
+        self.init(network: DirectNetwork(clock: clock), faults: faults, segmentMessages: segmentMessages)
     }
 
     deinit {
@@ -91,7 +97,7 @@ package final class MemoryBroker: Sendable {
             guard let queue = state.queues[queue] else { return [] }
             let kind = queue.description.kind
             let show = { (message: QueuedMessage) in message.delivery(tag: 0, consumerTag: "", kind: kind) }
-            return kind == .stream ? queue.log.map(show) : queue.ready.map(show)
+            return kind == .stream ? queue.log.dropFirst(queue.droppedCount).map(show) : queue.ready.map(show)
         }
     }
 
@@ -108,11 +114,16 @@ package final class MemoryBroker: Sendable {
         }
     }
 
-    /// Messages of a stream from the given offset on. They stay where they are.
+    /// Has a stream keep less or more than it was declared with.
+    package func retain(_ retention: StreamRetention, of stream: String) {
+        access { $0.queues[stream]?.retention = retention }
+    }
+
+    /// Messages of a stream from the given offset on, also those that readers no longer get. They stay where they are.
     package func messages(of stream: String, from offset: Int) -> [Delivery] {
         access { state in
             guard let queue = state.queues[stream], queue.description.kind == .stream else { return [] }
-            return queue.log.dropFirst(offset).map { $0.delivery(tag: 0, consumerTag: "", kind: .stream) }
+            return queue.log.dropFirst(queue.count(before: UInt64(clamping: offset))).map { $0.delivery(tag: 0, consumerTag: "", kind: .stream) }
         }
     }
 

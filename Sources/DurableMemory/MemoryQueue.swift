@@ -23,8 +23,15 @@ final class MemoryQueue {
     /// Set for private queues: nobody else may use them, and they end with its connection.
     let owner: MemoryConnectionState?
     var ready: Deque<QueuedMessage> = []
-    /// Streams only: all that was ever published.
-    var log: [QueuedMessage] = []
+    /// Streams only: all that was ever published, and how many of these readers no longer get.
+    private(set) var log: [QueuedMessage] = []
+    private(set) var droppedCount = 0
+    /// Streams only; nil: all is kept.
+    var retention: StreamRetention?
+    /// Streams without retention only: messages after which a segment is full; nil: never.
+    private let segmentMessages: Int?
+    /// Of the messages that readers get, oldest first.
+    private var segments: [(messageCount: Int, bytes: Int)] = [(0, 0)]
     /// In order of subscription.
     var consumers: [MemoryConsumer] = []
     var isDeleted = false
@@ -35,28 +42,55 @@ final class MemoryQueue {
     private var nextPosition: UInt64 = 0
     private var nextTurn = 0
 
-    init(_ description: QueueDescription, owner: MemoryConnectionState? = nil) {
+    init(_ description: QueueDescription, owner: MemoryConnectionState? = nil, segmentMessages: Int? = nil) {
         self.description = description
         self.owner = owner
+        self.segmentMessages = segmentMessages
+        retention = description.retention
     }
 
     var name: String { description.name }
+    /// Streams only: how many messages stand before an offset.
+    func count(before offset: UInt64) -> Int {
+        var (low, high) = (0, log.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if log[middle].position < offset { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
     /// Holds nothing, delivered or not.
     var isEmpty: Bool { ready.isEmpty && unacknowledgedCount == 0 }
     /// When its first message expires; those behind it wait for that.
     var nextExpiry: Timestamp? { ready.isEmpty ? nil : ready[0].expiresAt }
 
     func append(_ message: QueuedMessage, at now: Timestamp) {
+        if description.kind == .stream { beginSegmentIfFull() }
         var message = message
         message.position = nextPosition
         nextPosition += 1
         if description.kind == .stream {
+            segments[segments.count - 1].messageCount += 1
+            segments[segments.count - 1].bytes += message.body.count
             log.append(message)
             return
         }
         let lifetimes = [description.messageTTLMilliseconds, message.properties.expirationMilliseconds]
         message.expiresAt = lifetimes.compactMap { $0 }.min().map { now + .milliseconds(Int64(clamping: $0)) }
         ready.append(message)
+    }
+
+    private func beginSegmentIfFull() {
+        guard let last = segments.last else { return }
+        let isFull =
+            retention.map { last.bytes >= $0.segmentBytes } ?? (last.messageCount >= segmentMessages ?? .max)
+        if !isFull { return }
+        while let retention, segments.reduce(0, { $0 + $1.bytes }) > retention.bytes {
+            droppedCount += segments.removeFirst().messageCount
+        }
+        segments.append((0, 0))
+        // RabbitMQ begins a segment with a chunk of its own, which takes an offset.
+        nextPosition += 1
     }
 
     /// Puts messages that come in order of their places back there.
@@ -101,8 +135,9 @@ final class MemoryConsumer {
     var unacknowledgedCount = 0
     /// Gets nothing more, and stays on its channel's list for what it still holds.
     var isCancelled = false
-    /// Streams only: index of the next message.
+    /// Streams only: how many messages stand before the next one, and the lowest offset that was asked for.
     var streamIndex = 0
+    var streamStart: UInt64 = 0
 
     init(channel: MemoryChannelState, queue: MemoryQueue, tag: String, prefetch: Int, isExclusive: Bool) {
         self.channel = channel

@@ -16,22 +16,14 @@ extension JournalRecord: WireCodable {
             try required(wire.hasGeneration, "generation of a journal record")
             self = .generationStarted(try LogGeneration(wire.generation), removed: wire.removed)
         case .generationAnnounced(let wire):
-            try required(wire.hasGeneration, "generation of a journal record")
-            self = .generationAnnounced(
-                GenerationAnnouncement(
-                    generation: try LogGeneration(wire.generation), snapshotEnd: wire.snapshotEnd,
-                    snapshotBytes: wire.snapshotBytes, archive: try Self.archive(wire.archive)))
+            self = .generationAnnounced(try GenerationAnnouncement(wire))
         case .mark(let text):
             self = .mark(text)
+        case .snapshot(let wire):
+            self = .snapshot(try JournalSnapshot(wire))
         case nil:
             throw .undecodable("journal record of a kind this version does not know")
         }
-    }
-
-    private static func archive(_ wire: [PBArchiveSegment]) throws(WireError) -> [ArchiveSegment] {
-        var segments: [ArchiveSegment] = []
-        for segment in wire { segments.append(try ArchiveSegment(segment)) }
-        return segments
     }
 
     package var wireBytes: [UInt8] {
@@ -50,14 +42,81 @@ extension JournalRecord: WireCodable {
             wire.generationStarted.generation = PBLogGeneration(generation)
             wire.generationStarted.removed = removed
         case .generationAnnounced(let announcement):
-            wire.generationAnnounced.generation = PBLogGeneration(announcement.generation)
-            wire.generationAnnounced.snapshotEnd = announcement.snapshotEnd
-            wire.generationAnnounced.snapshotBytes = announcement.snapshotBytes
-            wire.generationAnnounced.archive = announcement.archive.map(PBArchiveSegment.init)
+            wire.generationAnnounced = PBJournalRecord.GenerationAnnounced(announcement)
             if !announcement.archive.isEmpty { version = 2 }
         case .mark(let text):
             wire.mark = text
+        case .snapshot(let snapshot):
+            wire.snapshot.end = snapshot.end
+            wire.snapshot.partitions = snapshot.partitions.map(PBJournalRecord.Snapshot.Partition.init)
+            if snapshot.partitions.contains(where: { $0.state.announcement?.archive.isEmpty == false }) { version = 2 }
         }
         return wire.aloneBytes(version: version)
+    }
+}
+
+extension GenerationAnnouncement {
+    fileprivate init(_ wire: PBJournalRecord.GenerationAnnounced) throws(WireError) {
+        try required(wire.hasGeneration, "generation of a journal record")
+        var archive: [ArchiveSegment] = []
+        for segment in wire.archive { archive.append(try ArchiveSegment(segment)) }
+        self.init(
+            generation: try LogGeneration(wire.generation), snapshotEnd: wire.snapshotEnd,
+            snapshotBytes: wire.snapshotBytes, archive: archive)
+    }
+}
+
+extension PBJournalRecord.GenerationAnnounced {
+    fileprivate init(_ announcement: GenerationAnnouncement) {
+        self.init()
+        generation = PBLogGeneration(announcement.generation)
+        snapshotEnd = announcement.snapshotEnd
+        snapshotBytes = announcement.snapshotBytes
+        archive = announcement.archive.map(PBArchiveSegment.init)
+    }
+}
+
+extension JournalSnapshot {
+    fileprivate init(_ wire: PBJournalRecord.Snapshot) throws(WireError) {
+        var partitions: [Entry] = []
+        for partition in wire.partitions {
+            partitions.append(
+                Entry(id: try PartitionID(wireIndex: partition.partition), state: try JournalFold.Partition(partition)))
+        }
+        self.init(end: wire.end, partitions: partitions)
+    }
+}
+
+extension JournalFold.Partition {
+    fileprivate init(_ wire: PBJournalRecord.Snapshot.Partition) throws(WireError) {
+        self.init()
+        if wire.hasClaim {
+            claim = Epoch(wire.claim)
+            owner = WorkerID(wire.owner)
+        }
+        if wire.released {
+            release = JournalFold.Release(nextDue: wire.hasNextDueMs ? Timestamp(ms: wire.nextDueMs) : nil)
+        }
+        if wire.hasAnnouncement { announcement = try GenerationAnnouncement(wire.announcement) }
+        leftovers = wire.leftovers.map { .init(stream: $0.stream, epoch: $0.hasEpoch ? Epoch($0.epoch) : nil) }
+    }
+}
+
+extension PBJournalRecord.Snapshot.Partition {
+    fileprivate init(_ entry: JournalSnapshot.Entry) {
+        self.init()
+        partition = entry.id.wireIndex
+        let state = entry.state
+        if let claim = state.claim { self.claim = PBEpoch(claim) }
+        if let owner = state.owner { self.owner = owner.value }
+        released = state.release != nil
+        if let due = state.release?.nextDue { nextDueMs = due.millisecondsSinceEpoch }
+        if let announcement = state.announcement { self.announcement = .init(announcement) }
+        leftovers = state.leftovers.map { leftover in
+            var wire = PBJournalRecord.Snapshot.Leftover()
+            wire.stream = leftover.stream
+            if let epoch = leftover.epoch { wire.epoch = PBEpoch(epoch) }
+            return wire
+        }
     }
 }

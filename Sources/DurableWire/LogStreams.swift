@@ -1,4 +1,4 @@
-package import DurableBackend
+import DurableBackend
 package import DurableCore
 internal import Foundation
 

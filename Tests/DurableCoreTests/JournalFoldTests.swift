@@ -20,7 +20,7 @@ import Testing
 
     private func fold(_ records: JournalRecord?...) -> JournalFold.Partition {
         var fold = JournalFold()
-        for record in records { fold.take(record) }
+        for record in records { fold.take(record, at: fold.nextOffset, isNext: true) }
         #expect(fold.nextOffset == UInt64(records.count))
         return fold[partition]
     }
@@ -84,5 +84,57 @@ import Testing
         #expect(fold(claim("a"), released).release?.nextDue == due)
         #expect(fold(claim("a"), claim("b"), released).release == nil)
         #expect(fold(claim("a"), released, claim("b")).release == nil)
+    }
+
+    @Test("Where the oldest records are gone, a snapshot that takes them into account stands for them")
+    func snapshot() throws {
+        let next = generation("s2", after: "s1", by: 0)
+        let records: [JournalRecord?] = [
+            claim("a"), .generationStarted(next, removed: []), announced(next), claim("b"),
+            .released(
+                partition: partition, epoch: Epoch(generation: 1, offset: 3),
+                nextDue: Timestamp(millisecondsSinceEpoch: 7)),
+            .claim(partition: PartitionID(0), worker: WorkerID("c"), nonce: "c"), claim("d"),
+        ]
+        for end in 0...records.count {
+            let snapshot = try #require(fold(records[..<end]).snapshot)
+            // Others may have written before it arrived.
+            for place in end...records.count {
+                var journal = records
+                journal.insert(.snapshot(snapshot), at: place)
+                let whole = fold(journal[...])
+                for start in 0..<journal.count {
+                    let rest = fold(journal[start...])
+                    #expect(rest.isKnown == (start <= end))
+                    #expect(rest.nextOffset == whole.nextOffset)
+                    #expect(rest.snapshot == (start <= end ? whole.snapshot : nil))
+                }
+            }
+        }
+    }
+
+    @Test("An offset without a record moves on what stands behind it")
+    func hole() {
+        var fold = JournalFold()
+        fold.take(claim("a"), at: 0, isNext: true)
+        fold.take(claim("b"), at: 7, isNext: true)
+        #expect(fold.isKnown)
+        #expect(fold[partition].claim == Epoch(generation: 1, offset: 7))
+        #expect(fold.snapshot?.end == 8)
+    }
+
+    @Test("A version that does not know all kinds writes no snapshot")
+    func unknown() {
+        #expect(fold([nil, claim("a")][...]).snapshot == nil)
+        #expect(fold([claim("a")][...]).snapshot != nil)
+    }
+
+    /// Of records at the offsets of their places.
+    private func fold(_ records: ArraySlice<JournalRecord?>) -> JournalFold {
+        var fold = JournalFold()
+        for (offset, record) in zip(records.indices, records) {
+            fold.take(record, at: UInt64(offset), isNext: UInt64(offset) == fold.nextOffset)
+        }
+        return fold
     }
 }

@@ -66,7 +66,7 @@ import Testing
         let copies = MemoryCopies()
         // Between the snapshot and the archive.
         let transport = HookedTransport(hub.broker.connect(as: "tool"), before: 2) {
-            try? await owner.renew()
+            _ = try? await owner.renew()
         }
         #expect(try await copier(of: hub, copies, transport: transport).advance().position == owner.contents.position)
         #expect(try hub.archive(of: partition).map(\.instances) == [4])
@@ -139,10 +139,7 @@ import Testing
         flush.setState(found.state)
         try opened.store.flush(flush)
         #expect(try await opened.log.renew(epoch: epoch))
-        var known = JournalFold()
-        for delivery in target.readyMessages(in: restored.descriptor.topology.name(.journal)) {
-            known.take(try JournalRecord(wire: delivery.body))
-        }
+        let known = try JournalFold(of: target.readyMessages(in: restored.descriptor.topology.name(.journal)))
         #expect(known[partition].announcement?.archive.map(\.instances) == [4])
     }
 

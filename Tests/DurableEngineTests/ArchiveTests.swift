@@ -282,11 +282,7 @@ extension LogOwner {
 extension ReplicatedHub {
     /// What the journal says.
     func archive(of partition: PartitionID) throws -> [ArchiveSegment] {
-        var journal = JournalFold()
-        for delivery in broker.readyMessages(in: topology.name(.journal)) {
-            journal.take(try JournalRecord(wire: delivery.body))
-        }
-        return journal[partition].announcement?.archive ?? []
+        try fold()[partition].announcement?.archive ?? []
     }
 
     /// Every stream that owners of partition 0 may have made.

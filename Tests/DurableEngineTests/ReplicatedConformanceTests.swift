@@ -8,9 +8,9 @@ import Foundation
 import Testing
 
 @Suite("Replicated log", .timeLimit(.minutes(5))) struct ReplicatedConformanceTests {
-    @Test("The log in a stream obeys", arguments: LogRule.allCases)
-    func log(obeys rule: LogRule) async throws {
-        try await rule.verify { try await ReplicatedHub().storage() }
+    @Test("The log in a stream obeys, also where the stream leaves offsets out", arguments: LogRule.allCases, [nil, 2])
+    func log(obeys rule: LogRule, segmentMessages: Int?) async throws {
+        try await rule.verify { try await ReplicatedHub(segmentMessages: segmentMessages).storage() }
     }
 
     @Test("A copy in memory obeys, with the log in a stream", arguments: StoreRule.allCases)

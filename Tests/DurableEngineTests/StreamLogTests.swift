@@ -28,6 +28,27 @@ import Testing
         try await log.read(after: LogPosition(0), limit: 1000).map(\.position.value)
     }
 
+    @Test("Messages that a policy had the broker drop are damage, for who begins and for who goes on")
+    func dropped() async throws {
+        let hub = try await ReplicatedHub()
+        let log = try hub.storage().open(partition).log
+        _ = try await log.begin(SampleRecords.begin(first))
+        let other = try hub.storage("other").open(partition).log
+        #expect(try await positions(other) == [1])
+        hub.broker.cut("other")
+        hub.broker.retain(StreamRetention(bytes: 500, segmentBytes: 100), of: hub.stream())
+        while try #require(hub.broker.readyMessages(in: hub.stream()).first?.streamOffset) < 5 {
+            _ = try await log.append(SampleRecords.records(3), epoch: first)
+        }
+        for reader in [other, try hub.storage("new").open(partition).log] {
+            await #expect {
+                _ = try await positions(reader)
+            } throws: { error in
+                if case .damaged = error as? LogError { true } else { false }
+            }
+        }
+    }
+
     // MARK: Appending
 
     @Test(

@@ -28,9 +28,28 @@ import Testing
             JournalRecord.generationStarted(later, removed: ["a", "b"]), .generationStarted(later, removed: []),
             .generationAnnounced(.init(generation: later, snapshotEnd: 9, snapshotBytes: 8)), .mark("m"),
             .generationAnnounced(.init(generation: later, snapshotEnd: 9, snapshotBytes: 8, archive: segments)),
+            .snapshot(JournalSnapshot(end: 0, partitions: [])),
+            .snapshot(
+                JournalSnapshot(
+                    end: .max,
+                    partitions: [
+                        .init(id: PartitionID(0), state: JournalFold.Partition()),
+                        .init(id: PartitionID(3), state: state(released: false, [])),
+                        .init(id: PartitionID(9), state: state(released: true, segments)),
+                    ])),
         ])
     func journal(_ record: JournalRecord) throws {
         #expect(try JournalRecord(wire: record.wireBytes) == record)
+    }
+
+    private static func state(released: Bool, _ archive: [ArchiveSegment]) -> JournalFold.Partition {
+        var state = JournalFold.Partition()
+        state.claim = epoch
+        state.owner = WorkerID("w")
+        if released { state.release = .init(nextDue: archive.isEmpty ? nil : Timestamp(millisecondsSinceEpoch: 5)) }
+        state.announcement = .init(generation: later, snapshotEnd: 9, snapshotBytes: 8, archive: archive)
+        state.leftovers = [.init(stream: "a", epoch: nil), .init(stream: "b", epoch: epoch)]
+        return state
     }
 
     private static let segments = [

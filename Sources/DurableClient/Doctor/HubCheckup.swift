@@ -1,5 +1,5 @@
 import DurableBackend
-package import DurableCore
+import DurableCore
 
 /// Looks for what is wrong with a hub through AMQP alone: passive declares, heartbeats, questions to owners, the
 /// journal.

@@ -40,9 +40,10 @@ package final class StreamWitness: @unchecked Sendable {  // confined to the sim
     /// Reads what is new, in the stream that the log is in.
     func follow(_ id: PartitionID) {
         read(id)
-        let offset = Int(clamping: journal.nextOffset)
-        for delivery in broker.messages(of: topology.name(.journal), from: offset) {
-            journal.take(try? JournalRecord(wire: delivery.body))
+        let next = Int(clamping: journal.nextOffset)
+        for delivery in broker.messages(of: topology.name(.journal), from: next) {
+            guard let offset = delivery.streamOffset else { continue }
+            journal.take(try? JournalRecord(wire: delivery.body), at: offset, isNext: true)
         }
         let followed = partitions[id.index]
         guard let generation = journal[id].announcement?.generation, generation.stream != followed.stream else { return }
@@ -63,7 +64,7 @@ package final class StreamWitness: @unchecked Sendable {  // confined to the sim
     private func read(_ id: PartitionID) {
         let followed = partitions[id.index]
         let new = broker.messages(of: followed.stream, from: followed.offset)
-        followed.offset += new.count
+        if let last = new.last?.streamOffset { followed.offset = Int(clamping: last) + 1 }
         for delivery in new {
             do {
                 guard case .unit(let unit) = try followed.fold.take(LogMessage(wire: delivery.body)) else { continue }

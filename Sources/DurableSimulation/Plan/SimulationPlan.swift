@@ -22,6 +22,10 @@ package struct SimulationPlan: Sendable {
     /// Here everything that is broken is mended.
     package var faultsEnd: Duration
     package var engine: EngineConfiguration
+    /// Messages after which a stream skips an offset.
+    package var segmentMessages: Int?
+    /// What the broker keeps of the journal; nil: as declared.
+    package var journalBytes: Int?
     package var slots: Int
     package var partitionThreads: Int
     package var minimumTenure: Duration
@@ -83,6 +87,10 @@ package struct SimulationPlan: Sendable {
         engine.batonRotation = random.chance(0.2) ? .seconds(3) : .seconds(600)
         var compactionRandom = SeededGenerator(seed: seed, purpose: "compaction")
         engine.compactionBytes = [1, 512, 4 << 10, 32 << 10, 8 << 20][Int(compactionRandom.next() % 5)]
+        var journalRandom = SeededGenerator(seed: seed, purpose: "journal")
+        let journalShare = [0, 600, 1000][Int(journalRandom.next() % 3)]
+        segmentMessages = [nil, 5, 20][Int(journalRandom.next() % 3)]
+        journalBytes = journalShare == 0 ? nil : journalShare * (1 + partitionCount)
         slots = [1, 1, 2, 8][Int(random.next() % 4)]
         partitionThreads = 1 + Int(random.next() % 2)
         minimumTenure = random.duration(.milliseconds(200) ... .seconds(10))

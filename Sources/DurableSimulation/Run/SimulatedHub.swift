@@ -103,7 +103,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
             })
         storageFaults = StorageFaults(onFault: disturbances.happened)
         disk?.onFault = { disturbances.happened(to: simulator.nodes[$0]) }
-        broker = MemoryBroker(network: network, faults: callFaults.plan)
+        broker = MemoryBroker(network: network, faults: callFaults.plan, segmentMessages: plan.segmentMessages)
         if let disk {
             let random = SharedGenerator(SeededGenerator(seed: plan.seed, purpose: "storage"))
             let options = SQLiteOptions(
@@ -144,6 +144,9 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
         guard made.partitionCount == descriptor.partitionCount else {
             preconditionFailure("a new hub is what was asked for")
         }
+        if let bytes = plan.journalBytes {
+            broker.retain(StreamRetention(bytes: bytes, segmentBytes: bytes / 16), of: topology.name(.journal))
+        }
         await transport.close()
     }
 
@@ -176,7 +179,8 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
     ) -> HubJournal {
         let nonces = Counter()
         return HubJournal(
-            transport: transport, topology: topology, clock: clock, makeNonce: { "\(name)-\(nonces.next())" })
+            transport: transport, topology: topology, clock: clock, makeNonce: { "\(name)-\(nonces.next())" },
+            snapshotBytes: plan.journalBytes.map { $0 / 16 } ?? 256 << 10, defect: plan.engine.defect)
     }
 
     private func replicated(

@@ -1887,6 +1887,14 @@ nonisolated struct PBJournalRecord: Sendable {
     set {kind = .mark(newValue)}
   }
 
+  var snapshot: PBJournalRecord.Snapshot {
+    get {
+      if case .snapshot(let v)? = kind {return v}
+      return PBJournalRecord.Snapshot()
+    }
+    set {kind = .snapshot(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1896,6 +1904,7 @@ nonisolated struct PBJournalRecord: Sendable {
     case generationAnnounced(PBJournalRecord.GenerationAnnounced)
     /// Changes nothing: who wrote it learns, by its text, where the journal ended.
     case mark(String)
+    case snapshot(PBJournalRecord.Snapshot)
 
   }
 
@@ -2001,6 +2010,106 @@ nonisolated struct PBJournalRecord: Sendable {
     init() {}
 
     fileprivate var _generation: PBLogGeneration? = nil
+  }
+
+  /// What all records before `end` come to, for readers of a journal whose oldest records the broker has dropped.
+  nonisolated struct Snapshot: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var end: UInt64 = 0
+
+    var partitions: [PBJournalRecord.Snapshot.Partition] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    nonisolated struct Leftover: Sendable {
+      // SwiftProtobuf.Message conformance is added in an extension below. See the
+      // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+      // methods supported on all messages.
+
+      var stream: String = String()
+
+      /// Of the owner that may be at work on it; missing: it was replaced.
+      var epoch: PBEpoch {
+        get {_epoch ?? PBEpoch()}
+        set {_epoch = newValue}
+      }
+      /// Returns true if `epoch` has been explicitly set.
+      var hasEpoch: Bool {self._epoch != nil}
+      /// Clears the value of `epoch`. Subsequent reads from it will return its default value.
+      mutating func clearEpoch() {self._epoch = nil}
+
+      var unknownFields = SwiftProtobuf.UnknownStorage()
+
+      init() {}
+
+      fileprivate var _epoch: PBEpoch? = nil
+    }
+
+    nonisolated struct Partition: @unchecked Sendable {
+      // SwiftProtobuf.Message conformance is added in an extension below. See the
+      // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+      // methods supported on all messages.
+
+      var partition: UInt32 {
+        get {_storage._partition}
+        set {_uniqueStorage()._partition = newValue}
+      }
+
+      /// The newest claim; missing: none.
+      var claim: PBEpoch {
+        get {_storage._claim ?? PBEpoch()}
+        set {_uniqueStorage()._claim = newValue}
+      }
+      /// Returns true if `claim` has been explicitly set.
+      var hasClaim: Bool {_storage._claim != nil}
+      /// Clears the value of `claim`. Subsequent reads from it will return its default value.
+      mutating func clearClaim() {_uniqueStorage()._claim = nil}
+
+      var owner: String {
+        get {_storage._owner}
+        set {_uniqueStorage()._owner = newValue}
+      }
+
+      /// That claim was released in order.
+      var released: Bool {
+        get {_storage._released}
+        set {_uniqueStorage()._released = newValue}
+      }
+
+      var nextDueMs: Int64 {
+        get {_storage._nextDueMs ?? 0}
+        set {_uniqueStorage()._nextDueMs = newValue}
+      }
+      /// Returns true if `nextDueMs` has been explicitly set.
+      var hasNextDueMs: Bool {_storage._nextDueMs != nil}
+      /// Clears the value of `nextDueMs`. Subsequent reads from it will return its default value.
+      mutating func clearNextDueMs() {_uniqueStorage()._nextDueMs = nil}
+
+      var announcement: PBJournalRecord.GenerationAnnounced {
+        get {_storage._announcement ?? PBJournalRecord.GenerationAnnounced()}
+        set {_uniqueStorage()._announcement = newValue}
+      }
+      /// Returns true if `announcement` has been explicitly set.
+      var hasAnnouncement: Bool {_storage._announcement != nil}
+      /// Clears the value of `announcement`. Subsequent reads from it will return its default value.
+      mutating func clearAnnouncement() {_uniqueStorage()._announcement = nil}
+
+      var leftovers: [PBJournalRecord.Snapshot.Leftover] {
+        get {_storage._leftovers}
+        set {_uniqueStorage()._leftovers = newValue}
+      }
+
+      var unknownFields = SwiftProtobuf.UnknownStorage()
+
+      init() {}
+
+      fileprivate var _storage = _StorageClass.defaultInstance
+    }
+
+    init() {}
   }
 
   init() {}
@@ -5675,7 +5784,7 @@ nonisolated extension PBDrainRequest: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension PBJournalRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".JournalRecord"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}claim\0\u{1}released\0\u{3}generation_started\0\u{3}generation_announced\0\u{1}mark\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}claim\0\u{1}released\0\u{3}generation_started\0\u{3}generation_announced\0\u{1}mark\0\u{1}snapshot\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5744,6 +5853,19 @@ nonisolated extension PBJournalRecord: SwiftProtobuf.Message, SwiftProtobuf._Mes
           self.kind = .mark(v)
         }
       }()
+      case 15: try {
+        var v: PBJournalRecord.Snapshot?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .snapshot(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .snapshot(v)
+        }
+      }()
       default: break
       }
     }
@@ -5777,6 +5899,10 @@ nonisolated extension PBJournalRecord: SwiftProtobuf.Message, SwiftProtobuf._Mes
     case .mark?: try {
       guard case .mark(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularStringField(value: v, fieldNumber: 14)
+    }()
+    case .snapshot?: try {
+      guard case .snapshot(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 15)
     }()
     case nil: break
     }
@@ -5958,6 +6084,192 @@ nonisolated extension PBJournalRecord.GenerationAnnounced: SwiftProtobuf.Message
     if lhs.snapshotEnd != rhs.snapshotEnd {return false}
     if lhs.snapshotBytes != rhs.snapshotBytes {return false}
     if lhs.archive != rhs.archive {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBJournalRecord.Snapshot: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBJournalRecord.protoMessageName + ".Snapshot"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}end\0\u{1}partitions\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt64Field(value: &self.end) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.partitions) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.end != 0 {
+      try visitor.visitSingularUInt64Field(value: self.end, fieldNumber: 1)
+    }
+    if !self.partitions.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.partitions, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBJournalRecord.Snapshot, rhs: PBJournalRecord.Snapshot) -> Bool {
+    if lhs.end != rhs.end {return false}
+    if lhs.partitions != rhs.partitions {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBJournalRecord.Snapshot.Leftover: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBJournalRecord.Snapshot.protoMessageName + ".Leftover"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}stream\0\u{1}epoch\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.stream) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._epoch) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.stream.isEmpty {
+      try visitor.visitSingularStringField(value: self.stream, fieldNumber: 1)
+    }
+    try { if let v = self._epoch {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBJournalRecord.Snapshot.Leftover, rhs: PBJournalRecord.Snapshot.Leftover) -> Bool {
+    if lhs.stream != rhs.stream {return false}
+    if lhs._epoch != rhs._epoch {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBJournalRecord.Snapshot.Partition: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBJournalRecord.Snapshot.protoMessageName + ".Partition"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}partition\0\u{1}claim\0\u{1}owner\0\u{1}released\0\u{3}next_due_ms\0\u{1}announcement\0\u{1}leftovers\0")
+
+  fileprivate class _StorageClass {
+    var _partition: UInt32 = 0
+    var _claim: PBEpoch? = nil
+    var _owner: String = String()
+    var _released: Bool = false
+    var _nextDueMs: Int64? = nil
+    var _announcement: PBJournalRecord.GenerationAnnounced? = nil
+    var _leftovers: [PBJournalRecord.Snapshot.Leftover] = []
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _partition = source._partition
+      _claim = source._claim
+      _owner = source._owner
+      _released = source._released
+      _nextDueMs = source._nextDueMs
+      _announcement = source._announcement
+      _leftovers = source._leftovers
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularUInt32Field(value: &_storage._partition) }()
+        case 2: try { try decoder.decodeSingularMessageField(value: &_storage._claim) }()
+        case 3: try { try decoder.decodeSingularStringField(value: &_storage._owner) }()
+        case 4: try { try decoder.decodeSingularBoolField(value: &_storage._released) }()
+        case 5: try { try decoder.decodeSingularInt64Field(value: &_storage._nextDueMs) }()
+        case 6: try { try decoder.decodeSingularMessageField(value: &_storage._announcement) }()
+        case 7: try { try decoder.decodeRepeatedMessageField(value: &_storage._leftovers) }()
+        default: break
+        }
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if _storage._partition != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._partition, fieldNumber: 1)
+      }
+      try { if let v = _storage._claim {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      } }()
+      if !_storage._owner.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._owner, fieldNumber: 3)
+      }
+      if _storage._released != false {
+        try visitor.visitSingularBoolField(value: _storage._released, fieldNumber: 4)
+      }
+      try { if let v = _storage._nextDueMs {
+        try visitor.visitSingularInt64Field(value: v, fieldNumber: 5)
+      } }()
+      try { if let v = _storage._announcement {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      } }()
+      if !_storage._leftovers.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._leftovers, fieldNumber: 7)
+      }
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBJournalRecord.Snapshot.Partition, rhs: PBJournalRecord.Snapshot.Partition) -> Bool {
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._partition != rhs_storage._partition {return false}
+        if _storage._claim != rhs_storage._claim {return false}
+        if _storage._owner != rhs_storage._owner {return false}
+        if _storage._released != rhs_storage._released {return false}
+        if _storage._nextDueMs != rhs_storage._nextDueMs {return false}
+        if _storage._announcement != rhs_storage._announcement {return false}
+        if _storage._leftovers != rhs_storage._leftovers {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -185,11 +185,7 @@ extension ReplicatedHub {
 
     /// The generation that counts; nil: the one made with the hub.
     func generation(of partition: PartitionID) throws -> LogGeneration? {
-        var journal = JournalFold()
-        for delivery in broker.readyMessages(in: topology.name(.journal)) {
-            journal.take(try JournalRecord(wire: delivery.body))
-        }
-        return journal[partition].announcement?.generation
+        try fold()[partition].announcement?.generation
     }
 
     /// Log streams of partition 0 that are there, of those the journal ever named.

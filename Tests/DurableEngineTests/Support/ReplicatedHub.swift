@@ -13,8 +13,9 @@ final class ReplicatedHub: Sendable {
     var topology: HubTopology { descriptor.topology }
     private let nonces = Counter()
 
-    init(hubID: String = "hub-1", faults: FaultPlan = .none) async throws {
-        broker = MemoryBroker(clock: clock, faults: faults)
+    /// - Parameter segmentMessages: Messages after which a stream leaves out an offset.
+    init(hubID: String = "hub-1", faults: FaultPlan = .none, segmentMessages: Int? = nil) async throws {
+        broker = MemoryBroker(clock: clock, faults: faults, segmentMessages: segmentMessages)
         descriptor = HubDescriptor(
             hubID: hubID, hub: HubName("test")!, partitionCount: 2, queueKind: .quorum, logMode: .replicated,
             dataDirectory: "", createdAt: clock.now())
@@ -44,16 +45,28 @@ final class ReplicatedHub: Sendable {
             archiveBytes: archiveBytes)
     }
 
-    func journal(_ worker: String = "worker") -> HubJournal {
+    func journal(_ worker: String = "worker", snapshotBytes: Int = 1 << 20) -> HubJournal {
         HubJournal(
             transport: broker.connect(as: worker), topology: topology, clock: clock,
-            makeNonce: { "\(worker)-\(self.nonces.next())" })
+            makeNonce: { "\(worker)-\(self.nonces.next())" }, snapshotBytes: snapshotBytes)
     }
+
+    /// What the journal says.
+    func fold() throws -> JournalFold { try JournalFold(of: broker.readyMessages(in: topology.name(.journal))) }
 
     func stream(_ partition: Int = 0) -> String { topology.firstLogStream(of: PartitionID(partition)) }
 
     /// What is in the log's stream, in order.
     func messages(_ partition: Int = 0) throws -> [LogMessage] {
         try broker.readyMessages(in: stream(partition)).map { try LogMessage(wire: $0.body) }
+    }
+}
+
+extension JournalFold {
+    init(of journal: [Delivery]) throws {
+        self.init()
+        for delivery in journal {
+            take(try JournalRecord(wire: delivery.body), at: delivery.streamOffset ?? nextOffset, isNext: true)
+        }
     }
 }
