@@ -39,7 +39,8 @@ extension HubClient {
             let journal = topology.name(.journal)
             guard let depth = try await transport.inspect(queue: journal)?.readyMessages else { return JournalFold() }
             let channel = try await transport.openChannel()
-            // A young stream's depth reads 0 for seconds, and an empty one, of a hub half made, gives nothing to tell it by.
+            // A young stream's depth reads 0 for seconds, and an empty one, of a hub half made, gives nothing to tell it
+            // by.
             let patience: Duration = depth > 0 ? .seconds(10) : .seconds(2)
             let timeout = Task { [clock] in
                 await clock.sleep(for: patience)

@@ -123,7 +123,9 @@ package final class MemoryBroker: Sendable {
     package func messages(of stream: String, from offset: Int) -> [Delivery] {
         access { state in
             guard let queue = state.queues[stream], queue.description.kind == .stream else { return [] }
-            return queue.log.dropFirst(queue.count(before: UInt64(clamping: offset))).map { $0.delivery(tag: 0, consumerTag: "", kind: .stream) }
+            return queue.log.dropFirst(queue.count(before: UInt64(clamping: offset))).map {
+                $0.delivery(tag: 0, consumerTag: "", kind: .stream)
+            }
         }
     }
 

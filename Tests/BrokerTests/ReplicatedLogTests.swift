@@ -44,6 +44,42 @@ extension RabbitMQTests {
             }
         }
 
+        @Test("A journal whose oldest records the broker has dropped is known from its snapshots")
+        func boundedJournal() async throws {
+            try await withTransport { transport, _ in
+                let (descriptor, topology) = try Self.hub()
+                let name = topology.name(.journal)
+                var everything = topology.everything
+                for index in everything.queues.indices where everything.queues[index].name == name {
+                    everything.queues[index].retention = StreamRetention(bytes: 1_000_000, segmentBytes: 200_000)
+                }
+                try await transport.declare(everything)
+                let clock = SystemClock()
+                func authority() -> JournalEpochAuthority {
+                    JournalEpochAuthority(
+                        HubJournal(
+                            transport: transport, topology: topology, clock: clock,
+                            makeNonce: { UUID().uuidString }, snapshotBytes: 5000))
+                }
+                let now = Timestamp(millisecondsSinceEpoch: clock.now().millisecondsSinceEpoch)
+                let released = try await authority().claim(PartitionID(0), by: WorkerID("w"))
+                try await authority().release(PartitionID(0), epoch: released, nextDue: now)
+                let busy = authority()
+                var last = Epoch.zero
+                while try await transport.keeps(name, from: released.offset, clock: clock) {
+                    let repeated = JournalRecord.released(partition: PartitionID(1), epoch: last, nextDue: nil)
+                    _ = try await transport.publish(
+                        (0..<500).map { _ in topology.journalRecord(repeated, at: clock.now()) })
+                    let epoch = try await busy.claim(PartitionID(1), by: WorkerID("w"))
+                    #expect(epoch > last)
+                    last = epoch
+                }
+                let client = HubClient(descriptor: descriptor, transport: transport, clock: clock)
+                #expect(try await client.claims()[PartitionID(0)] == .released(epoch: released, nextDue: now))
+                #expect(try await authority().claim(PartitionID(0), by: WorkerID("new")) > last)
+            }
+        }
+
         private static func hub() throws -> (HubDescriptor, HubTopology) {
             let unique = UUID().uuidString.lowercased()
             let hub = try #require(HubName("test-\(unique.prefix(8))"))

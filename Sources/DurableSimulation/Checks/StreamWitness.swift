@@ -46,7 +46,8 @@ package final class StreamWitness: @unchecked Sendable {  // confined to the sim
             journal.take(try? JournalRecord(wire: delivery.body), at: offset, isNext: true)
         }
         let followed = partitions[id.index]
-        guard let generation = journal[id].announcement?.generation, generation.stream != followed.stream else { return }
+        guard let generation = journal[id].announcement?.generation, generation.stream != followed.stream
+        else { return }
         let known = followed.entries
         partitions[id.index] = Followed(
             stream: generation.stream, entries: Array(known.prefix(Int(clamping: generation.base.value))))

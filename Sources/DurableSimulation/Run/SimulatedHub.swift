@@ -236,7 +236,8 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
                             usual: plan.storageLatency, spikes: plan.latencySpikes),
                         faults: storageFaults, disk: disk, streams: streams,
                         ignoresFencing: plan.portDefect == .ignoresFencing),
-                    epochs: JournalEpochAuthority(journal), clock: clock, configuration: configuration, instruments: instruments),
+                    epochs: JournalEpochAuthority(journal), clock: clock, configuration: configuration,
+                    instruments: instruments),
                 logger: trace.logger(of: name))
         }
         let worker = Worker(name: name, node: node, variant: variant, host: host, watch: watch)

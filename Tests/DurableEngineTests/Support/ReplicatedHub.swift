@@ -39,10 +39,9 @@ final class ReplicatedHub: Sendable {
         archiveBytes: UInt64 = 16 << 20
     ) -> ReplicatedStorage {
         ReplicatedStorage(
-            descriptor: descriptor, transport: broker.connect(as: worker), copies: copies, journal: journal ?? self.journal(worker),
-            clock: clock,
-            makeNonce: { "\(worker)-\(self.nonces.next())" }, logger: Logger(label: worker),
-            archiveBytes: archiveBytes)
+            descriptor: descriptor, transport: broker.connect(as: worker), copies: copies,
+            journal: journal ?? self.journal(worker), clock: clock,
+            makeNonce: { "\(worker)-\(self.nonces.next())" }, logger: Logger(label: worker), archiveBytes: archiveBytes)
     }
 
     func journal(_ worker: String = "worker", snapshotBytes: Int = 1 << 20) -> HubJournal {
