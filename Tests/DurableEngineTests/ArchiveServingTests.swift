@@ -41,7 +41,7 @@ import Testing
         let hub = try await EngineHarness()
         let archive = ScriptedArchive(["old"])
         let owner = try await hub.startLoneProcessor("w", [flow], epoch: 1, storage: hub.storage(with: archive))
-        async let answer = hub.ask(.status(InstanceID("old")))
+        async let answer = hub.ask(.status(InstanceID("old")), within: .seconds(30))
         try await ContinuousClock().sleep(for: .milliseconds(50))
         archive.finish()
         #expect(try await answer == .notFound)

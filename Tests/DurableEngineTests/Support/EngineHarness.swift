@@ -127,7 +127,9 @@ final class EngineHarness: Sendable {
     /// Asks the owner, as a client would.
     ///
     /// - Returns: nil when nobody answered, as while no worker owns the partition.
-    func ask(_ query: Query, partition: Int = 0) async throws -> QueryAnswer? {
+    func ask(
+        _ query: Query, partition: Int = 0, within patience: Duration = .milliseconds(300)
+    ) async throws -> QueryAnswer? {
         let channel = try await client.openChannel()
         let key = UUID().uuidString
         let queue = "\(topology.name(.reply)).\(key)"
@@ -139,11 +141,11 @@ final class EngineHarness: Sendable {
                 exchange: topology.name(.client), routingKey: topology.queryKey(PartitionID(partition)),
                 properties: MessageProperties(type: "Query", correlationID: key, replyTo: key), body: query.wireBytes)
         ])
-        let patience = Task {
-            try await ContinuousClock().sleep(for: .milliseconds(300))
+        let timeout = Task {
+            try await ContinuousClock().sleep(for: patience)
             await channel.close()
         }
-        defer { patience.cancel() }
+        defer { timeout.cancel() }
         var iterator = channel.deliveries.makeAsyncIterator()
         let delivery = try await iterator.next()?.first
         await channel.close()
