@@ -88,7 +88,7 @@ package struct SimulationPlan: Sendable {
         var compactionRandom = SeededGenerator(seed: seed, purpose: "compaction")
         engine.compactionBytes = [1, 512, 4 << 10, 32 << 10, 8 << 20][Int(compactionRandom.next() % 5)]
         var journalRandom = SeededGenerator(seed: seed, purpose: "journal")
-        let journalShare = [0, 600, 1000][Int(journalRandom.next() % 3)]
+        let journalShare = [0, 700, 1000][Int(journalRandom.next() % 3)]
         segmentMessages = [nil, 5, 20][Int(journalRandom.next() % 3)]
         journalBytes = journalShare == 0 ? nil : journalShare * (1 + partitionCount)
         slots = [1, 1, 2, 8][Int(random.next() % 4)]
