@@ -80,9 +80,8 @@ extension HubClient {
                     }
                     end = max(end ?? depth, offset + 1)
                 } else if offset >= fold.nextOffset {
-                    let next = fold.nextOffset
-                    var isNext = offset == next
-                    if !isNext { isNext = try await transport.keeps(journal, from: next, clock: clock) }
+                    let isNext = try await transport.isNext(
+                        offset, after: fold.nextOffset, in: journal, clock: clock)
                     fold.take(try? JournalRecord(wire: delivery.body), at: offset, isNext: isNext)
                 }
             }
@@ -90,7 +89,7 @@ extension HubClient {
         }
         let isWhole = end.map { fold.nextOffset >= $0 } ?? (depth == 0)
         guard isWhole else { throw .connectionLost("it does not give its records; try again") }
-        guard fold.isKnown else { throw .notFound("its oldest records are gone, and no snapshot makes up for them") }
+        guard fold.isKnown else { throw .notFound("its oldest records are gone, and no snapshot makes up for them. See ops/errors/DTQ1008.md") }
         return fold
     }
 }

@@ -2,7 +2,7 @@ internal import DurableBackend
 internal import DurableCore
 
 extension TransportBench {
-    func streamOffsetsAreContiguous() async throws {
+    func streamOffsetsFollowWithinASegment() async throws {
         let stream = try await queue("s", .stream)
         let reader = try await consume(stream, on: first, prefetch: 7, from: .first)
         for start in stride(from: 0, to: 60, by: 20) { try await publish(numbers(start..<start + 20), to: stream) }

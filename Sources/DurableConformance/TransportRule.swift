@@ -42,7 +42,7 @@ package enum TransportRule: String, CaseIterable, Sendable {
     case standbyLearnsByItsFirstDelivery
     case takeoverKeepsOrderThroughDeaths
     // Streams
-    case streamOffsetsAreContiguous
+    case streamOffsetsFollowWithinASegment
     case streamStartsWhereAsked
     case streamReadersEachSeeEverything
     case streamOffsetBeyondTheEndWaits
@@ -130,7 +130,7 @@ package enum TransportRule: String, CaseIterable, Sendable {
         case .takeoverBeginsWithUnacknowledged: try await bench.takeoverBeginsWithUnacknowledged()
         case .standbyLearnsByItsFirstDelivery: try await bench.standbyLearnsByItsFirstDelivery()
         case .takeoverKeepsOrderThroughDeaths: try await bench.takeoverKeepsOrderThroughDeaths()
-        case .streamOffsetsAreContiguous: try await bench.streamOffsetsAreContiguous()
+        case .streamOffsetsFollowWithinASegment: try await bench.streamOffsetsFollowWithinASegment()
         case .streamStartsWhereAsked: try await bench.streamStartsWhereAsked()
         case .streamReadersEachSeeEverything: try await bench.streamReadersEachSeeEverything()
         case .streamOffsetBeyondTheEndWaits: try await bench.streamOffsetBeyondTheEndWaits()

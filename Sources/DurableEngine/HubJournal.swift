@@ -182,11 +182,10 @@ package final class HubJournal: Sendable {
         try await channel.consume(
             queue: journal, consumerTag: "journal", prefetch: 256, from: .offset(start), exclusive: false)
         var next = start
-        while let batch = try await LogCursor.wait(on: channel, clock) {
+        while let batch = try await channel.next(clock) {
             for delivery in batch {
                 guard let offset = delivery.streamOffset, offset >= next else { continue }
-                var isNext = offset == next
-                if !isNext { isNext = try await transport.keeps(journal, from: next, clock: clock) }
+                let isNext = try await transport.isNext(offset, after: next, in: journal, clock: clock)
                 // Others read at the same time.
                 reading.withLock { reading in
                     guard reading.fold.nextOffset == next else { return }

@@ -36,8 +36,6 @@ final class LogCursor {
 
     /// Messages the broker sends ahead: bounded, since each may be large.
     private static var prefetch: Int { 64 }
-    /// How long the stream may keep back what is known to be in it.
-    private static var patience: Duration { .seconds(10) }
     /// Lost connections in a row after which reading gives up.
     private static var lossLimit: Int { 3 }
 
@@ -105,7 +103,7 @@ final class LogCursor {
                     throw damaged("it is no stream")
                 }
                 // Left in the batch until then: should it be called off, the next call finds the same.
-                if offset > nextOffset { try await checkNothingIsMissing(before: offset) }
+                if offset > nextOffset { try await checkIsNext(offset) }
                 batch.removeFirst()
                 if offset < nextOffset { continue }
                 nextOffset = offset + 1
@@ -116,16 +114,16 @@ final class LogCursor {
     }
 
     /// A stream that begins later than asked for starts there without a word.
-    private func checkNothingIsMissing(before offset: UInt64) async throws(Failure) {
+    private func checkIsNext(_ offset: UInt64) async throws(Failure) {
         if unproven != nil { throw .misplaced("message \(nextOffset) is gone") }
-        let isWhole: Bool
+        let stream = source.generation.stream
+        let isNext: Bool
         do throws(TransportError) {
-            isWhole = try await source.transport.keeps(
-                source.generation.stream, from: nextOffset, clock: source.clock)
+            isNext = try await source.transport.isNext(offset, after: nextOffset, in: stream, clock: source.clock)
         } catch {
-            throw .log(.unavailable("\(source.generation.stream): \(error)"))
+            throw .log(.unavailable("\(stream): \(error)"))
         }
-        guard isWhole else { throw damaged("messages \(nextOffset) to \(offset - 1) are missing") }
+        guard isNext else { throw damaged("messages \(nextOffset) to \(offset - 1) are missing") }
     }
 
     private func fill() async throws(Failure) {
@@ -133,7 +131,7 @@ final class LogCursor {
         do throws(TransportError) {
             let channel = try await open()
             do throws(TransportError) {
-                more = try await Self.wait(on: channel, source.isFollowing ? nil : source.clock)
+                more = try await channel.next(source.isFollowing ? nil : source.clock)
             } catch {
                 // The broker ends consumers also when it moves the stream to another node: opening it again tells.
                 if case .notFound(let text) = error { throw .connectionLost(text) }
@@ -173,24 +171,6 @@ final class LogCursor {
         }
         self.channel = channel
         return channel
-    }
-
-    /// - Parameter clock: nil: waits until something comes or the task is cancelled.
-    /// - Returns: nil when nothing came in time; the channel is closed then.
-    static func wait(
-        on channel: any ConsumerChannel, _ clock: (any EngineClock)?
-    ) async throws(TransportError) -> [Delivery]? {
-        guard let clock else {
-            var deliveries = channel.deliveries.makeAsyncIterator()
-            return try await deliveries.next()
-        }
-        let timeout = Task {
-            await clock.sleep(for: patience)
-            if !Task.isCancelled { await channel.close() }
-        }
-        defer { timeout.cancel() }
-        var deliveries = channel.deliveries.makeAsyncIterator()
-        return try await deliveries.next()
     }
 
     private func damaged(_ text: String) -> Failure {

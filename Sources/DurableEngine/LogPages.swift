@@ -119,7 +119,7 @@ final class LogTail {
     func offset(of message: LogMessage) async throws(LogError) -> UInt64 {
         let body = message.wireBytes
         do throws(TransportError) {
-            while let batch = try await LogCursor.wait(on: channel, clock) {
+            while let batch = try await channel.next(clock) {
                 if let found = batch.first(where: { $0.body == body }), let offset = found.streamOffset {
                     return offset
                 }

@@ -15,7 +15,9 @@ package final class TCPProxy: Sendable {
     private let target: UInt16
     private let sockets = PlatformLock([Int32]())
     private let isSilent = Atomic(false)
-    private let holdsAnswers = Atomic(false)
+    private let isHolding = Atomic(false)
+    /// What the broker sends passes here.
+    private let gate = DispatchSemaphore(value: 1)
     private let connections = Atomic(0)
     private let swallowed = Atomic(0)
 
@@ -55,8 +57,8 @@ package final class TCPProxy: Sendable {
     package func restore() { isSilent.store(false, ordering: .relaxed) }
 
     /// Keeps back what the broker sends until `release()`; nothing is lost.
-    package func hold() { holdsAnswers.store(true, ordering: .relaxed) }
-    package func release() { holdsAnswers.store(false, ordering: .relaxed) }
+    package func hold() { if !isHolding.exchange(true, ordering: .relaxed) { gate.wait() } }
+    package func release() { if isHolding.exchange(false, ordering: .relaxed) { gate.signal() } }
 
     /// Ends the proxy: nobody listens on its port any more.
     package func stop() {
@@ -84,8 +86,8 @@ package final class TCPProxy: Sendable {
             connections.add(1, ordering: .relaxed)
             sockets.withLock { $0 += [client, server] }
             let open = OpenEnds(client, server)
-            Thread { [self] in pump(from: client, to: server, open, mayHold: false) }.start()
-            Thread { [self] in pump(from: server, to: client, open, mayHold: true) }.start()
+            Thread { [self] in pump(from: client, to: server, open, isAnswer: false) }.start()
+            Thread { [self] in pump(from: server, to: client, open, isAnswer: true) }.start()
         }
         close(listener)
     }
@@ -101,7 +103,7 @@ package final class TCPProxy: Sendable {
         }
     }
 
-    private func pump(from source: Int32, to sink: Int32, _ open: OpenEnds, mayHold: Bool) {
+    private func pump(from source: Int32, to sink: Int32, _ open: OpenEnds, isAnswer: Bool) {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         reading: while true {
             let count = read(source, &buffer, buffer.count)
@@ -110,7 +112,10 @@ package final class TCPProxy: Sendable {
                 swallowed.add(count, ordering: .relaxed)
                 continue
             }
-            while mayHold && holdsAnswers.load(ordering: .relaxed) { usleep(1000) }
+            if isAnswer {
+                gate.wait()
+                gate.signal()
+            }
             var sent = 0
             while sent < count {
                 let written = buffer[sent..<count].withUnsafeBytes {

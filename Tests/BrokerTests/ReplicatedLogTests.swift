@@ -66,7 +66,7 @@ extension RabbitMQTests {
                 try await authority().release(PartitionID(0), epoch: released, nextDue: now)
                 let busy = authority()
                 var last = Epoch.zero
-                while try await transport.keeps(name, from: released.offset, clock: clock) {
+                while try await transport.isNext(.max, after: released.offset, in: name, clock: clock) {
                     let repeated = JournalRecord.released(partition: PartitionID(1), epoch: last, nextDue: nil)
                     _ = try await transport.publish(
                         (0..<500).map { _ in topology.journalRecord(repeated, at: clock.now()) })
