@@ -137,15 +137,14 @@ package struct JournalFold: Sendable {
             gap = Gap(start: offset)
         }
         nextOffset = offset + 1
-        guard var open = gap else { return apply(record, at: offset) }
-        open.records.append((offset, record))
-        gap = open
-        if case .snapshot(let snapshot) = record, snapshot.end >= open.start, snapshot.end <= offset {
-            self = JournalFold()
-            nextOffset = offset + 1
-            for entry in snapshot.partitions { partitions[entry.id] = entry.state }
-            for (offset, record) in open.records where offset >= snapshot.end { apply(record, at: offset) }
-        }
+        if gap == nil { return apply(record, at: offset) }
+        gap?.records.append((offset, record))
+        guard case .snapshot(let snapshot) = record, snapshot.end <= offset, let gap, snapshot.end >= gap.start
+        else { return }
+        self = JournalFold()
+        nextOffset = offset + 1
+        for entry in snapshot.partitions { partitions[entry.id] = entry.state }
+        for (offset, record) in gap.records where offset >= snapshot.end { apply(record, at: offset) }
     }
 
     private mutating func apply(_ record: JournalRecord?, at offset: UInt64) {
