@@ -67,11 +67,16 @@ extension PartitionProcessor {
         // One append each, as nobody but the simulation asks for.
         let units = has(.splitsCheckpoints) ? records.map { [$0] } : [records]
         for unit in units {
+            let end: LogPosition
             do {
-                position = try await parts.storage.log.append(unit, epoch: parts.epoch)
+                end = try await parts.storage.log.append(unit, epoch: parts.epoch)
             } catch {
                 throw PartitionEnd(error)
             }
+            guard end.value == position.value + UInt64(unit.count) else {
+                throw .corrupt("\(unit.count) records appended after \(position) end at \(end)")
+            }
+            position = end
         }
         for record in records { evolve(with: record) }
         showProbe(records)
