@@ -56,8 +56,10 @@ package struct SimulationPlan: Sendable {
         var loadRandom = SeededGenerator(seed: seed, purpose: "workload")
         var trapRandom = SeededGenerator(seed: seed, purpose: "traps")
         let hasTraps = trapRandom.chance(0.04)
+        let theme = Theme(seed: seed)
         workload = Workload.draw(
-            from: &loadRandom, partitionCount: partitionCount, including: hasTraps ? [Programs.fuse] : [])
+            from: &loadRandom, partitionCount: partitionCount, including: hasTraps ? [Programs.fuse] : [],
+            atLeast: theme == nil ? 1 : 4, startsAgain: theme == .renewals ? 0.7 : 0.12)
         // What is long lets the broker give up on silent workers; most runs need no more than their work takes.
         faultsEnd = random.chance(0.15) ? .seconds(Int(10 + random.next() % 16)) : .seconds(Int(1 + random.next() % 8))
         var faultRandom = SeededGenerator(seed: seed, purpose: "faults")
@@ -108,6 +110,7 @@ package struct SimulationPlan: Sendable {
         checksWire = random.chance(0.3)
         brokerPatience = random.chance(0.7) ? random.duration(.seconds(1) ... .seconds(4)) : .seconds(13)
         checkpointAfterPages = [1, 10, 100, 4000][Int(random.next() % 4)]
+        if let theme { concentrate(on: theme) }
     }
 }
 

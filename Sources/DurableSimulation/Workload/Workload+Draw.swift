@@ -6,16 +6,18 @@ extension Workload {
     ///   - partitionCount: Of the hub; at least 1.
     ///   - programs: What to draw from; not empty.
     ///   - included: There whatever is drawn.
+    ///   - least: Instances there are, whatever is drawn.
+    ///   - startsAgain: Share of instances whose ID a client starts once more, from 0 to 1.
     package static func draw(
         from generator: inout SeededGenerator, partitionCount: Int, programs: [Program] = Programs.all,
-        including included: [Program] = []
+        including included: [Program] = [], atLeast least: Int = 1, startsAgain: Double = 0.12
     ) -> Workload {
         var draft = WorkloadDraft(generator: generator, partitionCount: partitionCount)
         for program in included {
             draft.beginGroup()
             program.plan(&draft)
         }
-        let count = instanceCount(&draft)
+        let count = max(least, instanceCount(&draft))
         let weights = programWeights(&draft, programs)
         while draft.instances.count < count {
             var pick = draft.int(0...weights.reduce(0, +) - 1)
@@ -28,7 +30,7 @@ extension Workload {
                 pick -= weight
             }
         }
-        addMeddling(&draft)
+        addMeddling(&draft, startsAgain)
         addQuestions(&draft)
         generator = draft.generator
         // Equal times keep the order in which they were planned.
@@ -64,11 +66,11 @@ extension Workload {
 
     /// What clients do that the instances do not need: starts of IDs in use, events too early or too late or for
     /// nobody, terminations.
-    private static func addMeddling(_ draft: inout WorkloadDraft) {
+    private static func addMeddling(_ draft: inout WorkloadDraft, _ startsAgain: Double) {
         for index in draft.instances.indices {
             let id = draft.instances[index].id
             let start = draft.startTime(of: index)
-            if draft.chance(0.12) {
+            if draft.chance(startsAgain) {
                 draft.startAgain(index, at: start + draft.duration(.zero ... .seconds(8)))
             }
             if draft.chance(0.08), start > .zero {
