@@ -171,9 +171,6 @@ extension WorkerHeartbeat {
         state == .active && standBy?.contains(partition) ?? true
     }
 
-    /// nil: the worker does not own the partition.
-    package func epoch(of partition: PartitionID) -> Epoch? { partitions.first { $0.partition == partition }?.epoch }
-
     /// Silence after which a worker counts as gone.
     package var patience: Duration { .milliseconds(intervalMilliseconds * 3) }
 }

@@ -48,8 +48,6 @@ package actor WorkerHost {
     private let activities: ActivityHost
     private var fleet: FleetMember?
     private var owners: [PartitionID: Owned] = [:]  // sorted before use
-    /// Best workers of each partition, and the workers they were chosen among.
-    private var assignment: (workers: [WorkerID], candidates: [[WorkerID]]) = ([], [])
     private var state = WorkerHeartbeat.State.starting
     private var receipt = WorkerReceipt()
     private var isEnded = false
@@ -152,24 +150,25 @@ package actor WorkerHost {
         guard state == .active, parts.configuration.runsOrchestrations, let fleet else { return }
         let living = await fleet.peers
         let peers = living.filter { $0.runsOrchestrations && ($0.state == .active || $0.state == .starting) }
-        let workers = peers.map(\.worker) + [parts.worker]
-        if assignment.workers != workers {
-            let partitionCount = parts.descriptor.partitionCount
-            assignment = (
-                workers, PartitionAssignment.candidates(partitionCount: partitionCount, workers: workers)
-            )
-        }
-        for (index, candidates) in assignment.candidates.enumerated() {
-            let partition = PartitionID(index)
+        // One that drains owns its partitions until it has handed them over.
+        let present = newestOwners(among: living)
+        let assignment = PartitionAssignment.candidates(
+            owners: present, workers: peers.map(\.worker) + [parts.worker])
+        for (index, candidates) in assignment.enumerated() {
             guard state == .active else { return }
-            // One that drains owns it until it has handed it over.
-            let present = newestOwner(of: partition, among: living)
-            if owners[partition] == nil, mayWait(asOneOf: candidates, present: present) { startOwner(of: partition) }
-            guard let owned = owners[partition], !owned.isStopping else { continue }
-            if owned.owner.missesBaton, present == nil { await owned.owner.replaceLostBaton() }
-            if mustLeave(partition, owned.owner, candidates: candidates, present: present, peers: peers) {
-                owners[partition]?.isStopping = true
-                logger.info("handing partition \(partition) over to \(candidates.first?.value ?? "another worker")")
+            let place = Place(
+                partition: PartitionID(index), candidates: candidates, worker: parts.worker, present: present[index],
+                peers: peers)
+            if owners[place.partition] == nil, mayWait(at: place) { startOwner(of: place.partition) }
+            guard let owned = owners[place.partition], !owned.isStopping else { continue }
+            if owned.owner.missesBaton, place.present == nil { await owned.owner.replaceLostBaton() }
+            if mustLeave(owned.owner, at: place) {
+                owners[place.partition]?.isStopping = true
+                if owned.owner.status() == nil {
+                    logger.debug("another worker stands by for partition \(place.partition)")
+                } else {
+                    logger.info("handing partition \(place.partition) over to \(candidates[0])")
+                }
                 await owned.owner.stop()
             }
         }
@@ -177,48 +176,38 @@ package actor WorkerHost {
 
     /// The broker gives a free partition to whoever waits first: in a fleet that starts together those that stand by
     /// leave the others time to come first.
-    private func mayWait(asOneOf candidates: [WorkerID], present: WorkerID?) -> Bool {
-        guard let place = candidates.firstIndex(of: parts.worker) else { return false }
-        if place == 0 { return true }
+    private func mayWait(at place: Place) -> Bool {
+        if place.isFirst { return true }
         let age = parts.clock.uptime() - startedUptime
-        return age >= parts.configuration.settlingTime + parts.configuration.heartbeatInterval
-            && place <= lastPlace(in: candidates, present: present)
+        return age >= parts.configuration.settlingTime + parts.configuration.heartbeatInterval && place.isNear
+            && !place.isSpare
     }
 
-    /// Owner and stand-by are the first two. While another one owns the partition, those before it may be dead: then
-    /// the one after it stands by too.
-    private func lastPlace(in candidates: [WorkerID], present: WorkerID?) -> Int {
-        max(1, 1 + (present.flatMap { candidates.firstIndex(of: $0) } ?? 0))
+    private func mustLeave(_ owner: PartitionOwner, at place: Place) -> Bool {
+        if place.isFirst { return false }
+        guard let status = owner.status() else { return place.present != nil && place.isSpare }
+        // Owning what another should have: once that one could serve it at once and is the only one that would get it,
+        // and not in too quick a change.
+        return place.isFirstAlone && status.age >= parts.configuration.minimumTenure
     }
 
-    private func mustLeave(
-        _ partition: PartitionID, _ owner: PartitionOwner, candidates: [WorkerID], present: WorkerID?, peers: [WorkerHeartbeat]
-    ) -> Bool {
-        if candidates.first == parts.worker { return false }
-        guard let status = owner.status() else {
-            guard let place = candidates.firstIndex(of: parts.worker) else { return true }
-            // Once the one that stands by instead could serve the partition.
-            let last = lastPlace(in: candidates, present: present)
-            return present != nil && place > last
-                && peers.contains { peer in
-                    peer.isReady(for: partition) && peer.worker != present
-                        && candidates.prefix(last + 1).contains(peer.worker)
-                }
+    /// Who owns each partition by what is known: the worker with the newest epoch, since a dead one is believed to own
+    /// its partitions for some time.
+    private func newestOwners(among peers: [WorkerHeartbeat]) -> [WorkerID?] {
+        var newest: [(epoch: Epoch, worker: WorkerID)?] = Array(repeating: nil, count: parts.descriptor.partitionCount)
+        func note(_ epoch: Epoch, of partition: PartitionID, by worker: WorkerID) {
+            guard newest.indices.contains(partition.index),
+                newest[partition.index].map({ $0.epoch < epoch }) ?? true
+            else { return }
+            newest[partition.index] = (epoch, worker)
         }
-        // Owning what another should have: once that one could serve it at once, and not in too quick a change.
-        return peers.contains { $0.worker == candidates.first && $0.isReady(for: partition) }
-            && status.age >= parts.configuration.minimumTenure
-    }
-
-    /// The worker that owns the partition by what is known: the one with the newest epoch, since a dead one is believed
-    /// to own its partitions for some time.
-    private func newestOwner(of partition: PartitionID, among peers: [WorkerHeartbeat]) -> WorkerID? {
-        var newest = owners[partition]?.owner.status().map { (epoch: $0.statistics.epoch, worker: parts.worker) }
+        for (partition, owned) in owners {
+            if let status = owned.owner.status() { note(status.statistics.epoch, of: partition, by: parts.worker) }
+        }
         for peer in peers {
-            guard let epoch = peer.epoch(of: partition), newest.map({ $0.epoch < epoch }) ?? true else { continue }
-            newest = (epoch, peer.worker)
+            for owned in peer.partitions { note(owned.epoch, of: owned.partition, by: peer.worker) }
         }
-        return newest?.worker
+        return newest.map { $0?.worker }
     }
 
     private func startOwner(of partition: PartitionID) {
@@ -323,6 +312,35 @@ package actor WorkerHost {
             episodeCount: episodes, activityRunCount: runs, episodesPerSecond: rates.episodesPerSecond,
             activityRunsPerSecond: rates.runsPerSecond, receipt: isEnded ? receipt : nil,
             standBy: owners.filter { $0.value.owner.isStandBy }.keys.sorted())
+    }
+}
+
+/// Where a worker stands among those that may own a partition.
+private struct Place {
+    let partition: PartitionID
+    let candidates: [WorkerID]
+    let worker: WorkerID
+    /// Who owns it now, as far as is known.
+    let present: WorkerID?
+    let peers: [WorkerHeartbeat]
+
+    var isFirst: Bool { candidates.first == worker }
+
+    /// Whether it is the owner or the next after it: those before may be dead.
+    var isNear: Bool { index <= max(1, 1 + (present.flatMap(candidates.firstIndex) ?? 0)) }
+
+    /// Whether one before it stands by.
+    var isSpare: Bool {
+        let before = candidates[..<index]
+        return peers.contains { $0.worker != present && before.contains($0.worker) && $0.isReady(for: partition) }
+    }
+
+    private var index: Int { candidates.firstIndex(of: worker) ?? candidates.endIndex }
+
+    /// Whether the first could serve the partition at once, and no other one waits for it.
+    var isFirstAlone: Bool {
+        peers.contains { $0.worker == candidates.first && $0.isReady(for: partition) }
+            && !peers.contains { $0.worker != candidates.first && $0.standBy?.contains(partition) ?? false }
     }
 }
 

@@ -83,35 +83,3 @@ import Testing
         #expect(deduplication.judge(origin(1, incarnation: 2)) == .next)
     }
 }
-
-@Suite("Sharing partitions among workers") struct PartitionAssignmentTests {
-    private func workers(_ numbers: some Sequence<Int>) -> [WorkerID] { numbers.map { WorkerID("worker-\($0)") } }
-
-    @Test(arguments: [1, 2, 3, 5, 8, 11])
-    func isBalanced(count: Int) {
-        let owners = PartitionAssignment.candidates(partitionCount: 8, workers: workers(0..<count)).map(\.[0])
-        for worker in workers(0..<count) {
-            #expect(owners.count { $0 == worker } <= (8 + count - 1) / count)
-        }
-    }
-
-    @Test func doesNotDependOnTheOrderOfTheView() {
-        let one = PartitionAssignment.candidates(partitionCount: 16, workers: workers([3, 1, 2]))
-        #expect(one == PartitionAssignment.candidates(partitionCount: 16, workers: workers([2, 3, 1])))
-        #expect(one.allSatisfy { Set($0).count == 3 })
-    }
-
-    @Test func namesOneWorkerWithoutStandby() {
-        #expect(
-            PartitionAssignment.candidates(partitionCount: 2, workers: workers([7])) == [workers([7]), workers([7])])
-        #expect(PartitionAssignment.candidates(partitionCount: 2, workers: []) == [[], []])
-    }
-
-    @Test func movesFewPartitionsWhenAWorkerLeaves() {
-        let before = PartitionAssignment.candidates(partitionCount: 64, workers: workers(0..<5)).map(\.[0])
-        let after = PartitionAssignment.candidates(partitionCount: 64, workers: workers(0..<4)).map(\.[0])
-        let moved = zip(before, after).count { $0 != $1 }
-        // 12 or 13 had to move; the cap may move a few more.
-        #expect(moved <= 32, "\(moved) of 64 moved")
-    }
-}

@@ -126,7 +126,7 @@ struct RecoveryBench: Sendable {
         if let cold = settings.coldDirectory { try PageCache.drop(below: cold) }
         let log = MomentLog()
         let worker = try BenchHub.startWorker(
-            standby, hub.client.descriptor, settings, hub.tally, directory: directory, log.logger)
+            WorkerID("standby"), hub.client.descriptor, settings, hub.tally, directory: directory, log.logger)
         let result: RecoveryReport.Moments
         do {
             try await trigger()
@@ -146,17 +146,6 @@ struct RecoveryBench: Sendable {
         }
         await BenchHub.stop(worker)
         return result
-    }
-
-    /// One that the owner is preferred to.
-    private var standby: WorkerID {
-        for number in 0... {
-            let id = WorkerID("standby-\(number)")
-            if PartitionAssignment.candidates(partitionCount: 1, workers: [Self.owner, id])[0].first == Self.owner {
-                return id
-            }
-        }
-        preconditionFailure("some worker comes second")
     }
 
     private func firstAnswer(_ hub: BenchHub) async throws {

@@ -1,0 +1,80 @@
+import DurableCore
+import Testing
+
+@Suite("Sharing partitions among workers") struct PartitionAssignmentTests {
+    private func workers(_ numbers: some Sequence<Int>) -> [WorkerID] { numbers.map { WorkerID("worker-\($0)") } }
+
+    /// Who should own each partition, beginning with nobody.
+    private func spread(_ count: Int, _ workers: [WorkerID]) -> [WorkerID?] {
+        let nobody = [WorkerID?](repeating: nil, count: count)
+        return PartitionAssignment.candidates(owners: nobody, workers: workers).map(\.[0])
+    }
+
+    private func moved(_ owners: [WorkerID?], _ workers: [WorkerID]) -> Int {
+        zip(owners, PartitionAssignment.candidates(owners: owners, workers: workers).map(\.[0])).count { $0 != $1 }
+    }
+
+    @Test(arguments: [1, 2, 3, 5, 8, 11])
+    func isBalanced(count: Int) {
+        let owners = spread(8, workers(0..<count))
+        for worker in workers(0..<count) {
+            let share = owners.count { $0 == worker }
+            #expect((8 / count...(8 + count - 1) / count).contains(share))
+        }
+    }
+
+    @Test func doesNotDependOnTheOrderOfTheView() {
+        let owners = spread(16, workers([1, 2]))
+        let one = PartitionAssignment.candidates(owners: owners, workers: workers([3, 1, 2]))
+        #expect(one == PartitionAssignment.candidates(owners: owners, workers: workers([2, 3, 1])))
+        #expect(one.allSatisfy { Set($0).count == 3 && $0.count == 3 })
+    }
+
+    @Test func namesOneWorkerWithoutStandBy() {
+        #expect(PartitionAssignment.candidates(owners: [nil, nil], workers: workers([7])) == [workers([7]), workers([7])])
+        #expect(PartitionAssignment.candidates(owners: [nil, nil], workers: []) == [[], []])
+    }
+
+    @Test("A worker that joins gets its share, and nothing else moves", arguments: 1...12)
+    func joining(count: Int) {
+        let owners = spread(64, workers(0..<count))
+        #expect(moved(owners, workers(0..<count)) == 0)
+        #expect(moved(owners, workers(0...count)) == 64 / (count + 1))
+    }
+
+    @Test("Of one that leaves, only its partitions move", arguments: 2...12)
+    func leaving(count: Int) {
+        let owners = spread(64, workers(0..<count))
+        let left = owners.count { $0 == WorkerID("worker-0") }
+        #expect(moved(owners, workers(1..<count)) == left)
+    }
+
+    @Test("What moves is the same however far the move has come")
+    func halfWay() {
+        var owners = spread(32, workers(0..<2))
+        let targets = PartitionAssignment.candidates(owners: owners, workers: workers(0..<5)).map(\.[0])
+        var random = SystemRandomNumberGenerator()
+        for partition in (0..<32).shuffled(using: &random) {
+            owners[partition] = targets[partition]
+            let now = PartitionAssignment.candidates(owners: owners, workers: workers(0..<5)).map(\.[0])
+            #expect(now == targets)
+        }
+    }
+
+    @Test("Those that stand by for a worker's partitions share them") func standBys() {
+        let owners = spread(60, workers(0..<4))
+        let candidates = PartitionAssignment.candidates(owners: owners, workers: workers(0..<4))
+        for dead in workers(0..<4) {
+            let heirs = candidates.filter { $0[0] == dead }.map { $0[1] }
+            #expect(heirs.count == 15)
+            for worker in workers(0..<4) where worker != dead { #expect(heirs.count { $0 == worker } == 5) }
+        }
+    }
+
+    @Test("The present owner is next after the one that should own") func presentOwner() {
+        let candidates = PartitionAssignment.candidates(
+            owners: [WorkerID?](repeating: WorkerID("worker-2"), count: 12), workers: workers(0..<4))
+        #expect(candidates.count { $0[0] == WorkerID("worker-2") } == 3)
+        #expect(candidates.allSatisfy { $0[0] == WorkerID("worker-2") || $0[1] == WorkerID("worker-2") })
+    }
+}
