@@ -2,9 +2,9 @@ package import DurableBackend
 import DurableCore
 import DurableWire
 
-/// What one worker knows of its hub's journal. It reads on from where it was: the first claim of a worker costs all the
-/// broker keeps of the journal, later ones what came since. Whose record makes it much since the last snapshot writes
-/// another one, so that the broker may drop the oldest records.
+/// What one worker knows of its hub's journal. From its first record on it reads along: that one costs all the broker
+/// keeps of the journal, later ones come back as soon as they are written. Whose record makes it much since the last
+/// snapshot writes another one, so that the broker may drop the oldest records.
 package final class HubJournal: Sendable {
     private let transport: any MessageTransport
     private let topology: HubTopology
@@ -16,6 +16,10 @@ package final class HubJournal: Sendable {
 
     private struct Reading {
         var fold = JournalFold()
+        /// Records that were or are being written here and have not come back.
+        var awaited: [AwaitedRecord] = []
+        /// Set while somebody reads along.
+        var reader: Task<Void, Never>?
         /// Of the last snapshot, and of all records since.
         private var snapshotSize = 0
         private var bytesSince = 0
@@ -139,27 +143,24 @@ package final class HubJournal: Sendable {
         throw .unavailable("the broker did not take a record for \(topology.name(.journal))")
     }
 
-    /// Publishes a record and reads the journal up to it.
+    /// Publishes a record and waits until the journal has been read up to it.
     ///
     /// - Returns: Where it is; the first time, should it be there twice.
     private func write(_ record: JournalRecord, attempts: Int = 1) async throws(EpochError) -> UInt64 {
-        let start = reading.withLock(\.fold.nextOffset)
-        try await publish(record, attempts: attempts)
-        let body = record.wireBytes
-        let found: Result<UInt64, EpochError>
-        do throws(TransportError) {
-            let channel = try await transport.openChannel()
-            do throws(TransportError) {
-                found = try await find(body, from: start, on: channel)
-            } catch {
-                await channel.close()
-                throw error
-            }
-            await channel.close()
-        } catch {
-            throw .unavailable("\(topology.name(.journal)): \(error)")
+        let awaited = AwaitedRecord(record.wireBytes)
+        reading.withLock { reading in
+            reading.awaited.append(awaited)
+            ensureReader(&reading)
         }
-        let offset = try found.get()
+        defer { reading.withLock { $0.awaited.removeAll { $0 === awaited } } }
+        try await publish(record, attempts: attempts)
+        // Who reads may have lost its connection with the first attempt.
+        reading.withLock { reading in
+            awaited.isPublished = true
+            ensureReader(&reading)
+        }
+        let offset = try await place(of: awaited)
+        try checkIsKnown()
         // Should it not arrive, another one is due in time.
         if let snapshot = snapshot(dueAt: offset) { try? await publish(.snapshot(snapshot)) }
         return offset
@@ -175,41 +176,117 @@ package final class HubJournal: Sendable {
         }
     }
 
-    private func find(
-        _ body: [UInt8], from start: UInt64, on channel: any ConsumerChannel
-    ) async throws(TransportError) -> Result<UInt64, EpochError> {
+    // MARK: - Reading
+
+    private func place(of awaited: AwaitedRecord) async throws(EpochError) -> UInt64 {
+        while true {
+            let before = reading.withLock(\.fold.nextOffset)
+            if let found = await awaited.place(within: .seconds(10), by: clock) { return try found.get() }
+            if !Task.isCancelled {
+                if reading.withLock({ $0.fold.nextOffset > before }) { continue }
+                // A journal that was made anew is shorter than what is known of it.
+                startAnew()
+            }
+            throw .unavailable("what was written did not come back from \(topology.name(.journal))")
+        }
+    }
+
+    private func ensureReader(_ reading: inout Reading) {
+        if reading.reader == nil, !reading.awaited.isEmpty { reading.reader = Task { await self.read() } }
+    }
+
+    /// Reads along until the journal is to be read anew or cannot be read.
+    private func read() async {
+        var failure = TransportError.connectionLost("the reading ended")
+        do throws(TransportError) {
+            let channel = try await transport.openChannel()
+            do throws(TransportError) {
+                try await read(on: channel)
+            } catch {
+                failure = error
+            }
+            await channel.close()
+        } catch {
+            failure = error
+        }
+        let failed = reading.withLock { reading in
+            // Called off: another one reads.
+            if Task.isCancelled { return [AwaitedRecord]() }
+            reading.reader = nil
+            return reading.awaited.filter(\.isPublished)
+        }
+        for record in failed { record.set(.failure(.unavailable("\(topology.name(.journal)): \(failure)"))) }
+    }
+
+    private func read(on channel: any ConsumerChannel) async throws(TransportError) {
         let journal = topology.name(.journal)
+        var next = reading.withLock(\.fold.nextOffset)
         try await channel.consume(
-            queue: journal, consumerTag: "journal", prefetch: 256, from: .offset(start), exclusive: false)
-        var next = start
-        while let batch = try await channel.next(clock) {
+            queue: journal, consumerTag: "journal", prefetch: 256, from: .offset(next), exclusive: false)
+        while let batch = try await channel.next(nil) {
             for delivery in batch {
                 guard let offset = delivery.streamOffset, offset >= next else { continue }
                 let isNext = try await transport.isNext(offset, after: next, in: journal, clock: clock)
-                // Others read at the same time.
-                reading.withLock { reading in
-                    guard reading.fold.nextOffset == next else { return }
+                let awaited = reading.withLock { reading in
+                    // Called off: what is known belongs to another one.
+                    if Task.isCancelled { return [AwaitedRecord]() }
                     reading.take(delivery.body, at: offset, isNext: isNext, snapshotBytes: snapshotBytes)
+                    return reading.awaited.filter { $0.body == delivery.body }
                 }
+                for record in awaited { record.set(.success(offset)) }
                 next = offset + 1
-                if delivery.body == body { return check(offset) }
             }
+            if Task.isCancelled { return }
             if let last = batch.last { channel.acknowledge(last.tag, multiple: true) }
         }
-        // A journal that was made anew is shorter than what is known of it.
-        reading.withLock { if $0.fold.nextOffset == next { $0 = Reading() } }
-        return .failure(.unavailable("what was written did not come back from \(journal)"))
+    }
+
+    /// Forgets what was read. What others wait for is read again.
+    private func startAnew() {
+        reading.withLock { reading in
+            reading.reader?.cancel()
+            let awaited = reading.awaited
+            reading = Reading()
+            reading.awaited = awaited
+            ensureReader(&reading)
+        }
     }
 
     /// Where a record was found says nothing without what stands before it. Then the next reader begins anew.
-    private func check(_ offset: UInt64) -> Result<UInt64, EpochError> {
-        let isMissing = reading.withLock { reading in
-            let isMissing = !reading.fold.isKnown
-            if isMissing { reading = Reading() }
-            return isMissing
-        }
-        if !isMissing { return .success(offset) }
+    private func checkIsKnown() throws(EpochError) {
+        if reading.withLock(\.fold.isKnown) { return }
+        startAnew()
         let journal = topology.name(.journal)
-        return .failure(.unavailable("the oldest records of \(journal) are gone, and no snapshot makes up for them"))
+        throw .unavailable("the oldest records of \(journal) are gone, and no snapshot makes up for them")
+    }
+}
+
+/// A record that somebody waits for, until it is found in the journal.
+private final class AwaitedRecord: Sendable {
+    let body: [UInt8]
+    private let published = PlatformLock(false)
+    private let found = Signal()
+    private let result = PlatformLock<Result<UInt64, EpochError>?>(nil)
+
+    init(_ body: [UInt8]) { self.body = body }
+
+    /// Whether the broker has it for sure. Until then nobody gives up reading it.
+    var isPublished: Bool {
+        get { published.withLock { $0 } }
+        set { published.withLock { $0 = newValue } }
+    }
+
+    /// The first result counts.
+    func set(_ result: Result<UInt64, EpochError>) {
+        self.result.withLock { $0 = $0 ?? result }
+        found.raise()
+    }
+
+    /// nil: it did not come within `patience`, or the waiting task was cancelled.
+    func place(within patience: Duration, by clock: any EngineClock) async -> Result<UInt64, EpochError>? {
+        let timeout = found.raise(after: patience, by: clock)
+        defer { timeout.cancel() }
+        if result.withLock({ $0 == nil }) { await found.wait() }
+        return result.withLock { $0 }
     }
 }
