@@ -1,58 +1,94 @@
 /// Which workers serve which partition: balanced, and moving no more than it must when workers come and go. Every
 /// worker computes the same from the same view; a stale view costs balance, never safety, since the baton decides.
-package enum PartitionAssignment {
-    /// - Parameters:
-    ///   - owners: Who owns each partition now; nil: nobody, as far as is known. Those that are not among `workers` are
-    ///     on their way out.
-    ///   - workers: Those that run orchestrations, in any order.
-    /// - Returns: For each partition the workers, best first: the one that should own it, the one that does if that is
-    ///   another, the one that stands by, and those that do so when the ones before them may be dead.
-    package static func candidates(owners: [WorkerID?], workers: [WorkerID]) -> [[WorkerID]] {
-        let workers = Set(workers).sorted()
-        guard !workers.isEmpty else { return owners.map { _ in [] } }
-        let rankings = owners.indices.map { ranking(of: workers, for: $0) }
-        let targets = targets(owners, workers, rankings)
-        // What a worker leaves behind is shared by the others as evenly as what it had.
-        var standBys: [WorkerID: Shares] = [:]  // look-up only
-        return owners.indices.map { partition in
-            let target = targets[partition]
-            let others = rankings[partition].filter { $0 != target }
-            if let owner = owners[partition], owner != target, others.contains(owner) {
-                return [target, owner] + others.filter { $0 != owner }
-            }
-            guard !others.isEmpty else { return [target] }
-            let count = targets.count { $0 == target }
-            let standBy = standBys[target, default: Shares(of: count, among: others)].take(first: others)
-            return [target, standBy] + others.filter { $0 != standBy }
+package struct PartitionAssignment: Sendable {
+    /// What is known of a partition now.
+    package struct Present: Hashable, Sendable {
+        /// nil: nobody, as far as is known. One that is not among the workers is on its way out.
+        package var owner: WorkerID?
+        /// Those that stand by for it.
+        package var standBys: [WorkerID]
+
+        package init(owner: WorkerID? = nil, standBys: [WorkerID] = []) {
+            self.owner = owner
+            self.standBys = standBys
         }
     }
 
-    private static func targets(
-        _ owners: [WorkerID?], _ workers: [WorkerID], _ rankings: [[WorkerID]]
-    ) -> [WorkerID] {
+    package let workers: [WorkerID]
+    /// For each partition the workers it goes to, the likeliest first.
+    private let rankings: [[WorkerID]]
+
+    /// - Parameter workers: Those that run orchestrations, in any order.
+    package init(partitionCount: Int, workers: some Sequence<WorkerID>) {
+        let workers = Set(workers).sorted()
+        self.workers = workers
+        rankings = (0..<partitionCount).map { partition in
+            workers.map { (weight: Self.weight(of: $0, for: partition), worker: $0) }
+                .sorted { ($0.weight, $0.worker) > ($1.weight, $1.worker) }
+                .map(\.worker)
+        }
+    }
+
+    /// - Parameter present: What is known of each partition.
+    /// - Returns: For each partition the workers, best first: the one that should own it, the one that does if that is
+    ///   another, the one that stands by, and those that do so when the ones before them may be dead.
+    package func candidates(_ present: [Present]) -> [[WorkerID]] {
+        guard !workers.isEmpty else { return rankings }
+        let targets = targets(present)
+        let standBys = standBys(present, targets)
+        return rankings.indices.map { partition in
+            let owner = present[partition].owner.flatMap { workers.contains($0) ? $0 : nil }
+            var candidates = [targets[partition]]
+            for worker in [owner, standBys[partition]] + rankings[partition] {
+                if let worker, !candidates.contains(worker) { candidates.append(worker) }
+            }
+            return candidates
+        }
+    }
+
+    private func targets(_ present: [Present]) -> [WorkerID] {
         var owned: [WorkerID: [Int]] = [:]  // look-up only
-        for (partition, owner) in owners.enumerated() {
-            if let owner { owned[owner, default: []].append(partition) }
+        for (partition, present) in present.enumerated() {
+            if let owner = present.owner { owned[owner, default: []].append(partition) }
         }
         // Where it does not come out even, those have one more that have more now.
         var shares = Shares(
-            of: owners.count,
+            of: present.count,
             among: workers.sorted { (-(owned[$0]?.count ?? 0), $0) < (-(owned[$1]?.count ?? 0), $1) })
-        var targets: [WorkerID?] = owners.map { _ in nil }
+        var targets: [WorkerID?] = present.map { _ in nil }
         for worker in workers {
             let dearest = (owned[worker] ?? []).sorted { left, right in
-                (weight(of: worker, for: right), right) < (weight(of: worker, for: left), left)
+                (Self.weight(of: worker, for: right), right) < (Self.weight(of: worker, for: left), left)
             }
             for partition in dearest where shares.take(worker) { targets[partition] = worker }
         }
-        return targets.enumerated().map { partition, target in target ?? shares.take(first: rankings[partition]) }
+        // Who stands by has a copy.
+        for partition in targets.indices where targets[partition] == nil {
+            targets[partition] = present[partition].standBys.first { shares.take($0) }
+        }
+        return targets.indices.map { targets[$0] ?? shares.take(first: rankings[$0]) }
     }
 
-    /// The workers a partition goes to, the likeliest first.
-    private static func ranking(of workers: [WorkerID], for partition: Int) -> [WorkerID] {
-        workers.map { (weight: weight(of: $0, for: partition), worker: $0) }
-            .sorted { ($0.weight, $0.worker) > ($1.weight, $1.worker) }
-            .map(\.worker)
+    /// What a worker leaves behind is shared by the others as evenly as what it had.
+    private func standBys(_ present: [Present], _ targets: [WorkerID]) -> [WorkerID?] {
+        if workers.count == 1 { return targets.map { _ in nil } }
+        let owned = Dictionary(grouping: targets.indices) { targets[$0] }
+        var standBys: [WorkerID?] = targets.map { _ in nil }
+        for worker in workers {
+            let partitions = owned[worker] ?? []
+            let now = partitions.flatMap { present[$0].standBys }
+            var shares = Shares(
+                of: partitions.count,
+                among: workers.filter { $0 != worker }
+                    .sorted { left, right in
+                        (-now.count { $0 == left }, left) < (-now.count { $0 == right }, right)
+                    })
+            for partition in partitions { standBys[partition] = present[partition].standBys.first { shares.take($0) } }
+            for partition in partitions where standBys[partition] == nil {
+                standBys[partition] = shares.take(first: rankings[partition])
+            }
+        }
+        return standBys
     }
 
     /// Rendezvous hashing: the worker with the highest weight wins, whoever else is there.

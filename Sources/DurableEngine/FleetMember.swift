@@ -38,14 +38,15 @@ package actor FleetMember {
         self.onDrain = onDrain
     }
 
-    /// Heartbeats of the other workers that are alive, in order of their IDs.
-    package var peers: [WorkerHeartbeat] {
+    /// Heartbeats of the other workers that are alive, and when they were heard by the clock's uptime, in order of IDs.
+    package var living: [(heartbeat: WorkerHeartbeat, heardAt: Duration)] {
         let now = clock.uptime()
         return others.values
             .filter { $0.heartbeat.state != .stopped && now - $0.heardAt < $0.heartbeat.patience }
-            .map(\.heartbeat)
-            .sorted { $0.worker < $1.worker }
+            .sorted { $0.heartbeat.worker < $1.heartbeat.worker }
     }
+
+    package var peers: [WorkerHeartbeat] { living.map(\.heartbeat) }
 
     /// Announces the present state soon.
     package nonisolated func announce() { changed.raise() }
@@ -168,7 +169,7 @@ package actor FleetMember {
 extension WorkerHeartbeat {
     /// Whether the worker could serve a partition at once that it does not own.
     package func isReady(for partition: PartitionID) -> Bool {
-        state == .active && standBy?.contains(partition) ?? true
+        state == .active && standBy?.contains(partition) ?? false
     }
 
     /// Silence after which a worker counts as gone.

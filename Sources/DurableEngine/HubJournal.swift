@@ -16,8 +16,8 @@ package final class HubJournal: Sendable {
 
     private struct Reading {
         var fold = JournalFold()
-        /// Records that were or are being written here and have not come back.
-        var awaited: [AwaitedRecord] = []
+        /// Records that are being written here or were, and have not come back.
+        var awaited: [(record: AwaitedRecord, isPublished: Bool)] = []
         /// Set while somebody reads along.
         var reader: Task<Void, Never>?
         /// Of the last snapshot, and of all records since.
@@ -90,7 +90,7 @@ package final class HubJournal: Sendable {
         return try known(of: partition, through: try await write(.mark(makeNonce())))
     }
 
-    /// Another reader that found nothing in time may have begun anew meanwhile: then nothing is known, which must not
+    /// Another record that did not come back in time may have had the journal read anew meanwhile: then nothing is known, which must not
     /// be taken for a log in its first stream.
     private func known(of partition: PartitionID, through offset: UInt64) throws(EpochError) -> JournalFold.Partition {
         guard let state = reading.withLock({ $0.state(of: partition, through: offset) }) else {
@@ -149,14 +149,17 @@ package final class HubJournal: Sendable {
     private func write(_ record: JournalRecord, attempts: Int = 1) async throws(EpochError) -> UInt64 {
         let awaited = AwaitedRecord(record.wireBytes)
         reading.withLock { reading in
-            reading.awaited.append(awaited)
+            reading.awaited.append((awaited, isPublished: false))
+            // Attaches to the journal, if it must, while the record is on its way.
             ensureReader(&reading)
         }
-        defer { reading.withLock { $0.awaited.removeAll { $0 === awaited } } }
+        defer { reading.withLock { $0.awaited.removeAll { $0.record === awaited } } }
         try await publish(record, attempts: attempts)
         // Who reads may have lost its connection with the first attempt.
         reading.withLock { reading in
-            awaited.isPublished = true
+            if let index = reading.awaited.firstIndex(where: { $0.record === awaited }) {
+                reading.awaited[index].isPublished = true
+            }
             ensureReader(&reading)
         }
         let offset = try await place(of: awaited)
@@ -183,7 +186,8 @@ package final class HubJournal: Sendable {
             let before = reading.withLock(\.fold.nextOffset)
             if let found = await awaited.place(within: .seconds(10), by: clock) { return try found.get() }
             if !Task.isCancelled {
-                if reading.withLock({ $0.fold.nextOffset > before }) { continue }
+                // Others may have had it read anew.
+                if reading.withLock({ $0.fold.nextOffset != before }) { continue }
                 // A journal that was made anew is shorter than what is known of it.
                 startAnew()
             }
@@ -197,23 +201,26 @@ package final class HubJournal: Sendable {
 
     /// Reads along until the journal is to be read anew or cannot be read.
     private func read() async {
-        var failure = TransportError.connectionLost("the reading ended")
         do throws(TransportError) {
             let channel = try await transport.openChannel()
             do throws(TransportError) {
                 try await read(on: channel)
+                end(with: .connectionLost("the reading ended"))
             } catch {
-                failure = error
+                end(with: error)
             }
             await channel.close()
         } catch {
-            failure = error
+            end(with: error)
         }
+    }
+
+    private func end(with failure: TransportError) {
         let failed = reading.withLock { reading in
             // Called off: another one reads.
             if Task.isCancelled { return [AwaitedRecord]() }
             reading.reader = nil
-            return reading.awaited.filter(\.isPublished)
+            return reading.awaited.filter(\.isPublished).map(\.record)
         }
         for record in failed { record.set(.failure(.unavailable("\(topology.name(.journal)): \(failure)"))) }
     }
@@ -231,7 +238,7 @@ package final class HubJournal: Sendable {
                     // Called off: what is known belongs to another one.
                     if Task.isCancelled { return [AwaitedRecord]() }
                     reading.take(delivery.body, at: offset, isNext: isNext, snapshotBytes: snapshotBytes)
-                    return reading.awaited.filter { $0.body == delivery.body }
+                    return reading.awaited.map(\.record).filter { $0.body == delivery.body }
                 }
                 for record in awaited { record.set(.success(offset)) }
                 next = offset + 1
@@ -264,17 +271,10 @@ package final class HubJournal: Sendable {
 /// A record that somebody waits for, until it is found in the journal.
 private final class AwaitedRecord: Sendable {
     let body: [UInt8]
-    private let published = PlatformLock(false)
     private let found = Signal()
     private let result = PlatformLock<Result<UInt64, EpochError>?>(nil)
 
     init(_ body: [UInt8]) { self.body = body }
-
-    /// Whether the broker has it for sure. Until then nobody gives up reading it.
-    var isPublished: Bool {
-        get { published.withLock { $0 } }
-        set { published.withLock { $0 = newValue } }
-    }
 
     /// The first result counts.
     func set(_ result: Result<UInt64, EpochError>) {

@@ -186,11 +186,13 @@ package actor PartitionOwner {
     }
 
     private func end(_ channel: any ConsumerChannel) async {
-        let wasOwning = processor != nil
-        standing.withLock { $0 = Standing(endedEpisodes: $0.episodeCount) }
+        let isNews = standing.withLock { standing in
+            defer { standing = Standing(endedEpisodes: standing.episodeCount) }
+            return standing.processor != nil || standing.isStandBy
+        }
         self.channel = nil
         await channel.close()
-        if wasOwning { onChange() }
+        if isNews { onChange() }
     }
 
     private func waitForBaton(on channel: any ConsumerChannel) async throws -> DeliveryTag? {

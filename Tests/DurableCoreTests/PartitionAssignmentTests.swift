@@ -4,14 +4,22 @@ import Testing
 @Suite("Sharing partitions among workers") struct PartitionAssignmentTests {
     private func workers(_ numbers: some Sequence<Int>) -> [WorkerID] { numbers.map { WorkerID("worker-\($0)") } }
 
+    private func candidates(_ owners: [WorkerID?], _ workers: [WorkerID], standBys: [WorkerID?]? = nil) -> [[WorkerID]] {
+        let present = owners.indices.map { index in
+            PartitionAssignment.Present(
+                owner: owners[index], standBys: (standBys?[index]).map { [$0] } ?? [])
+        }
+        return PartitionAssignment(partitionCount: owners.count, workers: workers).candidates(present)
+    }
+
     /// Who should own each partition, beginning with nobody.
     private func spread(_ count: Int, _ workers: [WorkerID]) -> [WorkerID?] {
         let nobody = [WorkerID?](repeating: nil, count: count)
-        return PartitionAssignment.candidates(owners: nobody, workers: workers).map(\.[0])
+        return candidates(nobody, workers).map(\.[0])
     }
 
     private func moved(_ owners: [WorkerID?], _ workers: [WorkerID]) -> Int {
-        zip(owners, PartitionAssignment.candidates(owners: owners, workers: workers).map(\.[0])).count { $0 != $1 }
+        zip(owners, candidates(owners, workers).map(\.[0])).count { $0 != $1 }
     }
 
     @Test(arguments: [1, 2, 3, 5, 8, 11])
@@ -25,14 +33,14 @@ import Testing
 
     @Test func doesNotDependOnTheOrderOfTheView() {
         let owners = spread(16, workers([1, 2]))
-        let one = PartitionAssignment.candidates(owners: owners, workers: workers([3, 1, 2]))
-        #expect(one == PartitionAssignment.candidates(owners: owners, workers: workers([2, 3, 1])))
+        let one = candidates(owners, workers([3, 1, 2]))
+        #expect(one == candidates(owners, workers([2, 3, 1])))
         #expect(one.allSatisfy { Set($0).count == 3 && $0.count == 3 })
     }
 
     @Test func namesOneWorkerWithoutStandBy() {
-        #expect(PartitionAssignment.candidates(owners: [nil, nil], workers: workers([7])) == [workers([7]), workers([7])])
-        #expect(PartitionAssignment.candidates(owners: [nil, nil], workers: []) == [[], []])
+        #expect(candidates([nil, nil], workers([7])) == [workers([7]), workers([7])])
+        #expect(candidates([nil, nil], []) == [[], []])
     }
 
     @Test("A worker that joins gets its share, and nothing else moves", arguments: 1...12)
@@ -52,29 +60,42 @@ import Testing
     @Test("What moves is the same however far the move has come")
     func halfWay() {
         var owners = spread(32, workers(0..<2))
-        let targets = PartitionAssignment.candidates(owners: owners, workers: workers(0..<5)).map(\.[0])
+        let targets = candidates(owners, workers(0..<5)).map(\.[0])
         var random = SystemRandomNumberGenerator()
         for partition in (0..<32).shuffled(using: &random) {
             owners[partition] = targets[partition]
-            let now = PartitionAssignment.candidates(owners: owners, workers: workers(0..<5)).map(\.[0])
+            let now = candidates(owners, workers(0..<5)).map(\.[0])
             #expect(now == targets)
         }
     }
 
     @Test("Those that stand by for a worker's partitions share them") func standBys() {
         let owners = spread(60, workers(0..<4))
-        let candidates = PartitionAssignment.candidates(owners: owners, workers: workers(0..<4))
+        let all = candidates(owners, workers(0..<4))
         for dead in workers(0..<4) {
-            let heirs = candidates.filter { $0[0] == dead }.map { $0[1] }
+            let heirs = all.filter { $0[0] == dead }.map { $0[1] }
             #expect(heirs.count == 15)
             for worker in workers(0..<4) where worker != dead { #expect(heirs.count { $0 == worker } == 5) }
         }
     }
 
     @Test("The present owner is next after the one that should own") func presentOwner() {
-        let candidates = PartitionAssignment.candidates(
-            owners: [WorkerID?](repeating: WorkerID("worker-2"), count: 12), workers: workers(0..<4))
-        #expect(candidates.count { $0[0] == WorkerID("worker-2") } == 3)
-        #expect(candidates.allSatisfy { $0[0] == WorkerID("worker-2") || $0[1] == WorkerID("worker-2") })
+        let all = candidates([WorkerID?](repeating: WorkerID("worker-2"), count: 12), workers(0..<4))
+        #expect(all.count { $0[0] == WorkerID("worker-2") } == 3)
+        #expect(all.allSatisfy { $0[0] == WorkerID("worker-2") || $0[1] == WorkerID("worker-2") })
+    }
+
+    @Test("Those that stand by go on doing so, and get what nobody owns") func standBysStay() {
+        let owners = spread(60, workers(0..<4))
+        let standBys = candidates(owners, workers(0..<4)).map { Optional($0[1]) }
+        let more = candidates(owners, workers(0...4), standBys: standBys)
+        // A fifth worker gets 12 partitions and stands by for 12: where neither has changed, who stands by has not.
+        let changed = zip(more, standBys).count { now, before in !now.prefix(3).contains { $0 == before } }
+        #expect(changed <= 12 + 5)
+        let fewer = candidates(
+            owners.map { $0 == WorkerID("worker-0") ? nil : $0 }, workers(1..<4), standBys: standBys)
+        for (index, owner) in owners.enumerated() where owner == WorkerID("worker-0") {
+            #expect(fewer[index][0] == standBys[index])
+        }
     }
 }

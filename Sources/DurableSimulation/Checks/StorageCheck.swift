@@ -13,7 +13,10 @@ struct StorageCheck {
     private func check(_ partition: PartitionID) async throws {
         let truth = hub.witness.partitions[partition.index]
         let open = try hub.openStorage(partition)
-        defer { open.store.close() }
+        defer {
+            open.store.close()
+            hub.endChecker()
+        }
         // Fills a copy that must begin with a snapshot.
         if hub.plan.storage == .replicated { _ = try await open.log.read(after: LogPosition(0), limit: 0) }
         while let archive = open.archive, !archive.isComplete { try await archive.fetch() }

@@ -174,6 +174,9 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
             .open(partition)
     }
 
+    /// Ends the connection that storage was last opened over: nothing of a run may wait for anything after it.
+    func endChecker() { if base == nil { broker.kill("checker-\(checkers.count)") } }
+
     private func journal(
         _ name: String, _ transport: any MessageTransport, _ clock: SimulatedClock
     ) -> HubJournal {
@@ -289,6 +292,7 @@ final class Counter: Sendable {
             return value
         }
     }
+    var count: Int { value.withLock { $0 } }
 }
 
 /// A generator several may draw from.
