@@ -26,6 +26,7 @@ extension SimulationPlan {
         let count = 2 + Int(random.next() % 4)
         switch theme {
         case .zombies:
+            // Streams take what comes, and readers judge it: what refuses a zombie's appends is the port of the others.
             if storage == .replicated { storage = .memory }
             storageLatency = .microseconds(100) ... .milliseconds(10)
             brokerPatience = random.duration(.seconds(1) ... .seconds(2))
