@@ -63,6 +63,7 @@ package actor WorkerHost {
     private var assignment = PartitionAssignment(partitionCount: 0, workers: [])
     /// Of each partition.
     private var presence: [Presence]
+    private var hasLooked = false
     /// Workers that may be dead, and since when by the clock's uptime. Look-up only.
     private var doubts: [WorkerID: Duration] = [:]
     private var state = WorkerHeartbeat.State.starting
@@ -72,7 +73,7 @@ package actor WorkerHost {
     private var endedEpisodes: UInt64 = 0
     private var rates: Rates
     /// How long a doubtful worker counts as living: what it says may be on its way.
-    private static var doubtPatience: Duration { .seconds(1) }
+    private static var doubtPatience: Duration { .seconds(2) }
     private let stopRequested = Signal()
     /// Grace period asked for with the first stop; nil: the configured one.
     private let requestedGrace = PlatformLock<(isStopped: Bool, grace: Duration?)>((false, nil))
@@ -253,11 +254,11 @@ package actor WorkerHost {
         }
         var isConcerned = false
         for (index, owner) in newest.enumerated() where presence[index].owner != owner {
-            // One that was known to nobody here may have owned it for long: then nobody announces anything.
-            let isNew = owner == nil || presence[index].owner != nil
-            presence[index] = Presence(owner: owner, since: isNew ? parts.clock.uptime() : presence[index].since)
+            // What is seen at the first look may have been so for long: then nobody announces anything.
+            presence[index] = Presence(owner: owner, since: hasLooked ? parts.clock.uptime() : startedUptime)
             if owner != nil, owners[PartitionID(index)] != nil { isConcerned = true }
         }
+        hasLooked = true
         // Then the others know that this worker lives.
         if isConcerned { fleet?.announce() }
     }
@@ -275,7 +276,8 @@ package actor WorkerHost {
             }.min()
         }
         let isNews = found.keys.contains { doubts[$0] == nil }
-        doubts = found
+        // One more change of owners makes nobody less doubtful.
+        doubts = found.merging(doubts.filter { found[$0.key] != nil }) { min($0, $1) }
         guard isNews else { return }
         Task { [weak self, clock = parts.clock] in
             await clock.sleep(for: Self.doubtPatience)

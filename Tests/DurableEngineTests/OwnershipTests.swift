@@ -60,7 +60,7 @@ import Testing
         try await fleet.settle(moving: .seconds(2))
         let (before, begin) = (try fleet.claims(), fleet.hub.clock.now())
         fleet.hub.kill(fleet.workers.removeFirst())
-        try await fleet.settle(moving: .milliseconds(20))
+        try await fleet.settle()
         #expect(fleet.hub.clock.now().since(begin) < .seconds(600))
         #expect(try fleet.claims() - before == 4)
         for worker in fleet.workers { try await worker.stop() }
@@ -97,7 +97,7 @@ private final class SharingFleet {
     }
 
     /// Waits until the shares are even, and owner and stand-by of each partition the only ones that wait, for long.
-    func settle(moving step: Duration = .milliseconds(50)) async throws {
+    func settle(moving step: Duration = .milliseconds(4)) async throws {
         var looks = 0
         try await hub.eventually("\(workers.count) workers to share", moving: step) {
             var isSettled = hub.topology.partitions.allSatisfy {
