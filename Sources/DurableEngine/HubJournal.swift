@@ -90,8 +90,8 @@ package final class HubJournal: Sendable {
         return try known(of: partition, through: try await write(.mark(makeNonce())))
     }
 
-    /// Another record that did not come back in time may have had the journal read anew meanwhile: then nothing is known, which must not
-    /// be taken for a log in its first stream.
+    /// Another record that did not come back in time may have had the journal read anew meanwhile: then nothing is known,
+    /// which must not be taken for a log in its first stream.
     private func known(of partition: PartitionID, through offset: UInt64) throws(EpochError) -> JournalFold.Partition {
         guard let state = reading.withLock({ $0.state(of: partition, through: offset) }) else {
             throw .unavailable("\(topology.name(.journal)) is being read anew")
@@ -231,16 +231,18 @@ package final class HubJournal: Sendable {
         try await channel.consume(
             queue: journal, consumerTag: "journal", prefetch: 256, from: .offset(next), exclusive: false)
         while let batch = try await channel.next(nil) {
+            var found: [(record: AwaitedRecord, offset: UInt64)] = []
+            // Who goes on then knows what came with its record, too.
+            defer { for (record, offset) in found { record.set(.success(offset)) } }
             for delivery in batch {
                 guard let offset = delivery.streamOffset, offset >= next else { continue }
                 let isNext = try await transport.isNext(offset, after: next, in: journal, clock: clock)
-                let awaited = reading.withLock { reading in
+                found += reading.withLock { reading in
                     // Called off: what is known belongs to another one.
-                    if Task.isCancelled { return [AwaitedRecord]() }
+                    if Task.isCancelled { return [] }
                     reading.take(delivery.body, at: offset, isNext: isNext, snapshotBytes: snapshotBytes)
-                    return reading.awaited.map(\.record).filter { $0.body == delivery.body }
+                    return reading.awaited.filter { $0.record.body == delivery.body }.map { ($0.record, offset) }
                 }
-                for record in awaited { record.set(.success(offset)) }
                 next = offset + 1
             }
             if Task.isCancelled { return }

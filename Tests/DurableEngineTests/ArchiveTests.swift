@@ -190,6 +190,7 @@ import Testing
             })
         let renewing = Task { try await first.renew() }
         await hub.clock.waitForSleeper(until: due)
+        while try hub.fold()[partition].announcement?.generation.epoch != first.epoch { await Task.yield() }
         hub.broker.setFaults(.none)
 
         let second = try await LogOwner(of: hub, "b", archiveBytes: 1)
