@@ -38,11 +38,9 @@ package struct PartitionAssignment: Sendable {
         let standBys = standBys(present, targets)
         return rankings.indices.map { partition in
             let owner = present[partition].owner.flatMap { workers.contains($0) ? $0 : nil }
-            var candidates = [targets[partition]]
-            for worker in [owner, standBys[partition]] + rankings[partition] {
-                if let worker, !candidates.contains(worker) { candidates.append(worker) }
-            }
-            return candidates
+            var first = [targets[partition]]
+            for case let worker? in [owner, standBys[partition]] where !first.contains(worker) { first.append(worker) }
+            return first + rankings[partition].filter { !first.contains($0) }
         }
     }
 

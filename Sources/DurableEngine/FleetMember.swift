@@ -14,7 +14,8 @@ package actor FleetMember {
     private let describe: @Sendable () async -> WorkerHeartbeat
     private let onDrain: @Sendable (Duration?) -> Void
     private let changed = Signal()
-    private var others: [WorkerID: (heartbeat: WorkerHeartbeat, heardAt: Duration)] = [:]  // sorted before use
+    private var others: [WorkerID: HeardHeartbeat] = [:]  // sorted before use
+    private var heardCount = 0
     /// What this worker said last: it hears that too.
     private var lastSaid: [UInt8] = []
     private var isStopped = false
@@ -38,15 +39,13 @@ package actor FleetMember {
         self.onDrain = onDrain
     }
 
-    /// Heartbeats of the other workers that are alive, and when they were heard by the clock's uptime, in order of IDs.
-    package var living: [(heartbeat: WorkerHeartbeat, heardAt: Duration)] {
+    /// The other workers that are alive, as far as is known, in order of their IDs.
+    package var living: [HeardHeartbeat] {
         let now = clock.uptime()
         return others.values
             .filter { $0.heartbeat.state != .stopped && now - $0.heardAt < $0.heartbeat.patience }
             .sorted { $0.heartbeat.worker < $1.heartbeat.worker }
     }
-
-    package var peers: [WorkerHeartbeat] { living.map(\.heartbeat) }
 
     /// Announces the present state soon.
     package nonisolated func announce() { changed.raise() }
@@ -149,7 +148,8 @@ package actor FleetMember {
             if heartbeat.state == .stopped {
                 others[heartbeat.worker] = nil
             } else {
-                others[heartbeat.worker] = (heartbeat, now)
+                heardCount += 1
+                others[heartbeat.worker] = HeardHeartbeat(heartbeat, at: now, number: heardCount)
             }
             if heartbeat.isHello { changed.raise() }
         }
@@ -167,11 +167,21 @@ package actor FleetMember {
 }
 
 extension WorkerHeartbeat {
-    /// Whether the worker could serve a partition at once that it does not own.
-    package func isReady(for partition: PartitionID) -> Bool {
-        state == .active && standBy?.contains(partition) ?? false
-    }
-
     /// Silence after which a worker counts as gone.
     package var patience: Duration { .milliseconds(intervalMilliseconds * 3) }
+}
+
+/// What a worker said last.
+package struct HeardHeartbeat: Sendable {
+    package var heartbeat: WorkerHeartbeat
+    /// By the clock's uptime.
+    package var heardAt: Duration
+    /// Of all that was heard, from 1: what is heard in one instant has an order too.
+    package var number: Int
+
+    package init(_ heartbeat: WorkerHeartbeat, at heardAt: Duration, number: Int) {
+        self.heartbeat = heartbeat
+        self.heardAt = heardAt
+        self.number = number
+    }
 }

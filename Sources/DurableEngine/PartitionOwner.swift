@@ -44,7 +44,7 @@ package actor PartitionOwner {
         /// By the clock's uptime, as is `owningSince`.
         var waitingSince: Duration?
         var owningSince: Duration?
-        /// Waiting, with a copy that is close to the log.
+        /// Waiting with a copy that is close to the log, or taking over from there.
         var isStandBy = false
         /// Episodes of the activations that ended.
         var endedEpisodes: UInt64 = 0
@@ -61,6 +61,7 @@ package actor PartitionOwner {
     private var processor: PartitionProcessor? { standing.withLock { $0.processor } }
     private var channel: (any ConsumerChannel)?
     private var isStopping = false
+    private var hasBaton = false
     /// Whether the last activation handed the partition over in order.
     package private(set) var hasReleased = false
     /// Epochs that ended here while the process went on, newest last.
@@ -106,6 +107,15 @@ package actor PartitionOwner {
         }
     }
 
+    /// Stops waiting for the partition, unless it has come by now: giving it back would begin an epoch for nothing.
+    ///
+    /// - Returns: Whether the waiting is over.
+    package func stepBack() async -> Bool {
+        if hasBaton { return false }
+        await stop()
+        return true
+    }
+
     /// Handles what stands in the control queue by now, as far as it can within `patience`.
     package func catchUp(within patience: Duration) async { await processor?.catchUp(within: patience) }
 
@@ -119,7 +129,8 @@ package actor PartitionOwner {
     /// Episodes run here so far, over all activations.
     package nonisolated var episodeCount: UInt64 { standing.withLock { $0 }.episodeCount }
 
-    /// Whether this worker waits for the partition and could serve it at once.
+    /// Whether this worker could serve the partition at once, or is about to: at no time in between is it neither that nor
+    /// the owner.
     package nonisolated var isStandBy: Bool { standing.withLock(\.isStandBy) }
 
     /// Whether this worker has waited 5 s for the baton.
@@ -172,7 +183,10 @@ package actor PartitionOwner {
                 await following.value?.store.close()
                 throw error
             }
-            if let baton {
+            // One that came while this worker stopped waiting goes back with the channel.
+            if let baton, !isStopping {
+                hasBaton = true
+                defer { hasBaton = false }
                 try await serve(holding: baton, on: channel, insteadOf: following)
             } else {
                 following.cancel()
@@ -210,10 +224,7 @@ package actor PartitionOwner {
         // What was read is in the copy before that serves.
         following.cancel()
         let followed = await following.value
-        standing.withLock {
-            $0.waitingSince = nil
-            $0.isStandBy = false
-        }
+        standing.withLock { $0.waitingSince = nil }
         if isStopping {
             followed?.store.close()
             return
@@ -241,6 +252,7 @@ package actor PartitionOwner {
             logger: logger)
         standing.withLock {
             $0.processor = processor
+            $0.isStandBy = false
             $0.owningSince = parts.clock.uptime()
         }
         hasReleased = false

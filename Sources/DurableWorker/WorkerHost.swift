@@ -40,18 +40,6 @@ package actor WorkerHost {
         var isStopping = false
     }
 
-    /// Who owns a partition as far as is known, and since when that is known, by the clock's uptime.
-    private struct Presence {
-        struct Owner: Hashable {
-            var epoch: Epoch
-            var worker: WorkerID
-        }
-
-        /// nil: nobody.
-        var owner: Owner?
-        var since: Duration
-    }
-
     private let parts: Parts
     private let logger: Logger
     private let startedAt: Timestamp
@@ -60,20 +48,13 @@ package actor WorkerHost {
     private let activities: ActivityHost
     private var fleet: FleetMember?
     private var owners: [PartitionID: Owned] = [:]  // sorted before use
-    private var assignment = PartitionAssignment(partitionCount: 0, workers: [])
-    /// Of each partition.
-    private var presence: [Presence]
-    private var hasLooked = false
-    /// Workers that may be dead, and since when by the clock's uptime. Look-up only.
-    private var doubts: [WorkerID: Duration] = [:]
+    private var view: FleetView
     private var state = WorkerHeartbeat.State.starting
     private var receipt = WorkerReceipt()
     private var isEnded = false
     /// Episodes of partitions this worker no longer sees to.
     private var endedEpisodes: UInt64 = 0
     private var rates: Rates
-    /// How long a doubtful worker counts as living: what it says may be on its way.
-    private static var doubtPatience: Duration { .seconds(2) }
     private let stopRequested = Signal()
     /// Grace period asked for with the first stop; nil: the configured one.
     private let requestedGrace = PlatformLock<(isStopped: Bool, grace: Duration?)>((false, nil))
@@ -85,7 +66,9 @@ package actor WorkerHost {
         self.logger = logger
         startedAt = parts.clock.now()
         startedUptime = parts.clock.uptime()
-        presence = Array(repeating: Presence(owner: nil, since: startedUptime), count: parts.descriptor.partitionCount)
+        view = FleetView(
+            worker: parts.worker, partitionCount: parts.descriptor.partitionCount,
+            desertion: parts.configuration.heartbeatInterval * 3, uptime: startedUptime)
         rates = Rates(since: startedAt, interval: parts.configuration.heartbeatInterval)
         threads = (0..<max(1, parts.configuration.partitionThreads)).map { _ in parts.instruments.makeExecutor() }
         activities = ActivityHost(
@@ -170,119 +153,54 @@ package actor WorkerHost {
         if state == .draining { return await handOverToPeers() }
         guard state == .active, parts.configuration.runsOrchestrations, let fleet else { return }
         let living = await fleet.living
-        // One that drains owns its partitions until it has handed them over.
-        notePresence(among: living.map(\.heartbeat))
-        noteDoubts(about: living)
-        let missed = parts.clock.uptime() - Self.doubtPatience
-        let peers = living.map(\.heartbeat).filter { peer in
-            peer.runsOrchestrations && (peer.state == .active || peer.state == .starting)
-                && doubts[peer.worker].map { $0 > missed } ?? true
-        }
-        let workers = (peers.map(\.worker) + [parts.worker]).sorted()
-        if assignment.workers != workers {
-            assignment = PartitionAssignment(partitionCount: parts.descriptor.partitionCount, workers: workers)
-        }
-        for (index, candidates) in assignment.candidates(present(among: peers)).enumerated() {
-            guard state == .active else { return }
-            let place = Place(
-                partition: PartitionID(index), candidates: candidates, worker: parts.worker,
-                present: presence[index].owner?.worker, peers: peers,
-                isDeserted: presence[index].owner == nil
-                    && parts.clock.uptime() - presence[index].since >= parts.configuration.heartbeatInterval * 3,
-                isFirstDoubtful: candidates.first.map { doubts[$0] != nil } ?? false)
-            if owners[place.partition] == nil, mayWait(at: place) { startOwner(of: place.partition) }
-            guard let owned = owners[place.partition], !owned.isStopping else { continue }
-            if owned.owner.missesBaton, place.present == nil { await owned.owner.replaceLostBaton() }
-            if mustLeave(owned.owner, at: place) {
-                owners[place.partition]?.isStopping = true
-                if owned.owner.status() == nil {
-                    logger.debug("another worker stands by for partition \(place.partition)")
-                } else {
-                    logger.info("handing partition \(place.partition) over to \(candidates[0])")
-                }
-                await owned.owner.stop()
+        let look = view.look(at: living, own: own, now: parts.clock.uptime())
+        if look.mustAnnounce { fleet.announce() }
+        if look.hasNewDoubts {
+            Task { [weak self, clock = parts.clock] in
+                await clock.sleep(for: FleetView.doubtPatience)
+                await self?.rebalance()
             }
         }
+        for place in look.places {
+            guard state == .active else { return }
+            if owners[place.partition] == nil, mayWait(at: place) { startOwner(of: place.partition) }
+            guard let owned = owners[place.partition], !owned.isStopping else { continue }
+            if owned.owner.missesBaton, place.present.owner == nil { await owned.owner.replaceLostBaton() }
+            if let status = owned.owner.status() {
+                guard mustHandOver(after: status.age, at: place) else { continue }
+                owners[place.partition]?.isStopping = true
+                logger.info("handing partition \(place.partition) over to \(place.candidates[0])")
+                await owned.owner.stop()
+            } else if !place.isFirst, place.isSpare, await owned.owner.stepBack() {
+                owners[place.partition]?.isStopping = true
+                logger.debug("another worker stands by for partition \(place.partition)")
+            }
+        }
+    }
+
+    private var own: FleetView.Own {
+        var own = FleetView.Own()
+        own.concerns = Set(owners.keys)
+        for (partition, owned) in owners {
+            if owned.owner.isStandBy { own.standBy.insert(partition) }
+            own.owned[partition] = owned.owner.status()?.statistics.epoch
+        }
+        return own
     }
 
     /// The broker gives a free partition to whoever waits first: in a fleet that starts together those that stand by
     /// leave the others time to come first.
-    private func mayWait(at place: Place) -> Bool {
+    private func mayWait(at place: PartitionPlace) -> Bool {
         if place.isFirst { return true }
         let age = parts.clock.uptime() - startedUptime
         return age >= parts.configuration.settlingTime + parts.configuration.heartbeatInterval
-            && (place.isNear && !place.isSpare || place.isDeserted)
+            && place.isNeeded
     }
 
-    private func mustLeave(_ owner: PartitionOwner, at place: Place) -> Bool {
-        if place.isFirst { return false }
-        guard let status = owner.status() else { return place.isSpare }
-        // Owning what another should have: once that one could serve it at once and is the only one that would get it,
-        // and not in too quick a change.
-        return place.isFirstAlone && status.age >= parts.configuration.minimumTenure
-    }
-
-    private func present(among peers: [WorkerHeartbeat]) -> [PartitionAssignment.Present] {
-        var present = presence.map { PartitionAssignment.Present(owner: $0.owner?.worker) }
-        for (partition, owned) in owners where owned.owner.isStandBy {
-            present[partition.index].standBys.append(parts.worker)
-        }
-        for peer in peers {
-            for partition in peer.standBy ?? [] where present.indices.contains(partition.index) {
-                present[partition.index].standBys.append(peer.worker)
-            }
-        }
-        for index in present.indices { present[index].standBys.sort() }
-        return present
-    }
-
-    /// Who owns each partition by what is known: the worker with the newest epoch, since a dead one is believed to own
-    /// its partitions for some time.
-    private func notePresence(among peers: [WorkerHeartbeat]) {
-        var newest: [Presence.Owner?] = Array(repeating: nil, count: parts.descriptor.partitionCount)
-        func note(_ epoch: Epoch, of partition: PartitionID, by worker: WorkerID) {
-            guard newest.indices.contains(partition.index),
-                newest[partition.index].map({ $0.epoch < epoch }) ?? true
-            else { return }
-            newest[partition.index] = .init(epoch: epoch, worker: worker)
-        }
-        for (partition, owned) in owners {
-            if let status = owned.owner.status() { note(status.statistics.epoch, of: partition, by: parts.worker) }
-        }
-        for peer in peers {
-            for owned in peer.partitions { note(owned.epoch, of: owned.partition, by: peer.worker) }
-        }
-        var isConcerned = false
-        for (index, owner) in newest.enumerated() where presence[index].owner != owner {
-            // What is seen at the first look may have been so for long: then nobody announces anything.
-            presence[index] = Presence(owner: owner, since: hasLooked ? parts.clock.uptime() : startedUptime)
-            if owner != nil, owners[PartitionID(index)] != nil { isConcerned = true }
-        }
-        hasLooked = true
-        // Then the others know that this worker lives.
-        if isConcerned { fleet?.announce() }
-    }
-
-    /// A worker that lives says so at once when a partition it owned or stands by for has a new owner. One that has not
-    /// may be dead, long before it is missed for its silence.
-    private func noteDoubts(about peers: [(heartbeat: WorkerHeartbeat, heardAt: Duration)]) {
-        var found: [WorkerID: Duration] = [:]
-        for (peer, heardAt) in peers {
-            let concern = peer.partitions.map(\.partition) + (peer.standBy ?? [])
-            found[peer.worker] = concern.compactMap { partition -> Duration? in
-                guard presence.indices.contains(partition.index) else { return nil }
-                let (owner, since) = (presence[partition.index].owner, presence[partition.index].since)
-                return owner != nil && owner?.worker != peer.worker && since > heardAt ? since : nil
-            }.min()
-        }
-        let isNews = found.keys.contains { doubts[$0] == nil }
-        // One more change of owners makes nobody less doubtful.
-        doubts = found.merging(doubts.filter { found[$0.key] != nil }) { min($0, $1) }
-        guard isNews else { return }
-        Task { [weak self, clock = parts.clock] in
-            await clock.sleep(for: Self.doubtPatience)
-            await self?.rebalance()
-        }
+    /// Owning what another should have: once that one could serve it at once and is the only one that would get it, and
+    /// not in too quick a change.
+    private func mustHandOver(after age: Duration, at place: PartitionPlace) -> Bool {
+        !place.isFirst && place.isFirstAlone && age >= parts.configuration.minimumTenure
     }
 
     private func startOwner(of partition: PartitionID) {
@@ -346,10 +264,9 @@ package actor WorkerHost {
     /// Gives the partitions up while activities still run, if there is somebody to take them: completions find their
     /// way through the control queues.
     private func handOverToPeers() async {
-        guard let fleet, await fleet.peers.contains(where: { $0.runsOrchestrations && $0.state == .active }) else {
-            return
-        }
-        await handOver()
+        guard let fleet else { return }
+        let peers = await fleet.living.map(\.heartbeat)
+        if peers.contains(where: { $0.runsOrchestrations && $0.state == .active }) { await handOver() }
     }
 
     private func handOver() async {
@@ -362,6 +279,8 @@ package actor WorkerHost {
     // MARK: - Heartbeat
 
     private func heartbeat() async -> WorkerHeartbeat {
+        // What becomes owned meanwhile is in the one or the other: who is said to be neither is not missed when it dies.
+        let standBy = owners.filter { $0.value.owner.isStandBy }.keys.sorted()
         var partitions: [WorkerHeartbeat.Partition] = []
         var episodes = endedEpisodes
         for (partition, owned) in owners.sorted(by: { $0.key < $1.key }) {
@@ -386,41 +305,7 @@ package actor WorkerHost {
             slots: configuration.runsActivities ? configuration.slots : 0, partitions: partitions,
             episodeCount: episodes, activityRunCount: runs, episodesPerSecond: rates.episodesPerSecond,
             activityRunsPerSecond: rates.runsPerSecond, receipt: isEnded ? receipt : nil,
-            standBy: owners.filter { $0.value.owner.isStandBy }.keys.sorted())
-    }
-}
-
-/// Where a worker stands among those that may own a partition.
-private struct Place {
-    let partition: PartitionID
-    let candidates: [WorkerID]
-    let worker: WorkerID
-    /// Who owns it now, as far as is known.
-    let present: WorkerID?
-    let peers: [WorkerHeartbeat]
-    /// Whether nobody has owned it for long: then whoever waits is welcome.
-    let isDeserted: Bool
-    /// Whether the first may be dead.
-    let isFirstDoubtful: Bool
-
-    var isFirst: Bool { candidates.first == worker }
-
-    /// Whether it is the owner or the next after it: those before may be dead.
-    var isNear: Bool { index <= 1 + (present.flatMap(candidates.firstIndex) ?? 0) }
-
-    /// Whether one before it stands by. While nobody owns the partition that one may be dead.
-    var isSpare: Bool {
-        let before = candidates[..<index]
-        return present != nil
-            && peers.contains { $0.worker != present && before.contains($0.worker) && $0.isReady(for: partition) }
-    }
-
-    private var index: Int { candidates.firstIndex(of: worker) ?? candidates.endIndex }
-
-    /// Whether the first could serve the partition at once, and no other one waits for it.
-    var isFirstAlone: Bool {
-        !isFirstDoubtful && peers.contains { $0.worker == candidates.first && $0.isReady(for: partition) }
-            && !peers.contains { $0.worker != candidates.first && $0.standBy?.contains(partition) ?? false }
+            standBy: standBy.filter { partition in !partitions.contains { $0.partition == partition } })
     }
 }
 
