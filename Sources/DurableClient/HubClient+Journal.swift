@@ -89,7 +89,10 @@ extension HubClient {
         }
         let isWhole = end.map { fold.nextOffset >= $0 } ?? (depth == 0)
         guard isWhole else { throw .connectionLost("it does not give its records; try again") }
-        guard fold.isKnown else { throw .notFound("its oldest records are gone, and no snapshot makes up for them. See ops/errors/DTQ1008.md") }
+        guard fold.isKnown else {
+            throw .notFound(
+                "its oldest records are gone, and no snapshot makes up for them. See ops/errors/DTQ1008.md")
+        }
         return fold
     }
 }

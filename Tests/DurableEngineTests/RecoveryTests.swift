@@ -62,4 +62,47 @@ import Testing
         for number in 0..<30 { try await hub.wait(for: "i-\(number)", .completed) }
         try await worker.stop()
     }
+
+    @Test(
+        "An owner whose log puts records elsewhere than after its own ends, and releases nothing of them",
+        .timeLimit(.minutes(1)))
+    func misplacedRecords() async throws {
+        let hub = try await EngineHarness()
+        let storage = ShiftingStorage(base: hub.storage)
+        let owner = try await hub.startLoneProcessor("w", [step, flow], epoch: 1, storage: storage)
+        try await hub.start("Flow", id: "a", input: "1")
+        let end = await owner.task.value
+        guard case .corrupt(let text) = end else {
+            Issue.record("it ended with \(String(describing: end))")
+            return
+        }
+        #expect(text.contains("records appended after"))
+        #expect(hub.broker.readyMessages(in: hub.topology.workQueue("Step")).isEmpty)
+        await owner.channel.close()
+    }
+}
+
+/// Says of each append that it is one position before where it is, as a log would that has lost a record.
+private struct ShiftingStorage: PartitionStorage {
+    var base: any PartitionStorage
+
+    func open(_ partition: PartitionID) throws(StoreError) -> OpenPartition {
+        var opened = try base.open(partition)
+        opened.log = ShiftingLog(base: opened.log)
+        return opened
+    }
+}
+
+private struct ShiftingLog: PartitionLog {
+    var base: any PartitionLog
+
+    func begin(_ begin: PartitionRecord.Begin) async throws(LogError) -> LogPosition { try await base.begin(begin) }
+
+    func append(_ records: [PartitionRecord], epoch: Epoch) async throws(LogError) -> LogPosition {
+        LogPosition(try await base.append(records, epoch: epoch).value - 1)
+    }
+
+    func read(after position: LogPosition, limit: Int) async throws(LogError) -> [LogEntry] {
+        try await base.read(after: position, limit: limit)
+    }
 }

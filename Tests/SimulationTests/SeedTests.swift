@@ -1,4 +1,3 @@
-import DurableEngine
 import DurableSimulation
 import Testing
 
@@ -20,12 +19,5 @@ import Testing
     func staysAway(_ item: Case) async {
         let outcome = await SimulationThread.run { SimulationRun.perform(SimulationPlan(seed: item.seed)) }
         #expect(outcome.violations.isEmpty)
-    }
-
-    @Test("A store beyond the end of its log ends its owner, not the process: found by what a deliberate mistake does")
-    func storeBeyondItsLog() async {
-        let plan = SimulationPlan(seed: 11, defect: .engine(.losesAppendsInRenewal))
-        let outcome = await SimulationThread.run { SimulationRun.perform(plan) }
-        #expect(!outcome.violations.isEmpty)
     }
 }

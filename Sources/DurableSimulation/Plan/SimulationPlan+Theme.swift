@@ -44,7 +44,7 @@ extension SimulationPlan {
             engine.compactionBytes = [1, 512][Int(random.next() % 2)]
             engine.batonRotation = .seconds(1)
             minimumTenure = .milliseconds(200)
-            journalBytes = 700 * (1 + partitionCount)
+            journalBytes = Self.smallestJournalShare * (1 + partitionCount)
             faultsEnd = max(faultsEnd, .seconds(10))
             for _ in 0..<count {
                 let worker = Int(random.next() % UInt64(workerCount))

@@ -43,6 +43,9 @@ package struct SimulationPlan: Sendable {
     /// A deliberate mistake of a port.
     package var portDefect: PortDefect?
 
+    /// Bytes of the journal for each partition, and once more: enough for the snapshots of five authors in a row.
+    static var smallestJournalShare: Int { 700 }
+
     package init(seed: UInt64) {
         self.seed = seed
         var random = SeededGenerator(seed: seed, purpose: "plan")
@@ -90,9 +93,9 @@ package struct SimulationPlan: Sendable {
         var compactionRandom = SeededGenerator(seed: seed, purpose: "compaction")
         engine.compactionBytes = [1, 512, 4 << 10, 32 << 10, 8 << 20][Int(compactionRandom.next() % 5)]
         var journalRandom = SeededGenerator(seed: seed, purpose: "journal")
-        let journalShare = [0, 700, 1000][Int(journalRandom.next() % 3)]
+        let journalShare = [nil, Self.smallestJournalShare, 1000][Int(journalRandom.next() % 3)]
         segmentMessages = [nil, 5, 20][Int(journalRandom.next() % 3)]
-        journalBytes = journalShare == 0 ? nil : journalShare * (1 + partitionCount)
+        if let journalShare { journalBytes = journalShare * (1 + partitionCount) }
         slots = [1, 1, 2, 8][Int(random.next() % 4)]
         partitionThreads = 1 + Int(random.next() % 2)
         minimumTenure = random.duration(.milliseconds(200) ... .seconds(10))
