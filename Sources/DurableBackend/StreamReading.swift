@@ -19,6 +19,22 @@ extension ConsumerChannel {
 }
 
 extension MessageTransport {
+    /// Publishes again when the answer was lost, up to so many times: of what is twice in a stream then, readers take the
+    /// first.
+    package func publish(
+        _ messages: [OutgoingMessage], attempts: Int
+    ) async throws(TransportError) -> [PublishOutcome] {
+        var attempt = 1
+        while true {
+            do throws(TransportError) {
+                return try await publish(messages)
+            } catch {
+                guard case .connectionLost = error, attempt < attempts else { throw error }
+                attempt += 1
+            }
+        }
+    }
+
     /// Whether `offset`, delivered to who has read a stream up to `next`, is that of the next message there was.
     ///
     /// Offsets rise, but RabbitMQ takes one for itself at the beginning of each segment: one that is left out says

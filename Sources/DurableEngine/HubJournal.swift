@@ -128,17 +128,10 @@ package final class HubJournal: Sendable {
 
     private func publish(_ record: JournalRecord, attempts: Int = 1) async throws(EpochError) {
         let message = topology.journalRecord(record, at: clock.now())
-        var attempt = 1
-        while true {
-            do throws(TransportError) {
-                if try await transport.publish([message]) == [.confirmed] { return }
-                break
-            } catch {
-                guard case .connectionLost = error, attempt < attempts else {
-                    throw .unavailable("\(topology.name(.journal)): \(error)")
-                }
-                attempt += 1
-            }
+        do throws(TransportError) {
+            if try await transport.publish([message], attempts: attempts) == [.confirmed] { return }
+        } catch {
+            throw .unavailable("\(topology.name(.journal)): \(error)")
         }
         throw .unavailable("the broker did not take a record for \(topology.name(.journal))")
     }

@@ -306,26 +306,17 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
 
     private func publish(_ messages: [OutgoingMessage]) async throws(LogError) {
         let stream = parts.generation.stream
-        for outcome in try await outcomes(of: messages) {
+        let outcomes: [PublishOutcome]
+        do throws(TransportError) {
+            outcomes = try await parts.transport.publish(messages, attempts: Self.attemptLimit)
+        } catch {
+            throw .unavailable("\(stream): \(error)")
+        }
+        for outcome in outcomes {
             switch outcome {
             case .confirmed: continue
             case .returned(let text): throw .damaged("log stream \(stream) is not there: \(text). Nothing was changed")
             case .rejected: throw .unavailable("the broker did not take a message for \(stream)")
-            }
-        }
-    }
-
-    /// Publishes again when the answer was lost: of what is in the stream twice, readers take the first.
-    private func outcomes(of messages: [OutgoingMessage]) async throws(LogError) -> [PublishOutcome] {
-        var attempt = 1
-        while true {
-            do throws(TransportError) {
-                return try await parts.transport.publish(messages)
-            } catch {
-                guard case .connectionLost = error, attempt < Self.attemptLimit else {
-                    throw .unavailable("\(parts.generation.stream): \(error)")
-                }
-                attempt += 1
             }
         }
     }

@@ -1,0 +1,172 @@
+import DurableBackend
+import DurableCore
+import DurableWire
+import Logging
+
+extension PartitionProcessor {
+    func runEpisode(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
+        if entry.state.inbox.isEmpty { return }
+        let now = entry.state.time(at: batch.now)
+        if entry.state.isTerminationRequested {
+            for (_, task) in entry.state.openTasks.sorted(by: { $0.key < $1.key })
+            where state.outbox[task.outboxID] != nil {
+                batch.outboxRemoved.append(task.outboxID)
+            }
+            apply(entry.state.terminate(at: now), to: entry, in: &batch)
+            return
+        }
+        guard entry.state.mayRun(at: now) else { return }
+        let events = entry.state.episodeEvents(at: now)
+        do throws(EpisodeEnd) {
+            let actions = try actions(of: entry, over: events)
+            episodeCount += 1
+            let (change, outbox) = entry.state.finishEpisode(
+                over: events, actions: limited(actions), at: now, epoch: parts.epoch, outboxID: &batch.outboxID)
+            batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
+            apply(change, to: entry, in: &batch)
+            if parts.configuration.checksReplay { try checkReplay(of: entry) }
+        } catch {
+            switch error {
+            case .end(let end): throw end
+            case .held(let hold): self.hold(entry, hold, in: &batch)
+            }
+        }
+    }
+
+    /// Holds instances whose code came back from an await that is not durable: nothing else may ever wake them.
+    func holdEscaped(in batch: inout Batch) {
+        let some = escapes
+        escapes = []
+        for id in some {
+            guard let entry = cache[id], let session = entry.session, entry.state.inbox.isEmpty else { continue }
+            do {
+                _ = try session.run([HistoryEvent(timestamp: entry.state.time(at: batch.now), kind: .orchestratorStarted)])
+                // Nothing wrong after all: that episode is in no history, so the code is rebuilt from it when needed.
+                session.evict()
+                entry.session = nil
+            } catch {
+                hold(entry, OperatorText.episodeFailure(error, of: entry.state), in: &batch)
+            }
+        }
+    }
+
+    func hold(_ entry: InstanceEntry, _ hold: Hold, in batch: inout Batch) {
+        entry.session?.evict()
+        entry.session = nil
+        logger.warning("\(hold.text)")
+        apply(InstanceChange(instanceID: entry.state.id, time: batch.now, hold: .set(hold)), to: entry, in: &batch)
+    }
+
+    private func apply(_ change: InstanceChange, to entry: InstanceEntry, in batch: inout Batch) {
+        fold(change, into: entry)
+        batch.note(change, of: entry)
+        if entry.state.status.isTerminal {
+            entry.session?.evict()
+            entry.session = nil
+            batch.ended.append(entry)
+        }
+    }
+
+    enum EpisodeEnd: Error {
+        case held(Hold)
+        case end(PartitionEnd)
+    }
+
+    private func actions(
+        of entry: InstanceEntry, over events: [HistoryEvent]
+    ) throws(EpisodeEnd) -> [OrchestratorAction] {
+        let session = try session(of: entry)
+        do {
+            return try session.run(events)
+        } catch {
+            throw .held(OperatorText.episodeFailure(error, of: entry.state))
+        }
+    }
+
+    /// The suspended code of an instance, rebuilt from its history when it is not in memory.
+    private func session(of entry: InstanceEntry) throws(EpisodeEnd) -> any OrchestrationSession {
+        if let session = entry.session { return session }
+        let session = try rebuiltSession(of: entry)
+        entry.session = session
+        return session
+    }
+
+    func rebuiltSession(of entry: InstanceEntry) throws(EpisodeEnd) -> any OrchestrationSession {
+        let state = entry.state
+        guard
+            let session = parts.executor.makeSession(
+                name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID,
+                onEscape: { [weak self, id = state.id] in Task { await self?.noteEscape(of: id) } })
+        else { throw .held(OperatorText.noCode(for: state)) }
+        do {
+            var position = 0
+            while position < entry.flushedCount {
+                let page = try history(of: entry, from: position)
+                try session.replay(page)
+                position += page.count
+            }
+            if !entry.unflushed.isEmpty {
+                try session.replay(has(.replaysTooLittle) ? entry.unflushed.dropLast() : entry.unflushed)
+            }
+            return session
+        } catch let failure as EpisodeFailure {
+            session.evict()
+            throw .held(OperatorText.episodeFailure(failure, of: state))
+        } catch let end as PartitionEnd {
+            session.evict()
+            throw .end(end)
+        } catch {
+            session.evict()
+            throw .end(.corrupt("\(error)"))
+        }
+    }
+
+    private func history(of entry: InstanceEntry, from position: Int) throws(PartitionEnd) -> [HistoryEvent] {
+        do {
+            let page = try parts.storage.store.history(of: entry.state.id, from: position, byteLimit: 256 << 10)
+            if page.isEmpty {
+                throw PartitionEnd.corrupt(
+                    "history of instance \(entry.state.id) ends at event \(position) of \(entry.flushedCount)")
+            }
+            return page
+        } catch let end as PartitionEnd {
+            throw end
+        } catch let error as StoreError {
+            throw PartitionEnd(error)
+        } catch {
+            throw .corrupt("\(error)")
+        }
+    }
+
+    /// A payload over the limit fails the orchestration: nothing of that size may enter the log.
+    private func limited(_ actions: [OrchestratorAction]) -> [OrchestratorAction] {
+        let limit = parts.configuration.payloadLimit
+        for action in actions {
+            guard let bytes = action.payloadBytes, bytes > limit else { continue }
+            return [
+                .completeOrchestration(
+                    id: action.eventID, status: .failed, result: nil,
+                    failure: OperatorText.payloadTooLarge(bytes, limit: limit, what: action.payloadDescription))
+            ]
+        }
+        return actions
+    }
+
+    private func stampOrigin(_ entry: OutboxEntry, in batch: inout Batch) -> OutboxEntry {
+        guard case .message(var message) = entry.body else { return entry }
+        let destination = message.instanceID.partition(of: topology.partitionCount)
+        let sequence = (batch.sequences[destination] ?? state.sequences[destination] ?? 0) + 1
+        batch.sequences[destination] = sequence
+        message.origin = Origin(partition: parts.partition, incarnation: incarnation, sequence: sequence)
+        var stamped = entry
+        stamped.body = .message(message)
+        return stamped
+    }
+
+    /// Test aid: what replay makes of the history must be what the cached code is.
+    private func checkReplay(of entry: InstanceEntry) throws(EpisodeEnd) {
+        guard !entry.state.status.isTerminal else { return }
+        let session = try rebuiltSession(of: entry)
+        session.evict()
+    }
+}
