@@ -21,6 +21,8 @@ package struct PlannedFault: Sendable, CustomStringConvertible {
         case losePower(restartAfter: Duration)
         /// The process stands still between two of its jobs. The broker gives up on it after a while.
         case pause(worker: Int, afterJobs: Int, duration: Duration)
+        /// The same in the middle of one of its next appends to a log.
+        case pauseInAppend(worker: Int, appends: Int, duration: Duration)
         case cut(worker: Int, ConnectionRole)
         /// Every call of the worker fails for a while.
         case partition(worker: Int, duration: Duration)
@@ -60,6 +62,8 @@ package struct PlannedFault: Sendable, CustomStringConvertible {
             case .crash(let worker, let jobs, let restart): "crash w\(worker) after \(jobs) jobs, restart in \(restart)"
             case .losePower(let restart): "power loss, restart in \(restart)"
             case .pause(let worker, let jobs, let duration): "pause w\(worker) after \(jobs) jobs for \(duration)"
+            case .pauseInAppend(let worker, let appends, let duration):
+                "pause w\(worker) in its append \(appends) from now for \(duration)"
             case .cut(let worker, let which): "cut w\(worker) (\(which))"
             case .partition(let worker, let duration): "partition w\(worker) for \(duration)"
             case .stall(let worker, let duration): "stall w\(worker) for \(duration)"

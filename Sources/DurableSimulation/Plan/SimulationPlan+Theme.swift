@@ -30,14 +30,18 @@ extension SimulationPlan {
             if storage == .replicated { storage = .memory }
             storageLatency = .microseconds(100) ... .milliseconds(10)
             brokerPatience = random.duration(.seconds(1) ... .seconds(2))
+            // So that there are stand-bys while there is work, and nothing else that takes owners their place.
+            heartbeatInterval = .milliseconds(500)
+            faults = []
             faultsEnd = max(faultsEnd, .seconds(8))
             for _ in 0..<count {
                 let worker = Int(random.next() % UInt64(workerCount))
                 let duration = brokerPatience + random.duration(.milliseconds(100) ... .seconds(3))
                 faults.append(
                     PlannedFault(
-                        at: random.duration(.zero ... .seconds(3)),
-                        kind: .pause(worker: worker, afterJobs: Int(random.next() % 60), duration: duration)))
+                        at: random.duration(.seconds(1) ... .seconds(3)),
+                        kind: .pauseInAppend(
+                            worker: worker, appends: 1 + Int(random.next() % 4), duration: duration)))
             }
         case .renewals:
             storage = .replicated

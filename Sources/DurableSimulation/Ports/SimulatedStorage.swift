@@ -90,6 +90,7 @@ package final class StorageFaults: @unchecked Sendable {  // confined to the sim
     }
 
     private var due: [Due] = []
+    private var waitingForAppend: [(node: Node, appends: Int, action: () -> Void)] = []
     /// No worker can write while this holds.
     package var isFull = false
     private let onFault: (Node) -> Void
@@ -102,9 +103,23 @@ package final class StorageFaults: @unchecked Sendable {  // confined to the sim
         due.append(Due(node: node, calls: calls, fault: fault))
     }
 
+    /// Has `action` happen when `node` begins its `appends`-th append from now on.
+    package func onAppend(_ appends: Int, of node: Node, _ action: @escaping () -> Void) {
+        waitingForAppend.append((node, appends, action))
+    }
+
+    fileprivate func beginsAppend(_ node: Node) {
+        for index in waitingForAppend.indices where waitingForAppend[index].node === node {
+            waitingForAppend[index].appends -= 1
+            if waitingForAppend[index].appends == 0 { waitingForAppend[index].action() }
+        }
+        waitingForAppend.removeAll { $0.appends == 0 }
+    }
+
     /// Nothing fails any more.
     package func mend() {
         due = []
+        waitingForAppend = []
         isFull = false
     }
 
@@ -152,6 +167,7 @@ private final class SimulatedLog: PartitionLog, @unchecked Sendable {  // confin
     }
 
     func append(_ records: [PartitionRecord], epoch: Epoch) async throws(LogError) -> LogPosition {
+        storage.faults.beginsAppend(storage.node)
         let isLate = storage.latency.isDrawnLate()
         if !isLate { await storage.latency.pass() }
         let fault = try fault(.append(records))

@@ -66,6 +66,9 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
         case .pause(let place, let jobs, let duration):
             guard let worker = hub.worker(at: place) else { return }
             worker.node.after(jobs: jobs) { [self] in pause(worker, for: duration) }
+        case .pauseInAppend(let place, let appends, let duration):
+            guard let worker = hub.worker(at: place) else { return }
+            hub.storageFaults.onAppend(appends, of: worker.node) { [self] in pause(worker, for: duration) }
         case .cut(let place, let which):
             disturb(place) { hub.broker.cut($0.name, which) }
         case .partition(let place, let duration):
