@@ -35,7 +35,7 @@ package struct FleetView: Sendable {
         var owner: Owner?
         /// When that was found, by the clock's uptime.
         var since: Duration
-        /// Number of the heartbeat that said it; who spoke before did not know.
+        /// Number of the heartbeat that showed it: who spoke before did not know.
         var number = 0
     }
 
@@ -49,8 +49,15 @@ package struct FleetView: Sendable {
     private var hasLooked = false
     /// Of each partition.
     private var presence: [Presence]
-    /// Since when a worker may be dead, by the clock's uptime. Look-up only.
-    private var doubts: [WorkerID: Duration] = [:]
+    private struct Doubt {
+        /// By the clock's uptime.
+        var since: Duration
+        /// Of the worker's last heartbeat.
+        var number: Int
+    }
+
+    /// Workers that may be dead. Look-up only.
+    private var doubts: [WorkerID: Doubt] = [:]
     private var assignment: PartitionAssignment
     /// What `candidates` were made of.
     private var present: [PartitionAssignment.Present] = []
@@ -75,7 +82,7 @@ package struct FleetView: Sendable {
         let hasNewDoubts = noteDoubts(living)
         let peers = living.map(\.heartbeat).filter { peer in
             peer.runsOrchestrations && (peer.state == .active || peer.state == .starting)
-                && doubts[peer.worker].map { now - $0 < Self.doubtPatience } ?? true
+                && doubts[peer.worker].map { now - $0.since < Self.doubtPatience } ?? true
         }
         assign(among: peers, own)
         let places = presence.indices.map { index in
@@ -121,19 +128,21 @@ package struct FleetView: Sendable {
     /// A worker that lives says so at once when a partition it owned or stands by for has a new owner. One that has not
     /// may be dead, long before it is missed for its silence.
     private mutating func noteDoubts(_ living: [HeardHeartbeat]) -> Bool {
-        var found: [WorkerID: Duration] = [:]
+        var found: [WorkerID: Doubt] = [:]
         for heard in living {
             let peer = heard.heartbeat
+            // One more change of owners makes who is still silent no less doubtful.
+            let before = doubts[peer.worker].flatMap { $0.number == heard.number ? $0.since : nil }
             for partition in peer.partitions.map(\.partition) + (peer.standBy ?? [])
             where presence.indices.contains(partition.index) {
                 let now = presence[partition.index]
                 guard let owner = now.owner, owner.worker != peer.worker, now.number > heard.number else { continue }
-                // One more change of owners makes nobody less doubtful.
-                found[peer.worker] = min(now.since, found[peer.worker] ?? now.since, doubts[peer.worker] ?? now.since)
+                let since = min(now.since, before ?? now.since, found[peer.worker]?.since ?? now.since)
+                found[peer.worker] = Doubt(since: since, number: heard.number)
             }
         }
         defer { doubts = found }
-        return found.keys.contains { doubts[$0] == nil }
+        return found.contains { doubts[$0.key]?.number != $0.value.number }
     }
 
     private mutating func assign(among peers: [WorkerHeartbeat], _ own: Own) {

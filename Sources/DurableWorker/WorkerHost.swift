@@ -164,17 +164,32 @@ package actor WorkerHost {
         for place in look.places {
             guard state == .active else { return }
             if owners[place.partition] == nil, mayWait(at: place) { startOwner(of: place.partition) }
+            if let waiting = owners[place.partition]?.owner, waiting.missesBaton, place.present.owner == nil {
+                await waiting.replaceLostBaton()
+            }
             guard let owned = owners[place.partition], !owned.isStopping else { continue }
-            if owned.owner.missesBaton, place.present.owner == nil { await owned.owner.replaceLostBaton() }
             if let status = owned.owner.status() {
                 guard mustHandOver(after: status.age, at: place) else { continue }
                 owners[place.partition]?.isStopping = true
                 logger.info("handing partition \(place.partition) over to \(place.candidates[0])")
                 await owned.owner.stop()
-            } else if !place.isFirst, place.isSpare, await owned.owner.stepBack() {
-                owners[place.partition]?.isStopping = true
-                logger.debug("another worker stands by for partition \(place.partition)")
+            } else if !place.isFirst, place.isSpare {
+                await stepBack(from: place.partition, owned.owner)
             }
+        }
+    }
+
+    /// Stops waiting for a partition that another worker stands by for, unless it has come by now.
+    private func stepBack(from partition: PartitionID, _ owner: PartitionOwner) async {
+        // First: by the time it is known, another look may have begun to wait for the partition anew.
+        owners[partition]?.isStopping = true
+        if await owner.stepBack() {
+            logger.debug("another worker stands by for partition \(partition)")
+        } else if owners[partition]?.owner === owner, state == .active {
+            owners[partition]?.isStopping = false
+        } else {
+            // A stop in order has passed it by.
+            await owner.stop()
         }
     }
 

@@ -84,6 +84,19 @@ import Testing
         #expect(!look(&view, second, at: .seconds(5) + FleetView.doubtPatience).place.isSpare)
     }
 
+    @Test("Who has answered has the whole patience to answer to the next change, too") func answered() {
+        var view = view()
+        let standBy = heard("b", at: .seconds(1), standingBy: true)
+        _ = look(&view, [standBy, heard("a", at: .seconds(1), owning: 1)], at: .seconds(1))
+        let first = [standBy, heard("c", at: .seconds(5), owning: 2)]
+        #expect(look(&view, first, at: .seconds(5)).look.hasNewDoubts)
+        // It answers, which is no news, and then there is another owner.
+        let second = [heard("b", at: .seconds(6), standingBy: true), heard("d", at: .seconds(7), owning: 3)]
+        #expect(look(&view, second, at: .milliseconds(6900)).look.hasNewDoubts)
+        #expect(look(&view, second, at: .seconds(5) + FleetView.doubtPatience).place.isSpare)
+        #expect(!look(&view, second, at: .milliseconds(6900) + FleetView.doubtPatience).place.isSpare)
+    }
+
     @Test("What a worker sees at its first look puts nobody in doubt")
     func firstLook() {
         var view = view()
