@@ -174,8 +174,7 @@ extension PartitionProcessor {
         switch acceptance {
         case .ignored(let verdict):
             if verdict == .duplicate || verdict == .unexpected { duplicateCount += 1 }
-            // Only until the marker is back may a task be sent again.
-            if verdict == .unexpected, !isMarkerBack { settleOutbox(answeredBy: message, in: &batch) }
+            if verdict == .unexpected { settleOutbox(answeredBy: message, in: &batch) }
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }
         case .accepted(let change, let verdict):
             if let entry { settleOutbox(answeredBy: message, of: entry.state, in: &batch) }
@@ -197,7 +196,8 @@ extension PartitionProcessor {
         }
     }
 
-    /// A task of an execution that has ended was run all the same: it need not be sent again either.
+    /// A task of an execution that has ended was run all the same: it need not be sent again either, as it would be where
+    /// the broker has taken it and its confirm is not on record.
     private func settleOutbox(answeredBy message: Message, in batch: inout Batch) {
         switch message.event.kind {
         case .taskCompleted(let taskID, _), .taskFailed(let taskID, _):

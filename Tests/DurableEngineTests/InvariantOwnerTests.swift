@@ -11,6 +11,47 @@ import Testing
 @Suite("Ownership, its start and its end") struct InvariantOwnerTests {
     private let work = Activity("Work") { (value: Int, _: ActivityContext) in value + 1 }
 
+    @Test("A task the broker refused and has all the same is not sent again once it was answered, ended flow or not")
+    func answeredTasksAreNotResent() async throws {
+        let hub = try await EngineHarness()
+        let work = work
+        let flow = Orchestration("Flow") { (context: OrchestrationContext) -> Int in
+            async let _ = context.callActivity(work, 1)
+            try await context.waitForExternalEvent("go")
+            return 0
+        }
+        try await hub.client.declare(hub.topology.work(activities: ["Work"]))
+        hub.broker.setFaults(
+            FaultPlan { point in
+                guard point.transport == "owner", case .publish(let messages) = point.call,
+                    messages.contains(where: { $0.properties.type == "TaskScheduled" })
+                else { return .none }
+                return .reject(isTaken: true)
+            })
+        let owner = try await hub.startLoneProcessor("owner", [flow], epoch: 1)
+        try await hub.start("Flow", id: "a")
+        let queue = hub.topology.workQueue("Work")
+        try await hub.eventually("the task", moving: .zero) { hub.broker.readyMessages(in: queue).count == 1 }
+        try await hub.raise("go", to: "a", message: "go")
+        try await hub.eventually("the end", moving: .zero) { try await hub.snapshot("a")?.status == .completed }
+
+        let task = try TaskMessage(wire: hub.broker.readyMessages(in: queue)[0].body)
+        let completion = Message(
+            id: MessageID(task.messageID), instanceID: task.instanceID, executionID: task.executionID,
+            dispatch: task.dispatch,
+            event: HistoryEvent(
+                timestamp: hub.clock.now(), kind: .taskCompleted(taskID: task.taskID, result: Payload("2"))))
+        _ = try await hub.client.publish([
+            hub.topology.controlMessage([completion], to: PartitionID(0), through: .control, at: hub.clock.now())
+        ])
+        try await hub.eventually("nothing to be pending", moving: .zero) { owner.processor.statistics.outbox == 0 }
+        let later = hub.clock.now() + .seconds(60)
+        try await hub.eventually("a minute to pass") { hub.clock.now() >= later }
+        #expect(hub.broker.readyMessages(in: queue).count == 1)
+        await owner.processor.stop()
+        #expect(await owner.task.value == nil)
+    }
+
     @Test(
         "A task whose completion stands before the marker is not sent again, even if nobody waits for it any more",
         arguments: [true, false])
