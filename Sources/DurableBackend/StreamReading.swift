@@ -19,8 +19,8 @@ extension ConsumerChannel {
 }
 
 extension MessageTransport {
-    /// Publishes again when the answer was lost, up to so many times: of what is twice in a stream then, readers take the
-    /// first.
+    /// Publishes again when the answer was lost, up to so many times: of what is twice in a stream then, readers take
+    /// the first.
     package func publish(
         _ messages: [OutgoingMessage], attempts: Int
     ) async throws(TransportError) -> [PublishOutcome] {

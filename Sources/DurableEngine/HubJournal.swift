@@ -90,8 +90,8 @@ package final class HubJournal: Sendable {
         return try known(of: partition, through: try await write(.mark(makeNonce())))
     }
 
-    /// Another record that did not come back in time may have had the journal read anew meanwhile: then nothing is known,
-    /// which must not be taken for a log in its first stream.
+    /// Another record that did not come back in time may have had the journal read anew meanwhile: then nothing is
+    /// known, which must not be taken for a log in its first stream.
     private func known(of partition: PartitionID, through offset: UInt64) throws(EpochError) -> JournalFold.Partition {
         guard let state = reading.withLock({ $0.state(of: partition, through: offset) }) else {
             throw .unavailable("\(topology.name(.journal)) is being read anew")

@@ -129,8 +129,8 @@ package actor PartitionOwner {
     /// Episodes run here so far, over all activations.
     package nonisolated var episodeCount: UInt64 { standing.withLock { $0 }.episodeCount }
 
-    /// Whether this worker could serve the partition at once, or is about to: at no time in between is it neither that nor
-    /// the owner.
+    /// Whether this worker could serve the partition at once, or is about to: at no time in between is it neither that
+    /// nor the owner.
     package nonisolated var isStandBy: Bool { standing.withLock(\.isStandBy) }
 
     /// Whether this worker has waited 5 s for the baton.

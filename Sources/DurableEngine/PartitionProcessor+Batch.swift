@@ -196,8 +196,8 @@ extension PartitionProcessor {
         }
     }
 
-    /// A task of an execution that has ended was run all the same: it need not be sent again either, as it would be where
-    /// the broker has taken it and its confirm is not on record.
+    /// A task of an execution that has ended was run all the same: it need not be sent again either, as it would be
+    /// where the broker has taken it and its confirm is not on record.
     private func settleOutbox(answeredBy message: Message, in batch: inout Batch) {
         switch message.event.kind {
         case .taskCompleted(let taskID, _), .taskFailed(let taskID, _):

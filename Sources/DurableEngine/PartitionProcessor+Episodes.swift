@@ -40,7 +40,8 @@ extension PartitionProcessor {
         for id in some {
             guard let entry = cache[id], let session = entry.session, entry.state.inbox.isEmpty else { continue }
             do {
-                _ = try session.run([HistoryEvent(timestamp: entry.state.time(at: batch.now), kind: .orchestratorStarted)])
+                let start = HistoryEvent(timestamp: entry.state.time(at: batch.now), kind: .orchestratorStarted)
+                _ = try session.run([start])
                 // Nothing wrong after all: that episode is in no history, so the code is rebuilt from it when needed.
                 session.evict()
                 entry.session = nil

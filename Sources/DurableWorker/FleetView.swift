@@ -1,8 +1,8 @@
 package import DurableCore
 package import DurableEngine
 
-/// What one worker makes of the heartbeats it hears: who owns each partition, who may be dead, and where it stands itself
-/// among those that may own a partition.
+/// What one worker makes of the heartbeats it hears: who owns each partition, who may be dead, and where it stands
+/// itself among those that may own a partition.
 package struct FleetView: Sendable {
     /// What the worker has itself.
     package struct Own: Sendable {

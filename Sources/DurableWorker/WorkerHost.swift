@@ -294,7 +294,7 @@ package actor WorkerHost {
     // MARK: - Heartbeat
 
     private func heartbeat() async -> WorkerHeartbeat {
-        // What becomes owned meanwhile is in the one or the other: who is said to be neither is not missed when it dies.
+        // First: what becomes owned meanwhile is then in the one or the other. Who says neither and dies is not missed.
         let standBy = owners.filter { $0.value.owner.isStandBy }.keys.sorted()
         var partitions: [WorkerHeartbeat.Partition] = []
         var episodes = endedEpisodes

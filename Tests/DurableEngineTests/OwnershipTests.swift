@@ -7,10 +7,11 @@ import DurableWorker
 import Testing
 
 @Suite("Ownership", .timeLimit(.minutes(5))) struct OwnershipTests {
+    private let flow = Orchestration("Flow") { (_: OrchestrationContext) in }
+
     @Test("After a kill a third worker stands by before the dead one is missed, so that a second kill does no harm")
     func secondKill() async throws {
         let hub = try await EngineHarness()
-        let flow = Orchestration("Flow") { (_: OrchestrationContext) in }
         let heartbeatInterval = Duration.seconds(600)
         var workers: [RunningWorker] = []
         for number in 1...4 {
@@ -44,7 +45,6 @@ import Testing
     @Test("Who takes a partition over says that it stands by for it until it owns it: dying in between, it is missed")
     func takingOver() async throws {
         let hub = try await EngineHarness()
-        let flow = Orchestration("Flow") { (_: OrchestrationContext) in }
         let owner = try hub.startWorker("w1", [flow])
         try await hub.eventually("an owner") { await owner.host.statistics().count == 1 }
         let heir = try hub.startWorker("w2", [flow])

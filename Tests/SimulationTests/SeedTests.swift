@@ -1,8 +1,8 @@
 import DurableSimulation
 import Testing
 
-/// Seeds that once found something. They guard it as long as the same seed draws the same run: a change of the plan or of
-/// the engine's steps makes them other runs, and a test of the engine itself is there for each.
+/// Seeds that once found something. They guard it as long as the same seed draws the same run: a change of the plan or
+/// of the engine's steps makes them other runs, and a test of the engine itself is there for each.
 @Suite("Seeds that once failed", .timeLimit(.minutes(5))) struct SeedTests {
     struct Case: Sendable, CustomTestStringConvertible {
         var seed: UInt64

@@ -30,7 +30,7 @@ extension SimulationPlan {
             if storage == .replicated { storage = .memory }
             storageLatency = .microseconds(100) ... .milliseconds(10)
             brokerPatience = random.duration(.seconds(1) ... .seconds(2))
-            // So that there are stand-bys while there is work, and nothing else that takes owners their place.
+            // So that there are stand-bys while there is work, and nothing else makes them owners.
             heartbeatInterval = .milliseconds(500)
             faults = []
             faultsEnd = max(faultsEnd, .seconds(8))
