@@ -199,7 +199,9 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
     }
 
     private func pause(_ worker: SimulatedHub.Worker, for duration: Duration) {
-        guard !isOver, !worker.node.isDead else { return }
+        // One that stands still already keeps its time: going on before the broker gives up on it would be no fault, and
+        // being cut off afterwards one that nothing explains.
+        guard !isOver, worker.node.status == .running else { return }
         hub.trace.note("\(worker.name) stands still")
         hub.disturbances.happened(to: worker.node)
         simulator.pause(worker.node)
