@@ -3,6 +3,7 @@ import DurableClient
 import DurableCore
 import DurableEngine
 import DurableMemory
+import DurableWire
 import Testing
 
 /// A journal of which the broker keeps little.
@@ -52,6 +53,22 @@ import Testing
             #expect(try await authority.claim(partition, by: WorkerID("w")).offset > end)
         }
         #expect(kept(by: hub).count < 200)
+    }
+
+    @Test("A snapshot that does not come is due again before the broker drops what it stands for")
+    func lostSnapshots() async throws {
+        let hub = try await hub()
+        let lost = Counter()
+        hub.broker.setFaults(
+            FaultPlan { point in
+                guard case .publish(let messages) = point.call,
+                    case .snapshot? = try? messages.first.map({ try JournalRecord(wire: $0.body) }), lost.next() <= 5
+                else { return .none }
+                return .reject(isTaken: false)
+            })
+        try await drop(hub, with: JournalEpochAuthority(hub.journal("busy", snapshotBytes: 200)))
+        #expect(lost.count > 5)
+        #expect(try await claims(hub)[PartitionID(1)] != nil)
     }
 
     @Test("Without a snapshot that makes up for dropped records nothing is taken for known")

@@ -15,6 +15,7 @@ import Testing
         Case(seed: 983, guarded: "workers that another build's code ended are not charged to this build"),
         Case(seed: 615_910, guarded: "a task that was answered is not sent again when its flow has ended"),
         Case(seed: 635_339, guarded: "a worker that stands still is not stopped a second time"),
+        Case(seed: 672_125, guarded: "a snapshot of the journal whose author died is due again soon"),
     ]
 
     @Test("What a seed once found stays away", arguments: cases)
