@@ -37,26 +37,43 @@ extension PartitionProcessor {
     /// only if this worker dies, since a release sets it in any case.
     func renewAlarm(at now: Duration) {
         guard isAlarmStale, now >= alarmNotBefore else { return }
-        isAlarmKnown = true
-        alarmDue = timers.nextDue
         alarmNotBefore = now + parts.configuration.alarmInterval
+        decideAlarm()
         alarmSignal.raise()
     }
 
-    /// Sends what `renewAlarm` decided, beside the loop.
+    /// Leaves the alarm as it should be without an owner: `keepAlarm` returns when it is.
+    func setLastAlarm() {
+        if isAlarmStale { decideAlarm() }
+        isAlarmLast = true
+        alarmSignal.raise()
+    }
+
+    private func decideAlarm() {
+        isAlarmKnown = true
+        alarmDue = timers.nextDue
+        isAlarmToBeSet = true
+    }
+
+    /// Sends what was decided, beside the loop, up to the last one.
     func keepAlarm() async {
         while true {
             await alarmSignal.wait()
             if Task.isCancelled { return }
-            await setAlarm(alarmDue)
+            let isLast = isAlarmLast
+            if isAlarmToBeSet {
+                isAlarmToBeSet = false
+                await setAlarm()
+            }
+            if isLast { return }
         }
     }
 
-    func setAlarm(_ due: Timestamp?) async {
+    private func setAlarm() async {
         let alarm = PartitionAlarm(
             transport: parts.transport, topology: topology, partition: parts.partition, clock: parts.clock)
         do throws(TransportError) {
-            try await alarm.set(due)
+            try await alarm.set(alarmDue)
         } catch {
             // Tried again when the interval is over.
             isAlarmKnown = false

@@ -221,6 +221,8 @@ package actor PartitionOwner {
         holding baton: DeliveryTag, on channel: any ConsumerChannel, insteadOf following: Task<OpenPartition?, Never>
     ) async throws {
         async let claimed = parts.epochs.claim(parts.partition, by: parts.worker)
+        async let isKnown: Void = PartitionProcessor.takeQuestions(
+            on: channel, of: parts.partition, in: parts.descriptor)
         // What was read is in the copy before that serves.
         following.cancel()
         let followed = await following.value
@@ -236,6 +238,7 @@ package actor PartitionOwner {
         let epoch: Epoch
         do {
             epoch = try await claimed
+            try await isKnown
         } catch {
             storage.store.close()
             throw error

@@ -88,6 +88,10 @@ package actor PartitionProcessor {
     /// What the alarm at the broker was last set to, if that is known.
     var alarmDue: Timestamp?
     var isAlarmKnown = false
+    /// Decided, and not on its way yet.
+    var isAlarmToBeSet = false
+    /// The partition is handed over: no other one follows.
+    var isAlarmLast = false
     /// By the clock's uptime.
     var alarmNotBefore = Duration.zero
     nonisolated let alarmSignal = Signal()
@@ -129,10 +133,13 @@ package actor PartitionProcessor {
     package func run() async throws(PartitionEnd) {
         var end: PartitionEnd?
         do {
-            try await consume(.query, as: ConsumerTag.query, prefetch: 64)
             try await recover()
-            end = await work()
-            if end == nil { try await release(idleSince: loopEnd) }
+            async let alarms: Void = keepAlarm()
+            try await work()
+            try await append([.released(nextDue: timers.nextDue)])
+            // It was set beside all that; from here on the next owner sets its own.
+            await alarms
+            try await release()
         } catch {
             end = error
         }
@@ -150,47 +157,46 @@ package actor PartitionProcessor {
 
     // MARK: - Loop
 
-    private func work() async -> PartitionEnd? {
-        await withTaskGroup(of: Void.self) { group in
+    /// Works until it is to hand over, and brings to an end what is under way.
+    private func work() async throws(PartitionEnd) {
+        let end = await withTaskGroup(of: Void.self) { (group) -> PartitionEnd? in
             group.addTask { await self.pump() }
             group.addTask { await self.reliableLane.run { keys in await self.published(keys) } }
             group.addTask { await self.replyLane.run { _ in } }
-            group.addTask { await self.keepAlarm() }
             group.addTask { await self.keepCompacting() }
             group.addTask { await self.fetchArchive() }
             var end: PartitionEnd?
             do throws(PartitionEnd) {
                 try await startConsuming()
                 try await loop()
+                loopEnd = parts.clock.uptime()
+                // While confirms are on their way, and the alarm is set.
+                try flushStore()
+                // Entries of instances that ended are still in the queue of timers; the store has none.
+                try loadTimers()
+                setLastAlarm()
+                await settleEffects()
             } catch {
                 end = error
             }
-            loopEnd = parts.clock.uptime()
             abandonCompaction()
-            if end == nil { await settleEffects() }
             group.cancelAll()
             return end
         }
-    }
-
-    /// Also shows that the broker still knows the channel. A worker that stood still finds the baton of a channel in its
-    /// sockets that was given up long ago: with that it must not begin an epoch, which would fence the present owner off
-    /// without that one's learning of it while it has nothing to do.
-    private func consume(_ family: HubTopology.Family, as tag: String, prefetch: Int) async throws(PartitionEnd) {
-        do {
-            try await parts.channel.consume(
-                queue: topology.queue(family, parts.partition), consumerTag: tag, prefetch: prefetch, from: nil,
-                exclusive: false)
-        } catch {
-            throw .channel(error)
-        }
+        if let end { throw end }
     }
 
     private func startConsuming() async throws(PartitionEnd) {
         sendMarker()
         resendMessages(tasks: false)
         if has(.ignoresMarker) { resendMessages(tasks: true) }
-        try await consume(.control, as: ConsumerTag.control, prefetch: parts.configuration.controlPrefetch)
+        do {
+            try await parts.channel.consume(
+                queue: topology.queue(.control, parts.partition), consumerTag: ConsumerTag.control,
+                prefetch: parts.configuration.controlPrefetch, from: nil, exclusive: false)
+        } catch {
+            throw .channel(error)
+        }
     }
 
     private func loop() async throws(PartitionEnd) {
@@ -368,21 +374,14 @@ package actor PartitionProcessor {
         }
     }
 
-    /// - Parameter idleSince: When the loop had ended, by the clock's uptime.
-    private func release(idleSince: Duration) async throws(PartitionEnd) {
-        try await flush()
-        // Entries of instances that ended are still in the queue of timers; the store has none.
-        try loadTimers()
-        try await append([.released(nextDue: timers.nextDue)])
-        // Only now: an owner that was superseded meanwhile has failed above. And before the next owner sets its own.
-        await setAlarm(timers.nextDue)
+    private func release() async throws(PartitionEnd) {
         // In local mode the next owner's epoch ends this one's writing; a copy may be filled while the next one begins.
         let isLocal = parts.descriptor.logMode == .local
         if isLocal { try flushStore() }
         await parts.channel.close()
         if !isLocal { try flushStore() }
         publishStatistics()
-        let idle = Int((parts.clock.uptime() - idleSince) / .milliseconds(1))
+        let idle = Int((parts.clock.uptime() - loopEnd) / .milliseconds(1))
         logger.info("released the partition", metadata: ["position": "\(position)", "idleMilliseconds": "\(idle)"])
     }
 }

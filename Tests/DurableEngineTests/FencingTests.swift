@@ -1,4 +1,5 @@
 import DurableBackend
+import DurableClient
 import DurableCore
 import DurableEngine
 import DurableMemory
@@ -67,21 +68,36 @@ private final class Gate: Sendable {
     @Test("A baton from a channel that the broker gave up begins no epoch")
     func lostChannelBeginsNothing() async throws {
         let hub = try await EngineHarness()
-        let owner = try await hub.startLoneProcessor("owner", [], epoch: 1)
-        try await hub.eventually("its epoch") { try await hub.recordedEpoch() == 1 }
-        // What a worker that stood still finds in its socket: a channel that fails as soon as it is used.
+        let partition = PartitionID(0)
+        // The owner's claim, as one of the journal's, and not its first one.
+        let nonces = Counter()
+        let epochs = JournalEpochAuthority(
+            transport: hub.client, topology: hub.topology, clock: hub.clock, makeNonce: { "\(nonces.next())" })
+        _ = try await epochs.claim(partition, by: WorkerID("owner"))
+        let epoch = try await epochs.claim(partition, by: WorkerID("owner"))
+        let owner = try await hub.startLoneProcessor("owner", [], epoch: epoch.offset)
+        try await hub.eventually("its epoch") { try await hub.recordedEpoch() == epoch.offset }
+        // What a worker that stood still finds in its sockets: a baton, on a channel that answers to nothing any more.
+        let questions = Counter()
         hub.broker.setFaults(
-            FaultPlan { point in
-                guard point.transport == "late", case .consume = point.call else { return .none }
-                return .cutBefore
+            FaultPlan { [queue = hub.topology.queue(.query, partition)] point in
+                guard point.transport == "late", case .consume(queue) = point.call else { return .none }
+                questions.next()
+                return .delay(.seconds(3600))
             })
-        let late = try await hub.startLoneProcessor("late", [], epoch: 2)
-        guard case .channel? = await late.task.value else {
-            Issue.record("the late one did not notice")
-            return
+        let late = try hub.startWorker("late", [])
+        let client = HubClient(descriptor: hub.descriptor, transport: hub.client, clock: hub.clock)
+        try await hub.eventually("its claim") {
+            guard case .claimed(WorkerID("late"), _)? = try await client.claims()[partition] else { return false }
+            return questions.count == 1
         }
-        #expect(try await hub.recordedEpoch() == 1)
+        hub.broker.cut("late")
+        try await hub.eventually("another try") { questions.count == 2 }
+        #expect(try await hub.recordedEpoch() == epoch.offset)
         #expect(await owner.stop() == nil)
+        hub.broker.setFaults(.none)
+        hub.broker.cut("late")
+        _ = try await late.stop()
     }
 }
 

@@ -35,6 +35,7 @@ extension EngineHarness {
         configure(&configuration)
         let transport = broker.connect(as: name)
         let channel = try await transport.openChannel()
+        try await PartitionProcessor.takeQuestions(on: channel, of: PartitionID(0), in: descriptor)
         let logger = Self.logger(name)
         let processor = PartitionProcessor(
             .init(
