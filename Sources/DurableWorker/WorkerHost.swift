@@ -52,6 +52,10 @@ package actor WorkerHost {
     private var state = WorkerHeartbeat.State.starting
     private var receipt = WorkerReceipt()
     private var isEnded = false
+    /// Set while partitions are given to others.
+    private var handingOver: Task<Void, Never>?
+    /// For whoever hands over.
+    private let viewChanged = Signal()
     /// Episodes of partitions this worker no longer sees to.
     private var endedEpisodes: UInt64 = 0
     private var rates: Rates
@@ -150,6 +154,7 @@ package actor WorkerHost {
 
     /// Waits for the partitions this worker should have or stand by for, and gives up those it should not.
     private func rebalance() async {
+        viewChanged.raise()
         if state == .draining { return await handOverToPeers() }
         guard state == .active, parts.configuration.runsOrchestrations, let fleet else { return }
         let living = await fleet.living
@@ -170,9 +175,9 @@ package actor WorkerHost {
             guard let owned = owners[place.partition], !owned.isStopping else { continue }
             if let status = owned.owner.status() {
                 guard mustHandOver(after: status.age, at: place) else { continue }
-                owners[place.partition]?.isStopping = true
+                if handingOver != nil { continue }
                 logger.info("handing partition \(place.partition) over to \(place.candidates[0])")
-                await owned.owner.stop()
+                startHandingOver([place.partition])
             } else if !place.isFirst, place.isSpare {
                 await stepBack(from: place.partition, owned.owner)
             }
@@ -257,6 +262,7 @@ package actor WorkerHost {
         for owned in inOrder where owned.owner.status() == nil { await owned.owner.stop() }
         await handOverToPeers()
         let activities = await left
+        while let handingOver { await handingOver.value }
         // Nobody to hand over to: the completions of the last activities are taken here. The embedded mode's queues
         // would not keep them.
         let all = inOrder
@@ -265,7 +271,7 @@ package actor WorkerHost {
                 group.addTask { await owned.owner.catchUp(within: .seconds(2)) }
             }
         }
-        await handOver()
+        for owned in inOrder where !owned.isStopping { await owned.owner.stop() }
         for owned in all { await owned.task.value }
         receipt.finishedActivities = activities.finishedActivities
         receipt.canceledActivities = activities.canceledActivities
@@ -276,18 +282,47 @@ package actor WorkerHost {
 
     private var inOrder: [Owned] { owners.sorted { $0.key < $1.key }.map(\.value) }
 
+    // MARK: - Handing over
+
+    /// Gives partitions to others one after another: each stands still while it changes hands, which takes the longer
+    /// the more do so at a time.
+    private func startHandingOver(_ partitions: [PartitionID]) {
+        let partitions = partitions.filter { owners[$0]?.isStopping == false }
+        guard handingOver == nil, !partitions.isEmpty else { return }
+        handingOver = Task {
+            let end = parts.clock.uptime() + Self.handOverPatience.all
+            for partition in partitions { await handOver(partition, until: end) }
+            handingOver = nil
+            await rebalance()
+        }
+    }
+
+    /// How long to wait until another worker has a partition, and all of them.
+    private static var handOverPatience: (one: Duration, all: Duration) { (.milliseconds(250), .seconds(5)) }
+
+    /// - Parameter end: By the clock's uptime: from then on no partition waits for the one before it.
+    private func handOver(_ partition: PartitionID, until end: Duration) async {
+        guard let owned = owners[partition], !owned.isStopping else { return }
+        let epoch = owned.owner.status()?.statistics.epoch ?? .zero
+        owners[partition]?.isStopping = true
+        await owned.owner.stop()
+        let deadline = min(parts.clock.uptime() + Self.handOverPatience.one, end)
+        while parts.clock.uptime() < deadline, !Task.isCancelled {
+            let heard = await fleet?.living.flatMap(\.heartbeat.partitions) ?? []
+            if heard.contains(where: { $0.partition == partition && $0.epoch > epoch }) { return }
+            let timeout = viewChanged.raise(after: deadline - parts.clock.uptime(), by: parts.clock)
+            await viewChanged.wait()
+            timeout.cancel()
+        }
+    }
+
     /// Gives the partitions up while activities still run, if there is somebody to take them: completions find their
     /// way through the control queues.
     private func handOverToPeers() async {
         guard let fleet else { return }
         let peers = await fleet.living.map(\.heartbeat)
-        if peers.contains(where: { $0.runsOrchestrations && $0.state == .active }) { await handOver() }
-    }
-
-    private func handOver() async {
-        for (partition, owned) in owners.sorted(by: { $0.key < $1.key }) where owners[partition]?.isStopping == false {
-            owners[partition]?.isStopping = true
-            await owned.owner.stop()
+        if peers.contains(where: { $0.runsOrchestrations && $0.state == .active }) {
+            startHandingOver(owners.keys.sorted())
         }
     }
 
