@@ -39,20 +39,19 @@ extension PartitionProcessor {
         guard isAlarmStale, now >= alarmNotBefore else { return }
         alarmNotBefore = now + parts.configuration.alarmInterval
         decideAlarm()
-        alarmSignal.raise()
     }
 
-    /// Leaves the alarm as it should be without an owner: `keepAlarm` returns when it is.
+    /// Leaves the alarm as it should be without an owner, whatever has become of the one before: `keepAlarm` returns
+    /// when it is.
     func setLastAlarm() {
-        if isAlarmStale { decideAlarm() }
         isAlarmLast = true
-        alarmSignal.raise()
+        decideAlarm()
     }
 
     private func decideAlarm() {
         isAlarmKnown = true
         alarmDue = timers.nextDue
-        isAlarmToBeSet = true
+        alarmSignal.raise()
     }
 
     /// Sends what was decided, beside the loop, up to the last one.
@@ -61,10 +60,7 @@ extension PartitionProcessor {
             await alarmSignal.wait()
             if Task.isCancelled { return }
             let isLast = isAlarmLast
-            if isAlarmToBeSet {
-                isAlarmToBeSet = false
-                await setAlarm()
-            }
+            await setAlarm()
             if isLast { return }
         }
     }

@@ -220,9 +220,7 @@ package actor PartitionOwner {
     private func serve(
         holding baton: DeliveryTag, on channel: any ConsumerChannel, insteadOf following: Task<OpenPartition?, Never>
     ) async throws {
-        async let claimed = parts.epochs.claim(parts.partition, by: parts.worker)
-        async let isKnown: Void = PartitionProcessor.takeQuestions(
-            on: channel, of: parts.partition, in: parts.descriptor)
+        async let claimed = claimEpoch(on: channel)
         // What was read is in the copy before that serves.
         following.cancel()
         let followed = await following.value
@@ -238,7 +236,6 @@ package actor PartitionOwner {
         let epoch: Epoch
         do {
             epoch = try await claimed
-            try await isKnown
         } catch {
             storage.store.close()
             throw error
@@ -269,6 +266,14 @@ package actor PartitionOwner {
         hasReleased = true
         let nextDue = processor.statistics.nextDue
         try? await parts.epochs.release(parts.partition, epoch: epoch, nextDue: nextDue)
+    }
+
+    /// - Returns: An epoch for the baton that came on `channel`, which was still this worker's after the claim: whoever
+    ///   gets it later has a newer epoch.
+    private func claimEpoch(on channel: any ConsumerChannel) async throws -> Epoch {
+        let epoch = try await parts.epochs.claim(parts.partition, by: parts.worker)
+        try await PartitionProcessor.takeQuestions(on: channel, of: parts.partition, in: parts.descriptor)
+        return epoch
     }
 
     private func report(_ error: any Error) {

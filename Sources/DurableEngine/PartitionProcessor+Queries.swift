@@ -11,10 +11,10 @@ struct Waiter {
 }
 
 extension PartitionProcessor {
-    /// Has questions come to the channel that holds the baton. To be done before an epoch is begun with it, since it
-    /// shows that the broker still knows the channel. A worker that stood still finds the baton of a channel in its
-    /// sockets that was given up long ago: with that it must not begin an epoch, which would fence the present owner
-    /// off without that one's learning of it while it has nothing to do.
+    /// Has questions come to the channel that holds the baton. To be done when an epoch is claimed and before it is
+    /// begun, since it shows that the broker still knows the channel. A worker that stood still finds the baton of a
+    /// channel in its sockets that was given up long ago: with that it must not begin an epoch, which would fence the
+    /// present owner off without that one's learning of it while it has nothing to do.
     package static func takeQuestions(
         on channel: any ConsumerChannel, of partition: PartitionID, in descriptor: HubDescriptor
     ) async throws(TransportError) {

@@ -88,9 +88,7 @@ package actor PartitionProcessor {
     /// What the alarm at the broker was last set to, if that is known.
     var alarmDue: Timestamp?
     var isAlarmKnown = false
-    /// Decided, and not on its way yet.
-    var isAlarmToBeSet = false
-    /// The partition is handed over: no other one follows.
+    /// The partition is about to be released: no other one follows.
     var isAlarmLast = false
     /// By the clock's uptime.
     var alarmNotBefore = Duration.zero
@@ -170,6 +168,7 @@ package actor PartitionProcessor {
                 try await startConsuming()
                 try await loop()
                 loopEnd = parts.clock.uptime()
+                abandonCompaction()
                 // While confirms are on their way, and the alarm is set.
                 try flushStore()
                 // Entries of instances that ended are still in the queue of timers; the store has none.

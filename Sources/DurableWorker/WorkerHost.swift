@@ -262,7 +262,14 @@ package actor WorkerHost {
         for owned in inOrder where owned.owner.status() == nil { await owned.owner.stop() }
         await handOverToPeers()
         let activities = await left
-        while let handingOver { await handingOver.value }
+        await handOverToPeers()
+        while let handingOver {
+            await withTaskCancellationHandler {
+                await handingOver.value
+            } onCancel: {
+                handingOver.cancel()
+            }
+        }
         // Nobody to hand over to: the completions of the last activities are taken here. The embedded mode's queues
         // would not keep them.
         let all = inOrder
@@ -290,24 +297,33 @@ package actor WorkerHost {
         let partitions = partitions.filter { owners[$0]?.isStopping == false }
         guard handingOver == nil, !partitions.isEmpty else { return }
         handingOver = Task {
-            let end = parts.clock.uptime() + Self.handOverPatience.all
-            for partition in partitions { await handOver(partition, until: end) }
+            let end = parts.clock.uptime() + Self.successionPatience.all
+            for partition in partitions where await hasSuccessors { await handOver(partition, until: end) }
             handingOver = nil
             await rebalance()
         }
     }
 
     /// How long to wait until another worker has a partition, and all of them.
-    private static var handOverPatience: (one: Duration, all: Duration) { (.milliseconds(250), .seconds(5)) }
+    private static var successionPatience: (one: Duration, all: Duration) { (.milliseconds(250), .seconds(5)) }
+
+    /// Whether there is somebody to take partitions, as far as is known.
+    private var hasSuccessors: Bool {
+        get async {
+            let peers = await fleet?.living.map(\.heartbeat) ?? []
+            return peers.contains { $0.runsOrchestrations && $0.state == .active }
+        }
+    }
 
     /// - Parameter end: By the clock's uptime: from then on no partition waits for the one before it.
     private func handOver(_ partition: PartitionID, until end: Duration) async {
         guard let owned = owners[partition], !owned.isStopping else { return }
-        let epoch = owned.owner.status()?.statistics.epoch ?? .zero
+        let epoch = owned.owner.status()?.statistics.epoch
         owners[partition]?.isStopping = true
         await owned.owner.stop()
-        let deadline = min(parts.clock.uptime() + Self.handOverPatience.one, end)
-        while parts.clock.uptime() < deadline, !Task.isCancelled {
+        guard let epoch else { return }
+        let deadline = min(parts.clock.uptime() + Self.successionPatience.one, end)
+        while parts.clock.uptime() < deadline, await hasSuccessors, !Task.isCancelled {
             let heard = await fleet?.living.flatMap(\.heartbeat.partitions) ?? []
             if heard.contains(where: { $0.partition == partition && $0.epoch > epoch }) { return }
             let timeout = viewChanged.raise(after: deadline - parts.clock.uptime(), by: parts.clock)
@@ -319,11 +335,7 @@ package actor WorkerHost {
     /// Gives the partitions up while activities still run, if there is somebody to take them: completions find their
     /// way through the control queues.
     private func handOverToPeers() async {
-        guard let fleet else { return }
-        let peers = await fleet.living.map(\.heartbeat)
-        if peers.contains(where: { $0.runsOrchestrations && $0.state == .active }) {
-            startHandingOver(owners.keys.sorted())
-        }
+        if await hasSuccessors { startHandingOver(owners.keys.sorted()) }
     }
 
     // MARK: - Heartbeat

@@ -52,6 +52,19 @@ import Testing
         #expect(try await claims(hub)[PartitionID(0)]?.nextDue == nil)
     }
 
+    @Test("A release sets the alarm whatever has become of the one before")
+    func goneAlarm() async throws {
+        let hub = try await EngineHarness()
+        let worker = try hub.startWorker("w1", [nap])
+        try await hub.start("Nap", id: "a", input: "3600")
+        try await hub.eventually("its alarm") { depth(hub, .wake) == 1 }
+        // It may also have rung for the first of many timers that are due at one time.
+        _ = try await hub.client.get(queue: hub.topology.queue(.wake, PartitionID(0)), count: 1, peek: false)
+        #expect(depth(hub, .wake) == 0)
+        try await worker.stop()
+        #expect(depth(hub, .wake) == 1)
+    }
+
     @Test("Setting an alarm anew leaves one alarm, and none when nothing is due")
     func oneAlarm() async throws {
         let hub = try await EngineHarness()

@@ -2,8 +2,8 @@ import DurableSimulation
 import Testing
 
 @Suite("Partitions that change hands") struct HandOverTests {
-    @Test("A worker that drains gives its partitions up one after another, each when the one before it is served again")
-    func oneAfterAnother() async throws {
+    /// Two workers, each with four partitions and stand-by for those of the other when `faults` come, at 12 s.
+    private func run(_ faults: [PlannedFault.Kind]) async -> SimulationRun.Outcome {
         var plan = SimulationPlan(seed: 7)
         plan.storage = .replicated
         (plan.workerCount, plan.partitionCount) = (2, 8)
@@ -12,11 +12,14 @@ import Testing
         (plan.networkLatency, plan.storageLatency) = (.microseconds(50) ... .milliseconds(1), .zero ... .zero)
         plan.latencySpikes = 0
         (plan.segmentMessages, plan.journalBytes) = (nil, nil)
-        // By then each stands by for what the other one has.
-        plan.faults = [PlannedFault(at: .seconds(12), kind: .drain(worker: 0, restartAfter: .seconds(60)))]
+        plan.faults = faults.map { PlannedFault(at: .seconds(12), kind: $0) }
         plan.faultsEnd = .seconds(14)
+        return await SimulationThread.run { [plan] in SimulationRun.perform(plan, isTracing: true) }
+    }
 
-        let outcome = await SimulationThread.run { [plan] in SimulationRun.perform(plan, isTracing: true) }
+    @Test("A worker that drains gives its partitions up one after another, each when the one before it is served again")
+    func oneAfterAnother() async throws {
+        let outcome = await run([.drain(worker: 0, restartAfter: .seconds(60))])
         #expect(outcome.violations.isEmpty)
         let drain = try #require(outcome.trace.firstIndex { $0.contains("w0.0 drains") })
         // Partitions the leaver has released and nobody has taken yet.
@@ -34,5 +37,18 @@ import Testing
         }
         #expect(released == 4)
         #expect(open.isEmpty)
+    }
+
+    @Test("Workers that drain together wait for nobody to take their partitions")
+    func together() async throws {
+        let outcome = await run((0...1).map { .drain(worker: $0, restartAfter: .seconds(60)) })
+        #expect(outcome.violations.isEmpty)
+        func milliseconds(_ text: String) throws -> Double {
+            let line = try #require(outcome.trace.first { $0.hasSuffix(text) })
+            return try #require(line.split(separator: " ").first.flatMap { Double($0) })
+        }
+        for name in ["w0.0", "w1.1"] {
+            #expect(try milliseconds("\(name) ended") - milliseconds("\(name) drains") < 500)
+        }
     }
 }
