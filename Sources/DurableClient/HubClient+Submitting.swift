@@ -19,10 +19,12 @@ extension HubClient {
     }
 
     /// Ends an instance from outside: verdict `accepted`, `duplicate`, `notFound` or `ended`.
-    package func terminate(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
+    ///
+    /// - Parameter recurse: Whether the sub-orchestrations it waits for end with it, and theirs.
+    package func terminate(_ id: InstanceID, reason: Payload? = nil, recurse: Bool = true) async throws -> Submission {
         try check(id)
         try check(reason, "the reason to terminate instance \(id)")
-        return try await submit(message(to: id, .executionTerminated(reason: reason, recurse: false)))
+        return try await submit(message(to: id, .executionTerminated(reason: reason, recurse: recurse)))
     }
 
     /// - Throws: `ClientError` when the request cannot be sent as it is; nothing was sent.

@@ -98,10 +98,12 @@ public final class TaskHubClient: Sendable {
     }
 
     /// Ends an instance from outside. Its code does not run again.
+    ///
+    /// - Parameter recurse: Whether the sub-orchestrations it waits for end with it, and theirs.
     @discardableResult
-    public func terminate(_ id: InstanceID, reason: String? = nil) async throws -> Accepted {
+    public func terminate(_ id: InstanceID, reason: String? = nil, recurse: Bool = true) async throws -> Accepted {
         let payload = try reason.flatMap { try encode($0, "the reason to terminate") }
-        return Accepted(try await core.terminate(id, reason: payload))
+        return Accepted(try await core.terminate(id, reason: payload, recurse: recurse))
     }
 
     // MARK: - Asking

@@ -39,7 +39,8 @@ package enum SampleRecords {
                     instanceID: id, time: time(Int64(number)),
                     history: history(of: id, 0..<3, payloadBytes: payloadBytes),
                     appliedMessages: [MessageID("start-\(number)")],
-                    scheduledTasks: [.init(taskID: EventID(0), dispatch: 1, outboxID: OutboxID(UInt64(number)))])
+                    scheduledTasks: [.init(taskID: EventID(0), dispatch: 1, outboxID: OutboxID(UInt64(number)))],
+                    startedChildren: [.init(taskID: EventID(7), instanceID: InstanceID("child-\(number)"))])
             ],
             outbox: [outboxTask(UInt64(number)), outboxMessage(UInt64(number) + 1)],
             outboxRemoved: [OutboxID(3)],
@@ -115,6 +116,7 @@ package enum SampleRecords {
             state.output = Payload("\"done\"")
         } else {
             state.openTasks = [EventID(0): .init(dispatch: 1, outboxID: OutboxID(1))]
+            state.openChildren = [EventID(7): InstanceID("child")]
         }
         return state
     }

@@ -44,6 +44,14 @@ public struct ExecutionID: Hashable, Sendable, CustomStringConvertible {
     public var value: String
     public init(_ value: String) { self.value = value }
     public var description: String { value }
+
+    /// What IDs derived from it begin with: itself, or in deep families, whose execution IDs grow, a hash of it. IDs of
+    /// messages and instances have at most 255 bytes.
+    package var stem: String {
+        if value.utf8.count <= 160 { return value }
+        let hashes = ["a/", "b/"].map { FNV1a.hash("\($0)\(value)".utf8) }
+        return hashes.map { String($0, radix: 16) }.joined(separator: "-")
+    }
 }
 
 /// Position an orchestration's action got in order of request, from 0; pairs a result with its request.

@@ -44,6 +44,9 @@ extension InstanceState {
         switch message.event.kind {
         case .executionStarted:
             return .ignored(message.id == startID ? .created : .exists)
+        case .executionTerminated where message.executionID.map({ $0.value != startID.value }) ?? false:
+            // From a parent whose child of this ID was never started: there was this one.
+            return .ignored(.unexpected)
         case .eventRaised, .executionTerminated, .executionSuspended, .executionResumed:
             if appliedMessages.contains(message.id) { return .ignored(.duplicate) }
             if status.isTerminal { return .ignored(.ended) }
@@ -52,6 +55,9 @@ extension InstanceState {
             guard !status.isTerminal, message.executionID == executionID, let task = openTasks[taskID],
                 task.dispatch == message.dispatch
             else { return .ignored(.unexpected) }
+            return accept(message, at: now, remember: false)
+        case .subOrchestrationCompleted(let taskID, _), .subOrchestrationFailed(let taskID, _):
+            guard message.executionID == executionID, openChildren[taskID] != nil else { return .ignored(.unexpected) }
             return accept(message, at: now, remember: false)
         default:
             return .ignored(.unexpected)
@@ -129,10 +135,26 @@ extension InstanceState {
                 _ = send(
                     .message(
                         Message(
-                            id: MessageID("\(executionID)/\(eventID)"), instanceID: target,
+                            id: MessageID("\(executionID.stem)/\(eventID)"), instanceID: target,
                             event: HistoryEvent(timestamp: now, kind: .eventRaised(name: name, input: input)))))
+            case .createSubOrchestration(let taskID, let child, let name, let version, let input, let isDetached):
+                record(taskID, .subOrchestrationCreated(instanceID: child, name: name, input: input))
+                let messageID = childStartID(taskID)
+                let start = ExecutionStarted(
+                    name: name, version: version, input: input, instanceID: child,
+                    executionID: ExecutionID(messageID.value),
+                    parent: isDetached
+                        ? nil : .init(taskID: taskID, name: self.name, instanceID: id, executionID: executionID),
+                    traceParent: traceParent)
+                _ = send(
+                    .message(
+                        Message(
+                            id: messageID, instanceID: child,
+                            event: HistoryEvent(timestamp: now, kind: .executionStarted(start)))))
+                if !isDetached { change.startedChildren.append(.init(taskID: taskID, instanceID: child)) }
             case .completeOrchestration(let eventID, let status, let result, let failure):
                 record(eventID, .executionCompleted(status: status, result: result, failure: failure))
+                if let answer = answerToParent(status, result, failure, at: now) { _ = send(.message(answer)) }
             case .setCustomStatus(let payload):
                 change.customStatus = .set(payload)
             }
@@ -141,15 +163,72 @@ extension InstanceState {
     }
 
     /// Ends the instance from outside; its code does not run again.
-    package func terminate(at now: Timestamp) -> InstanceChange {
-        var reason: Payload?
-        for case .executionTerminated(let text, _) in inbox.map(\.kind) where reason == nil { reason = text }
-        return InstanceChange(
+    ///
+    /// - Returns: What to tell its parent, and its children if it was asked to end these too.
+    package func terminate(at now: Timestamp) -> (change: InstanceChange, messages: [Message]) {
+        var first: (reason: Payload?, recurse: Bool)?
+        for case .executionTerminated(let reason, let recurse) in inbox.map(\.kind) where first == nil {
+            first = (reason, recurse)
+        }
+        let (reason, recurse) = first ?? (nil, false)
+        let change = InstanceChange(
             instanceID: id, time: now,
             history: episodeEvents(at: now) + [
                 HistoryEvent(
                     timestamp: now, kind: .executionCompleted(status: .terminated, result: reason, failure: nil))
             ])
+        var messages: [Message] = []
+        if let answer = answerToParent(.terminated, reason, nil, at: now) { messages.append(answer) }
+        for (taskID, child) in openChildren.sorted(by: { $0.key < $1.key }) where recurse {
+            messages.append(
+                Message(
+                    id: MessageID("\(executionID.stem)/\(taskID)/end"), instanceID: child,
+                    executionID: ExecutionID(childStartID(taskID).value),
+                    event: HistoryEvent(timestamp: now, kind: .executionTerminated(reason: reason, recurse: true))))
+        }
+        return (change, messages)
+    }
+
+    /// Of the message that starts a child; also the child's first execution ID.
+    private func childStartID(_ taskID: EventID) -> MessageID { MessageID("\(executionID.stem)/\(taskID)") }
+
+    /// What the parent is told of this instance's end; nil when nobody waits for it.
+    private func answerToParent(
+        _ status: OrchestrationStatus, _ result: Payload?, _ failure: FailureDetails?, at now: Timestamp
+    ) -> Message? {
+        guard let parent else { return nil }
+        let kind: HistoryEvent.Kind
+        switch status {
+        case .completed: kind = .subOrchestrationCompleted(taskID: parent.taskID, result: result)
+        case .terminated:
+            kind = .subOrchestrationFailed(
+                taskID: parent.taskID,
+                failure: FailureDetails(
+                    errorType: "Terminated", message: "instance \"\(id)\" was terminated", isNonRetryable: true))
+        default:
+            kind = .subOrchestrationFailed(
+                taskID: parent.taskID,
+                failure: failure ?? FailureDetails(errorType: "Failed", message: "instance \"\(id)\" is \(status)"))
+        }
+        return Message(
+            id: MessageID("\(executionID.stem)/answer"), instanceID: parent.instanceID,
+            executionID: parent.executionID, event: HistoryEvent(timestamp: now, kind: kind))
+    }
+}
+
+extension Message {
+    /// What the parent of a child is told whose ID is in use; nil when this is no start of a child.
+    package func refusal(at now: Timestamp) -> Message? {
+        guard case .executionStarted(let start) = event.kind, let parent = start.parent else { return nil }
+        return Message(
+            id: MessageID("\(id)/refused"), instanceID: parent.instanceID, executionID: parent.executionID,
+            event: HistoryEvent(
+                timestamp: now,
+                kind: .subOrchestrationFailed(
+                    taskID: parent.taskID,
+                    failure: FailureDetails(
+                        errorType: "InstanceExists", message: "there is an instance \"\(instanceID)\" already",
+                        isNonRetryable: true))))
     }
 }
 
@@ -166,6 +245,7 @@ extension InstanceChange {
         appliedMessages += later.appliedMessages
         scheduledTasks += later.scheduledTasks
         canceledTimers += later.canceledTimers
+        startedChildren += later.startedChildren
         if case .set = later.customStatus { customStatus = later.customStatus }
         if case .set = later.hold { hold = later.hold }
     }

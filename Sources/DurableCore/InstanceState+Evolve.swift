@@ -21,6 +21,7 @@ extension InstanceState {
             openTasks[task.taskID] = OpenTask(dispatch: task.dispatch, outboxID: task.outboxID)
         }
         for timer in change.canceledTimers { openTimers[timer] = nil }
+        for child in change.startedChildren where !status.isTerminal { openChildren[child.taskID] = child.instanceID }
         appliedMessages += change.appliedMessages
         if appliedMessages.count > Self.appliedMessagesLimit {
             appliedMessages.removeFirst(appliedMessages.count - Self.appliedMessagesLimit)
@@ -30,6 +31,7 @@ extension InstanceState {
         if status.isTerminal {
             openTasks = [:]
             openTimers = [:]
+            openChildren = [:]
             inbox = []
             hold = nil
         }
@@ -56,6 +58,8 @@ extension InstanceState {
         switch event.kind {
         case .taskCompleted(let taskID, _), .taskFailed(let taskID, _): openTasks[taskID] = nil
         case .timerFired(let timerID, _): openTimers[timerID] = nil
+        case .subOrchestrationCompleted(let taskID, _), .subOrchestrationFailed(let taskID, _):
+            openChildren[taskID] = nil
         default: break
         }
     }

@@ -25,6 +25,8 @@ package struct InstanceState: Hashable, Sendable {
     package var openTasks: [EventID: OpenTask]
     /// Timers created and neither fired nor canceled. Look-up only.
     package var openTimers: [EventID: Timestamp]
+    /// Sub-orchestrations started and not ended, that are waited for. Look-up only.
+    package var openChildren: [EventID: InstanceID]
     /// Number of events in the history.
     package var historyCount: Int
     /// Accepted events no episode has handled yet, in order of arrival.
@@ -60,6 +62,7 @@ package struct InstanceState: Hashable, Sendable {
         tags = start.tags
         openTasks = [:]
         openTimers = [:]
+        openChildren = [:]
         historyCount = 0
         inbox = []
         appliedMessages = []

@@ -3,7 +3,8 @@ package struct Message: Hashable, Sendable {
     /// The same on every redelivery and resend.
     package var id: MessageID
     package var instanceID: InstanceID
-    /// Execution a completion belongs to; nil in clients' messages, which mean whichever execution is current.
+    /// Execution a completion belongs to, or the one that a parent started and terminates; nil in clients' messages,
+    /// which mean whichever execution is current.
     package var executionID: ExecutionID?
     /// Which dispatch of a task a completion answers; 0 for everything else.
     package var dispatch: UInt32

@@ -128,6 +128,8 @@ public struct InstanceSnapshot: Hashable, Sendable {
     public var openTaskCount: Int
     /// Timers that have not fired.
     public var openTimerCount: Int
+    /// Sub-orchestrations waited for that have not ended.
+    public var openChildCount: Int
     /// Accepted messages no episode has handled yet.
     public var inboxCount: Int
     /// Error code and text when the instance is held; nil otherwise.
@@ -150,6 +152,7 @@ public struct InstanceSnapshot: Hashable, Sendable {
         historyCount = state.historyCount
         openTaskCount = state.openTasks.count
         openTimerCount = state.openTimers.count
+        openChildCount = state.openChildren.count
         inboxCount = state.inbox.count
         holdCode = state.hold?.code
         holdText = state.hold?.text
@@ -167,6 +170,7 @@ public struct InstanceSnapshot: Hashable, Sendable {
         historyCount = 0
         openTaskCount = 0
         openTimerCount = 0
+        openChildCount = 0
         inboxCount = 0
     }
 }

@@ -13,6 +13,8 @@ struct Batch {
     var outbox: [OutboxEntry] = []
     var outboxRemoved: [OutboxID] = []
     var applied: [Origin] = []
+    /// To parents whose child could not be started.
+    var refusals: [Message] = []
     /// Sequences given out so far, on top of the partition's.
     var sequences: [PartitionID: UInt64] = [:]
     /// Watermarks with what this batch applied.
@@ -31,6 +33,7 @@ struct Batch {
     mutating func takeEffects(of whole: Batch) {
         outboxRemoved = whole.outboxRemoved
         applied = whole.applied
+        refusals = whole.refusals
         acknowledgements = whole.acknowledgements
         verdicts = whole.verdicts
         markersTaken = whole.markersTaken
@@ -146,6 +149,9 @@ extension PartitionProcessor {
             if isFromClient(delivery) {
                 if !message.isClientMessage { return ("DTQ3002", "a client may not send \(message.event.typeName)") }
                 if message.origin != nil { return ("DTQ3002", "a client may not speak for a partition") }
+                if case .executionStarted(let start) = message.event.kind, start.parent != nil {
+                    return ("DTQ3002", "a client may not speak for a parent instance")
+                }
             }
             if let defect = message.instanceID.defect { return ("DTQ3001", defect) }
             let home = message.instanceID.partition(of: topology.partitionCount)
@@ -175,6 +181,7 @@ extension PartitionProcessor {
         case .ignored(let verdict):
             if verdict == .duplicate || verdict == .unexpected { duplicateCount += 1 }
             if verdict == .unexpected { settleOutbox(answeredBy: message, in: &batch) }
+            if verdict == .exists, let refusal = message.refusal(at: batch.now) { batch.refusals.append(refusal) }
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }
         case .accepted(let change, let verdict):
             if let entry { settleOutbox(answeredBy: message, of: entry.state, in: &batch) }
@@ -215,6 +222,7 @@ extension PartitionProcessor {
 
     func save(_ batch: Batch) async throws(PartitionEnd) {
         var batch = batch
+        send(batch.refusals, in: &batch)
         for origin in batch.applied where origin.partition == parts.partition {
             if let id = ownMessages.removeValue(forKey: origin.sequence) { batch.outboxRemoved.append(id) }
         }

@@ -12,7 +12,9 @@ extension PartitionProcessor {
             where state.outbox[task.outboxID] != nil {
                 batch.outboxRemoved.append(task.outboxID)
             }
-            apply(entry.state.terminate(at: now), to: entry, in: &batch)
+            let (change, messages) = entry.state.terminate(at: now)
+            send(messages, in: &batch)
+            apply(change, to: entry, in: &batch)
             return
         }
         guard entry.state.mayRun(at: now) else { return }
@@ -151,6 +153,15 @@ extension PartitionProcessor {
             ]
         }
         return actions
+    }
+
+    /// Puts messages to other instances into the outbox of a batch.
+    func send(_ messages: [Message], in batch: inout Batch) {
+        for message in messages {
+            let entry = OutboxEntry(id: batch.outboxID, epoch: parts.epoch, body: .message(message))
+            batch.outboxID = OutboxID(batch.outboxID.value + 1)
+            batch.outbox.append(stampOrigin(entry, in: &batch))
+        }
     }
 
     private func stampOrigin(_ entry: OutboxEntry, in batch: inout Batch) -> OutboxEntry {

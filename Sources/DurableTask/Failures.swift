@@ -17,6 +17,34 @@ public struct ActivityFailure: Error, Hashable, Sendable, CustomStringConvertibl
     public var description: String { "activity \"\(activityName)\" (task \(taskID)) failed: \(details)" }
 }
 
+/// A sub-orchestration failed, was terminated, or could not be started since an instance of its ID is there. Thrown by
+/// `callSubOrchestration`; an orchestration that does not catch it fails with it as the cause.
+public struct SubOrchestrationFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    public let orchestrationName: String
+    /// Of the child.
+    public let instanceID: InstanceID
+    /// The request's event ID.
+    public let taskID: EventID
+    /// What the child failed with. `errorType` is `Terminated` or `InstanceExists` where it has no failure of its own.
+    public let details: FailureDetails
+
+    public init(orchestrationName: String, instanceID: InstanceID, taskID: EventID, details: FailureDetails) {
+        self.orchestrationName = orchestrationName
+        self.instanceID = instanceID
+        self.taskID = taskID
+        self.details = details
+    }
+
+    public var description: String {
+        "sub-orchestration \"\(orchestrationName)\" (instance \"\(instanceID)\") failed: \(details)"
+    }
+}
+
+/// An instance ID that cannot be used: empty, longer than 255 bytes, or with control characters.
+public struct InvalidInstanceID: Error, Hashable, Sendable, CustomStringConvertible {
+    public let description: String
+}
+
 /// No event of that name came in time. The wait is over; an event that comes later is kept for the next one.
 public struct ExternalEventTimeout: Error, Hashable, Sendable, CustomStringConvertible {
     public let eventName: String
@@ -41,12 +69,9 @@ extension FailureDetails {
         case let details as FailureDetails:
             self = details
         case let failure as ActivityFailure:
-            var cause = failure.details
-            cause.cause = []
-            self.init(
-                errorType: "ActivityFailure", message: failure.description,
-                isNonRetryable: failure.details.isNonRetryable,
-                cause: Array(([cause] + failure.details.cause).prefix(16)))
+            self.init(errorType: "ActivityFailure", message: failure.description, causedBy: failure.details)
+        case let failure as SubOrchestrationFailure:
+            self.init(errorType: "SubOrchestrationFailure", message: failure.description, causedBy: failure.details)
         case let error as PayloadError:
             self = error.failureDetails
         default:
@@ -54,5 +79,13 @@ extension FailureDetails {
                 errorType: String(describing: type(of: error)), message: String(describing: error),
                 isNonRetryable: error is any NonRetryableError)
         }
+    }
+
+    private init(errorType: String, message: String, causedBy details: FailureDetails) {
+        var cause = details
+        cause.cause = []
+        self.init(
+            errorType: errorType, message: message, isNonRetryable: details.isNonRetryable,
+            cause: Array(([cause] + details.cause).prefix(16)))
     }
 }

@@ -18,6 +18,7 @@ extension PBInstanceSnapshot {
         historyCount = Int64(snapshot.historyCount)
         openTaskCount = Int64(snapshot.openTaskCount)
         openTimerCount = Int64(snapshot.openTimerCount)
+        openChildCount = Int64(snapshot.openChildCount)
         inboxCount = Int64(snapshot.inboxCount)
         if let holdCode = snapshot.holdCode { self.holdCode = holdCode }
         if let holdText = snapshot.holdText { self.holdText = holdText }
@@ -40,6 +41,7 @@ extension InstanceSnapshot {
         historyCount = try checkedCount(wire.historyCount, "history count of instance \(wire.id)")
         openTaskCount = try checkedCount(wire.openTaskCount, "open tasks of instance \(wire.id)")
         openTimerCount = try checkedCount(wire.openTimerCount, "open timers of instance \(wire.id)")
+        openChildCount = try checkedCount(wire.openChildCount, "open children of instance \(wire.id)")
         inboxCount = try checkedCount(wire.inboxCount, "inbox count of instance \(wire.id)")
         if wire.hasHoldCode { holdCode = wire.holdCode }
         if wire.hasHoldText { holdText = wire.holdText }

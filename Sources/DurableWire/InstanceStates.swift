@@ -20,6 +20,7 @@ extension InstanceState: WireCodable {
             openTasks[EventID(task.taskID)] = OpenTask(dispatch: task.dispatch, outboxID: OutboxID(task.outboxID))
         }
         for timer in wire.openTimers { openTimers[EventID(timer.timerID)] = Timestamp(ms: timer.fireAtMs) }
+        for child in wire.openChildren { openChildren[EventID(child.taskID)] = InstanceID(child.instanceID) }
         historyCount = try checkedCount(wire.historyCount, "history count of instance \(wire.id)")
         inbox = try wire.inbox.map(HistoryEvent.init)
         appliedMessages = wire.appliedMessages.map(MessageID.init)
@@ -56,6 +57,7 @@ extension InstanceState: WireCodable {
             wire.fireAtMs = fireAt.millisecondsSinceEpoch
             return wire
         }
+        wire.openChildren = openChildren.sorted { $0.key < $1.key }.map { PBOpenChild($0.key, $0.value) }
         wire.historyCount = Int64(historyCount)
         wire.inbox = inbox.map(PBHistoryEvent.init)
         wire.appliedMessages = appliedMessages.map(\.value)

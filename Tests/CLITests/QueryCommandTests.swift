@@ -18,6 +18,7 @@ import Testing
         var waiting = instance("o-2")
         waiting.openTaskCount = 1
         waiting.openTimerCount = 2
+        waiting.openChildCount = 3
         waiting.holdCode = "DTQ2003"
         waiting.holdText = "DTQ2003 instance o-2: replay diverged"
         let owner = try await ScriptedOwner.serve(bench, .init(instances: [finished, waiting]))
@@ -39,7 +40,7 @@ import Testing
 
                         """, errors: ""))
         let held = await bench.run("status", "o-2", terminal: .init(isOutput: true))
-        #expect(held.output.contains("open       1 activity, 2 timers\n"))
+        #expect(held.output.contains("open       1 activity, 2 timers, 3 sub-orchestrations\n"))
         #expect(held.output.contains("held       \u{1B}[33mDTQ2003 instance o-2: replay diverged\u{1B}[0m\n"))
         #expect(
             await bench.run("status", "o-1", "--json")
@@ -48,7 +49,7 @@ import Testing
                     output: #"{"id":"o-1","name":"ShipOrder","status":"completed","#
                         + #""createdAt":"2026-11-24T08:59:00.000Z","updatedAt":"2026-11-24T08:59:30.000Z","#
                         + #""execution":"execution-of-o-1","partition":0,"historyEvents":3,"startAt":null,"#
-                        + #""openTasks":0,"openTimers":0,"unhandledMessages":0,"customStatus":null,"#
+                        + #""openTasks":0,"openTimers":0,"openChildren":0,"unhandledMessages":0,"customStatus":null,"#
                         + #""input":{"weight":7},"output":{"price":1e400},"failure":null,"tags":{},"hold":null}"#
                         + "\n",
                     errors: ""))
@@ -302,7 +303,7 @@ import Testing
                 == 0)
         #expect(
             owner.messages.map(\.event.kind)
-                == [.executionTerminated(reason: Payload(#""ordered twice""#), recurse: false)])
+                == [.executionTerminated(reason: Payload(#""ordered twice""#), recurse: true)])
     }
 }
 

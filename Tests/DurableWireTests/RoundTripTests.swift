@@ -27,9 +27,11 @@ import Testing
             var other = state
             other.openTasks = [:]
             other.openTimers = [:]
+            other.openChildren = [:]
             other.openTasks.reserveCapacity(seed * 100)
             for (id, task) in state.openTasks { other.openTasks[id] = task }
             for (id, fireAt) in state.openTimers { other.openTimers[id] = fireAt }
+            for (id, child) in state.openChildren { other.openChildren[id] = child }
             #expect(other.wireBytes == state.wireBytes)
         }
     }

@@ -106,7 +106,9 @@ struct WorkloadHub {
     private mutating func decide(_ message: Message, at now: Timestamp, _ touched: inout [InstanceID]) -> Verdict {
         let id = message.instanceID
         switch states[id]?.decide(message, at: now) ?? InstanceState.decide(message, at: now) {
-        case .ignored(let verdict): return verdict
+        case .ignored(let verdict):
+            if verdict == .exists, let refusal = message.refusal(at: now) { send([refusal], at: now) }
+            return verdict
         case .accepted(let change, let verdict):
             if states[id] == nil { states[id] = InstanceState.created(by: change) }
             if case .executionStarted(let start) = message.event.kind {
@@ -121,7 +123,11 @@ struct WorkloadHub {
 
     private mutating func runEpisode(of id: InstanceID, at now: Timestamp) {
         guard let state = states[id], !state.inbox.isEmpty else { return }
-        if state.isTerminationRequested { return fold(state.terminate(at: now), [], at: now) }
+        if state.isTerminationRequested {
+            let (change, messages) = state.terminate(at: now)
+            send(messages, at: now)
+            return fold(change, [], at: now)
+        }
         guard state.mayRun(at: now) else { return }
         let events = state.episodeEvents(at: now)
         do {
@@ -147,10 +153,14 @@ struct WorkloadHub {
             case .task(let task):
                 let work = SimulatedActivities.named(task.name)?.duration(task.input) ?? .zero
                 add(now + work + .milliseconds(Int.random(in: 1...20, using: &generator)), .completion(task))
-            case .message(let message): add(now + .milliseconds(3), .message(message, of: nil))
+            case .message(let message): send([message], at: now)
             }
         }
         if let due = states[id]?.nextDue { add(max(due, now), .timers(id)) }
+    }
+
+    private mutating func send(_ messages: [Message], at now: Timestamp) {
+        for message in messages { add(now + .milliseconds(3), .message(message, of: nil)) }
     }
 
     private mutating func session(of state: InstanceState) throws -> NativeOrchestration {

@@ -36,6 +36,7 @@ struct InstanceReport {
     private var open: String? {
         let parts = [
             (snapshot.openTaskCount, "activity", "activities"), (snapshot.openTimerCount, "timer", "timers"),
+            (snapshot.openChildCount, "sub-orchestration", "sub-orchestrations"),
             (snapshot.inboxCount, "unhandled message", "unhandled messages"),
         ].filter { $0.0 > 0 }.map { HumanText.count($0.0, $0.1, $0.2) }
         return parts.isEmpty ? nil : parts.joined(separator: ", ")
@@ -47,6 +48,7 @@ struct InstanceReport {
             .init("startAt", .optional(snapshot.startAt) { .string($0.description) }),
             .init("openTasks", .integer(snapshot.openTaskCount)),
             .init("openTimers", .integer(snapshot.openTimerCount)),
+            .init("openChildren", .integer(snapshot.openChildCount)),
             .init("unhandledMessages", .integer(snapshot.inboxCount)),
             .init("customStatus", .payload(snapshot.customStatus)),
             .init("input", .payload(snapshot.input)),

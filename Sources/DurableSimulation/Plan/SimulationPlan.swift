@@ -59,9 +59,11 @@ package struct SimulationPlan: Sendable {
         var loadRandom = SeededGenerator(seed: seed, purpose: "workload")
         var trapRandom = SeededGenerator(seed: seed, purpose: "traps")
         let hasTraps = trapRandom.chance(0.04)
+        var familyRandom = SeededGenerator(seed: seed, purpose: "families")
+        let included = (hasTraps ? [Programs.fuse] : []) + (familyRandom.chance(0.15) ? Programs.families : [])
         let theme = Theme(seed: seed)
         workload = Workload.draw(
-            from: &loadRandom, partitionCount: partitionCount, including: hasTraps ? [Programs.fuse] : [],
+            from: &loadRandom, partitionCount: partitionCount, including: included,
             atLeast: theme == nil ? 1 : 4, startsAgain: theme == .renewals ? 0.7 : 0.12)
         // What is long lets the broker give up on silent workers; most runs need no more than their work takes.
         faultsEnd = random.chance(0.15) ? .seconds(Int(10 + random.next() % 16)) : .seconds(Int(1 + random.next() % 8))

@@ -124,11 +124,11 @@ package struct SimulationRun {
         guard simulator.elapsed >= hub.plan.faultsEnd + .seconds(1) else { return false }
         guard faults.isOver, faults.replacementCount == 0, faults.redrivesOwed.isEmpty, clients.isDone else { return false }
         return hub.plan.workload.instances.allSatisfy { instance in
-            if instance.expectation.permitted.contains(.absent) { return true }
-            guard let state = witness.instance(instance.id)?.state else { return false }
+            let permitted = instance.expectation.permitted
+            guard let state = witness.instance(instance.id)?.state else { return permitted.contains(.absent) }
             if state.status.isTerminal { return true }
             let isWaiting = state.status == .running && state.inbox.isEmpty && state.hold == nil
-            return !instance.expectation.mustEnd && isWaiting && state.nextDue == nil && state.openTasks.isEmpty
+            return permitted.contains(.open) && isWaiting && state.nextDue == nil && state.openTasks.isEmpty
         }
     }
 

@@ -57,6 +57,7 @@ extension Expectation {
         if let code = snapshot.holdCode { found.append("hold \(code)") }
         if snapshot.openTaskCount > 0 { found.append("\(snapshot.openTaskCount) open tasks") }
         if snapshot.openTimerCount > 0 { found.append("\(snapshot.openTimerCount) open timers") }
+        if snapshot.openChildCount > 0 { found.append("\(snapshot.openChildCount) open children") }
         return found
     }
 

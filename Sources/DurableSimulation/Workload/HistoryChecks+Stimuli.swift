@@ -16,6 +16,7 @@ extension HistoryChecks {
         for case .terminate(instance.id, let reason, _) in workload.operations.map(\.kind) {
             reasons[reason, default: 0] += 1
         }
+        for reason in reasonsOfAncestors(of: instance, workload) { reasons[reason, default: 0] += 1 }
         for event in history {
             switch event.kind {
             case .eventRaised(let name, let input):

@@ -17,6 +17,7 @@ package enum HistoryChecks {
         found += results(history)
         found += stimuli(history, instance, workload, others)
         found += messages(to: instance, history, workload, others)
+        found += children(history, of: instance, workload, others)
         found += replay?.violations ?? []
         return found.map { "\(instance.id): \($0)" }.sorted()
     }
@@ -49,6 +50,9 @@ package enum HistoryChecks {
             switch event.kind {
             case .taskScheduled: open[event.eventID] = .task
             case .timerCreated(let fireAt): open[event.eventID] = .timer(fireAt)
+            case .subOrchestrationCreated: open[event.eventID] = .child
+            case .subOrchestrationCompleted(let id, _), .subOrchestrationFailed(let id, _):
+                if open.removeValue(forKey: id) != .child { found.append("\(place) answers no open child \(id)") }
             case .taskCompleted(let id, _), .taskFailed(let id, _):
                 if open.removeValue(forKey: id) != .task { found.append("\(place) answers no open task \(id)") }
             case .timerFired(let id, let fireAt):
@@ -56,8 +60,7 @@ package enum HistoryChecks {
                     found.append("\(place) answers no open timer \(id) due \(fireAt)")
                 }
                 if event.timestamp < fireAt { found.append("\(place) is before its time, \(fireAt)") }
-            case .executionSuspended, .executionResumed, .subOrchestrationCreated, .subOrchestrationCompleted,
-                .subOrchestrationFailed, .continueAsNew:
+            case .executionSuspended, .executionResumed, .continueAsNew:
                 found.append("\(place) is of a kind no program brings about")
             default: break
             }
@@ -68,6 +71,7 @@ package enum HistoryChecks {
     private enum OpenItem: Equatable {
         case task
         case timer(Timestamp)
+        case child
     }
 
     /// The start is the planned one, comes once, first, and not before its time.
@@ -84,6 +88,7 @@ package enum HistoryChecks {
         if start.name != instance.name || start.version != instance.version {
             found.append("is a start of \"\(start.name)\" \(start.version ?? "without version")")
         }
+        if start.parent?.instanceID != instance.parent { found.append("has a parent other than planned") }
         if start.input != instance.input { found.append("has an input that nobody gave it") }
         if start.executionID != ExecutionID(instance.startID.value) {
             found.append("has execution ID \(start.executionID), which its first start does not have")

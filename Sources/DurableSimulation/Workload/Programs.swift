@@ -93,7 +93,9 @@ struct ProgramSetting: Sendable {
 
 /// All programs of the workload.
 package enum Programs {
-    package static let all: [Program] = sequences + groups + timers + events + failures + messaging + values
+    package static let all: [Program] = drawn + families
+    /// Those that workloads are drawn from.
+    package static let drawn: [Program] = sequences + groups + timers + events + failures + messaging + values
 
     /// Of the activities that orchestrations call.
     package static var activityNames: [String] { SimulatedActivities.all.map(\.name) }

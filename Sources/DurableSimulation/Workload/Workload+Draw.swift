@@ -9,7 +9,7 @@ extension Workload {
     ///   - least: Instances there are, whatever is drawn.
     ///   - startsAgain: Share of instances whose ID a client starts once more, from 0 to 1.
     package static func draw(
-        from generator: inout SeededGenerator, partitionCount: Int, programs: [Program] = Programs.all,
+        from generator: inout SeededGenerator, partitionCount: Int, programs: [Program] = Programs.drawn,
         including included: [Program] = [], atLeast least: Int = 1, startsAgain: Double = 0.12
     ) -> Workload {
         var draft = WorkloadDraft(generator: generator, partitionCount: partitionCount)
@@ -70,7 +70,7 @@ extension Workload {
         for index in draft.instances.indices {
             let id = draft.instances[index].id
             let start = draft.startTime(of: index)
-            if draft.chance(startsAgain) {
+            if draft.instances[index].parent == nil, draft.chance(startsAgain) {
                 draft.startAgain(index, at: start + draft.duration(.zero ... .seconds(8)))
             }
             if draft.chance(0.08), start > .zero {
@@ -100,7 +100,10 @@ extension Workload {
     private static func addQuestions(_ draft: inout WorkloadDraft) {
         for _ in 0..<draft.int(0...6) {
             let time = draft.duration(.zero ... .seconds(10))
-            let id = draft.instances[draft.int(0...draft.instances.count - 1)].id
+            // A child may never come to be.
+            let instance = draft.instances[draft.int(0...draft.instances.count - 1)]
+            if instance.parent != nil { continue }
+            let id = instance.id
             switch draft.int(0...4) {
             case 0: draft.perform(.status(id), at: time)
             case 1: draft.perform(.history(id), at: time)

@@ -32,7 +32,11 @@ package struct PlannedInstance: Hashable, Sendable {
     package var input: Payload?
     /// How long after its start message was made the first episode may run at the earliest; nil: at once.
     package var startDelay: Duration?
+    /// Who starts it; nil: a client.
+    package var parent: InstanceID?
     package var expectation: Expectation
+    /// The first start's; also its execution ID.
+    package var startID: MessageID
 
     package init(
         id: InstanceID, program: String, group: Int, name: String, version: String? = nil, input: Payload? = nil,
@@ -46,10 +50,8 @@ package struct PlannedInstance: Hashable, Sendable {
         self.input = input
         self.startDelay = startDelay
         self.expectation = expectation
+        startID = MessageID("\(id).start")
     }
-
-    /// The first start's; also its execution ID.
-    package var startID: MessageID { MessageID("\(id).start") }
 }
 
 /// Something a client does.
@@ -165,7 +167,7 @@ extension Workload {
                     executionID: ExecutionID(publication.messageID.value),
                     scheduledStart: instance.startDelay.map { now + $0 }))
         case .raise(_, let name, let input, _): kind = .eventRaised(name: name, input: input)
-        case .terminate(_, let reason, _): kind = .executionTerminated(reason: reason, recurse: false)
+        case .terminate(_, let reason, _): kind = .executionTerminated(reason: reason, recurse: true)
         case .status, .history, .list, .counts, .waitForEnd: return nil
         }
         return Message(

@@ -103,6 +103,20 @@ struct WorkloadDraft {
         return (index, at)
     }
 
+    /// Adds an instance that another one starts.
+    mutating func addChild(
+        _ program: String, orchestration: String, id: InstanceID, of parent: PlannedInstance, event: Int,
+        input: Payload?, outcomes: [Expectation.Outcome]
+    ) -> PlannedInstance {
+        var instance = PlannedInstance(
+            id: id, program: program, group: group, name: orchestration, input: input,
+            expectation: Expectation(outcomes))
+        instance.parent = parent.id
+        instance.startID = MessageID("\(parent.startID)/\(event)")
+        instances.append(instance)
+        return instance
+    }
+
     /// Says how an instance may end, where that was not known when it was added.
     mutating func permit(_ outcomes: [Expectation.Outcome], of index: Int) {
         instances[index].expectation.permitted = outcomes

@@ -11,6 +11,11 @@ enum HistoryText {
             event.eventID == id && recorded == fireAt
         case (.eventSent(let recordedTarget, let recorded, _), .sendEvent(let id, let target, let name, _)):
             event.eventID == id && recorded == name && recordedTarget == target
+        case (
+            .subOrchestrationCreated(let recordedChild, let recorded, _),
+            .createSubOrchestration(let id, let child, let name, _, _, _)
+        ):
+            event.eventID == id && recorded == name && recordedChild == child
         case (.executionCompleted(let recorded, _, _), .completeOrchestration(let id, let status, _, _)):
             event.eventID == id && recorded == status
         default: false
@@ -24,8 +29,8 @@ enum HistoryText {
         case .eventSent(let target, let name, _):
             #"EventSent "\#(name)" to instance "\#(target)" (event ID \#(event.eventID))"#
         case .executionCompleted(let status, _, _): "ExecutionCompleted as \(status) (event ID \(event.eventID))"
-        case .subOrchestrationCreated(_, let name, _):
-            #"SubOrchestrationInstanceCreated "\#(name)" (event ID \#(event.eventID))"#
+        case .subOrchestrationCreated(let child, let name, _):
+            #"SubOrchestrationInstanceCreated "\#(name)" as "\#(child)" (event ID \#(event.eventID))"#
         case .taskCompleted(let id, _), .taskFailed(let id, _), .subOrchestrationCompleted(let id, _),
             .subOrchestrationFailed(let id, _), .timerFired(let id, _):
             "\(event.typeName) for event ID \(id)"
@@ -40,6 +45,8 @@ enum HistoryText {
         case .cancelTimer(let id): "to cancel the timer of event ID \(id)"
         case .sendEvent(let id, let target, let name, _):
             #"to raise event "\#(name)" for instance "\#(target)" (event ID \#(id))"#
+        case .createSubOrchestration(let id, let child, let name, _, _, _):
+            #"sub-orchestration "\#(name)" as "\#(child)" (event ID \#(id))"#
         case .completeOrchestration(let id, let status, _, _): "to end as \(status) (event ID \(id))"
         case .setCustomStatus: "to set its custom status"
         }

@@ -145,8 +145,8 @@ package final class NativeOrchestration {
         }
         if runtime.waitingCount == 0 {
             return .nonDurableAwait(
-                "the orchestration is suspended, but on no activity, timer or event: it awaits something that is not "
-                    + "durable (Task {}, Task.sleep, a shared actor, MainActor, a callback). \(remedy)")
+                "the orchestration is suspended, but on no activity, timer, event or sub-orchestration: it awaits "
+                    + "something that is not durable (Task {}, Task.sleep, a shared actor, MainActor, a callback). \(remedy)")
         }
         return nil
     }
@@ -155,7 +155,7 @@ package final class NativeOrchestration {
 extension OrchestratorAction {
     fileprivate var leavesHistoryEvent: Bool {
         switch self {
-        case .scheduleTask, .createTimer, .sendEvent, .completeOrchestration: true
+        case .scheduleTask, .createTimer, .sendEvent, .createSubOrchestration, .completeOrchestration: true
         case .cancelTimer, .setCustomStatus: false
         }
     }

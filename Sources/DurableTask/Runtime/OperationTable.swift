@@ -22,6 +22,8 @@ struct OperationTable {
         case settled
         case task(WaitContinuation?)
         case timer(WaitContinuation?)
+        /// A sub-orchestration.
+        case child(WaitContinuation?)
         /// The limit of a wait for the external event of that name; the event's queue holds the continuation.
         case eventTimeout(name: String)
     }
@@ -53,7 +55,8 @@ struct OperationTable {
         switch window[index] {
         case .task: window[index] = .task(continuation)
         case .timer: window[index] = .timer(continuation)
-        case .settled, .eventTimeout: preconditionFailure("a wait belongs to an open task or timer")
+        case .child: window[index] = .child(continuation)
+        case .settled, .eventTimeout: preconditionFailure("a wait belongs to an open task, timer or child")
         }
         waitingCount += 1
     }
@@ -64,7 +67,7 @@ struct OperationTable {
         let index = Int(id.value - base)
         var waiting: WaitContinuation?
         switch window[index] {
-        case .task(let continuation), .timer(let continuation): waiting = continuation
+        case .task(let continuation), .timer(let continuation), .child(let continuation): waiting = continuation
         case .settled, .eventTimeout: break
         }
         if waiting != nil { waitingCount -= 1 }
@@ -90,5 +93,17 @@ struct OperationTable {
         }
         base += Int32(settledPrefix)
         settledPrefix = 0
+    }
+}
+
+extension OperationTable.Operation {
+    /// Whether an event of that kind is the answer that whoever waits for it is waiting for.
+    func isAnswered(by kind: HistoryEvent.Kind) -> Bool {
+        switch (self, kind) {
+        case (.task, .taskCompleted), (.task, .taskFailed), (.timer, .timerFired),
+            (.child, .subOrchestrationCompleted), (.child, .subOrchestrationFailed):
+            true
+        default: false
+        }
     }
 }

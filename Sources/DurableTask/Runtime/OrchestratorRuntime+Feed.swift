@@ -40,8 +40,10 @@ extension OrchestratorRuntime {
             settle(id, event, .failed(failure))
         case .timerFired(let id, _):
             settle(id, event, .timerFired)
-        case .subOrchestrationCompleted(let id, _), .subOrchestrationFailed(let id, _):
-            diverge(event, codeAsked: asked(for: id))
+        case .subOrchestrationCompleted(let id, let result):
+            settle(id, event, .completed(result))
+        case .subOrchestrationFailed(let id, let failure):
+            settle(id, event, .failed(failure))
         case .eventRaised(let name, let input):
             raise(name, input)
         case .executionStarted, .executionTerminated, .executionSuspended, .executionResumed, .continueAsNew:
@@ -69,20 +71,18 @@ extension OrchestratorRuntime {
     }
 
     private func settle(_ id: EventID, _ event: HistoryEvent, _ outcome: WaitOutcome) {
-        switch (operations[id], outcome) {
-        case (.settled?, _):
-            return  // late: cancelled before
-        case (.task?, .completed(let payload)):
-            deliveredBytes += payload?.count ?? 0
-            operations.settle(id)?.resume(returning: outcome)
-        case (.task?, .failed), (.timer?, .timerFired):
-            operations.settle(id)?.resume(returning: outcome)
-        case (.eventTimeout(let name)?, .timerFired):
+        let operation = operations[id]
+        if case .settled? = operation { return }  // late: cancelled before
+        if case .eventTimeout(let name)? = operation, case .timerFired = outcome {
             _ = operations.settle(id)
             events.removeWaiter(for: name) { $0.timeout == id }?.continuation.resume(returning: .timerFired)
-        default:
-            diverge(event, codeAsked: asked(for: id))
+            return
         }
+        guard let operation, operation.isAnswered(by: event.kind) else {
+            return diverge(event, codeAsked: asked(for: id))
+        }
+        if case .completed(let payload) = outcome { deliveredBytes += payload?.count ?? 0 }
+        operations.settle(id)?.resume(returning: outcome)
     }
 
     /// Compares a recorded action with the first one the code asked for and history has not confirmed yet.
@@ -116,21 +116,18 @@ extension OrchestratorRuntime {
         while fault == nil, let event = feed.upcoming {
             let outcome: WaitOutcome
             switch event.kind {
-            case .taskScheduled, .timerCreated, .eventSent, .orchestratorStarted:
+            case .taskScheduled, .timerCreated, .eventSent, .subOrchestrationCreated, .orchestratorStarted:
                 feed.advance()
                 apply(event)
                 continue
-            case .taskCompleted(id, let result):
-                deliveredBytes += result?.count ?? 0
+            case .taskCompleted(id, let result), .subOrchestrationCompleted(id, let result):
                 outcome = .completed(result)
-            case .taskFailed(id, let failure): outcome = .failed(failure)
+            case .taskFailed(id, let failure), .subOrchestrationFailed(id, let failure): outcome = .failed(failure)
             case .timerFired(id, _): outcome = .timerFired
             default: return nil
             }
-            switch (operations[id], outcome) {
-            case (.task?, .completed), (.task?, .failed), (.timer?, .timerFired): break
-            default: return nil
-            }
+            guard operations[id]?.isAnswered(by: event.kind) == true else { return nil }
+            if case .completed(let payload) = outcome { deliveredBytes += payload?.count ?? 0 }
             feed.advance()
             _ = operations.settle(id)
             return outcome
@@ -148,6 +145,7 @@ extension OrchestratorRuntime {
         switch operations[id] {
         case .task?: "an activity (event ID \(id))"
         case .timer?, .eventTimeout?: "a timer (event ID \(id))"
+        case .child?: "a sub-orchestration (event ID \(id))"
         case .settled?: "something else (event ID \(id))"
         case nil: "nothing with that event ID"
         }

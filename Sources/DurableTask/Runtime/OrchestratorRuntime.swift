@@ -138,6 +138,37 @@ final class OrchestratorRuntime: @unchecked Sendable {
         }
     }
 
+    func callSubOrchestration(
+        _ name: String, version: String?, instanceID: InstanceID?, input: Payload?
+    ) async throws -> Payload? {
+        let id = operations.add(.child(nil))
+        let child = startChild(id, name, version: version, instanceID: instanceID, input: input, isDetached: false)
+        switch try await wait(for: id) {
+        case .completed(let result): return result
+        case .failed(let details):
+            throw SubOrchestrationFailure(orchestrationName: name, instanceID: child, taskID: id, details: details)
+        case .cancelled: throw CancellationError()
+        case .timerFired, .interrupted: throw OrchestrationInterrupted()
+        }
+    }
+
+    func startOrchestration(
+        _ name: String, version: String?, instanceID: InstanceID?, input: Payload?
+    ) -> InstanceID {
+        let id = operations.add(.settled)
+        return startChild(id, name, version: version, instanceID: instanceID, input: input, isDetached: true)
+    }
+
+    private func startChild(
+        _ id: EventID, _ name: String, version: String?, instanceID: InstanceID?, input: Payload?, isDetached: Bool
+    ) -> InstanceID {
+        let child = instanceID ?? InstanceID("\(executionID.stem):\(id)")
+        asked.append(
+            .createSubOrchestration(
+                id: id, instanceID: child, name: name, version: version, input: input, isDetached: isDetached))
+        return child
+    }
+
     func sleep(until fireAt: Timestamp) async throws {
         let id = operations.add(.timer(nil))
         asked.append(.createTimer(id: id, fireAt: fireAt))

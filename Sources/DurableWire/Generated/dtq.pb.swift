@@ -383,6 +383,21 @@ nonisolated struct PBHold: Sendable {
   fileprivate var _build: String? = nil
 }
 
+/// A sub-orchestration that its parent waits for.
+nonisolated struct PBOpenChild: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var taskID: Int32 = 0
+
+  var instanceID: String = String()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 nonisolated struct PBInstanceChange: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -401,6 +416,8 @@ nonisolated struct PBInstanceChange: Sendable {
   var scheduledTasks: [PBInstanceChange.ScheduledTask] = []
 
   var canceledTimers: [Int32] = []
+
+  var startedChildren: [PBOpenChild] = []
 
   var customStatus: PBInstanceChange.CustomStatusUpdate {
     get {_customStatus ?? PBInstanceChange.CustomStatusUpdate()}
@@ -891,6 +908,12 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
   /// Clears the value of `hold`. Subsequent reads from it will return its default value.
   mutating func clearHold() {_uniqueStorage()._hold = nil}
 
+  /// In order of ID.
+  var openChildren: [PBOpenChild] {
+    get {_storage._openChildren}
+    set {_uniqueStorage()._openChildren = newValue}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct OpenTask: Sendable {
@@ -1280,6 +1303,11 @@ nonisolated struct PBInstanceSnapshot: @unchecked Sendable {
   var hasHoldText: Bool {_storage._holdText != nil}
   /// Clears the value of `holdText`. Subsequent reads from it will return its default value.
   mutating func clearHoldText() {_uniqueStorage()._holdText = nil}
+
+  var openChildCount: Int64 {
+    get {_storage._openChildCount}
+    set {_uniqueStorage()._openChildCount = newValue}
+  }
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -3284,9 +3312,44 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
   }
 }
 
+nonisolated extension PBOpenChild: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".OpenChild"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}task_id\0\u{3}instance_id\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.taskID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.taskID != 0 {
+      try visitor.visitSingularInt32Field(value: self.taskID, fieldNumber: 1)
+    }
+    if !self.instanceID.isEmpty {
+      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBOpenChild, rhs: PBOpenChild) -> Bool {
+    if lhs.taskID != rhs.taskID {return false}
+    if lhs.instanceID != rhs.instanceID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{3}started_children\0\u{4}\u{2}custom_status\0\u{1}hold\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3301,6 +3364,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 5: try { try decoder.decodeRepeatedStringField(value: &self.appliedMessages) }()
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.scheduledTasks) }()
       case 7: try { try decoder.decodeRepeatedInt32Field(value: &self.canceledTimers) }()
+      case 8: try { try decoder.decodeRepeatedMessageField(value: &self.startedChildren) }()
       case 10: try { try decoder.decodeSingularMessageField(value: &self._customStatus) }()
       case 11: try { try decoder.decodeSingularMessageField(value: &self._hold) }()
       default: break
@@ -3334,6 +3398,9 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     if !self.canceledTimers.isEmpty {
       try visitor.visitPackedInt32Field(value: self.canceledTimers, fieldNumber: 7)
     }
+    if !self.startedChildren.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.startedChildren, fieldNumber: 8)
+    }
     try { if let v = self._customStatus {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
     } }()
@@ -3351,6 +3418,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.appliedMessages != rhs.appliedMessages {return false}
     if lhs.scheduledTasks != rhs.scheduledTasks {return false}
     if lhs.canceledTimers != rhs.canceledTimers {return false}
+    if lhs.startedChildren != rhs.startedChildren {return false}
     if lhs._customStatus != rhs._customStatus {return false}
     if lhs._hold != rhs._hold {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -3961,7 +4029,7 @@ nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceState"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0")
 
   fileprivate class _StorageClass {
     var _format: Int32 = 0
@@ -3986,6 +4054,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _inbox: [PBHistoryEvent] = []
     var _appliedMessages: [String] = []
     var _hold: PBHold? = nil
+    var _openChildren: [PBOpenChild] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4018,6 +4087,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _inbox = source._inbox
       _appliedMessages = source._appliedMessages
       _hold = source._hold
+      _openChildren = source._openChildren
     }
   }
 
@@ -4058,6 +4128,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 20: try { try decoder.decodeRepeatedMessageField(value: &_storage._inbox) }()
         case 21: try { try decoder.decodeRepeatedStringField(value: &_storage._appliedMessages) }()
         case 22: try { try decoder.decodeSingularMessageField(value: &_storage._hold) }()
+        case 23: try { try decoder.decodeRepeatedMessageField(value: &_storage._openChildren) }()
         default: break
         }
       }
@@ -4136,6 +4207,9 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       try { if let v = _storage._hold {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 22)
       } }()
+      if !_storage._openChildren.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._openChildren, fieldNumber: 23)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -4167,6 +4241,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._inbox != rhs_storage._inbox {return false}
         if _storage._appliedMessages != rhs_storage._appliedMessages {return false}
         if _storage._hold != rhs_storage._hold {return false}
+        if _storage._openChildren != rhs_storage._openChildren {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -4651,7 +4726,7 @@ nonisolated extension PBQuery.Redrive: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceSnapshot"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}execution_id\0\u{1}name\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{1}input\0\u{1}output\0\u{1}failure\0\u{3}custom_status\0\u{1}tags\0\u{3}history_count\0\u{3}open_task_count\0\u{3}open_timer_count\0\u{3}inbox_count\0\u{3}hold_code\0\u{3}hold_text\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}execution_id\0\u{1}name\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{1}input\0\u{1}output\0\u{1}failure\0\u{3}custom_status\0\u{1}tags\0\u{3}history_count\0\u{3}open_task_count\0\u{3}open_timer_count\0\u{3}inbox_count\0\u{3}hold_code\0\u{3}hold_text\0\u{3}open_child_count\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
@@ -4672,6 +4747,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
     var _inboxCount: Int64 = 0
     var _holdCode: String? = nil
     var _holdText: String? = nil
+    var _openChildCount: Int64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4700,6 +4776,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       _inboxCount = source._inboxCount
       _holdCode = source._holdCode
       _holdText = source._holdText
+      _openChildCount = source._openChildCount
     }
   }
 
@@ -4736,6 +4813,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         case 16: try { try decoder.decodeSingularInt64Field(value: &_storage._inboxCount) }()
         case 17: try { try decoder.decodeSingularStringField(value: &_storage._holdCode) }()
         case 18: try { try decoder.decodeSingularStringField(value: &_storage._holdText) }()
+        case 19: try { try decoder.decodeSingularInt64Field(value: &_storage._openChildCount) }()
         default: break
         }
       }
@@ -4802,6 +4880,9 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       try { if let v = _storage._holdText {
         try visitor.visitSingularStringField(value: v, fieldNumber: 18)
       } }()
+      if _storage._openChildCount != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._openChildCount, fieldNumber: 19)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -4829,6 +4910,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         if _storage._inboxCount != rhs_storage._inboxCount {return false}
         if _storage._holdCode != rhs_storage._holdCode {return false}
         if _storage._holdText != rhs_storage._holdText {return false}
+        if _storage._openChildCount != rhs_storage._openChildCount {return false}
         return true
       }
       if !storagesAreEqual {return false}

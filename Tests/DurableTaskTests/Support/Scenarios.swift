@@ -211,6 +211,26 @@ struct Scenario: Sendable, CustomTestStringConvertible {
             }
             return text
         },
+        Scenario(name: "children in order, at once, failing, cancelled and left alone") { context, trace in
+            var text = try await context.callSubOrchestration("one", "1", as: String.self)
+            trace.say(text, context)
+            async let two = context.callSubOrchestration("two", "2", instanceID: InstanceID("b"), as: String.self)
+            async let work = trace.echo("a", context)
+            text += try await "\(work)\(two)"
+            do {
+                text += try await context.callSubOrchestration("fail", as: String.self)
+            } catch let failure as SubOrchestrationFailure {
+                text += failure.details.message
+            }
+            try context.startOrchestration("alone", 1)
+            return try await withThrowingTaskGroup(of: String.self) { group in
+                group.addTask { try await context.callSubOrchestration("slow", "s", as: String.self) }
+                group.addTask { try await trace.echo("fast", context) }
+                let first = try await group.next() ?? "nobody"
+                group.cancelAll()
+                return text + first
+            }
+        },
         Scenario(name: "events raised, status set") { context, trace in
             for index in 0..<3 {
                 context.setCustomStatus(["step": index])

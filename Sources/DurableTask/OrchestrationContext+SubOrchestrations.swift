@@ -1,0 +1,89 @@
+public import DurableCore
+
+extension OrchestrationContext {
+    // MARK: Sub-orchestrations
+
+    /// Starts another instance, its child, and waits for its result. It runs wherever its partition is, on its own
+    /// history; this one waits as for an activity. A child goes on when its parent ends; terminating a parent
+    /// terminates the children it waits for, unless asked not to.
+    ///
+    /// - Parameters:
+    ///   - version: Of the child; nil: none.
+    ///   - instanceID: Of the child. nil: one of its own, the same on replay.
+    /// - Throws: `SubOrchestrationFailure` if the child failed or was terminated, or an instance of that ID is there
+    ///   already; `CancellationError` if this task is cancelled (before: nothing was requested; while waiting: the child
+    ///   goes on and its result is ignored); `InvalidInstanceID`; `PayloadError` if the result is no `Output`.
+    public func callSubOrchestration<Input, Output>(
+        _ orchestration: Orchestration<Input, Output>, _ input: Input, version: String? = nil,
+        instanceID: InstanceID? = nil
+    ) async throws -> Output {
+        try await callSubOrchestration(
+            orchestration.name, input, version: version, instanceID: instanceID, as: Output.self)
+    }
+
+    /// Starts a child that takes no input, and waits for its result.
+    public func callSubOrchestration<Output>(
+        _ orchestration: Orchestration<NoValue, Output>, version: String? = nil, instanceID: InstanceID? = nil
+    ) async throws -> Output {
+        try await callSubOrchestration(
+            orchestration.name, NoValue(), version: version, instanceID: instanceID, as: Output.self)
+    }
+
+    /// Starts a child that returns nothing, and waits for its end.
+    public func callSubOrchestration<Input>(
+        _ orchestration: Orchestration<Input, NoValue>, _ input: Input, version: String? = nil,
+        instanceID: InstanceID? = nil
+    ) async throws {
+        _ = try await callSubOrchestration(
+            orchestration.name, input, version: version, instanceID: instanceID, as: NoValue.self)
+    }
+
+    /// Starts a child that neither takes nor returns anything, and waits for its end.
+    public func callSubOrchestration(
+        _ orchestration: Orchestration<NoValue, NoValue>, version: String? = nil, instanceID: InstanceID? = nil
+    ) async throws {
+        _ = try await callSubOrchestration(
+            orchestration.name, NoValue(), version: version, instanceID: instanceID, as: NoValue.self)
+    }
+
+    /// Starts a child of the orchestration of that name, wherever it is written, and waits for its result.
+    public func callSubOrchestration<Output: Decodable & Sendable>(
+        _ name: String, _ input: some Encodable & Sendable = NoValue(), version: String? = nil,
+        instanceID: InstanceID? = nil, as type: Output.Type = Output.self
+    ) async throws -> Output {
+        try await runtime.admit("context.callSubOrchestration")
+        if let defect = instanceID?.defect { throw InvalidInstanceID(description: defect) }
+        let payload = try runtime.encodeUnlessReplaying(input, as: "the input of orchestration \"\(name)\"")
+        let result = try await runtime.callSubOrchestration(
+            name, version: version, instanceID: instanceID, input: payload)
+        return try PayloadCoding.decode(type, from: result, as: "the result of orchestration \"\(name)\"")
+    }
+
+    /// Starts another instance that nobody waits for. It is on its way once this episode is saved; should an instance
+    /// of that ID be there already, nothing happens.
+    ///
+    /// - Returns: Its ID.
+    /// - Throws: `InvalidInstanceID`.
+    @discardableResult
+    public func startOrchestration<Input, Output>(
+        _ orchestration: Orchestration<Input, Output>, _ input: Input, version: String? = nil,
+        instanceID: InstanceID? = nil
+    ) throws -> InstanceID {
+        try startOrchestration(orchestration.name, input, version: version, instanceID: instanceID)
+    }
+
+    /// Starts an instance of the orchestration of that name that nobody waits for.
+    ///
+    /// - Returns: Its ID.
+    /// - Throws: `InvalidInstanceID`, `PayloadError`.
+    @discardableResult
+    public func startOrchestration(
+        _ name: String, _ input: some Encodable & Sendable = NoValue(), version: String? = nil,
+        instanceID: InstanceID? = nil
+    ) throws -> InstanceID {
+        if let defect = instanceID?.defect { throw InvalidInstanceID(description: defect) }
+        guard runtime.mayAct("context.startOrchestration") else { throw OrchestrationInterrupted() }
+        let payload = try runtime.encodeUnlessReplaying(input, as: "the input of orchestration \"\(name)\"")
+        return runtime.startOrchestration(name, version: version, instanceID: instanceID, input: payload)
+    }
+}
