@@ -29,7 +29,7 @@ public struct HistoryEvent: Hashable, Sendable {
         case timerFired(timerID: EventID, fireAt: Timestamp)
         case eventSent(instanceID: InstanceID, name: String, input: Payload?)
         case eventRaised(name: String, input: Payload?)
-        case subOrchestrationCreated(instanceID: InstanceID, name: String, input: Payload?)
+        case subOrchestrationCreated(ChildStart)
         case subOrchestrationCompleted(taskID: EventID, result: Payload?)
         case subOrchestrationFailed(taskID: EventID, failure: FailureDetails)
         case continueAsNew(input: Payload?)
@@ -56,6 +56,26 @@ public struct HistoryEvent: Hashable, Sendable {
         case .subOrchestrationFailed: "SubOrchestrationInstanceFailed"
         case .continueAsNew: "ContinueAsNew"
         }
+    }
+}
+
+/// A sub-orchestration as its parent asks for it.
+public struct ChildStart: Hashable, Sendable {
+    public var instanceID: InstanceID
+    public var name: String
+    public var version: String?
+    public var input: Payload?
+    /// Nobody waits for its end.
+    public var isDetached: Bool
+
+    public init(
+        instanceID: InstanceID, name: String, version: String? = nil, input: Payload? = nil, isDetached: Bool = false
+    ) {
+        self.instanceID = instanceID
+        self.name = name
+        self.version = version
+        self.input = input
+        self.isDetached = isDetached
     }
 }
 
@@ -121,8 +141,9 @@ extension HistoryEvent {
         case .executionTerminated(let reason, _), .executionSuspended(let reason), .executionResumed(let reason):
             reason?.count
         case .taskScheduled(_, let input), .eventSent(_, _, let input), .eventRaised(_, let input),
-            .subOrchestrationCreated(_, _, let input), .continueAsNew(let input):
+            .continueAsNew(let input):
             input?.count
+        case .subOrchestrationCreated(let child): child.input?.count
         case .taskCompleted(_, let result), .subOrchestrationCompleted(_, let result): result?.count
         case .orchestratorStarted, .taskFailed, .timerCreated, .timerFired, .subOrchestrationFailed: nil
         }

@@ -45,10 +45,10 @@ public struct ExecutionID: Hashable, Sendable, CustomStringConvertible {
     public init(_ value: String) { self.value = value }
     public var description: String { value }
 
-    /// What IDs derived from it begin with: itself, or in deep families, whose execution IDs grow, a hash of it. IDs of
-    /// messages and instances have at most 255 bytes.
+    /// What IDs derived from it begin with: itself, or a hash of it where it is long, as in deep families, or has
+    /// characters that are none for IDs. These have at most 255 bytes.
     package var stem: String {
-        if value.utf8.count <= 160 { return value }
+        if value.utf8.count <= 160, InstanceID(value).defect == nil { return value }
         let hashes = ["a/", "b/"].map { FNV1a.hash("\($0)\(value)".utf8) }
         return hashes.map { String($0, radix: 16) }.joined(separator: "-")
     }

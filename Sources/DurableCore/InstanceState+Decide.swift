@@ -42,8 +42,8 @@ extension InstanceState {
     /// Decides about a message for this instance, without changing anything.
     package func decide(_ message: Message, at now: Timestamp) -> Acceptance {
         switch message.event.kind {
-        case .executionStarted:
-            return .ignored(message.id == startID ? .created : .exists)
+        case .executionStarted(let start):
+            return .ignored(message.id == startID && start.parent == parent ? .created : .exists)
         case .executionTerminated where message.executionID.map({ $0.value != startID.value }) ?? false:
             // From a parent whose child of this ID was never started: there was this one.
             return .ignored(.unexpected)
@@ -137,21 +137,23 @@ extension InstanceState {
                         Message(
                             id: MessageID("\(executionID.stem)/\(eventID)"), instanceID: target,
                             event: HistoryEvent(timestamp: now, kind: .eventRaised(name: name, input: input)))))
-            case .createSubOrchestration(let taskID, let child, let name, let version, let input, let isDetached):
-                record(taskID, .subOrchestrationCreated(instanceID: child, name: name, input: input))
+            case .createSubOrchestration(let taskID, let child):
+                record(taskID, .subOrchestrationCreated(child))
                 let messageID = childStartID(taskID)
                 let start = ExecutionStarted(
-                    name: name, version: version, input: input, instanceID: child,
+                    name: child.name, version: child.version, input: child.input, instanceID: child.instanceID,
                     executionID: ExecutionID(messageID.value),
-                    parent: isDetached
+                    parent: child.isDetached
                         ? nil : .init(taskID: taskID, name: self.name, instanceID: id, executionID: executionID),
                     traceParent: traceParent)
                 _ = send(
                     .message(
                         Message(
-                            id: messageID, instanceID: child,
+                            id: messageID, instanceID: child.instanceID,
                             event: HistoryEvent(timestamp: now, kind: .executionStarted(start)))))
-                if !isDetached { change.startedChildren.append(.init(taskID: taskID, instanceID: child)) }
+                if !child.isDetached {
+                    change.startedChildren.append(.init(taskID: taskID, instanceID: child.instanceID))
+                }
             case .completeOrchestration(let eventID, let status, let result, let failure):
                 record(eventID, .executionCompleted(status: status, result: result, failure: failure))
                 if let answer = answerToParent(status, result, failure, at: now) { _ = send(.message(answer)) }
@@ -166,11 +168,14 @@ extension InstanceState {
     ///
     /// - Returns: What to tell its parent, and its children if it was asked to end these too.
     package func terminate(at now: Timestamp) -> (change: InstanceChange, messages: [Message]) {
-        var first: (reason: Payload?, recurse: Bool)?
-        for case .executionTerminated(let reason, let recurse) in inbox.map(\.kind) where first == nil {
-            first = (reason, recurse)
+        var (reasons, recurse) = ([Payload?](), false)
+        for case .executionTerminated(let reason, let takesChildren) in inbox.map(\.kind) {
+            reasons.append(reason)
+            recurse = recurse || takesChildren
         }
-        let (reason, recurse) = first ?? (nil, false)
+        let reason = reasons.first ?? nil
+        // One copy for each child.
+        let childrenReason = reason.flatMap { $0.count <= 4096 ? $0 : nil }
         let change = InstanceChange(
             instanceID: id, time: now,
             history: episodeEvents(at: now) + [
@@ -184,7 +189,7 @@ extension InstanceState {
                 Message(
                     id: MessageID("\(executionID.stem)/\(taskID)/end"), instanceID: child,
                     executionID: ExecutionID(childStartID(taskID).value),
-                    event: HistoryEvent(timestamp: now, kind: .executionTerminated(reason: reason, recurse: true))))
+                    event: HistoryEvent(timestamp: now, kind: .executionTerminated(reason: childrenReason, recurse: true))))
         }
         return (change, messages)
     }
@@ -217,8 +222,10 @@ extension InstanceState {
 }
 
 extension Message {
-    /// What the parent of a child is told whose ID is in use; nil when this is no start of a child.
-    package func refusal(at now: Timestamp) -> Message? {
+    /// What the parent of a child is told that cannot be started; nil when this is no start of a child.
+    ///
+    /// - Parameter defect: Why; nil: its ID is in use.
+    package func refusal(at now: Timestamp, because defect: String? = nil) -> Message? {
         guard case .executionStarted(let start) = event.kind, let parent = start.parent else { return nil }
         return Message(
             id: MessageID("\(id)/refused"), instanceID: parent.instanceID, executionID: parent.executionID,
@@ -227,8 +234,8 @@ extension Message {
                 kind: .subOrchestrationFailed(
                     taskID: parent.taskID,
                     failure: FailureDetails(
-                        errorType: "InstanceExists", message: "there is an instance \"\(instanceID)\" already",
-                        isNonRetryable: true))))
+                        errorType: defect == nil ? "InstanceExists" : "StartRefused",
+                        message: defect ?? "there is an instance \"\(instanceID)\" already", isNonRetryable: true))))
     }
 }
 

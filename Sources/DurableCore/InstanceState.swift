@@ -25,7 +25,7 @@ package struct InstanceState: Hashable, Sendable {
     package var openTasks: [EventID: OpenTask]
     /// Timers created and neither fired nor canceled. Look-up only.
     package var openTimers: [EventID: Timestamp]
-    /// Sub-orchestrations started and not ended, that are waited for. Look-up only.
+    /// Sub-orchestrations called and not ended, those that nobody waits for any more too. Look-up only.
     package var openChildren: [EventID: InstanceID]
     /// Number of events in the history.
     package var historyCount: Int

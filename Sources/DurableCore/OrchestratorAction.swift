@@ -6,10 +6,7 @@ package enum OrchestratorAction: Hashable, Sendable {
     /// The timer's result is not wanted any more; leaves no history event.
     case cancelTimer(id: EventID)
     case sendEvent(id: EventID, instanceID: InstanceID, name: String, input: Payload?)
-    /// - `instanceID`: of the child, whoever chose it.
-    /// - `isDetached`: nobody waits for its end.
-    case createSubOrchestration(
-        id: EventID, instanceID: InstanceID, name: String, version: String?, input: Payload?, isDetached: Bool)
+    case createSubOrchestration(id: EventID, ChildStart)
     /// Always the last action of an instance. `status` is `.completed` or `.failed`.
     case completeOrchestration(id: EventID, status: OrchestrationStatus, result: Payload?, failure: FailureDetails?)
     case setCustomStatus(Payload?)
@@ -30,9 +27,8 @@ extension OrchestratorAction {
     /// Bytes of user data it carries; nil when it carries none.
     package var payloadBytes: Int? {
         switch self {
-        case .scheduleTask(_, _, let input), .sendEvent(_, _, _, let input),
-            .createSubOrchestration(_, _, _, _, let input, _):
-            input?.count
+        case .scheduleTask(_, _, let input), .sendEvent(_, _, _, let input): input?.count
+        case .createSubOrchestration(_, let child): child.input?.count
         case .completeOrchestration(_, _, let result, _): result?.count
         case .setCustomStatus(let status): status?.count
         case .createTimer, .cancelTimer: nil
@@ -44,7 +40,7 @@ extension OrchestratorAction {
         switch self {
         case .scheduleTask(_, let name, _): "the input of activity \"\(name)\""
         case .sendEvent(_, _, let name, _): "the data of event \"\(name)\""
-        case .createSubOrchestration(_, _, let name, _, _, _): "the input of orchestration \"\(name)\""
+        case .createSubOrchestration(_, let child): "the input of orchestration \"\(child.name)\""
         case .completeOrchestration: "the orchestration's result"
         case .setCustomStatus: "the custom status"
         case .createTimer, .cancelTimer: "a timer"
@@ -54,7 +50,7 @@ extension OrchestratorAction {
     package var eventID: EventID {
         switch self {
         case .scheduleTask(let id, _, _), .createTimer(let id, _), .cancelTimer(let id), .sendEvent(let id, _, _, _),
-            .createSubOrchestration(let id, _, _, _, _, _), .completeOrchestration(let id, _, _, _):
+            .createSubOrchestration(let id, _), .completeOrchestration(let id, _, _, _):
             id
         case .setCustomStatus: .none
         }

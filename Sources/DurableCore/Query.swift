@@ -128,7 +128,7 @@ public struct InstanceSnapshot: Hashable, Sendable {
     public var openTaskCount: Int
     /// Timers that have not fired.
     public var openTimerCount: Int
-    /// Sub-orchestrations waited for that have not ended.
+    /// Sub-orchestrations called that have not ended.
     public var openChildCount: Int
     /// Accepted messages no episode has handled yet.
     public var inboxCount: Int

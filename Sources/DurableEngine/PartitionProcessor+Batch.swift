@@ -117,7 +117,10 @@ extension PartitionProcessor {
                 try take(message, into: &batch)
             } else if let origin {
                 // What is set aside counts as taken, or all its sender sent later would wait for it.
-                _ = isNews(origin, in: &batch)
+                guard isNews(origin, in: &batch) else { continue }
+                if let refusal = message.refusal(at: batch.now, because: defect?.reason) {
+                    batch.refusals.append(refusal)
+                }
             }
         }
         if let defect {

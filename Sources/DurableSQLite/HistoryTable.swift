@@ -103,19 +103,5 @@ enum HistoryTable {
 
 extension HistoryEvent {
     /// Near enough to split rows by: the payload and a little for the rest.
-    fileprivate var approximateByteCount: Int {
-        let payload: Payload? =
-            switch kind {
-            case .executionStarted(let start): start.input
-            case .executionCompleted(_, let result, _): result
-            case .executionTerminated(let reason, _), .executionSuspended(let reason), .executionResumed(let reason):
-                reason
-            case .taskScheduled(_, let input), .eventSent(_, _, let input), .eventRaised(_, let input),
-                .subOrchestrationCreated(_, _, let input), .continueAsNew(let input):
-                input
-            case .taskCompleted(_, let result), .subOrchestrationCompleted(_, let result): result
-            case .orchestratorStarted, .taskFailed, .timerCreated, .timerFired, .subOrchestrationFailed: nil
-            }
-        return 64 + (payload?.count ?? 0)
-    }
+    fileprivate var approximateByteCount: Int { 64 + (payloadBytes ?? 0) }
 }

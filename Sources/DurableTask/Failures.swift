@@ -25,7 +25,8 @@ public struct SubOrchestrationFailure: Error, Hashable, Sendable, CustomStringCo
     public let instanceID: InstanceID
     /// The request's event ID.
     public let taskID: EventID
-    /// What the child failed with. `errorType` is `Terminated` or `InstanceExists` where it has no failure of its own.
+    /// What the child failed with. `errorType` is `Terminated`, `InstanceExists` or `StartRefused` where it has no
+    /// failure of its own.
     public let details: FailureDetails
 
     public init(orchestrationName: String, instanceID: InstanceID, taskID: EventID, details: FailureDetails) {

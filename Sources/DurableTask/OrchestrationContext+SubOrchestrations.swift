@@ -5,7 +5,7 @@ extension OrchestrationContext {
 
     /// Starts another instance, its child, and waits for its result. It runs wherever its partition is, on its own
     /// history; this one waits as for an activity. A child goes on when its parent ends; terminating a parent
-    /// terminates the children it waits for, unless asked not to.
+    /// terminates those that have not ended, unless asked not to.
     ///
     /// - Parameters:
     ///   - version: Of the child; nil: none.

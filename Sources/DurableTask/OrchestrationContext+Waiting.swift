@@ -57,8 +57,10 @@ extension OrchestrationContext {
     }
 
     /// Raises an event to another instance. It is on its way once this episode is saved; nobody waits for it to arrive.
+    /// With an ID that cannot be used (empty, longer than 255 bytes, control characters) this instance fails.
     public func raiseEvent(to instance: InstanceID, _ name: String, _ value: some Encodable = NoValue()) {
         guard runtime.mayAct("context.raiseEvent") else { return }
+        if let defect = instance.defect { return runtime.fail(InvalidInstanceID(description: defect)) }
         do {
             let payload = try runtime.encodeUnlessReplaying(value, as: "the data of event \"\(name)\"")
             runtime.raiseEvent(to: instance, name: name, input: payload)

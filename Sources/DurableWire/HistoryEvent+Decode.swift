@@ -55,8 +55,10 @@ extension HistoryEvent.Kind {
             self = .eventRaised(name: wire.name, input: wire.hasInput ? Payload(wire.input) : nil)
         case .subOrchestrationCreated(let wire):
             self = .subOrchestrationCreated(
-                instanceID: InstanceID(wire.instanceID), name: wire.name,
-                input: wire.hasInput ? Payload(wire.input) : nil)
+                ChildStart(
+                    instanceID: InstanceID(wire.instanceID), name: wire.name,
+                    version: wire.hasVersion ? wire.version.value : nil,
+                    input: wire.hasInput ? Payload(wire.input) : nil, isDetached: wire.isDetached))
         case .subOrchestrationCompleted(let wire):
             self = .subOrchestrationCompleted(
                 taskID: EventID(wire.taskScheduledID), result: wire.hasResult ? Payload(wire.result) : nil)

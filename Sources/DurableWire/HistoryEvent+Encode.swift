@@ -81,11 +81,13 @@ extension PBHistoryEvent.OneOf_Kind {
             wire.name = name
             if let input { wire.input = Google_Protobuf_BytesValue(input) }
             self = .eventRaised(wire)
-        case .subOrchestrationCreated(let instanceID, let name, let input):
+        case .subOrchestrationCreated(let child):
             var wire = PBSubOrchestrationCreated()
-            wire.instanceID = instanceID.value
-            wire.name = name
-            if let input { wire.input = Google_Protobuf_BytesValue(input) }
+            wire.instanceID = child.instanceID.value
+            wire.name = child.name
+            if let version = child.version { wire.version = Google_Protobuf_StringValue(text: version) }
+            if let input = child.input { wire.input = Google_Protobuf_BytesValue(input) }
+            wire.isDetached = child.isDetached
             self = .subOrchestrationCreated(wire)
         case .subOrchestrationCompleted(let taskID, let result):
             var wire = PBSubOrchestrationCompleted()

@@ -160,5 +160,5 @@ extension HubTopology {
 
 extension TaskMessage {
     /// The same for every delivery of one dispatch.
-    package var messageID: String { "\(executionID)/\(taskID)/\(dispatch)" }
+    package var messageID: String { "\(executionID.stem)/\(taskID)/\(dispatch)" }
 }

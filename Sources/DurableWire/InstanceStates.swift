@@ -62,6 +62,6 @@ extension InstanceState: WireCodable {
         wire.inbox = inbox.map(PBHistoryEvent.init)
         wire.appliedMessages = appliedMessages.map(\.value)
         if let hold { wire.hold = PBHold(hold) }
-        return (consume wire).aloneBytes()
+        return (consume wire).aloneBytes(version: openChildren.isEmpty && parent == nil ? 1 : 2)
     }
 }

@@ -52,6 +52,21 @@ extension PartitionRecord: WireCodable {
             wire.attempt.build = attempt.build
             if let messageID = attempt.messageID { wire.attempt.messageID = messageID.value }
         }
-        return wire.aloneBytes()
+        return wire.aloneBytes(version: hasFamily ? 2 : 1)
+    }
+
+    /// Whether it has parents or children, which readers of format 1 know nothing of.
+    private var hasFamily: Bool {
+        guard case .checkpoint(let checkpoint) = self else { return false }
+        return checkpoint.changes.contains { change in
+            !change.startedChildren.isEmpty || change.history.contains(where: \.isChildsStart)
+                || change.buffered.contains(where: \.isChildsStart)
+        }
+    }
+}
+
+extension HistoryEvent {
+    fileprivate var isChildsStart: Bool {
+        if case .executionStarted(let start) = kind { start.parent != nil } else { false }
     }
 }

@@ -52,9 +52,15 @@ extension PBMessageBatch: Versioned {}
 extension PBTaskMessage: Versioned {}
 extension PBHistory: Versioned {}
 extension PBOutboxEntry: Versioned {}
-extension PBPartitionRecord: Versioned {}
+extension PBPartitionRecord: Versioned {
+    /// 2: sub-orchestrations that are waited for, whose answers would be taken for unexpected.
+    static var newestFormat: Int32 { 2 }
+}
 extension PBCrashEvidence: Versioned {}
-extension PBInstanceState: Versioned {}
+extension PBInstanceState: Versioned {
+    /// 2: as in records.
+    static var newestFormat: Int32 { 2 }
+}
 extension PBQuery: Versioned {}
 extension PBReply: Versioned {}
 extension PBWorkerHeartbeat: Versioned {}

@@ -22,7 +22,7 @@ import Testing
         _ parent: any Registrable, input: String? = nil, ending status: OrchestrationStatus = .completed,
         _ body: (EngineHarness) async throws -> Void = { _ in }
     ) async throws -> InstanceSnapshot {
-        let hub = try await EngineHarness()
+        let hub = try await EngineHarness(partitions: 4)
         let worker = try hub.startWorker("w", [parent, child, waiting, double])
         try await hub.start("Parent", id: "p", input: input)
         try await body(hub)
@@ -72,6 +72,27 @@ import Testing
         #expect(failure?.cause.first?.errorType == "Refusal")
     }
 
+    @Test("A start that cannot be taken is a failure to the parent")
+    func refusedStart() {
+        let now = Timestamp(millisecondsSinceEpoch: 0)
+        let long = ExecutionID(String(repeating: "y", count: 300))
+        let start = ExecutionStarted(
+            name: "Child", input: nil, instanceID: InstanceID("bad\n"), executionID: ExecutionID("e"),
+            parent: .init(taskID: EventID(0), name: "Parent", instanceID: InstanceID("p"), executionID: long))
+        let message = Message(
+            id: MessageID("m"), instanceID: start.instanceID,
+            event: HistoryEvent(timestamp: now, kind: .executionStarted(start)))
+        let refusal = message.refusal(at: now, because: start.instanceID.defect)
+        #expect(refusal?.instanceID == InstanceID("p"))
+        #expect(refusal?.executionID == long)
+        guard case .subOrchestrationFailed(EventID(0), let failure)? = refusal?.event.kind else {
+            Issue.record("no failure")
+            return
+        }
+        #expect(failure.errorType == "StartRefused")
+        #expect(long.stem.utf8.count < 40 && ExecutionID("a\nb").stem != "a\nb")
+    }
+
     @Test("Of two children of one ID the second is refused, and the first goes on") func twins() async throws {
         let parent = Orchestration("Parent") { (context: OrchestrationContext) -> [String] in
             try await withThrowingTaskGroup(of: String.self) { group in
@@ -101,6 +122,19 @@ import Testing
             }
         }
         #expect(try await run(parent).output == Payload(#""an instance ID must not be empty""#))
+    }
+
+    @Test("An event to an ID that cannot be used fails the instance, and its partition goes on")
+    func eventToInvalidID() async throws {
+        let parent = Orchestration("Parent") { (context: OrchestrationContext) in
+            context.raiseEvent(to: InstanceID(String(repeating: "x", count: 300)), "hello")
+            try await context.sleep(for: .seconds(1))
+        }
+        let snapshot = try await run(parent, ending: .failed) { hub in
+            try await hub.start("Child", id: "neighbour", input: "1")
+            try await hub.wait(for: "neighbour", .completed)
+        }
+        #expect(snapshot.failure?.errorType == "InvalidInstanceID")
     }
 
     @Test("Whoever is started without waiting goes on alone") func detached() async throws {

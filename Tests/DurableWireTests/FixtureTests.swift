@@ -55,7 +55,8 @@ import Testing
             field: 8, kind: .taskFailed(taskID: EventID(5), failure: failure),
             bytes: "42 16 08 05 12 12 \(failureBytes)"),
         Fixture(
-            field: 9, kind: .subOrchestrationCreated(instanceID: InstanceID("I"), name: "N", input: Payload("i")),
+            field: 9,
+            kind: .subOrchestrationCreated(ChildStart(instanceID: InstanceID("I"), name: "N", input: Payload("i"))),
             bytes: "4a 0b 0a 01 49 12 01 4e 22 03 0a 01 69"),
         Fixture(
             field: 10, kind: .subOrchestrationCompleted(taskID: EventID(5), result: Payload("r")),

@@ -46,8 +46,9 @@ enum Samples {
         .eventSent(instanceID: InstanceID("other"), name: "Paid", input: nil),
         .eventRaised(name: "Paid", input: Payload("1")),
         .eventRaised(name: "Paid", input: nil),
-        .subOrchestrationCreated(instanceID: InstanceID("child"), name: "Child", input: Payload("1")),
-        .subOrchestrationCreated(instanceID: InstanceID("child"), name: "Child", input: nil),
+        .subOrchestrationCreated(
+            ChildStart(instanceID: InstanceID("child"), name: "Child", version: "2", input: Payload("1"))),
+        .subOrchestrationCreated(ChildStart(instanceID: InstanceID("child"), name: "Child", isDetached: true)),
         .subOrchestrationCompleted(taskID: EventID(5), result: Payload("1")),
         .subOrchestrationCompleted(taskID: EventID(5), result: nil),
         .subOrchestrationFailed(taskID: EventID(5), failure: failure),

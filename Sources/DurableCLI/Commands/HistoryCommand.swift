@@ -122,8 +122,11 @@ struct EventReport {
         case .eventSent(let instance, let name, let input):
             [("name", .text(name)), ("instance", .text(instance.value)), ("data", .payload(input))]
         case .eventRaised(let name, let input): [("name", .text(name)), ("data", .payload(input))]
-        case .subOrchestrationCreated(let instance, let name, let input):
-            [("name", .text(name)), ("instance", .text(instance.value)), ("input", .payload(input))]
+        case .subOrchestrationCreated(let child):
+            [
+                ("name", .text(child.name)), ("instance", .text(child.instanceID.value)),
+                ("input", .payload(child.input)),
+            ]
         case .continueAsNew(let input): [("input", .payload(input))]
         }
     }

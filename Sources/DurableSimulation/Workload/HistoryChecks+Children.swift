@@ -13,9 +13,11 @@ extension HistoryChecks {
             let id: EventID
             let answer: Result<Payload?, FailureDetails>
             switch event.kind {
-            case .subOrchestrationCreated(let child, _, _):
-                started[event.eventID] = child
-                if workload.instance(child) == nil { found.append("starts \(child), which nobody planned") }
+            case .subOrchestrationCreated(let child):
+                started[event.eventID] = child.instanceID
+                if workload.instance(child.instanceID) == nil {
+                    found.append("starts \(child.instanceID), which nobody planned")
+                }
                 continue
             case .subOrchestrationCompleted(let taskID, let result): (id, answer) = (taskID, .success(result))
             case .subOrchestrationFailed(let taskID, let failure): (id, answer) = (taskID, .failure(failure))

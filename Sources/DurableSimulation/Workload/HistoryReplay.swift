@@ -171,8 +171,7 @@ extension OrchestratorAction {
         case .createTimer(_, let fireAt): kind = .timerCreated(fireAt: fireAt)
         case .sendEvent(_, let target, let name, let input):
             kind = .eventSent(instanceID: target, name: name, input: input)
-        case .createSubOrchestration(_, let child, let name, _, let input, _):
-            kind = .subOrchestrationCreated(instanceID: child, name: name, input: input)
+        case .createSubOrchestration(_, let child): kind = .subOrchestrationCreated(child)
         case .completeOrchestration(_, let status, let result, let failure):
             kind = .executionCompleted(status: status, result: result, failure: failure)
         case .cancelTimer, .setCustomStatus: return nil

@@ -12,10 +12,10 @@ enum HistoryText {
         case (.eventSent(let recordedTarget, let recorded, _), .sendEvent(let id, let target, let name, _)):
             event.eventID == id && recorded == name && recordedTarget == target
         case (
-            .subOrchestrationCreated(let recordedChild, let recorded, _),
-            .createSubOrchestration(let id, let child, let name, _, _, _)
+            .subOrchestrationCreated(let recorded), .createSubOrchestration(let id, let child)
         ):
-            event.eventID == id && recorded == name && recordedChild == child
+            event.eventID == id && recorded.name == child.name && recorded.instanceID == child.instanceID
+                && recorded.version == child.version && recorded.isDetached == child.isDetached
         case (.executionCompleted(let recorded, _, _), .completeOrchestration(let id, let status, _, _)):
             event.eventID == id && recorded == status
         default: false
@@ -29,13 +29,18 @@ enum HistoryText {
         case .eventSent(let target, let name, _):
             #"EventSent "\#(name)" to instance "\#(target)" (event ID \#(event.eventID))"#
         case .executionCompleted(let status, _, _): "ExecutionCompleted as \(status) (event ID \(event.eventID))"
-        case .subOrchestrationCreated(let child, let name, _):
-            #"SubOrchestrationInstanceCreated "\#(name)" as "\#(child)" (event ID \#(event.eventID))"#
+        case .subOrchestrationCreated(let child):
+            "SubOrchestrationInstanceCreated \(describe(child)) (event ID \(event.eventID))"
         case .taskCompleted(let id, _), .taskFailed(let id, _), .subOrchestrationCompleted(let id, _),
             .subOrchestrationFailed(let id, _), .timerFired(let id, _):
             "\(event.typeName) for event ID \(id)"
         default: event.typeName
         }
+    }
+
+    private static func describe(_ child: ChildStart) -> String {
+        #""\#(child.name)" as "\#(child.instanceID)""# + (child.version.map { #" of version "\#($0)""# } ?? "")
+            + (child.isDetached ? ", not waited for" : "")
     }
 
     static func describe(_ action: OrchestratorAction) -> String {
@@ -45,8 +50,7 @@ enum HistoryText {
         case .cancelTimer(let id): "to cancel the timer of event ID \(id)"
         case .sendEvent(let id, let target, let name, _):
             #"to raise event "\#(name)" for instance "\#(target)" (event ID \#(id))"#
-        case .createSubOrchestration(let id, let child, let name, _, _, _):
-            #"sub-orchestration "\#(name)" as "\#(child)" (event ID \#(id))"#
+        case .createSubOrchestration(let id, let child): "sub-orchestration \(describe(child)) (event ID \(id))"
         case .completeOrchestration(let id, let status, _, _): "to end as \(status) (event ID \(id))"
         case .setCustomStatus: "to set its custom status"
         }

@@ -101,7 +101,7 @@ extension OrchestratorRuntime {
     /// The instance failed because a value could not be encoded. Replay does not encode, so that the code went on.
     private func isRecordedEncodingFailure(_ event: HistoryEvent) -> Bool {
         guard case .executionCompleted(.failed, _, let failure?) = event.kind,
-            failure.errorType == PayloadError.encodingErrorType
+            failure.errorType == PayloadError.encodingErrorType || failure == unencodable
         else { return false }
         asked.removeAll()
         unencodable = failure

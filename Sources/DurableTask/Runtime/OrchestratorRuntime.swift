@@ -24,7 +24,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
     var feed = HistoryFeed()
     /// Sticky: the first thing that makes the episode unusable.
     var fault: EpisodeFailure?
-    /// A value the code handed over could not be encoded; the instance fails with this.
+    /// A value the code handed over could not be encoded or used; the instance fails with this.
     var unencodable: FailureDetails?
     var isComplete = false
     /// Bytes of the payloads handed to the code, which it may still hold.
@@ -113,6 +113,9 @@ final class OrchestratorRuntime: @unchecked Sendable {
         }
     }
 
+    /// Fails the instance, whatever its code does next.
+    func fail(_ error: some Error) { unencodable = FailureDetails(describing: error) }
+
     // MARK: Waiting
 
     /// How many durable waits are open.
@@ -165,7 +168,8 @@ final class OrchestratorRuntime: @unchecked Sendable {
         let child = instanceID ?? InstanceID("\(executionID.stem):\(id)")
         asked.append(
             .createSubOrchestration(
-                id: id, instanceID: child, name: name, version: version, input: input, isDetached: isDetached))
+                id: id,
+                ChildStart(instanceID: child, name: name, version: version, input: input, isDetached: isDetached)))
         return child
     }
 

@@ -463,6 +463,15 @@ nonisolated struct PBSubOrchestrationCreated: Sendable {
 
   var name: String = String()
 
+  var version: SwiftProtobuf.Google_Protobuf_StringValue {
+    get {_version ?? SwiftProtobuf.Google_Protobuf_StringValue()}
+    set {_version = newValue}
+  }
+  /// Returns true if `version` has been explicitly set.
+  var hasVersion: Bool {self._version != nil}
+  /// Clears the value of `version`. Subsequent reads from it will return its default value.
+  mutating func clearVersion() {self._version = nil}
+
   var input: SwiftProtobuf.Google_Protobuf_BytesValue {
     get {_input ?? SwiftProtobuf.Google_Protobuf_BytesValue()}
     set {_input = newValue}
@@ -472,10 +481,14 @@ nonisolated struct PBSubOrchestrationCreated: Sendable {
   /// Clears the value of `input`. Subsequent reads from it will return its default value.
   mutating func clearInput() {self._input = nil}
 
+  /// Ours: nobody waits for its end.
+  var isDetached: Bool = false
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 
+  fileprivate var _version: SwiftProtobuf.Google_Protobuf_StringValue? = nil
   fileprivate var _input: SwiftProtobuf.Google_Protobuf_BytesValue? = nil
 }
 
@@ -1424,7 +1437,7 @@ nonisolated extension PBTaskFailed: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension PBSubOrchestrationCreated: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".SubOrchestrationCreated"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{1}name\0\u{2}\u{2}input\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{1}name\0\u{1}version\0\u{1}input\0\u{4}d\u{f}is_detached\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1434,7 +1447,9 @@ nonisolated extension PBSubOrchestrationCreated: SwiftProtobuf.Message, SwiftPro
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._version) }()
       case 4: try { try decoder.decodeSingularMessageField(value: &self._input) }()
+      case 1000: try { try decoder.decodeSingularBoolField(value: &self.isDetached) }()
       default: break
       }
     }
@@ -1451,16 +1466,24 @@ nonisolated extension PBSubOrchestrationCreated: SwiftProtobuf.Message, SwiftPro
     if !self.name.isEmpty {
       try visitor.visitSingularStringField(value: self.name, fieldNumber: 2)
     }
+    try { if let v = self._version {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
     try { if let v = self._input {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     } }()
+    if self.isDetached != false {
+      try visitor.visitSingularBoolField(value: self.isDetached, fieldNumber: 1000)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: PBSubOrchestrationCreated, rhs: PBSubOrchestrationCreated) -> Bool {
     if lhs.instanceID != rhs.instanceID {return false}
     if lhs.name != rhs.name {return false}
+    if lhs._version != rhs._version {return false}
     if lhs._input != rhs._input {return false}
+    if lhs.isDetached != rhs.isDetached {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -36,10 +36,8 @@ extension OrchestratorAction {
             HistoryEvent(eventID: id, timestamp: time, kind: .timerCreated(fireAt: fireAt))
         case .sendEvent(let id, let target, let name, let input):
             HistoryEvent(eventID: id, timestamp: time, kind: .eventSent(instanceID: target, name: name, input: input))
-        case .createSubOrchestration(let id, let child, let name, _, let input, _):
-            HistoryEvent(
-                eventID: id, timestamp: time,
-                kind: .subOrchestrationCreated(instanceID: child, name: name, input: input))
+        case .createSubOrchestration(let id, let child):
+            HistoryEvent(eventID: id, timestamp: time, kind: .subOrchestrationCreated(child))
         case .completeOrchestration(let id, let status, let result, let failure):
             HistoryEvent(
                 eventID: id, timestamp: time,
@@ -105,10 +103,10 @@ struct Driver {
         let actions = try session.run(events)
         for action in actions {
             switch action {
-            case .scheduleTask, .createTimer, .createSubOrchestration(_, _, _, _, _, isDetached: false):
-                open.append(action)
+            case .scheduleTask, .createTimer: open.append(action)
+            case .createSubOrchestration(_, let child): if !child.isDetached { open.append(action) }
             case .cancelTimer(let id): open.removeAll { $0.eventID == id }
-            case .sendEvent, .createSubOrchestration, .completeOrchestration, .setCustomStatus: break
+            case .sendEvent, .completeOrchestration, .setCustomStatus: break
             }
         }
         episodes.append(RecordedEpisode(newEvents: events, actions: actions))
@@ -127,8 +125,8 @@ struct Driver {
             case .failure(let failure): return .taskFailed(taskID: id, failure: failure)
             }
         case .createTimer(let id, let fireAt): return .timerFired(timerID: id, fireAt: fireAt)
-        case .createSubOrchestration(let id, _, let name, _, let input, _):
-            switch activity(name, input) {
+        case .createSubOrchestration(let id, let child):
+            switch activity(child.name, child.input) {
             case .success(let result): return .subOrchestrationCompleted(taskID: id, result: result)
             case .failure(let failure): return .subOrchestrationFailed(taskID: id, failure: failure)
             }
@@ -165,7 +163,7 @@ extension OrchestratorAction {
     var eventID: EventID? {
         switch self {
         case .scheduleTask(let id, _, _), .createTimer(let id, _), .cancelTimer(let id), .sendEvent(let id, _, _, _),
-            .createSubOrchestration(let id, _, _, _, _, _), .completeOrchestration(let id, _, _, _):
+            .createSubOrchestration(let id, _), .completeOrchestration(let id, _, _, _):
             id
         case .setCustomStatus: nil
         }
