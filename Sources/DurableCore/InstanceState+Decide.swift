@@ -184,12 +184,13 @@ extension InstanceState {
             ])
         var messages: [Message] = []
         if let answer = answerToParent(.terminated, reason, nil, at: now) { messages.append(answer) }
+        let end = HistoryEvent(timestamp: now, kind: .executionTerminated(reason: childrenReason, recurse: true))
         for (taskID, child) in openChildren.sorted(by: { $0.key < $1.key }) where recurse {
+            let startID = childStartID(taskID)
             messages.append(
                 Message(
-                    id: MessageID("\(executionID.stem)/\(taskID)/end"), instanceID: child,
-                    executionID: ExecutionID(childStartID(taskID).value),
-                    event: HistoryEvent(timestamp: now, kind: .executionTerminated(reason: childrenReason, recurse: true))))
+                    id: MessageID("\(startID)/end"), instanceID: child, executionID: ExecutionID(startID.value),
+                    event: end))
         }
         return (change, messages)
     }

@@ -11,8 +11,8 @@ extension OrchestrationContext {
     ///   - version: Of the child; nil: none.
     ///   - instanceID: Of the child. nil: one of its own, the same on replay.
     /// - Throws: `SubOrchestrationFailure` if the child failed or was terminated, or an instance of that ID is there
-    ///   already; `CancellationError` if this task is cancelled (before: nothing was requested; while waiting: the child
-    ///   goes on and its result is ignored); `InvalidInstanceID`; `PayloadError` if the result is no `Output`.
+    ///   already; `CancellationError` if this task is cancelled (before: nothing was requested; while waiting: the
+    ///   child goes on and its result is ignored); `InvalidInstanceID`; `PayloadError` if the result is no `Output`.
     public func callSubOrchestration<Input, Output>(
         _ orchestration: Orchestration<Input, Output>, _ input: Input, version: String? = nil,
         instanceID: InstanceID? = nil

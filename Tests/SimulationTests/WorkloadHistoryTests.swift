@@ -135,6 +135,28 @@ import Testing
         Case("Ping", says: "event 0 of pong") { $0.history = $0.prefix(episodes: 1) },
     ]
 
+    static let families: [Case] = [
+        Case("Kin", says: "answers no open child") { sample in
+            let index = try sample.index("SubOrchestrationInstanceCompleted")
+            sample.history.insert(sample.history[index], at: index)
+        },
+        Case("Kin", says: "is not the end of") { sample in
+            let index = try sample.index("SubOrchestrationInstanceCompleted")
+            guard case .subOrchestrationCompleted(let id, _) = sample.history[index].kind else { return }
+            sample.history[index].kind = .subOrchestrationCompleted(taskID: id, result: Payload("123456"))
+        },
+        Case("Kin", says: "does not hear of the end of its child") { sample in
+            let index = try sample.index("SubOrchestrationInstanceCompleted")
+            sample.history.removeSubrange(index...)
+        },
+        Case("Kin", says: "has a parent other than planned") { $0.instance.parent = InstanceID("nobody") },
+        Case("Kin", says: "which nobody planned") { sample in
+            let index = try sample.index("SubOrchestrationInstanceCreated")
+            sample.history[index].kind = .subOrchestrationCreated(
+                ChildStart(instanceID: InstanceID("nobody"), name: "Kin"))
+        },
+    ]
+
     static let replay: [Case] = [
         Case("Sequence", says: "history holds TaskScheduled 0 \"Echo\" with {}, the code asks for") {
             $0.history[try $0.index("TaskScheduled")].kind = .taskScheduled(name: "Echo", input: Payload("{}"))
@@ -160,7 +182,7 @@ import Testing
         },
     ]
 
-    @Test("Find what was spoilt", arguments: structure + beginning + stimuli + messages + replay)
+    @Test("Find what was spoilt", arguments: structure + beginning + stimuli + messages + families + replay)
     func finds(_ spoilt: Case) throws {
         var sample = try WorkloadSample.find(spoilt.orchestration) { sample in
             (sample.snapshot.status == .terminated) == spoilt.isTerminated && sample.isRich

@@ -18,7 +18,8 @@ struct WorkloadSample {
         _ orchestration: String, where matches: (Self) -> Bool = { $0.snapshot.status != .terminated }
     ) throws -> Self {
         for seed: UInt64 in 0..<400 {
-            let workload = WorkloadTests.draw(seed)
+            let workload = WorkloadTests.draw(
+                seed, programs: orchestration == "Kin" ? Programs.families : Programs.drawn)
             guard workload.instances.contains(where: { $0.name == orchestration }) else { continue }
             var hub = WorkloadHub(workload, seed: seed, registry: programs)
             hub.run()

@@ -4,9 +4,9 @@ import DurableTask
 import Testing
 
 @Suite("Workload") struct WorkloadTests {
-    static func draw(_ seed: UInt64, partitions: Int = 4) -> Workload {
+    static func draw(_ seed: UInt64, partitions: Int = 4, programs: [Program] = Programs.drawn) -> Workload {
         var generator = SeededGenerator(seed: seed, purpose: "workload")
-        return Workload.draw(from: &generator, partitionCount: partitions)
+        return Workload.draw(from: &generator, partitionCount: partitions, programs: programs)
     }
 
     @Test("Is the same for the same seed, another for another") func repeats() {

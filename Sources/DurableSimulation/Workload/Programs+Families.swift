@@ -3,7 +3,7 @@ import DurableTask
 
 extension Programs {
     /// Parents and children.
-    static let families: [Program] = [family]
+    package static let families: [Program] = [family]
 
     struct Kin: Codable, Sendable {
         /// nil: the one it gets by itself.
@@ -49,13 +49,32 @@ extension Programs {
         let isTerminated = draft.chance(0.2)
         let id = draft.newID("family")
         let (index, start) = draft.add(
-            "Family", orchestration: "Kin", id: id, input: json(root), isIndependent: false, outcomes: outcomes(of: root))
+            "Family", orchestration: "Kin", id: id, input: json(root), isIndependent: false,
+            outcomes: outcomes(of: root))
         var reason: Payload??
         if isTerminated {
             draft.terminate(index, at: start + draft.duration(.zero ... .seconds(3)))
             for case .terminated(let text) in draft.instances[index].expectation.permitted { reason = .some(text) }
         }
         add(root.children, of: draft.instances[index], terminatedFor: reason, to: &draft)
+        if !isTerminated, draft.chance(0.3) { terminateChild(of: root, index, from: start, in: &draft) }
+    }
+
+    /// Ends a child without children of its own from outside: its parent hears of that, if it was in time.
+    private static func terminateChild(
+        of root: Kin, _ parent: Int, from start: Duration, in draft: inout WorkloadDraft
+    ) {
+        let ids = root.children.compactMap(\.id)
+        for child in root.children where child.children.isEmpty && !child.fails {
+            guard let id = child.id, ids.count(where: { $0 == id }) == 1,
+                let index = draft.instances.firstIndex(where: { $0.id == id })
+            else { continue }
+            draft.terminate(index, at: start + draft.duration(.zero ... .seconds(3)))
+            if let sum = root.sum {
+                draft.permit([.completed(json(sum)), .completed(json(sum - child.value - 1000))], of: parent)
+            }
+            return
+        }
     }
 
     private static func draw(_ draft: inout WorkloadDraft, depth: Int, _ names: inout Int) -> Kin {
