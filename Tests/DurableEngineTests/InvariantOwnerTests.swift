@@ -228,18 +228,25 @@ import Testing
 
     @Test("A message set aside does not hold back what its sender sent later")
     func setAsideLeavesNoGap() async throws {
-        let hub = try await EngineHarness()
+        let hub = try await EngineHarness(partitions: 2)
         let receiver = Orchestration("Receiver") { (context: OrchestrationContext) -> Int in
             try await context.waitForExternalEvent("tick", as: Int.self)
         }
-        let sender = Orchestration("Sender") { (context: OrchestrationContext) in
-            context.raiseEvent(to: InstanceID("not\u{7}allowed"), "tick", 1)
-            context.raiseEvent(to: InstanceID("r"), "tick", 2)
+        let worker = try hub.startWorker("w", [receiver])
+        let id = try #require((0..<9).map { "r\($0)" }.first { InstanceID($0).partition(of: 2) == PartitionID(0) })
+        try await hub.start("Receiver", id: id)
+        try await hub.wait(for: id, .running)
+        for (sequence, target) in [(1, "not\u{7}allowed"), (2, id)] {
+            let tick = Message(
+                id: MessageID("tick-\(sequence)"), instanceID: InstanceID(target),
+                origin: Origin(partition: PartitionID(1), incarnation: 7, sequence: UInt64(sequence)),
+                event: HistoryEvent(
+                    timestamp: hub.clock.now(), kind: .eventRaised(name: "tick", input: Payload("\(sequence)"))))
+            _ = try await hub.client.publish([
+                hub.topology.controlMessage([tick], to: PartitionID(0), through: .control, at: hub.clock.now())
+            ])
         }
-        let worker = try hub.startWorker("w", [receiver, sender])
-        try await hub.start("Receiver", id: "r")
-        try await hub.start("Sender", id: "s")
-        #expect(try await hub.wait(for: "r", .completed).output == Payload("2"))
+        #expect(try await hub.wait(for: id, .completed).output == Payload("2"))
         #expect(hub.deadLetters().count == 1)
         try await worker.stop()
     }
