@@ -20,6 +20,15 @@ import Testing
         #expect(kind.roundTrips())
     }
 
+    @Test("A task's message ID fits into an AMQP property, however long an execution ID a client chose")
+    func longExecutionID() {
+        var task = Samples.task
+        task.executionID = ExecutionID(String(repeating: "e", count: 1000))
+        #expect(task.messageID.utf8.count <= 255)
+        task.executionID = ExecutionID("e")
+        #expect(task.messageID.hasPrefix("e/"))
+    }
+
     @Test("Equal values give equal bytes, whatever order their dictionaries have")
     func deterministic() {
         let state = Samples.states[0]
