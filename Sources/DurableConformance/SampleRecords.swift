@@ -39,8 +39,7 @@ package enum SampleRecords {
                     instanceID: id, time: time(Int64(number)),
                     history: history(of: id, 0..<3, payloadBytes: payloadBytes),
                     appliedMessages: [MessageID("start-\(number)")],
-                    scheduledTasks: [.init(taskID: EventID(0), dispatch: 1, outboxID: OutboxID(UInt64(number)))],
-                    startedChildren: [.init(taskID: EventID(7), instanceID: InstanceID("child-\(number)"))])
+                    scheduledTasks: [.init(taskID: EventID(0), dispatch: 1, outboxID: OutboxID(UInt64(number)))])
             ],
             outbox: [outboxTask(UInt64(number)), outboxMessage(UInt64(number) + 1)],
             outboxRemoved: [OutboxID(3)],

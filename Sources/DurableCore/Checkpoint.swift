@@ -36,15 +36,13 @@ package struct InstanceChange: Hashable, Sendable {
     package var appliedMessages: [MessageID]
     package var scheduledTasks: [ScheduledTask]
     package var canceledTimers: [EventID]
-    package var startedChildren: [StartedChild]
     package var customStatus: Update<Payload?>
     package var hold: Update<Hold?>
 
     package init(
         instanceID: InstanceID, time: Timestamp, history: [HistoryEvent] = [], buffered: [HistoryEvent] = [],
         appliedMessages: [MessageID] = [], scheduledTasks: [ScheduledTask] = [], canceledTimers: [EventID] = [],
-        startedChildren: [StartedChild] = [], customStatus: Update<Payload?> = .unchanged,
-        hold: Update<Hold?> = .unchanged
+        customStatus: Update<Payload?> = .unchanged, hold: Update<Hold?> = .unchanged
     ) {
         self.instanceID = instanceID
         self.time = time
@@ -53,7 +51,6 @@ package struct InstanceChange: Hashable, Sendable {
         self.appliedMessages = appliedMessages
         self.scheduledTasks = scheduledTasks
         self.canceledTimers = canceledTimers
-        self.startedChildren = startedChildren
         self.customStatus = customStatus
         self.hold = hold
     }
@@ -72,18 +69,6 @@ package struct InstanceChange: Hashable, Sendable {
             self.taskID = taskID
             self.dispatch = dispatch
             self.outboxID = outboxID
-        }
-    }
-}
-
-extension InstanceChange {
-    /// A `subOrchestrationCreated` event whose child answers when it ends.
-    package struct StartedChild: Hashable, Sendable {
-        package var taskID: EventID
-        package var instanceID: InstanceID
-        package init(taskID: EventID, instanceID: InstanceID) {
-            self.taskID = taskID
-            self.instanceID = instanceID
         }
     }
 }

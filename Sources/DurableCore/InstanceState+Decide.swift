@@ -151,9 +151,6 @@ extension InstanceState {
                         Message(
                             id: messageID, instanceID: child.instanceID,
                             event: HistoryEvent(timestamp: now, kind: .executionStarted(start)))))
-                if !child.isDetached {
-                    change.startedChildren.append(.init(taskID: taskID, instanceID: child.instanceID))
-                }
             case .completeOrchestration(let eventID, let status, let result, let failure):
                 record(eventID, .executionCompleted(status: status, result: result, failure: failure))
                 if let answer = answerToParent(status, result, failure, at: now) { _ = send(.message(answer)) }
@@ -253,7 +250,6 @@ extension InstanceChange {
         appliedMessages += later.appliedMessages
         scheduledTasks += later.scheduledTasks
         canceledTimers += later.canceledTimers
-        startedChildren += later.startedChildren
         if case .set = later.customStatus { customStatus = later.customStatus }
         if case .set = later.hold { hold = later.hold }
     }

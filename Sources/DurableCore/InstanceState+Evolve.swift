@@ -21,7 +21,6 @@ extension InstanceState {
             openTasks[task.taskID] = OpenTask(dispatch: task.dispatch, outboxID: task.outboxID)
         }
         for timer in change.canceledTimers { openTimers[timer] = nil }
-        for child in change.startedChildren where !status.isTerminal { openChildren[child.taskID] = child.instanceID }
         appliedMessages += change.appliedMessages
         if appliedMessages.count > Self.appliedMessagesLimit {
             appliedMessages.removeFirst(appliedMessages.count - Self.appliedMessagesLimit)
@@ -44,6 +43,8 @@ extension InstanceState {
             startAt = nil
         case .timerCreated(let fireAt):
             openTimers[event.eventID] = fireAt
+        case .subOrchestrationCreated(let child):
+            if !child.isDetached { openChildren[event.eventID] = child.instanceID }
         case .executionCompleted(let status, let result, let failure):
             self.status = status
             output = result

@@ -225,7 +225,7 @@ extension PartitionProcessor {
 
     func save(_ batch: Batch) async throws(PartitionEnd) {
         var batch = batch
-        send(batch.refusals, in: &batch)
+        addToOutbox(batch.refusals, in: &batch)
         for origin in batch.applied where origin.partition == parts.partition {
             if let id = ownMessages.removeValue(forKey: origin.sequence) { batch.outboxRemoved.append(id) }
         }

@@ -13,7 +13,7 @@ extension PartitionProcessor {
                 batch.outboxRemoved.append(task.outboxID)
             }
             let (change, messages) = entry.state.terminate(at: now)
-            send(messages, in: &batch)
+            addToOutbox(messages, in: &batch)
             apply(change, to: entry, in: &batch)
             return
         }
@@ -155,8 +155,8 @@ extension PartitionProcessor {
         return actions
     }
 
-    /// Puts messages to other instances into the outbox of a batch.
-    func send(_ messages: [Message], in batch: inout Batch) {
+    /// Messages to other instances.
+    func addToOutbox(_ messages: [Message], in batch: inout Batch) {
         for message in messages {
             let entry = OutboxEntry(id: batch.outboxID, epoch: parts.epoch, body: .message(message))
             batch.outboxID = OutboxID(batch.outboxID.value + 1)

@@ -38,7 +38,6 @@ extension PBInstanceChange {
             return wire
         }
         canceledTimers = change.canceledTimers.map(\.value)
-        startedChildren = change.startedChildren.map { PBOpenChild($0.taskID, $0.instanceID) }
         if case .set(let status) = change.customStatus {
             var update = CustomStatusUpdate()
             if let status { update.value = status.data }
@@ -63,22 +62,11 @@ extension InstanceChange {
             scheduledTasks: wire.scheduledTasks.map {
                 ScheduledTask(taskID: EventID($0.taskID), dispatch: $0.dispatch, outboxID: OutboxID($0.outboxID))
             },
-            canceledTimers: wire.canceledTimers.map(EventID.init),
-            startedChildren: wire.startedChildren.map {
-                StartedChild(taskID: EventID($0.taskID), instanceID: InstanceID($0.instanceID))
-            })
+            canceledTimers: wire.canceledTimers.map(EventID.init))
         if wire.hasCustomStatus {
             customStatus = .set(wire.customStatus.hasValue ? Payload(wire.customStatus.value) : nil)
         }
         if wire.hasHold { hold = .set(wire.hold.hasValue ? Hold(wire.hold.value) : nil) }
-    }
-}
-
-extension PBOpenChild {
-    init(_ taskID: EventID, _ instanceID: InstanceID) {
-        self.init()
-        self.taskID = taskID.value
-        self.instanceID = instanceID.value
     }
 }
 

@@ -57,7 +57,12 @@ extension InstanceState: WireCodable {
             wire.fireAtMs = fireAt.millisecondsSinceEpoch
             return wire
         }
-        wire.openChildren = openChildren.sorted { $0.key < $1.key }.map { PBOpenChild($0.key, $0.value) }
+        wire.openChildren = openChildren.sorted { $0.key < $1.key }.map { id, child in
+            var wire = PBInstanceState.OpenChild()
+            wire.taskID = id.value
+            wire.instanceID = child.value
+            return wire
+        }
         wire.historyCount = Int64(historyCount)
         wire.inbox = inbox.map(PBHistoryEvent.init)
         wire.appliedMessages = appliedMessages.map(\.value)

@@ -59,14 +59,17 @@ extension PartitionRecord: WireCodable {
     private var hasFamily: Bool {
         guard case .checkpoint(let checkpoint) = self else { return false }
         return checkpoint.changes.contains { change in
-            !change.startedChildren.isEmpty || change.history.contains(where: \.isChildsStart)
-                || change.buffered.contains(where: \.isChildsStart)
+            change.history.contains(where: \.isOfFamily) || change.buffered.contains(where: \.isOfFamily)
         }
     }
 }
 
 extension HistoryEvent {
-    fileprivate var isChildsStart: Bool {
-        if case .executionStarted(let start) = kind { start.parent != nil } else { false }
+    fileprivate var isOfFamily: Bool {
+        switch kind {
+        case .executionStarted(let start): start.parent != nil
+        case .subOrchestrationCreated(let child): !child.isDetached
+        default: false
+        }
     }
 }

@@ -96,8 +96,7 @@ enum Samples {
             instanceID: InstanceID("o-1881"), time: time, history: events, buffered: [events[0]],
             appliedMessages: [MessageID("m-1"), MessageID("m-2")],
             scheduledTasks: [.init(taskID: EventID(4), dispatch: 1, outboxID: OutboxID(12))],
-            canceledTimers: [EventID(0), EventID(9)],
-            startedChildren: [.init(taskID: EventID(5), instanceID: InstanceID("o-1881/5"))], customStatus: .set(Payload("half")),
+            canceledTimers: [EventID(0), EventID(9)], customStatus: .set(Payload("half")),
             hold: .set(Hold(code: "DTQ2003", text: "diverged"))),
         InstanceChange(
             instanceID: InstanceID("b"), time: .distantPast, customStatus: .set(nil), hold: .set(nil)),

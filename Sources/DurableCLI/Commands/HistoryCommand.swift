@@ -123,10 +123,8 @@ struct EventReport {
             [("name", .text(name)), ("instance", .text(instance.value)), ("data", .payload(input))]
         case .eventRaised(let name, let input): [("name", .text(name)), ("data", .payload(input))]
         case .subOrchestrationCreated(let child):
-            [
-                ("name", .text(child.name)), ("instance", .text(child.instanceID.value)),
-                ("input", .payload(child.input)),
-            ]
+            [("name", .text(child.name))] + (child.version.map { [("version", .text($0))] } ?? [])
+                + [("instance", .text(child.instanceID.value)), ("input", .payload(child.input))]
         case .continueAsNew(let input): [("input", .payload(input))]
         }
     }

@@ -383,21 +383,6 @@ nonisolated struct PBHold: Sendable {
   fileprivate var _build: String? = nil
 }
 
-/// A sub-orchestration that its parent waits for.
-nonisolated struct PBOpenChild: Sendable {
-  // SwiftProtobuf.Message conformance is added in an extension below. See the
-  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-  // methods supported on all messages.
-
-  var taskID: Int32 = 0
-
-  var instanceID: String = String()
-
-  var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  init() {}
-}
-
 nonisolated struct PBInstanceChange: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -416,8 +401,6 @@ nonisolated struct PBInstanceChange: Sendable {
   var scheduledTasks: [PBInstanceChange.ScheduledTask] = []
 
   var canceledTimers: [Int32] = []
-
-  var startedChildren: [PBOpenChild] = []
 
   var customStatus: PBInstanceChange.CustomStatusUpdate {
     get {_customStatus ?? PBInstanceChange.CustomStatusUpdate()}
@@ -909,7 +892,7 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
   mutating func clearHold() {_uniqueStorage()._hold = nil}
 
   /// In order of ID.
-  var openChildren: [PBOpenChild] {
+  var openChildren: [PBInstanceState.OpenChild] {
     get {_storage._openChildren}
     set {_uniqueStorage()._openChildren = newValue}
   }
@@ -940,6 +923,20 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
     var timerID: Int32 = 0
 
     var fireAtMs: Int64 = 0
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct OpenChild: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var taskID: Int32 = 0
+
+    var instanceID: String = String()
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -3312,44 +3309,9 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
   }
 }
 
-nonisolated extension PBOpenChild: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".OpenChild"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}task_id\0\u{3}instance_id\0")
-
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularInt32Field(value: &self.taskID) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
-      default: break
-      }
-    }
-  }
-
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if self.taskID != 0 {
-      try visitor.visitSingularInt32Field(value: self.taskID, fieldNumber: 1)
-    }
-    if !self.instanceID.isEmpty {
-      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 2)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  static func ==(lhs: PBOpenChild, rhs: PBOpenChild) -> Bool {
-    if lhs.taskID != rhs.taskID {return false}
-    if lhs.instanceID != rhs.instanceID {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{3}started_children\0\u{4}\u{2}custom_status\0\u{1}hold\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3364,7 +3326,6 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 5: try { try decoder.decodeRepeatedStringField(value: &self.appliedMessages) }()
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.scheduledTasks) }()
       case 7: try { try decoder.decodeRepeatedInt32Field(value: &self.canceledTimers) }()
-      case 8: try { try decoder.decodeRepeatedMessageField(value: &self.startedChildren) }()
       case 10: try { try decoder.decodeSingularMessageField(value: &self._customStatus) }()
       case 11: try { try decoder.decodeSingularMessageField(value: &self._hold) }()
       default: break
@@ -3398,9 +3359,6 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     if !self.canceledTimers.isEmpty {
       try visitor.visitPackedInt32Field(value: self.canceledTimers, fieldNumber: 7)
     }
-    if !self.startedChildren.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.startedChildren, fieldNumber: 8)
-    }
     try { if let v = self._customStatus {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
     } }()
@@ -3418,7 +3376,6 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.appliedMessages != rhs.appliedMessages {return false}
     if lhs.scheduledTasks != rhs.scheduledTasks {return false}
     if lhs.canceledTimers != rhs.canceledTimers {return false}
-    if lhs.startedChildren != rhs.startedChildren {return false}
     if lhs._customStatus != rhs._customStatus {return false}
     if lhs._hold != rhs._hold {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
@@ -4054,7 +4011,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _inbox: [PBHistoryEvent] = []
     var _appliedMessages: [String] = []
     var _hold: PBHold? = nil
-    var _openChildren: [PBOpenChild] = []
+    var _openChildren: [PBInstanceState.OpenChild] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4321,6 +4278,41 @@ nonisolated extension PBInstanceState.OpenTimer: SwiftProtobuf.Message, SwiftPro
   static func ==(lhs: PBInstanceState.OpenTimer, rhs: PBInstanceState.OpenTimer) -> Bool {
     if lhs.timerID != rhs.timerID {return false}
     if lhs.fireAtMs != rhs.fireAtMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBInstanceState.OpenChild: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBInstanceState.protoMessageName + ".OpenChild"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}task_id\0\u{3}instance_id\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.taskID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.taskID != 0 {
+      try visitor.visitSingularInt32Field(value: self.taskID, fieldNumber: 1)
+    }
+    if !self.instanceID.isEmpty {
+      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBInstanceState.OpenChild, rhs: PBInstanceState.OpenChild) -> Bool {
+    if lhs.taskID != rhs.taskID {return false}
+    if lhs.instanceID != rhs.instanceID {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
