@@ -14,6 +14,8 @@ package enum EngineDefect: String, CaseIterable, Sendable {
     case skipsGaps
     /// A completion is taken for any open task of that number, whichever execution or dispatch it answers.
     case matchesCompletionsByTaskAlone
+    /// A child's answer is taken for any open child of that number, whichever execution asked for it.
+    case matchesAnswersByTaskAlone
     /// What an earlier epoch left unconfirmed is not sent again.
     case forgetsOutboxAtRecovery
     /// Tasks of earlier epochs are sent again before the marker, although their completions may be queued.
@@ -55,6 +57,10 @@ extension PartitionProcessor {
             if has(.matchesCompletionsByTaskAlone), let task = entry?.state.openTasks[taskID] {
                 message.executionID = entry?.state.executionID
                 message.dispatch = task.dispatch
+            }
+        case .subOrchestrationCompleted(let taskID, _), .subOrchestrationFailed(let taskID, _):
+            if has(.matchesAnswersByTaskAlone), entry?.state.openChildren[taskID] != nil {
+                message.executionID = entry?.state.executionID
             }
         case .eventRaised:
             // Both ways of recognising repeats are out of order: by sequence and by message ID.

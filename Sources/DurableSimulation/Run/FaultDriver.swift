@@ -199,8 +199,8 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
     }
 
     private func pause(_ worker: SimulatedHub.Worker, for duration: Duration) {
-        // One that stands still already keeps its time: going on before the broker gives up on it would be no fault, and
-        // being cut off afterwards one that nothing explains.
+        // One that stands still already keeps its time: going on before the broker gives up on it would be no fault,
+        // and being cut off afterwards one that nothing explains.
         guard !isOver, worker.node.status == .running else { return }
         hub.trace.note("\(worker.name) stands still")
         hub.disturbances.happened(to: worker.node)
@@ -288,18 +288,23 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
     // MARK: - Messages from nowhere
 
     private func sendStrayCompletion(_ number: UInt64) {
-        let open = hub.witness.instances.filter { !$0.state.openTasks.isEmpty }
+        let open = hub.witness.instances.filter { !$0.state.openTasks.isEmpty || !$0.state.openChildren.isEmpty }
         guard !open.isEmpty else { return }
         let state = open[Int(number % UInt64(open.count))].state
-        let isOtherExecution = number / 1000 % 2 == 0
-        let tasks = state.openTasks.keys.sorted()
-        let task = tasks.isEmpty ? EventID(0) : tasks[Int(number / 10_000 % UInt64(tasks.count))]
+        let isChilds = state.openTasks.isEmpty
+        let isOtherExecution = isChilds || number / 1000 % 2 == 0
+        let tasks = (isChilds ? Array(state.openChildren.keys) : Array(state.openTasks.keys)).sorted()
+        let task = tasks[Int(number / 10_000 % UInt64(tasks.count))]
+        let result = Payload("\"stray\"")
         let message = Message(
             id: MessageID("stray-\(number)"), instanceID: state.id,
             executionID: isOtherExecution ? ExecutionID("another-execution") : state.executionID,
             dispatch: isOtherExecution ? 1 : 77,
             event: HistoryEvent(
-                timestamp: hub.brokerClock.now(), kind: .taskCompleted(taskID: task, result: Payload("\"stray\""))))
+                timestamp: hub.brokerClock.now(),
+                kind: isChilds
+                    ? .subOrchestrationCompleted(taskID: task, result: result)
+                    : .taskCompleted(taskID: task, result: result)))
         let outgoing = hub.topology.controlMessage(
             [message], to: state.id.partition(of: hub.plan.partitionCount), through: .control,
             at: hub.brokerClock.now())
