@@ -22,11 +22,10 @@ package final class AMQPTransport: MessageTransport {
 
     package func publish(_ messages: [OutgoingMessage]) async throws(TransportError) -> [PublishOutcome] {
         if messages.isEmpty { return [] }
-        for message in messages {
-            if let defect = message.defect {
-                throw .refused(code: 502, text: "message \(message.properties.messageID ?? "without ID"): \(defect)")
-            }
-        }
+        return try await messages.publishSendable { messages throws(TransportError) in try await send(messages) }
+    }
+
+    private func send(_ messages: [OutgoingMessage]) async throws(TransportError) -> [PublishOutcome] {
         let batch = PublishBatch(messages, connectedBy: .now + publisher.configuration.connectionWait)
         publisher.post(.publish(batch))
         return try await batch.waiter.value { [publisher] in publisher.post(.withdraw(batch)) }

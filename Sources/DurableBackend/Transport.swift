@@ -190,6 +190,8 @@ package enum PublishOutcome: Hashable, Sendable {
     case returned(String)
     /// The broker refused it (a full queue); it may be tried again later.
     case rejected
+    /// AMQP cannot carry it, for the reason in the text: it was not sent, and never will be as it is.
+    case unsendable(String)
 }
 
 package struct Delivery: Hashable, Sendable {

@@ -15,7 +15,7 @@ extension HubClient {
             let failure: any Error
             do throws(TransportError) {
                 let outcomes = try await transport.publish(remaining)
-                (remaining, returned) = Self.sort(remaining, by: outcomes)
+                (remaining, returned) = try Self.sort(remaining, by: outcomes)
                 if remaining.isEmpty && returned == nil { return }
                 failure = ClientError(
                     .brokerBlocked,
@@ -43,7 +43,7 @@ extension HubClient {
     /// - Returns: What the broker refused for now, and the first message it returned for want of a queue.
     private static func sort(
         _ messages: [OutgoingMessage], by outcomes: [PublishOutcome]
-    ) -> (refused: [OutgoingMessage], returned: (message: OutgoingMessage, text: String)?) {
+    ) throws(TransportError) -> (refused: [OutgoingMessage], returned: (message: OutgoingMessage, text: String)?) {
         var refused: [OutgoingMessage] = []
         var returned: (message: OutgoingMessage, text: String)?
         for (message, outcome) in zip(messages, outcomes) {
@@ -51,6 +51,7 @@ extension HubClient {
             case .confirmed: break
             case .rejected: refused.append(message)
             case .returned(let text): returned = returned ?? (message, text)
+            case .unsendable(let text): throw .refused(code: 502, text: text)
             }
         }
         return (refused, returned)

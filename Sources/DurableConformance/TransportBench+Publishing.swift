@@ -31,6 +31,20 @@ extension TransportBench {
         try expect(deliveries.texts == ["a", "c"], "its neighbours arrive, got \(deliveries.texts)")
     }
 
+    func unsendableMessageKeepsNothingBack() async throws {
+        let queue = try await queue("q", .classic)
+        var long = message("long", to: queue)
+        long.properties.correlationID = String(repeating: "c", count: 256)
+        let outcomes = try await first.publish([message("a", to: queue), long, message("b", to: queue)])
+        let text = "the correlation ID has 256 bytes, AMQP carries at most 255"
+        try expect(
+            outcomes == [.confirmed, .unsendable(text), .confirmed], "it alone is not sent, got \(outcomes)")
+        let alone = try await first.publish([long])
+        try expect(alone == [.unsendable(text)], "nor by itself, got \(alone)")
+        let deliveries = try await consume(queue, on: second).take(2)
+        try expect(deliveries.texts == ["a", "b"], "its neighbours arrive, got \(deliveries.texts)")
+    }
+
     func publishToMissingExchangeFails() async throws {
         let queue = try await queue("q", .classic)
         var lost = message("lost", to: queue)

@@ -11,6 +11,7 @@ package enum TransportRule: String, CaseIterable, Sendable {
     case propertiesAndHeadersSurvive
     case outcomesMatchTheirMessages
     case missingExchangeLeavesFateUnknown
+    case unsendableMessageKeepsNothingBack
     // Consuming
     case acknowledgedMessageIsGone
     case multipleAcknowledgesEverythingBefore
@@ -103,6 +104,7 @@ package enum TransportRule: String, CaseIterable, Sendable {
         case .propertiesAndHeadersSurvive: try await bench.propertiesAndHeadersSurvive()
         case .outcomesMatchTheirMessages: try await bench.outcomesMatchTheirMessages()
         case .missingExchangeLeavesFateUnknown: try await bench.missingExchangeLeavesFateUnknown()
+        case .unsendableMessageKeepsNothingBack: try await bench.unsendableMessageKeepsNothingBack()
         case .acknowledgedMessageIsGone: try await bench.acknowledgedMessageIsGone()
         case .multipleAcknowledgesEverythingBefore: try await bench.multipleAcknowledgesEverythingBefore()
         case .prefetchBoundsUnacknowledged: try await bench.prefetchBoundsUnacknowledged()

@@ -135,11 +135,15 @@ package final class PublishLane<Key: Hashable & Sendable>: Sendable {
         var confirmed: [Key] = []
         var unroutable: [Item] = []
         var refused: [Item] = []
+        var unsendable: [Item] = []
         for (item, outcome) in zip(items, outcomes) {
             switch outcome {
             case .confirmed: confirmed.append(item.key)
             case .returned: unroutable.append(item)
             case .rejected: refused.append(item)
+            case .unsendable(let text):
+                unsendable.append(item)
+                note(item, isUnsendable: text)
             }
         }
         if !isReliable { return confirmed }
@@ -154,9 +158,19 @@ package final class PublishLane<Key: Hashable & Sendable>: Sendable {
             logger.info("the broker refused messages for \(destination): they are kept and sent again")
         }
         state.withLock { state in
-            state.parked += (unroutable + refused).filter { !state.withdrawn.contains($0.key) }
+            state.parked += (unroutable + refused + unsendable).filter { !state.withdrawn.contains($0.key) }
         }
         return confirmed
+    }
+
+    private func note(_ item: Item, isUnsendable text: String) {
+        let (message, destination) = (item.message, Self.destinations(of: [item])[0])
+        logger.warning(
+            """
+            DTQ2009 message \(message.properties.messageID ?? "without ID") for \(destination.prefix(300)) cannot be \
+            sent: \(text). It is kept, and its instance \(message.properties.correlationID ?? "") waits for it; others \
+            go on. Terminate that instance and correct its code. See ops/errors/DTQ2009.md
+            """)
     }
 
     private static func destinations(of items: [Item]) -> [String] {

@@ -317,6 +317,7 @@ package final class StreamLog: PartitionLog, @unchecked Sendable {  // one call 
             case .confirmed: continue
             case .returned(let text): throw .damaged("log stream \(stream) is not there: \(text). Nothing was changed")
             case .rejected: throw .unavailable("the broker did not take a message for \(stream)")
+            case .unsendable(let text): throw .unavailable("\(stream): \(text). Nothing was changed")
             }
         }
     }

@@ -19,6 +19,10 @@ package final class MemoryTransport: MessageTransport {
     }
 
     package func publish(_ messages: [OutgoingMessage]) async throws(TransportError) -> [PublishOutcome] {
+        try await messages.publishSendable { messages throws(TransportError) in try await send(messages) }
+    }
+
+    private func send(_ messages: [OutgoingMessage]) async throws(TransportError) -> [PublishOutcome] {
         try client.check()
         let fault = broker.fault(.publish(messages), from: name)
         return try await call(.publishing, .publishing, fault) { state, connection throws(TransportError) in

@@ -150,20 +150,6 @@ extension RabbitMQTests {
             }
         }
 
-        @Test("What AMQP cannot carry is refused before anything is sent")
-        func defects() async throws {
-            try await withTransport { transport, sandbox in
-                let message = OutgoingMessage(
-                    exchange: sandbox.name("q"), routingKey: "k",
-                    properties: MessageProperties(correlationID: String(repeating: "c", count: 256)), body: [])
-                await #expect(
-                    throws: TransportError.refused(
-                        code: 502,
-                        text: "message without ID: the correlation ID has 256 bytes, AMQP carries at most 255")
-                ) { try await transport.publish([message]) }
-            }
-        }
-
         @Test("A full queue's refusal is an outcome, not an error", .enabled(if: TestBroker.hasManagement))
         func rejected() async throws {
             try await withTransport { transport, sandbox in

@@ -11,6 +11,17 @@ import Testing
 @Suite("Ownership, its start and its end") struct InvariantOwnerTests {
     private let work = Activity("Work") { (value: Int, _: ActivityContext) in value + 1 }
 
+    /// The owner never learns that its tasks are in their queue.
+    private func takeAndRefuseTasks(of owner: String, in hub: EngineHarness) {
+        hub.broker.setFaults(
+            FaultPlan { point in
+                guard point.transport == owner, case .publish(let messages) = point.call,
+                    messages.contains(where: { $0.properties.type == "TaskScheduled" })
+                else { return .none }
+                return .reject(isTaken: true)
+            })
+    }
+
     @Test("A task the broker refused and has all the same is not sent again once it was answered, ended flow or not")
     func answeredTasksAreNotResent() async throws {
         let hub = try await EngineHarness()
@@ -21,13 +32,7 @@ import Testing
             return 0
         }
         try await hub.client.declare(hub.topology.work(activities: ["Work"]))
-        hub.broker.setFaults(
-            FaultPlan { point in
-                guard point.transport == "owner", case .publish(let messages) = point.call,
-                    messages.contains(where: { $0.properties.type == "TaskScheduled" })
-                else { return .none }
-                return .reject(isTaken: true)
-            })
+        takeAndRefuseTasks(of: "owner", in: hub)
         let owner = try await hub.startLoneProcessor("owner", [flow], epoch: 1)
         try await hub.start("Flow", id: "a")
         let queue = hub.topology.workQueue("Work")
@@ -65,14 +70,7 @@ import Testing
             return 0
         }
         try await hub.client.declare(hub.topology.work(activities: ["Work"]))
-        // The first owner never learns that its task is there.
-        hub.broker.setFaults(
-            FaultPlan { point in
-                guard point.transport == "old", case .publish(let messages) = point.call,
-                    messages.contains(where: { $0.properties.type == "TaskScheduled" })
-                else { return .none }
-                return .reject(isTaken: true)
-            })
+        takeAndRefuseTasks(of: "old", in: hub)
         let files = CrashStorage(hub.storage, DurableLedger())
         let old = try await hub.startLoneProcessor("old", [flow], epoch: 1, storage: files)
         try await hub.start("Flow", id: "a")
@@ -140,7 +138,9 @@ import Testing
             }
         }
         let queue = hub.topology.workQueue("Work")
-        let sent = { @Sendable in try hub.broker.readyMessages(in: queue).map { try TaskMessage(wire: $0.body).instanceID.value } }
+        let sent = { @Sendable in
+            try hub.broker.readyMessages(in: queue).map { try TaskMessage(wire: $0.body).instanceID.value }
+        }
         let removals = Counter()
         ledger.beforeAppend { records in
             guard case .checkpoint(let checkpoint)? = records.last, !checkpoint.outboxRemoved.isEmpty else { return }
@@ -248,6 +248,27 @@ import Testing
         }
         #expect(try await hub.wait(for: id, .completed).output == Payload("2"))
         #expect(hub.deadLetters().count == 1)
+        try await worker.stop()
+    }
+
+    @Test("A message that AMQP cannot carry keeps its instance waiting, and nobody else")
+    func unsendableTask() async throws {
+        let hub = try await EngineHarness()
+        let wrong = Orchestration("Wrong") { (context: OrchestrationContext) -> Int in
+            try await context.callActivity(String(repeating: "n", count: 300), 1)
+        }
+        let right = Orchestration("Right") { (context: OrchestrationContext) -> Int in
+            try await context.callActivity("Work", 1)
+        }
+        let worker = try hub.startWorker("w", [wrong, right, work])
+        try await hub.start("Wrong", id: "wrong")
+        try await hub.wait(for: "wrong", .running)
+        try await hub.start("Right", id: "right")
+        #expect(try await hub.wait(for: "right", .completed).output == Payload("2"))
+        try await hub.eventually("one message to wait") { await worker.host.statistics().first?.refused == 1 }
+        try await hub.terminate("wrong", message: "end")
+        try await hub.wait(for: "wrong", .terminated)
+        try await hub.eventually("nothing to be pending") { await worker.host.statistics().first?.outbox == 0 }
         try await worker.stop()
     }
 
