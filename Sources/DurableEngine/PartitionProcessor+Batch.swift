@@ -234,7 +234,8 @@ extension PartitionProcessor {
             outboxRemoved: batch.outboxRemoved, applied: batch.applied)
         if has(.releasesBeforeDurable) { send(batch.outbox, isRedispatch: false) }
         // Before it is durable that they are gone: an answered task must not go out once more because its first confirm
-        // was lost, nor one of a terminated instance that still waits. Should the append fail, the next owner sends them.
+        // was lost, nor one of a terminated instance that still waits. Should the append fail, the next owner sends
+        // them.
         reliableLane.withdraw(batch.outboxRemoved.map { .outbox($0) })
         if !checkpoint.isEmpty {
             try await append(has(.splitsCheckpoints) ? checkpoint.split : [.checkpoint(checkpoint)])

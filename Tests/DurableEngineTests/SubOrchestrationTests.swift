@@ -72,6 +72,36 @@ import Testing
         #expect(failure?.cause.first?.errorType == "Refusal")
     }
 
+    @Test("A parent hears of a start that was set aside") func setAsideStart() async throws {
+        let parent = Orchestration("Parent") { (context: OrchestrationContext) -> String in
+            do {
+                return try await context.callSubOrchestration("Waiting", instanceID: InstanceID("c"))
+            } catch let failure as SubOrchestrationFailure {
+                return "\(failure.details)"
+            }
+        }
+        let hub = try await EngineHarness()
+        let worker = try hub.startWorker("w", [parent, waiting])
+        try await hub.start("Parent", id: "p")
+        try await hub.wait(for: "c", .running)
+        // As an owner of another build would have sent it: this one derives no such ID.
+        let start = ExecutionStarted(
+            name: "Waiting", instanceID: InstanceID("bad\n"), executionID: ExecutionID("start-p/0"),
+            parent: .init(
+                taskID: EventID(0), name: "Parent", instanceID: InstanceID("p"), executionID: ExecutionID("start-p")))
+        let message = Message(
+            id: MessageID("start-p/0"), instanceID: start.instanceID,
+            origin: Origin(partition: PartitionID(1), incarnation: 7, sequence: 1),
+            event: HistoryEvent(timestamp: hub.clock.now(), kind: .executionStarted(start)))
+        _ = try await hub.client.publish([
+            hub.topology.controlMessage([message], to: PartitionID(0), through: .control, at: hub.clock.now())
+        ])
+        let output = try await hub.wait(for: "p", .completed).output
+        #expect(output == Payload(#""StartRefused: an instance ID must not contain control characters""#))
+        #expect(hub.deadLetters().count == 1)
+        try await worker.stop()
+    }
+
     @Test("A start that cannot be taken is a failure to the parent")
     func refusedStart() {
         let now = Timestamp(millisecondsSinceEpoch: 0)

@@ -122,7 +122,9 @@ package struct SimulationRun {
     private var isWorkDone: Bool {
         // Who stood still a moment ago may yet have something to say.
         guard simulator.elapsed >= hub.plan.faultsEnd + .seconds(1) else { return false }
-        guard faults.isOver, faults.replacementCount == 0, faults.redrivesOwed.isEmpty, clients.isDone else { return false }
+        guard faults.isOver, faults.replacementCount == 0, faults.redrivesOwed.isEmpty, clients.isDone else {
+            return false
+        }
         return hub.plan.workload.instances.allSatisfy { instance in
             let permitted = instance.expectation.permitted
             guard let state = witness.instance(instance.id)?.state else { return permitted.contains(.absent) }
@@ -137,7 +139,8 @@ package struct SimulationRun {
         let texts = open.prefix(5).map { instance in
             let state = instance.state
             return "\(state.id) (\(state.name), \(state.status), \(state.openTasks.count) tasks, "
-                + "\(state.openTimers.count) timers, \(state.inbox.count) in its inbox, hold \(state.hold?.code ?? "none"))"
+                + "\(state.openTimers.count) timers, \(state.openChildren.count) children, "
+                + "\(state.inbox.count) in its inbox, hold \(state.hold?.code ?? "none"))"
         }
         return "\(open.count) instances are open: \(texts.joined(separator: ", ")). "
             + "Clients done: \(clients.isDone). \(RestChecks(hub).problem ?? "All is at rest.")"

@@ -146,7 +146,8 @@ package final class NativeOrchestration {
         if runtime.waitingCount == 0 {
             return .nonDurableAwait(
                 "the orchestration is suspended, but on no activity, timer, event or sub-orchestration: it awaits "
-                    + "something that is not durable (Task {}, Task.sleep, a shared actor, MainActor, a callback). \(remedy)")
+                    + "something that is not durable (Task {}, Task.sleep, a shared actor, MainActor, a callback). "
+                    + remedy)
         }
         return nil
     }
