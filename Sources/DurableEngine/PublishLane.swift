@@ -135,15 +135,13 @@ package final class PublishLane<Key: Hashable & Sendable>: Sendable {
         var confirmed: [Key] = []
         var unroutable: [Item] = []
         var refused: [Item] = []
-        var unsendable: [Item] = []
+        var unsendable: [(item: Item, text: String)] = []
         for (item, outcome) in zip(items, outcomes) {
             switch outcome {
             case .confirmed: confirmed.append(item.key)
             case .returned: unroutable.append(item)
             case .rejected: refused.append(item)
-            case .unsendable(let text):
-                unsendable.append(item)
-                note(item, isUnsendable: text)
+            case .unsendable(let text): unsendable.append((item, text))
             }
         }
         if !isReliable { return confirmed }
@@ -157,20 +155,21 @@ package final class PublishLane<Key: Hashable & Sendable>: Sendable {
         for destination in Self.destinations(of: refused) {
             logger.info("the broker refused messages for \(destination): they are kept and sent again")
         }
+        if let (item, text) = unsendable.first {
+            let (id, instance) = (item.message.properties.messageID, item.message.properties.correlationID)
+            logger.warning(
+                """
+                DTQ2009 AMQP cannot carry \(unsendable.count) messages, the first is \(id ?? "without ID") of instance \
+                \(instance ?? "unknown"): \(text). They are kept, their instances wait for them, others go on. \
+                Terminate these instances and correct their code. See ops/errors/DTQ2009.md
+                """)
+        }
         state.withLock { state in
-            state.parked += (unroutable + refused + unsendable).filter { !state.withdrawn.contains($0.key) }
+            state.parked += (unroutable + refused + unsendable.map(\.item)).filter {
+                !state.withdrawn.contains($0.key)
+            }
         }
         return confirmed
-    }
-
-    private func note(_ item: Item, isUnsendable text: String) {
-        let (message, destination) = (item.message, Self.destinations(of: [item])[0])
-        logger.warning(
-            """
-            DTQ2009 message \(message.properties.messageID ?? "without ID") for \(destination.prefix(300)) cannot be \
-            sent: \(text). It is kept, and its instance \(message.properties.correlationID ?? "") waits for it; others \
-            go on. Terminate that instance and correct its code. See ops/errors/DTQ2009.md
-            """)
     }
 
     private static func destinations(of items: [Item]) -> [String] {
