@@ -29,16 +29,23 @@ extension HubClient {
         }
     }
 
-    /// The whole history, oldest first, asked for page by page.
+    /// The whole history of the instance's execution, oldest first, asked for page by page. Should it continue as new
+    /// meanwhile, that of the new one.
     ///
     /// - Returns: nil when there is no such instance.
     package func history(of id: InstanceID) async throws -> [HistoryEvent]? {
         try check(id)
         var events: [HistoryEvent] = []
+        var executionID: ExecutionID?
         while true {
             let query = Query.history(id, after: events.count - 1, limit: options.pageSize)
             switch try await ask(query, of: partition(of: id)) {
-            case .history(let page, let isComplete):
+            case .history(let page, let execution, let isComplete):
+                if !events.isEmpty, execution != executionID {
+                    events = []
+                    continue
+                }
+                executionID = execution
                 events += page
                 // An owner that gives nothing and says there is more would keep us here for ever.
                 if isComplete || page.isEmpty { return events }

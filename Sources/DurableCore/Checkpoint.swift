@@ -30,7 +30,8 @@ package struct InstanceChange: Hashable, Sendable {
     package var time: Timestamp
     /// Events the episode appended to the history; empty when no episode ran. They include what was buffered.
     package var history: [HistoryEvent]
-    /// Events taken while no episode could run (held, suspended, not due yet): appended to the inbox.
+    /// Events taken while no episode could run (held, suspended, not due yet): appended to the inbox. After an episode
+    /// that continues as new: what the next execution begins with.
     package var buffered: [HistoryEvent]
     /// Messages of clients this batch applied, so that a repeat is known.
     package var appliedMessages: [MessageID]
@@ -53,6 +54,11 @@ package struct InstanceChange: Hashable, Sendable {
         self.canceledTimers = canceledTimers
         self.customStatus = customStatus
         self.hold = hold
+    }
+
+    /// Whether the instance's history begins anew after it: the next execution is in `buffered`.
+    package var continuesAsNew: Bool {
+        if case .executionCompleted(.continuedAsNew, _, _) = history.last?.kind { true } else { false }
     }
 
     package enum Update<Value: Hashable & Sendable>: Hashable, Sendable {

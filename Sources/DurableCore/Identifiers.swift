@@ -45,6 +45,16 @@ public struct ExecutionID: Hashable, Sendable, CustomStringConvertible {
     public init(_ value: String) { self.value = value }
     public var description: String { value }
 
+    /// Of the execution that follows on continue-as-new: `a` is followed by `a~1`, `a~2` and so on.
+    package var successor: ExecutionID {
+        if let mark = value.lastIndex(of: "~"), let number = UInt64(value[value.index(after: mark)...]),
+            number > 0, number < .max
+        {
+            return ExecutionID("\(value[..<mark])~\(number + 1)")
+        }
+        return ExecutionID("\(value)~1")
+    }
+
     /// What IDs derived from it begin with: itself, or a hash of it where it is long, as in deep families, or has
     /// characters that are none for IDs. These have at most 255 bytes.
     package var stem: String {

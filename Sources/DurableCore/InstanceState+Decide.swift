@@ -151,6 +151,9 @@ extension InstanceState {
                         Message(
                             id: messageID, instanceID: child.instanceID,
                             event: HistoryEvent(timestamp: now, kind: .executionStarted(start)))))
+            case .continueAsNew(let eventID, let input, let version, let carriedOver):
+                record(eventID, .executionCompleted(status: .continuedAsNew, result: input, failure: nil))
+                change.buffered = beginning(of: executionID.successor, input, version, carriedOver, at: now)
             case .completeOrchestration(let eventID, let status, let result, let failure):
                 record(eventID, .executionCompleted(status: status, result: result, failure: failure))
                 if let answer = answerToParent(status, result, failure, at: now) { _ = send(.message(answer)) }
@@ -159,6 +162,18 @@ extension InstanceState {
             }
         }
         return (change, outbox)
+    }
+
+    /// What the next execution finds in its inbox.
+    private func beginning(
+        of executionID: ExecutionID, _ input: Payload?, _ version: String?, _ carriedOver: [RaisedEvent],
+        at now: Timestamp
+    ) -> [HistoryEvent] {
+        let start = ExecutionStarted(
+            name: name, version: version ?? self.version, input: input, instanceID: id, executionID: executionID,
+            parent: parent, traceParent: traceParent, tags: tags)
+        return [HistoryEvent(timestamp: now, kind: .executionStarted(start))]
+            + carriedOver.map { HistoryEvent(timestamp: now, kind: .eventRaised(name: $0.name, input: $0.input)) }
     }
 
     /// Ends the instance from outside; its code does not run again.

@@ -15,7 +15,7 @@ extension InstanceState {
         for event in change.history { apply(event) }
         historyCount += change.history.count
         for event in change.buffered { close(event) }
-        // An episode handles all of the inbox; a termination found during it counts as handled too.
+        // An episode handles all of the inbox; what comes with it is what the next execution begins with.
         if change.history.isEmpty { inbox += change.buffered } else { inbox = change.buffered }
         for task in change.scheduledTasks where !status.isTerminal {
             openTasks[task.taskID] = OpenTask(dispatch: task.dispatch, outboxID: task.outboxID)
@@ -27,6 +27,7 @@ extension InstanceState {
         }
         if case .set(let value) = change.customStatus { customStatus = value }
         if case .set(let value) = change.hold { hold = value }
+        if status == .continuedAsNew { startOver() }
         if status.isTerminal {
             openTasks = [:]
             openTimers = [:]
@@ -34,6 +35,21 @@ extension InstanceState {
             inbox = []
             hold = nil
         }
+    }
+
+    /// Becomes the next execution, which its inbox begins with. What the one before left open is of no interest any more.
+    private mutating func startOver() {
+        for case .executionStarted(let start) in inbox.prefix(1).map(\.kind) {
+            executionID = start.executionID
+            version = start.version
+        }
+        status = .pending
+        startAt = .overdue
+        output = nil
+        historyCount = 0
+        openTasks = [:]
+        openTimers = [:]
+        openChildren = [:]
     }
 
     private mutating func apply(_ event: HistoryEvent) {

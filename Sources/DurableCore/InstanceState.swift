@@ -82,6 +82,13 @@ package struct InstanceState: Hashable, Sendable {
         }
     }
 
+    /// Whether its history, when it grew by so many events, has passed `limit`, or twice that, or twice that again ...
+    package func historyHasPassed(_ limit: Int, grownBy count: Int) -> Bool {
+        var passed = limit
+        while passed * 2 < historyCount { passed *= 2 }
+        return passed < historyCount && historyCount - count <= passed
+    }
+
     /// When the owner must look at it without a message: a start time or the earliest timer; nil: never.
     package var nextDue: Timestamp? {
         if hold != nil || status.isTerminal { return nil }

@@ -7,9 +7,23 @@ package enum OrchestratorAction: Hashable, Sendable {
     case cancelTimer(id: EventID)
     case sendEvent(id: EventID, instanceID: InstanceID, name: String, input: Payload?)
     case createSubOrchestration(id: EventID, ChildStart)
+    /// The execution is over; the instance's next one begins with `input`. Always the last action of an execution.
+    /// - `version`: of the next one; nil: as before.
+    /// - `carriedOver`: events the code has not taken, in order of arrival.
+    case continueAsNew(id: EventID, input: Payload?, version: String?, carriedOver: [RaisedEvent])
     /// Always the last action of an instance. `status` is `.completed` or `.failed`.
     case completeOrchestration(id: EventID, status: OrchestrationStatus, result: Payload?, failure: FailureDetails?)
     case setCustomStatus(Payload?)
+}
+
+/// An external event as its instance keeps it.
+package struct RaisedEvent: Hashable, Sendable {
+    package var name: String
+    package var input: Payload?
+    package init(name: String, input: Payload?) {
+        self.name = name
+        self.input = input
+    }
 }
 
 /// Why an episode could not be used. Its instance is held: history unchanged, nothing lost.
@@ -27,7 +41,8 @@ extension OrchestratorAction {
     /// Bytes of user data it carries; nil when it carries none.
     package var payloadBytes: Int? {
         switch self {
-        case .scheduleTask(_, _, let input), .sendEvent(_, _, _, let input): input?.count
+        case .scheduleTask(_, _, let input), .sendEvent(_, _, _, let input), .continueAsNew(_, let input, _, _):
+            input?.count
         case .createSubOrchestration(_, let child): child.input?.count
         case .completeOrchestration(_, _, let result, _): result?.count
         case .setCustomStatus(let status): status?.count
@@ -41,6 +56,7 @@ extension OrchestratorAction {
         case .scheduleTask(_, let name, _): "the input of activity \"\(name)\""
         case .sendEvent(_, _, let name, _): "the data of event \"\(name)\""
         case .createSubOrchestration(_, let child): "the input of orchestration \"\(child.name)\""
+        case .continueAsNew: "the input of the next execution"
         case .completeOrchestration: "the orchestration's result"
         case .setCustomStatus: "the custom status"
         case .createTimer, .cancelTimer: "a timer"
@@ -50,7 +66,7 @@ extension OrchestratorAction {
     package var eventID: EventID {
         switch self {
         case .scheduleTask(let id, _, _), .createTimer(let id, _), .cancelTimer(let id), .sendEvent(let id, _, _, _),
-            .createSubOrchestration(let id, _), .completeOrchestration(let id, _, _, _):
+            .createSubOrchestration(let id, _), .continueAsNew(let id, _, _, _), .completeOrchestration(let id, _, _, _):
             id
         case .setCustomStatus: .none
         }

@@ -65,7 +65,8 @@ package struct ListCursor: Hashable, Comparable, Sendable {
 
 package enum QueryAnswer: Hashable, Sendable {
     case status(InstanceSnapshot)
-    case history([HistoryEvent], isComplete: Bool)
+    /// - `of`: the execution whose history it is; nil: an owner of an older build does not say.
+    case history([HistoryEvent], of: ExecutionID?, isComplete: Bool)
     case list([InstanceSnapshot], isComplete: Bool)
     case counts([StatusCount])
     case redriven(Redriven)
@@ -143,7 +144,7 @@ public struct InstanceSnapshot: Hashable, Sendable {
         status = state.status
         createdAt = state.createdAt
         lastUpdatedAt = state.lastUpdatedAt
-        startAt = state.startAt
+        startAt = state.startAt == .overdue ? nil : state.startAt
         self.input = input
         output = state.output
         failure = state.failure

@@ -20,7 +20,7 @@ struct CopyFold {
     private struct Touched {
         var state: InstanceState
         var unwritten: [HistoryEvent] = []
-        /// Events the copy has.
+        /// Events the copy has of this execution.
         var written: Int
     }
 
@@ -62,7 +62,11 @@ struct CopyFold {
             bytes += 512
         }
         instance.state.evolve(with: change)
-        instance.unwritten += change.history
+        if change.continuesAsNew {
+            (instance.unwritten, instance.written) = ([], 0)
+        } else {
+            instance.unwritten += change.history
+        }
         for event in change.history { bytes += event.estimatedBytes }
         touched[id] = instance
     }

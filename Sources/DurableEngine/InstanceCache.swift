@@ -6,7 +6,7 @@ package final class InstanceEntry {
     package var session: (any OrchestrationSession)?
     /// Events after those in the store, in order.
     package var unflushed: [HistoryEvent] = []
-    /// Number of events the store holds.
+    /// Number of events the store holds of this execution.
     package var flushedCount: Int
     package var isDirty = false
     /// Due time the timer queue (or the store behind its horizon) has for it.
@@ -18,6 +18,14 @@ package final class InstanceEntry {
     init(state: InstanceState, flushedCount: Int) {
         self.state = state
         self.flushedCount = flushedCount
+    }
+
+    /// Its history is over, and another begins. The store learns of that with the next flush.
+    func beginAnew() {
+        session?.evict()
+        session = nil
+        unflushed = []
+        flushedCount = 0
     }
 
     /// Estimate in bytes, for the cache's bound.

@@ -38,6 +38,12 @@ package enum OperatorText {
         return hold
     }
 
+    package static func longHistory(of state: InstanceState) -> String {
+        "DTQ2010 instance \(state.id) (\(state.name)): its history has \(state.historyCount) events, all of which are "
+            + "read again whenever it is not in memory. It goes on. End executions that go on for ever with "
+            + "context.continueAsNew, or give parts of the work to sub-orchestrations. See ops/errors/DTQ2010.md"
+    }
+
     private static func hold(_ code: String, _ subject: String, _ cause: String, _ remedy: String) -> Hold {
         Hold(
             code: code,

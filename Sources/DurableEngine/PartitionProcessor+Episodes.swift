@@ -63,6 +63,9 @@ extension PartitionProcessor {
     private func apply(_ change: InstanceChange, to entry: InstanceEntry, in batch: inout Batch) {
         fold(change, into: entry)
         batch.note(change, of: entry)
+        if entry.state.historyHasPassed(parts.configuration.historyWarning, grownBy: change.history.count) {
+            logger.warning("\(OperatorText.longHistory(of: entry.state))")
+        }
         if entry.state.status.isTerminal {
             entry.session?.evict()
             entry.session = nil

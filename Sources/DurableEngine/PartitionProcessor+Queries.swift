@@ -145,7 +145,8 @@ extension PartitionProcessor {
         if first + events.count >= entry.flushedCount {
             take(entry.unflushed.dropFirst(max(0, first + events.count - entry.flushedCount)))
         }
-        return .history(events, isComplete: first + events.count >= entry.state.historyCount)
+        return .history(
+            events, of: entry.state.executionID, isComplete: first + events.count >= entry.state.historyCount)
     }
 
     // MARK: - Waiting clients

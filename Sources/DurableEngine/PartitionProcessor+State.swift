@@ -29,7 +29,11 @@ extension PartitionProcessor {
     /// Folds a change into its instance. Live work and recovery both come through here.
     func fold(_ change: InstanceChange, into entry: InstanceEntry) {
         entry.state.evolve(with: change)
-        entry.unflushed += change.history
+        if change.continuesAsNew {
+            entry.beginAnew()
+        } else {
+            entry.unflushed += change.history
+        }
         if !entry.isDirty {
             entry.isDirty = true
             dirty.append(entry)

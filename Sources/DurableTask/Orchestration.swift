@@ -51,22 +51,35 @@ extension Orchestration where Input == NoValue, Output == NoValue {
     }
 }
 
+/// How an orchestration's code ended.
+enum OrchestrationEnd: Sendable {
+    case completed(Payload?)
+    case failed(FailureDetails)
+    /// Threw what `continueAsNew` throws.
+    case continuedAsNew
+}
+
 /// An orchestration without its types, as the worker runs it.
 package struct AnyOrchestration: Sendable {
     package let name: String
-    let run: @Sendable (Payload?, OrchestrationContext) async -> Result<Payload?, FailureDetails>
+    /// Why a value cannot be its input; nil: it can.
+    let inputDefect: @Sendable (any Encodable & Sendable) -> String?
+    let run: @Sendable (Payload?, OrchestrationContext) async -> OrchestrationEnd
 
     package init<Input, Output>(_ orchestration: Orchestration<Input, Output>) {
         name = orchestration.name
+        inputDefect = { $0 is Input ? nil : "expected \(Input.self), got \(type(of: $0))" }
         let name = orchestration.name
         run = { payload, context in
             do {
                 let input = try PayloadCoding.decode(
                     Input.self, from: payload, as: #"the input of orchestration "\#(name)""#)
                 let output = try await orchestration.body(input, context)
-                return .success(try PayloadCoding.encode(output, as: #"the output of orchestration "\#(name)""#))
+                return .completed(try PayloadCoding.encode(output, as: #"the output of orchestration "\#(name)""#))
+            } catch is ContinuedAsNew {
+                return .continuedAsNew
             } catch {
-                return .failure(FailureDetails(describing: error))
+                return .failed(FailureDetails(describing: error))
             }
         }
     }

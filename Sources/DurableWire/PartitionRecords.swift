@@ -52,15 +52,17 @@ extension PartitionRecord: WireCodable {
             wire.attempt.build = attempt.build
             if let messageID = attempt.messageID { wire.attempt.messageID = messageID.value }
         }
-        return wire.aloneBytes(version: hasFamily ? 2 : 1)
+        return wire.aloneBytes(version: format)
     }
 
-    /// Whether it has parents or children, which readers of format 1 know nothing of.
-    private var hasFamily: Bool {
-        guard case .checkpoint(let checkpoint) = self else { return false }
-        return checkpoint.changes.contains { change in
+    /// The oldest version of the layout whose readers make no mistake about it.
+    private var format: Int32 {
+        guard case .checkpoint(let checkpoint) = self else { return 1 }
+        if checkpoint.changes.contains(where: \.continuesAsNew) { return 3 }
+        let hasFamily = checkpoint.changes.contains { change in
             change.history.contains(where: \.isOfFamily) || change.buffered.contains(where: \.isOfFamily)
         }
+        return hasFamily ? 2 : 1
     }
 }
 

@@ -64,8 +64,9 @@ extension PBQueryAnswer {
         switch answer {
         case .status(let snapshot):
             status = PBInstanceSnapshot(snapshot)
-        case .history(let events, let isComplete):
+        case .history(let events, let executionID, let isComplete):
             history.events = events.map(PBHistoryEvent.init)
+            if let executionID { history.executionID = executionID.value }
             history.isComplete = isComplete
         case .list(let instances, let isComplete):
             list.instances = instances.map(PBInstanceSnapshot.init)
@@ -98,7 +99,10 @@ extension QueryAnswer {
         case .status(let snapshot):
             self = .status(try InstanceSnapshot(snapshot))
         case .history(let history):
-            self = .history(try history.events.map(HistoryEvent.init), isComplete: history.isComplete)
+            self = .history(
+                try history.events.map(HistoryEvent.init),
+                of: history.executionID.isEmpty ? nil : ExecutionID(history.executionID),
+                isComplete: history.isComplete)
         case .list(let list):
             self = .list(try list.instances.map(InstanceSnapshot.init), isComplete: list.isComplete)
         case .counts(let counts):

@@ -25,6 +25,18 @@ import Testing
         #expect(task.idempotencyKey == "i-1/x-1/0")
     }
 
+    @Test(
+        "A long history is told of once at each doubling",
+        arguments: [
+            (9, 1, false), (10, 1, false), (11, 1, true), (12, 1, false), (15, 6, true), (20, 1, false), (21, 1, true),
+            (41, 30, true), (41, 0, false), (35, 14, false), (35, 15, true),
+        ])
+    func longHistory(count: Int, growth: Int, isTold: Bool) throws {
+        var state = try #require(started([]).state)
+        state.historyCount = count
+        #expect(state.historyHasPassed(10, grownBy: growth) == isTold)
+    }
+
     @Test func startWithoutExecutionIDTakesTheMessagesID() throws {
         var driver = InstanceDriver()
         driver.batch([startMessage(execution: "")], at: .at(1))

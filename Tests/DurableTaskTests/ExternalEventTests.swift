@@ -22,6 +22,14 @@ import Testing
         #expect(driver.outcome == "completed [3,1,4,2]")
     }
 
+    @Test("An event without data that comes early is taken too") func earlyWithoutData() throws {
+        var driver = Driver(orchestrate { context in try await context.waitForExternalEvent("a") })
+        let started = ExecutionStarted(
+            name: "test", instanceID: Driver.instanceID, executionID: Driver.executionID)
+        try driver.episode([event("a", nil), .executionStarted(started)])
+        #expect(driver.outcome == "completed nothing")
+    }
+
     @Test("Events that come with the start are kept too") func beforeStart() throws {
         var driver = Driver(orchestrate { context -> Int in try await context.waitForExternalEvent("a") })
         let started = ExecutionStarted(

@@ -110,6 +110,20 @@ enum Samples {
                 time: time, changes: changes, outbox: outbox, outboxRemoved: [OutboxID(3), OutboxID(5)],
                 applied: [origin])),
         .checkpoint(Checkpoint(time: time)),
+        .checkpoint(
+            Checkpoint(
+                time: time,
+                changes: [
+                    InstanceChange(
+                        instanceID: InstanceID("d"), time: time,
+                        history: [
+                            HistoryEvent(
+                                eventID: EventID(3), timestamp: time,
+                                kind: .executionCompleted(
+                                    status: .continuedAsNew, result: Payload("2"), failure: nil))
+                        ],
+                        buffered: [HistoryEvent(timestamp: time, kind: .executionStarted(start))])
+                ])),
         .outboxConfirmed([OutboxID(1), OutboxID(300)]),
         .outboxConfirmed([]),
         .released(nextDue: time),
@@ -172,8 +186,8 @@ enum Samples {
 
     static let answers: [QueryAnswer] = [
         .status(snapshots[0]),
-        .history(events, isComplete: true),
-        .history([], isComplete: false),
+        .history(events, of: ExecutionID("e~2"), isComplete: true),
+        .history([], of: nil, isComplete: false),
         .list(snapshots, isComplete: false),
         .counts([.init(status: .running, count: 3), .init(status: .failed, count: 0)]),
         .counts([]),

@@ -157,6 +157,26 @@ import Testing
         },
     ]
 
+    static let continuing: [Case] = [
+        Case("Rounds", says: "execution 1 follows one that does not continue") { $0.executions[0].removeLast() },
+        Case("Rounds", says: "does not begin with its start") { $0.executions[1].remove(at: 1) },
+        Case("Rounds", says: "is started as other than the one before asked for") { sample in
+            guard case .executionStarted(var start) = sample.executions[1][1].kind else { return }
+            start.executionID = ExecutionID("other")
+            sample.executions[1][1].kind = .executionStarted(start)
+        },
+        Case("Rounds", says: "events that were left") { $0.executions[1].remove(at: 2) },
+        Case("Rounds", says: "more often than it was raised") { sample in
+            let index = try #require(sample.executions[0].firstIndex { $0.typeName == "EventRaised" })
+            sample.executions[0].insert(sample.executions[0][index], at: index)
+        },
+        Case("Rounds", says: "continues as new, and nothing follows") { $0.executions.removeLast() },
+        Case("Rounds", says: "execution 1 follows one that does not continue as new") { sample in
+            sample.executions.remove(at: 0)
+            sample.executions.insert([], at: 0)
+        },
+    ]
+
     static let replay: [Case] = [
         Case("Sequence", says: "history holds TaskScheduled 0 \"Echo\" with {}, the code asks for") {
             $0.history[try $0.index("TaskScheduled")].kind = .taskScheduled(name: "Echo", input: Payload("{}"))
@@ -182,7 +202,7 @@ import Testing
         },
     ]
 
-    @Test("Find what was spoilt", arguments: structure + beginning + stimuli + messages + families + replay)
+    @Test("Find what was spoilt", arguments: structure + beginning + stimuli + messages + families + continuing + replay)
     func finds(_ spoilt: Case) throws {
         var sample = try WorkloadSample.find(spoilt.orchestration) { sample in
             (sample.snapshot.status == .terminated) == spoilt.isTerminated && sample.isRich
@@ -239,6 +259,7 @@ extension WorkloadSample {
         switch instance.name {
         case "Sequence": return has("OrchestratorStarted") && has("TaskScheduled") && instance.startDelay == nil
         case "EventCounter", "Ping", "Pong": return has("EventRaised") && has("OrchestratorStarted")
+        case "Rounds": return executions.count > 1 && executions[1].dropFirst(2).first?.typeName == "EventRaised"
         case "WaitsForEver": return workload.operations.count { $0.isTermination(of: instance.id) } == 1
         default: return true
         }

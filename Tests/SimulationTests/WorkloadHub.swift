@@ -6,7 +6,8 @@ import DurableTask
 struct WorkloadHub {
     let workload: Workload
     private(set) var states: [InstanceID: InstanceState] = [:]
-    private(set) var histories: [InstanceID: [HistoryEvent]] = [:]
+    /// Of each execution, oldest first.
+    private(set) var histories: [InstanceID: [[HistoryEvent]]] = [:]
     /// What was answered to whom in a way that the workload does not permit.
     private(set) var wrongVerdicts: [String] = []
     /// Episodes that could not be used.
@@ -147,7 +148,14 @@ struct WorkloadHub {
     private mutating func fold(_ change: InstanceChange, _ outbox: [OutboxEntry], at now: Timestamp) {
         let id = change.instanceID
         states[id]?.evolve(with: change)
-        histories[id, default: []] += change.history
+        var executions = histories[id] ?? [[]]
+        executions[executions.count - 1] += change.history
+        if change.continuesAsNew {
+            executions.append([])
+            sessions.removeValue(forKey: id)?.evict()
+            if case .executionStarted(let start)? = change.buffered.first?.kind { inputs[id] = start.input }
+        }
+        histories[id] = executions
         for entry in outbox {
             switch entry.body {
             case .task(let task):
@@ -168,7 +176,7 @@ struct WorkloadHub {
         let made = registry.makeSession(
             name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID)
         guard let made else { throw NoCode(name: state.name) }
-        if let history = histories[state.id] { try made.replay(history) }
+        if let history = histories[state.id]?.last { try made.replay(history) }
         sessions[state.id] = made
         return made
     }

@@ -112,7 +112,7 @@ import Testing
             change(&snapshots[sample.instance.id]!, &histories[sample.instance.id]!)
             let workload = Workload(
                 instances: [sample.instance], operations: sample.workload.operations, partitionCount: 4)
-            let violations = WorkloadChecks.violations(of: workload, snapshots: snapshots, histories: histories)
+            let violations = WorkloadChecks.violations(of: workload, snapshots: snapshots, histories: histories.mapValues { [$0] })
             #expect(
                 text.map { text in violations.contains { $0.contains(text) } } ?? violations.isEmpty, "\(violations)")
         }
@@ -138,7 +138,7 @@ import Testing
         absent.expectation = Expectation([.absent])
         let ghost = WorkloadChecks.violations(
             of: Workload(instances: [absent], operations: [], partitionCount: 4), snapshots: [:],
-            histories: [absent.id: sample.history])
+            histories: [absent.id: [sample.history]])
         #expect(ghost == ["\(absent.id): has a history without being there"])
     }
 }

@@ -7,7 +7,12 @@ import Testing
 struct WorkloadSample {
     var workload: Workload
     var instance: PlannedInstance
-    var history: [HistoryEvent]
+    var executions: [[HistoryEvent]]
+    /// Of the last execution.
+    var history: [HistoryEvent] {
+        get { executions[executions.count - 1] }
+        set { executions[executions.count - 1] = newValue }
+    }
     var others: [InstanceID: [HistoryEvent]]
     var snapshot: InstanceSnapshot
 
@@ -18,17 +23,23 @@ struct WorkloadSample {
         _ orchestration: String, where matches: (Self) -> Bool = { $0.snapshot.status != .terminated }
     ) throws -> Self {
         for seed: UInt64 in 0..<400 {
-            let workload = WorkloadTests.draw(
-                seed, programs: orchestration == "Kin" ? Programs.families : Programs.drawn)
+            let drawn =
+                switch orchestration {
+                case "Kin": Programs.families
+                case "Rounds": Programs.continuing
+                default: Programs.drawn
+                }
+            let workload = WorkloadTests.draw(seed, programs: drawn)
             guard workload.instances.contains(where: { $0.name == orchestration }) else { continue }
             var hub = WorkloadHub(workload, seed: seed, registry: programs)
             hub.run()
             for instance in workload.instances where instance.name == orchestration {
-                guard let history = hub.histories[instance.id], let snapshot = hub.snapshots[instance.id] else {
+                guard let executions = hub.histories[instance.id], let snapshot = hub.snapshots[instance.id] else {
                     continue
                 }
                 let sample = Self(
-                    workload: workload, instance: instance, history: history, others: hub.histories,
+                    workload: workload, instance: instance, executions: executions,
+                    others: hub.histories.mapValues { RecordedInstance($0, programs: programs).whole },
                     snapshot: snapshot)
                 if matches(sample) { return sample }
             }
@@ -39,11 +50,10 @@ struct WorkloadSample {
     struct NotFound: Error { var orchestration: String }
 
     var violations: [String] {
+        let recorded = RecordedInstance(executions, programs: Self.programs)
         var others = others
-        others[instance.id] = history
-        return HistoryChecks.violations(
-            history: history, of: instance, in: workload, others: others,
-            replay: history.executionStarted.map { HistoryReplay(history, of: $0, programs: Self.programs) })
+        others[instance.id] = recorded.whole
+        return HistoryChecks.violations(of: recorded, of: instance, in: workload, others: others)
     }
 
     /// Index of the first event of that type, or of the one after `skip` of them.

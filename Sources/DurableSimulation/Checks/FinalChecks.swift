@@ -70,10 +70,10 @@ struct FinalChecks {
 
     private func checkInstances() {
         var snapshots: [InstanceID: InstanceSnapshot] = [:]  // look-up only
-        var histories: [InstanceID: [HistoryEvent]] = [:]  // look-up only
+        var histories: [InstanceID: [[HistoryEvent]]] = [:]  // look-up only
         for instance in hub.witness.instances {
             snapshots[instance.state.id] = InstanceSnapshot(instance.state, input: nil)
-            histories[instance.state.id] = instance.history
+            histories[instance.state.id] = instance.executions
         }
         let found = WorkloadChecks.violations(of: hub.plan.workload, snapshots: snapshots, histories: histories)
         for text in found { hub.witness.violated("I2: \(text)") }

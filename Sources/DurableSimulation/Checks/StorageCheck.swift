@@ -25,7 +25,8 @@ struct StorageCheck {
         var position = recovery.position
         var instances: [InstanceID: Witness.Instance] = [:]  // sorted before use
         for stored in try open.store.list(ListFilter(), after: nil, limit: 100_000) {
-            instances[stored.id] = Witness.Instance(state: stored, history: try history(of: stored, in: open.store))
+            instances[stored.id] = Witness.Instance(
+                state: stored, executions: [try history(of: stored, in: open.store)])
         }
         var sent: [SentPlace: OutboxEntry] = [:]  // look-up only
         for message in try open.store.sent(after: nil, byteLimit: .max) { sent[message.place] = message.entry }
@@ -46,8 +47,7 @@ struct StorageCheck {
                     var instance = instances[change.instanceID]
                         ?? InstanceState.created(by: change).map({ Witness.Instance(state: $0) })
                 else { continue }
-                instance.state.evolve(with: change)
-                instance.history += change.history
+                instance.fold(change)
                 instances[change.instanceID] = instance
             }
         }

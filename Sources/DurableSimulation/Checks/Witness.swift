@@ -9,10 +9,24 @@ import OrderedCollections
 package final class Witness: @unchecked Sendable {  // confined to the simulator's thread
     package struct Instance {
         package var state: InstanceState
+        /// Of each execution, oldest first.
+        package var executions: [[HistoryEvent]] = [[]]
         /// Of the current execution, from its first event.
-        package var history: [HistoryEvent] = []
+        package var history: [HistoryEvent] { executions.last ?? [] }
         /// Tasks whose completion was taken, as `idempotencyKey/dispatch`.
         package var answered: Set<String> = []
+
+        /// nil: there is no such execution.
+        func history(of executionID: ExecutionID?) -> [HistoryEvent]? {
+            executions.last { $0.executionStarted?.executionID == executionID }
+                ?? (state.executionID == executionID ? history : nil)
+        }
+
+        mutating func fold(_ change: InstanceChange) {
+            state.evolve(with: change)
+            executions[executions.count - 1] += change.history
+            if change.continuesAsNew { executions.append([]) }
+        }
     }
 
     /// One epoch of a partition.
@@ -66,19 +80,17 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
     /// Whether the completion of this dispatch is durable.
     package func isAnswered(_ task: TaskMessage) -> Bool {
         guard let instance = instance(task.instanceID) else { return false }
-        return instance.answered.contains(Self.key(task)) || instance.state.executionID != task.executionID
+        return instance.answered.contains(Self.key(task))
     }
 
     /// Whether a durable checkpoint scheduled this task.
     package func isScheduled(_ task: TaskMessage) -> Bool {
-        guard let instance = instance(task.instanceID), instance.state.executionID == task.executionID else {
-            return false
-        }
-        return instance.state.openTasks[task.taskID] != nil
-            || instance.history.contains { event in
-                guard case .taskScheduled = event.kind else { return false }
-                return event.eventID == task.taskID
-            }
+        guard let instance = instance(task.instanceID) else { return false }
+        if instance.state.executionID == task.executionID, instance.state.openTasks[task.taskID] != nil { return true }
+        return instance.history(of: task.executionID)?.contains { event in
+            guard case .taskScheduled = event.kind else { return false }
+            return event.eventID == task.taskID
+        } ?? false
     }
 
     /// Whether the broker is not known to hold this dispatch.
@@ -192,8 +204,7 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         let wasHeld = instance.state.hold != nil
         if instance.state.status.isTerminal { violated("I2: instance \(change.instanceID) changes after its end") }
         noteAnswers(in: change, of: &instance)
-        instance.state.evolve(with: change)
-        instance.history += change.history
+        instance.fold(change)
         if wasHeld != (instance.state.hold != nil) { heldCount += wasHeld ? -1 : 1 }
         if instance.state.status.isTerminal {
             openCount -= 1

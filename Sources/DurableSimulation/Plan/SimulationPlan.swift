@@ -60,7 +60,10 @@ package struct SimulationPlan: Sendable {
         var trapRandom = SeededGenerator(seed: seed, purpose: "traps")
         let hasTraps = trapRandom.chance(0.04)
         var familyRandom = SeededGenerator(seed: seed, purpose: "families")
-        let included = (hasTraps ? [Programs.fuse] : []) + (familyRandom.chance(0.15) ? Programs.families : [])
+        var continuingRandom = SeededGenerator(seed: seed, purpose: "continue as new")
+        let included =
+            (hasTraps ? [Programs.fuse] : []) + (familyRandom.chance(0.15) ? Programs.families : [])
+            + (continuingRandom.chance(0.15) ? Programs.continuing : [])
         let theme = Theme(seed: seed)
         workload = Workload.draw(
             from: &loadRandom, partitionCount: partitionCount, including: included,

@@ -141,17 +141,17 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
     }
 
     private func checkDurable(_ snapshot: InstanceSnapshot) {
-        let truth = hub.witness.instance(snapshot.id)?.state
-        let isAhead = truth.map { snapshot.historyCount > $0.historyCount } ?? true
-        if isAhead || snapshot.status.isTerminal && truth?.status != snapshot.status {
+        let truth = hub.witness.instance(snapshot.id)
+        let isAhead = truth?.history(of: snapshot.executionID).map { snapshot.historyCount > $0.count } ?? true
+        if isAhead || snapshot.status.isTerminal && truth?.state.status != snapshot.status {
             hub.witness.violated("I5: instance \(snapshot.id) was shown as \(snapshot.status), which is not durable")
         }
     }
 
     private func check(_ history: [HistoryEvent]?, of id: InstanceID) {
-        guard let history else { return }
-        let truth = hub.witness.instance(id)?.history ?? []
-        if !truth.starts(with: history) {
+        guard let history, !history.isEmpty else { return }
+        let truth = hub.witness.instance(id)?.history(of: history.executionStarted?.executionID)
+        if truth?.starts(with: history) != true {
             hub.witness.violated("I5: the history of instance \(id) was shown with events that are not durable")
         }
     }

@@ -84,11 +84,6 @@ extension HistoryChecks {
         return found
     }
 
-    struct RaisedEvent: Hashable {
-        var name: String
-        var input: Payload?
-    }
-
     private static func raisedByClients(to id: InstanceID, _ workload: Workload) -> [RaisedEvent: Int] {
         var raised: [RaisedEvent: Int] = [:]
         for case .raise(id, let name, let input, _) in workload.operations.map(\.kind) {
@@ -121,7 +116,7 @@ extension HistoryChecks {
 }
 
 extension HistoryEvent {
-    fileprivate var raisedEvent: HistoryChecks.RaisedEvent? {
-        if case .eventRaised(let name, let input) = kind { .init(name: name, input: input) } else { nil }
+    var raisedEvent: RaisedEvent? {
+        if case .eventRaised(let name, let input) = kind { RaisedEvent(name: name, input: input) } else { nil }
     }
 }

@@ -5,20 +5,25 @@ import DurableTask
 /// violations are sorted texts that begin with the instance.
 package enum HistoryChecks {
     /// - Parameters:
-    ///   - history: All of it.
-    ///   - others: Histories of the run by instance, which show what instances sent each other. May contain this one.
-    ///   - replay: Of this history; nil when it has no start.
+    ///   - recorded: All of the instance's histories.
+    ///   - others: What the run recorded by instance, as one execution each, which shows what instances sent each other.
+    ///     May contain this one.
     package static func violations(
-        history: [HistoryEvent], of instance: PlannedInstance, in workload: Workload,
-        others: [InstanceID: [HistoryEvent]], replay: HistoryReplay?
+        of recorded: RecordedInstance, of instance: PlannedInstance, in workload: Workload,
+        others: [InstanceID: [HistoryEvent]]
     ) -> [String] {
-        var found = structure(history)
-        found += beginning(history, instance, workload)
-        found += results(history)
-        found += stimuli(history, instance, workload, others)
-        found += messages(to: instance, history, workload, others)
-        found += children(history, of: instance, workload, others)
-        found += replay?.violations ?? []
+        var found: [String] = []
+        for history in recorded.executions where !history.isEmpty {
+            found += structure(history)
+            found += results(history)
+            found += children(history, of: instance, workload, others)
+        }
+        let whole = recorded.whole
+        found += beginning(whole, instance, workload)
+        found += succession(recorded)
+        found += stimuli(whole, instance, workload, others)
+        found += messages(to: instance, whole, workload, others)
+        for replay in recorded.replays { found += replay?.violations ?? [] }
         return found.map { "\(instance.id): \($0)" }.sorted()
     }
 

@@ -46,8 +46,10 @@ extension HistoryEvent {
 /// Runs recorded history through the code again: a run without any fault could have produced it, or it could not.
 package struct HistoryReplay {
     package private(set) var violations: [String] = []
-    /// What the code showed last.
-    package private(set) var customStatus: Payload?
+    /// What the code showed last; nil: nothing.
+    package private(set) var customStatus: Payload??
+    /// Events that the code had not taken when it continued as new.
+    package private(set) var carriedOver: [RaisedEvent] = []
 
     private let start: ExecutionStarted
     private let programs: Registry
@@ -88,7 +90,8 @@ package struct HistoryReplay {
             for action in actions {
                 switch action {
                 case .cancelTimer(let id): dropped.append(id)
-                case .setCustomStatus(let status): customStatus = status
+                case .setCustomStatus(let status): customStatus = .some(status)
+                case .continueAsNew(_, _, _, let events): carriedOver = events
                 default: break
                 }
             }
@@ -172,6 +175,8 @@ extension OrchestratorAction {
         case .sendEvent(_, let target, let name, let input):
             kind = .eventSent(instanceID: target, name: name, input: input)
         case .createSubOrchestration(_, let child): kind = .subOrchestrationCreated(child)
+        case .continueAsNew(_, let input, _, _):
+            kind = .executionCompleted(status: .continuedAsNew, result: input, failure: nil)
         case .completeOrchestration(_, let status, let result, let failure):
             kind = .executionCompleted(status: status, result: result, failure: failure)
         case .cancelTimer, .setCustomStatus: return nil

@@ -173,7 +173,7 @@ extension OrchestrationContext {
     }
 
     /// - Parameter number: Makes the data unlike that of every other event of this name from here.
-    fileprivate func send(_ name: String, to peer: InstanceID, _ value: Int, number: Int, bytes: Int = 0) {
+    func send(_ name: String, to peer: InstanceID, _ value: Int, number: Int, bytes: Int = 0) {
         let label = "\(instanceID).\(name)-\(number)"
         raiseEvent(to: peer, name, Note(label: label, value: value, filler: filler(bytes)))
     }

@@ -5,29 +5,29 @@ package import DurableTask
 package enum WorkloadChecks {
     /// - Parameters:
     ///   - snapshots: What clients are told, or what log and store hold, by instance; absent ones left out.
-    ///   - histories: All of each history, by instance.
+    ///   - histories: All of each execution's history, oldest first, by instance.
     /// - Returns: What does not hold, sorted; empty when all is well.
     package static func violations(
-        of workload: Workload, snapshots: [InstanceID: InstanceSnapshot], histories: [InstanceID: [HistoryEvent]],
+        of workload: Workload, snapshots: [InstanceID: InstanceSnapshot], histories: [InstanceID: [[HistoryEvent]]],
         programs: Registry = Programs.replayRegistry()
     ) -> [String] {
         var found: [String] = []
+        let recorded = histories.mapValues { RecordedInstance($0, programs: programs) }
+        let others = recorded.mapValues(\.whole)
         for instance in workload.instances {
             let snapshot = snapshots[instance.id]
             found += instance.expectation.violations(of: instance.id, snapshot: snapshot)
             guard let snapshot else {
-                if histories[instance.id]?.isEmpty == false {
+                if others[instance.id]?.isEmpty == false {
                     found.append("\(instance.id): has a history without being there")
                 }
                 continue
             }
-            let history = histories[instance.id] ?? []
-            let replay = history.executionStarted.map { HistoryReplay(history, of: $0, programs: programs) }
-            found += agreement(snapshot, history, replay).map { "\(instance.id): \($0)" }
+            let recorded = recorded[instance.id] ?? RecordedInstance([], programs: programs)
+            found += agreement(snapshot, recorded).map { "\(instance.id): \($0)" }
             // Held or not due, it has no episode yet; what it should be says the expectation.
-            if history.isEmpty { continue }
-            found += HistoryChecks.violations(
-                history: history, of: instance, in: workload, others: histories, replay: replay)
+            if recorded.whole.isEmpty { continue }
+            found += HistoryChecks.violations(of: recorded, of: instance, in: workload, others: others)
         }
         let planned = Set(workload.instances.map(\.id))
         for id in Set(snapshots.keys).union(histories.keys).subtracting(planned) {
@@ -37,10 +37,9 @@ package enum WorkloadChecks {
     }
 
     /// The snapshot is what the history dictates.
-    static func agreement(
-        _ snapshot: InstanceSnapshot, _ history: [HistoryEvent], _ replay: HistoryReplay?
-    ) -> [String] {
+    static func agreement(_ snapshot: InstanceSnapshot, _ recorded: RecordedInstance) -> [String] {
         var found: [String] = []
+        let history = recorded.current
         if snapshot.historyCount != history.count {
             found.append("counts \(snapshot.historyCount) events, its history has \(history.count)")
         }
@@ -53,7 +52,8 @@ package enum WorkloadChecks {
         }
         if let start = history.executionStarted {
             if snapshot.executionID != start.executionID { found.append("has an execution ID other than its history") }
-            if let replay, replay.violations.isEmpty, snapshot.customStatus != replay.customStatus {
+            let isReplayed = recorded.replays.allSatisfy { $0?.violations.isEmpty ?? true }
+            if isReplayed, snapshot.customStatus != recorded.customStatus {
                 found.append("shows a custom status other than its code set")
             }
         }

@@ -11,7 +11,14 @@ struct ExternalEvents {
         let timeout: EventID?
     }
 
-    private var early: [String: FIFO<Payload?>] = [:]
+    private struct Early {
+        /// Counts all that came early, of any name.
+        let arrival: Int
+        let event: RaisedEvent
+    }
+
+    private var early: [String: FIFO<Early>] = [:]
+    private var lastArrival = 0
     private var waiters: [String: FIFO<Waiter>] = [:]
     private var lastTicket = 0
     private(set) var waitingCount = 0
@@ -24,15 +31,26 @@ struct ExternalEvents {
     }
 
     mutating func takeEarly(_ name: String) -> Payload?? {
-        guard let payload = early[name]?.popFirst() else { return nil }
+        guard let event = early[name]?.popFirst()?.event else { return nil }
         if early[name]?.isEmpty == true { early[name] = nil }
-        bufferedBytes -= Self.cost(name, payload)
-        return .some(payload)
+        bufferedBytes -= Self.cost(name, event.input)
+        return .some(event.input)
     }
 
     mutating func buffer(_ payload: Payload?, name: String) {
-        early[name, default: FIFO()].append(payload)
+        lastArrival += 1
+        early[name, default: FIFO()].append(
+            Early(arrival: lastArrival, event: RaisedEvent(name: name, input: payload)))
         bufferedBytes += Self.cost(name, payload)
+    }
+
+    /// Everything nobody took, in order of arrival.
+    mutating func takeAllEarly() -> [RaisedEvent] {
+        var all: [Early] = []
+        for name in early.keys { all += early[name]?.takeAll() ?? [] }
+        early = [:]
+        bufferedBytes = 0
+        return all.sorted { $0.arrival < $1.arrival }.map(\.event)
     }
 
     mutating func wait(for name: String, _ waiter: Waiter) {

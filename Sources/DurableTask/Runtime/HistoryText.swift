@@ -18,6 +18,7 @@ enum HistoryText {
                 && recorded.version == child.version && recorded.isDetached == child.isDetached
         case (.executionCompleted(let recorded, _, _), .completeOrchestration(let id, let status, _, _)):
             event.eventID == id && recorded == status
+        case (.executionCompleted(.continuedAsNew, _, _), .continueAsNew(let id, _, _, _)): event.eventID == id
         default: false
         }
     }
@@ -51,6 +52,7 @@ enum HistoryText {
         case .sendEvent(let id, let target, let name, _):
             #"to raise event "\#(name)" for instance "\#(target)" (event ID \#(id))"#
         case .createSubOrchestration(let id, let child): "sub-orchestration \(describe(child)) (event ID \(id))"
+        case .continueAsNew(let id, _, _, _): "to continue as new (event ID \(id))"
         case .completeOrchestration(let id, let status, _, _): "to end as \(status) (event ID \(id))"
         case .setCustomStatus: "to set its custom status"
         }

@@ -32,7 +32,7 @@ package final class NativeOrchestration {
     ) {
         self.orchestration = orchestration
         runtime = OrchestratorRuntime(
-            name: orchestration.name, version: version, instanceID: instanceID, executionID: executionID,
+            orchestration, version: version, instanceID: instanceID, executionID: executionID,
             options: options)
     }
 
@@ -73,7 +73,7 @@ package final class NativeOrchestration {
             runtime.asked.removeAll()
             runtime.asked.append(.completeOrchestration(id: id, status: .failed, result: nil, failure: failure))
         }
-        let actions = runtime.asked.takeAll()
+        let actions = runtime.takeAsked()
         runtime.feed.skip(recorded: actions.count(where: \.leavesHistoryEvent))
         return actions
     }
@@ -156,7 +156,8 @@ package final class NativeOrchestration {
 extension OrchestratorAction {
     fileprivate var leavesHistoryEvent: Bool {
         switch self {
-        case .scheduleTask, .createTimer, .sendEvent, .createSubOrchestration, .completeOrchestration: true
+        case .scheduleTask, .createTimer, .sendEvent, .createSubOrchestration, .continueAsNew, .completeOrchestration:
+            true
         case .cancelTimer, .setCustomStatus: false
         }
     }

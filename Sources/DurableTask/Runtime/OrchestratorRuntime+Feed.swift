@@ -60,7 +60,7 @@ extension OrchestratorRuntime {
     }
 
     private func raise(_ name: String, _ input: Payload?) {
-        if isComplete { return }
+        if isComplete, continuation == nil { return }
         guard let waiter = events.firstWaiter(for: name) else { return events.buffer(input, name: name) }
         if let timer = waiter.timeout {
             _ = operations.settle(timer)

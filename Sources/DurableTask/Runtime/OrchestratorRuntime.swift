@@ -13,6 +13,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
     let instanceID: InstanceID
     let executionID: ExecutionID
     let mode: EpisodeMode
+    private let inputDefect: @Sendable (any Encodable & Sendable) -> String?
     private let baseLogger: Logger
     private let usesFastPath: Bool
 
@@ -27,6 +28,8 @@ final class OrchestratorRuntime: @unchecked Sendable {
     /// A value the code handed over could not be encoded or used; the instance fails with this.
     var unencodable: FailureDetails?
     var isComplete = false
+    /// What the next execution begins with, once the code has asked for one.
+    private(set) var continuation: (input: Payload?, version: String?)?
     /// Bytes of the payloads handed to the code, which it may still hold.
     var deliveredBytes = 0
     private var recordedValues: RecordedValues?
@@ -40,10 +43,11 @@ final class OrchestratorRuntime: @unchecked Sendable {
     private var evictedWaits = 0
 
     init(
-        name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID,
+        _ orchestration: AnyOrchestration, version: String?, instanceID: InstanceID, executionID: ExecutionID,
         options: NativeOrchestration.Options
     ) {
-        orchestrationName = name
+        orchestrationName = orchestration.name
+        inputDefect = orchestration.inputDefect
         self.version = version
         self.instanceID = instanceID
         self.executionID = executionID
@@ -280,18 +284,53 @@ final class OrchestratorRuntime: @unchecked Sendable {
         return body(&values)
     }
 
+    /// Notes what the next execution begins with; it does once the code has ended.
+    func continueAsNew(
+        _ input: some Encodable & Sendable, version: String?
+    ) throws(PayloadError) -> ContinuedAsNew {
+        let what = "the input of the next execution"
+        // Code of another version may take another input.
+        if version == nil || version == self.version, let reason = inputDefect(input) {
+            let error = PayloadError(direction: .encoding, subject: what, reason: reason)
+            fail(error)
+            throw error
+        }
+        continuation = (try encodeUnlessReplaying(input, as: what), version)
+        return ContinuedAsNew()
+    }
+
     /// The orchestration returned or threw.
-    func finish(_ result: Result<Payload?, FailureDetails>) {
+    func finish(_ end: OrchestrationEnd) {
         if mode.isEvicted || fault != nil || unencodable != nil { return }
         isComplete = true
         let id = operations.add(.settled)
-        switch result {
-        case .success(let output):
-            asked.append(.completeOrchestration(id: id, status: .completed, result: output, failure: nil))
-        case .failure(let failure):
+        switch end {
+        case .failed(let failure):
             asked.append(.completeOrchestration(id: id, status: .failed, result: nil, failure: failure))
+        case .completed, .continuedAsNew:
+            if let (input, version) = continuation {
+                // What it carries over is known when the episode is over.
+                asked.append(.continueAsNew(id: id, input: input, version: version, carriedOver: []))
+            } else if case .completed(let output) = end {
+                asked.append(.completeOrchestration(id: id, status: .completed, result: output, failure: nil))
+            }
         }
     }
+
+    /// What the episode asked for.
+    func takeAsked() -> [OrchestratorAction] {
+        var actions = asked.takeAll()
+        if case .continueAsNew(let id, let input, let version, _)? = actions.last {
+            actions[actions.count - 1] = .continueAsNew(
+                id: id, input: input, version: version, carriedOver: events.takeAllEarly())
+        }
+        return actions
+    }
+}
+
+/// Takes the code of an execution that continues as new to its end. See `OrchestrationContext.continueAsNew`.
+public struct ContinuedAsNew: Error, Hashable, Sendable, CustomStringConvertible {
+    public var description: String { "the orchestration continues as new" }
 }
 
 /// What durable calls throw when the instance leaves memory or its episode failed. What the code does after it is

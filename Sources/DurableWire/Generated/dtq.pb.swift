@@ -1407,6 +1407,9 @@ nonisolated struct PBQueryAnswer: Sendable {
 
     var isComplete: Bool = false
 
+    /// Empty: not said.
+    var executionID: String = String()
+
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
@@ -5083,7 +5086,7 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension PBQueryAnswer.History: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".History"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}events\0\u{3}is_complete\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}events\0\u{3}is_complete\0\u{3}execution_id\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5093,6 +5096,7 @@ nonisolated extension PBQueryAnswer.History: SwiftProtobuf.Message, SwiftProtobu
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.events) }()
       case 2: try { try decoder.decodeSingularBoolField(value: &self.isComplete) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.executionID) }()
       default: break
       }
     }
@@ -5105,12 +5109,16 @@ nonisolated extension PBQueryAnswer.History: SwiftProtobuf.Message, SwiftProtobu
     if self.isComplete != false {
       try visitor.visitSingularBoolField(value: self.isComplete, fieldNumber: 2)
     }
+    if !self.executionID.isEmpty {
+      try visitor.visitSingularStringField(value: self.executionID, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: PBQueryAnswer.History, rhs: PBQueryAnswer.History) -> Bool {
     if lhs.events != rhs.events {return false}
     if lhs.isComplete != rhs.isComplete {return false}
+    if lhs.executionID != rhs.executionID {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

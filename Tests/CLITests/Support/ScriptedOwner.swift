@@ -187,7 +187,8 @@ extension ScriptedOwner.Script {
         case .history(let id, let after, let limit):
             guard let events = histories[id] else { return .notFound }
             let page = events.dropFirst(after + 1).prefix(min(limit, pageLimit))
-            return .history(Array(page), isComplete: after + 1 + page.count >= events.count)
+            return .history(
+                Array(page), of: find(id)?.executionID, isComplete: after + 1 + page.count >= events.count)
         case .wait(let id):
             guard let instance = find(id) else { return .notFound }
             return instance.status.isTerminal ? .status(instance) : nil

@@ -166,7 +166,7 @@ final class EngineHarness: Sendable {
         var events: [HistoryEvent] = []
         try await eventually("the history of \(id)") {
             guard
-                case .history(let page, true)? = try await ask(
+                case .history(let page, _, true)? = try await ask(
                     .history(InstanceID(id), after: -1, limit: 10_000), partition: partition.index)
             else { return false }
             events = page

@@ -38,6 +38,10 @@ extension OrchestratorAction {
             HistoryEvent(eventID: id, timestamp: time, kind: .eventSent(instanceID: target, name: name, input: input))
         case .createSubOrchestration(let id, let child):
             HistoryEvent(eventID: id, timestamp: time, kind: .subOrchestrationCreated(child))
+        case .continueAsNew(let id, let input, _, _):
+            HistoryEvent(
+                eventID: id, timestamp: time,
+                kind: .executionCompleted(status: .continuedAsNew, result: input, failure: nil))
         case .completeOrchestration(let id, let status, let result, let failure):
             HistoryEvent(
                 eventID: id, timestamp: time,
@@ -106,7 +110,7 @@ struct Driver {
             case .scheduleTask, .createTimer: open.append(action)
             case .createSubOrchestration(_, let child): if !child.isDetached { open.append(action) }
             case .cancelTimer(let id): open.removeAll { $0.eventID == id }
-            case .sendEvent, .completeOrchestration, .setCustomStatus: break
+            case .sendEvent, .continueAsNew, .completeOrchestration, .setCustomStatus: break
             }
         }
         episodes.append(RecordedEpisode(newEvents: events, actions: actions))
@@ -163,7 +167,7 @@ extension OrchestratorAction {
     var eventID: EventID? {
         switch self {
         case .scheduleTask(let id, _, _), .createTimer(let id, _), .cancelTimer(let id), .sendEvent(let id, _, _, _),
-            .createSubOrchestration(let id, _), .completeOrchestration(let id, _, _, _):
+            .createSubOrchestration(let id, _), .continueAsNew(let id, _, _, _), .completeOrchestration(let id, _, _, _):
             id
         case .setCustomStatus: nil
         }

@@ -1,0 +1,101 @@
+import DurableBackend
+import DurableCore
+import DurableEngine
+import DurableMemory
+import DurableSQLite
+import DurableTask
+import DurableWire
+import Testing
+
+@Suite("Continue as new") struct ContinueAsNewTests {
+    /// Takes one number an execution and adds it up, until it is told to stop.
+    private let adder = Orchestration("Adder") { (sum: Int, context: OrchestrationContext) -> Int in
+        let number: Int = try await context.waitForExternalEvent("number")
+        if number == 0 { return sum }
+        try context.continueAsNew(sum + number)
+    }
+    private let countdown = Orchestration("Countdown") { (left: Int, context: OrchestrationContext) -> String in
+        if left == 0 { return "done by \(context.executionID)" }
+        try context.continueAsNew(left - 1)
+    }
+
+    @Test("Events that come faster than executions are taken once each, whatever happens to the worker")
+    func events() async throws {
+        let hub = try await EngineHarness()
+        var worker = try hub.startWorker("w0", [adder])
+        try await hub.start("Adder", id: "a", input: "0")
+        for number in 1...40 {
+            try await hub.raise("number", to: "a", "\(number)", message: "n-\(number)")
+            if number % 10 == 0 {
+                hub.kill(worker)
+                worker = try hub.startWorker("w\(number)", [adder])
+            }
+        }
+        try await hub.raise("number", to: "a", "0", message: "n-0")
+        let snapshot = try await hub.wait(for: "a", .completed)
+        #expect(snapshot.output == Payload("820"))
+        #expect(snapshot.executionID == ExecutionID("start-a~40"))
+        #expect(snapshot.historyCount <= 4 + 40)
+        let history = try await hub.history("a")
+        #expect(history.count == snapshot.historyCount)
+        #expect(history.prefix(2).map(\.typeName) == ["OrchestratorStarted", "ExecutionStarted"])
+        try await worker.stop()
+        let open = try hub.storage.open(PartitionID(0))
+        defer { open.store.close() }
+        let stored = try open.store.history(of: InstanceID("a"), from: 0, byteLimit: 1 << 20)
+        #expect(stored == history)
+    }
+
+    @Test("An instance that never waits goes on by itself, and its neighbours too") func withoutWaiting() async throws {
+        let hub = try await EngineHarness()
+        let worker = try hub.startWorker("w", [adder, countdown])
+        try await hub.start("Countdown", id: "c", input: "300")
+        try await hub.start("Adder", id: "a", input: "7")
+        try await hub.raise("number", to: "a", "0", message: "n")
+        #expect(try await hub.wait(for: "a", .completed).output == Payload("7"))
+        let snapshot = try await hub.wait(for: "c", .completed)
+        #expect(snapshot.output == Payload(#""done by start-c~300""#))
+        #expect(snapshot.historyCount == 3)
+        #expect(snapshot.startAt == nil)
+        try await worker.stop()
+    }
+
+    @Test("It goes on although the clock was set back behind its creation") func clockSetBack() async throws {
+        let hub = try await EngineHarness()
+        let clock = AdjustedClock(hub.clock)
+        let worker = try hub.startWorker("w", [adder], clock: clock)
+        try await hub.start("Adder", id: "a", input: "7")
+        try await hub.wait(for: "a", .running)
+        clock.set(ahead: .seconds(-86_400))
+        try await hub.raise("number", to: "a", "1", message: "n-1")
+        try await hub.raise("number", to: "a", "0", message: "n-0")
+        #expect(try await hub.wait(for: "a", .completed).output == Payload("8"))
+        try await worker.stop()
+    }
+
+    @Test("A parent hears of the last execution's end alone") func child() async throws {
+        let parent = Orchestration("Parent") { (left: Int, context: OrchestrationContext) -> String in
+            try await context.callSubOrchestration("Countdown", left)
+        }
+        let hub = try await EngineHarness(partitions: 4)
+        let worker = try hub.startWorker("w", [parent, countdown])
+        try await hub.start("Parent", id: "p", input: "5")
+        let snapshot = try await hub.wait(for: "p", .completed)
+        #expect(snapshot.output == Payload(#""done by start-p/0~5""#))
+        #expect(snapshot.openChildCount == 0)
+        try await worker.stop()
+    }
+
+    @Test("It is terminated like any other") func termination() async throws {
+        let hub = try await EngineHarness()
+        let worker = try hub.startWorker("w", [adder])
+        try await hub.start("Adder", id: "a", input: "0")
+        try await hub.raise("number", to: "a", "1", message: "n-1")
+        try await hub.eventually("the second execution") {
+            try await hub.snapshot("a")?.executionID == ExecutionID("start-a~1")
+        }
+        try await hub.terminate("a", message: "end")
+        try await hub.wait(for: "a", .terminated)
+        try await worker.stop()
+    }
+}
