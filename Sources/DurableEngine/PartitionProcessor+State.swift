@@ -41,8 +41,10 @@ extension PartitionProcessor {
         for event in change.history { dirtyBytes += event.estimatedBytes }
         dirtyBytes += 256
         scheduleFlush()
-        if let due = entry.state.nextDue, due != entry.armedDue {
-            timers.insert(DueInstance(due: due, id: entry.state.id))
+        let due = entry.state.nextDue
+        if due != entry.armedDue {
+            if let due { timers.insert(DueInstance(due: due, id: entry.state.id)) }
+            // None while it is held or suspended: the store has none then, and a next owner's queue neither.
             entry.armedDue = due
         }
         if entry.state.hold == nil {
