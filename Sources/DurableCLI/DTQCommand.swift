@@ -23,8 +23,8 @@ package struct DTQCommand: AsyncParsableCommand {
     /// For a program that adds commands of its own.
     package static let standardSubcommands: [any ParsableCommand.Type] = [
         HubCommand.self, SubmitCommand.self, StatusCommand.self, WaitCommand.self, ListCommand.self,
-        HistoryCommand.self, RaiseCommand.self, ReleaseCommand.self, TerminateCommand.self, QueuesCommand.self, WorkersCommand.self,
-        DrainCommand.self, DeadCommand.self, DoctorCommand.self,
+        HistoryCommand.self, RaiseCommand.self, SuspendCommand.self, ResumeCommand.self, ReleaseCommand.self,
+        TerminateCommand.self, QueuesCommand.self, WorkersCommand.self, DrainCommand.self, DeadCommand.self, DoctorCommand.self,
     ]
 
     package init() {}

@@ -27,6 +27,21 @@ extension HubClient {
         return try await submit(message(to: id, .executionTerminated(reason: reason, recurse: recurse)))
     }
 
+    /// Has an instance keep what arrives and run nothing, until it is resumed: verdict `accepted`, `duplicate`,
+    /// `notFound` or `ended`.
+    package func suspend(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
+        try check(id)
+        try check(reason, "the reason to suspend instance \(id)")
+        return try await submit(message(to: id, .executionSuspended(reason: reason)))
+    }
+
+    /// Lets a suspended instance go on with what has arrived: verdicts as of `suspend`.
+    package func resume(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
+        try check(id)
+        try check(reason, "the reason to resume instance \(id)")
+        return try await submit(message(to: id, .executionResumed(reason: reason)))
+    }
+
     /// - Throws: `ClientError` when the request cannot be sent as it is; nothing was sent.
     package func message(for request: StartRequest) throws -> Message {
         let messageID = makeID()

@@ -106,6 +106,21 @@ public final class TaskHubClient: Sendable {
         return Accepted(try await core.terminate(id, reason: payload, recurse: recurse))
     }
 
+    /// Has an instance run nothing until it is resumed. What arrives meanwhile is kept, timers that come due wait;
+    /// activities that run already go on. It may be terminated.
+    @discardableResult
+    public func suspend(_ id: InstanceID, reason: String? = nil) async throws -> Accepted {
+        let payload = try reason.flatMap { try encode($0, "the reason to suspend") }
+        return Accepted(try await core.suspend(id, reason: payload))
+    }
+
+    /// Lets a suspended instance go on.
+    @discardableResult
+    public func resume(_ id: InstanceID, reason: String? = nil) async throws -> Accepted {
+        let payload = try reason.flatMap { try encode($0, "the reason to resume") }
+        return Accepted(try await core.resume(id, reason: payload))
+    }
+
     // MARK: - Asking
 
     /// - Returns: nil when there is no such instance.

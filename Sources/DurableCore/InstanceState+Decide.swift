@@ -50,6 +50,11 @@ extension InstanceState {
         case .eventRaised, .executionTerminated, .executionSuspended, .executionResumed:
             if appliedMessages.contains(message.id) { return .ignored(.duplicate) }
             if status.isTerminal { return .ignored(.ended) }
+            if message.event.kind.isSuspension == (status == .suspended) {
+                // It is what was asked for already. Remembered all the same: a late repeat must not bring it about.
+                return .accepted(
+                    InstanceChange(instanceID: id, time: now, appliedMessages: [message.id]), verdict: .accepted)
+            }
             return accept(message, at: now, remember: true)
         case .taskCompleted(let taskID, _), .taskFailed(let taskID, _):
             guard !status.isTerminal, message.executionID == executionID, let task = openTasks[taskID],
@@ -249,6 +254,17 @@ extension Message {
                     failure: FailureDetails(
                         errorType: defect == nil ? "InstanceExists" : "StartRefused",
                         message: defect ?? "there is an instance \"\(instanceID)\" already", isNonRetryable: true))))
+    }
+}
+
+extension HistoryEvent.Kind {
+    /// Whether it suspends (true) or resumes (false); nil: neither.
+    fileprivate var isSuspension: Bool? {
+        switch self {
+        case .executionSuspended: true
+        case .executionResumed: false
+        default: nil
+        }
     }
 }
 

@@ -14,7 +14,10 @@ extension InstanceState {
         lastUpdatedAt = max(lastUpdatedAt, change.time)
         for event in change.history { apply(event) }
         historyCount += change.history.count
-        for event in change.buffered { close(event) }
+        for event in change.buffered {
+            close(event)
+            suspend(event)
+        }
         // An episode handles all of the inbox; what comes with it is what the next execution begins with.
         if change.history.isEmpty { inbox += change.buffered } else { inbox = change.buffered }
         for task in change.scheduledTasks where !status.isTerminal {
@@ -67,6 +70,15 @@ extension InstanceState {
             self.failure = failure
         default:
             close(event)
+        }
+    }
+
+    /// A suspension counts from its arrival on: no episode runs over it until it is over.
+    private mutating func suspend(_ event: HistoryEvent) {
+        switch event.kind {
+        case .executionSuspended: status = .suspended
+        case .executionResumed: status = historyCount == 0 ? .pending : .running
+        default: break
         }
     }
 

@@ -59,6 +59,7 @@ extension PartitionRecord: WireCodable {
     private var format: Int32 {
         guard case .checkpoint(let checkpoint) = self else { return 1 }
         if checkpoint.changes.contains(where: \.continuesAsNew) { return 3 }
+        if checkpoint.changes.contains(where: { $0.buffered.contains(where: \.isOfSuspension) }) { return 3 }
         let hasFamily = checkpoint.changes.contains { change in
             change.history.contains(where: \.isOfFamily) || change.buffered.contains(where: \.isOfFamily)
         }
@@ -67,6 +68,13 @@ extension PartitionRecord: WireCodable {
 }
 
 extension HistoryEvent {
+    fileprivate var isOfSuspension: Bool {
+        switch kind {
+        case .executionSuspended, .executionResumed: true
+        default: false
+        }
+    }
+
     fileprivate var isOfFamily: Bool {
         switch kind {
         case .executionStarted(let start): start.parent != nil

@@ -54,7 +54,8 @@ extension PBHistory: Versioned {}
 extension PBOutboxEntry: Versioned {}
 extension PBPartitionRecord: Versioned {
     /// 2: sub-orchestrations that are waited for, whose answers would be taken for unexpected.
-    /// 3: an execution that continues as new, which would be taken for the instance's end.
+    /// 3: an execution that continues as new, which would be taken for the instance's end; suspensions, of which
+    /// nothing would come.
     static var newestFormat: Int32 { 3 }
 }
 extension PBCrashEvidence: Versioned {}

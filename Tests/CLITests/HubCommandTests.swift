@@ -110,7 +110,8 @@ import Testing
 
     static let commandsOfAHub: [[String]] = [
         ["hub", "show"], ["hub", "verify"], ["hub", "delete", "--yes"], ["submit", "A"], ["status"], ["wait", "x"],
-        ["list"], ["history", "x"], ["raise", "x", "E"], ["terminate", "x", "--yes"], ["queues"], ["workers"],
+        ["list"], ["history", "x"], ["raise", "x", "E"], ["terminate", "x", "--yes"], ["suspend", "x"], ["resume", "x"],
+        ["queues"], ["workers"],
         ["dead", "list"], ["doctor"], ["hub", "redrive", "--yes"],
     ]
 

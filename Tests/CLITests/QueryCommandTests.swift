@@ -85,6 +85,7 @@ import Testing
 
     static let unknownInstance: [[String]] = [
         ["status", "o-9"], ["wait", "o-9"], ["history", "o-9"], ["raise", "o-9", "E"], ["terminate", "o-9", "--yes"],
+        ["suspend", "o-9"], ["resume", "o-9"],
     ]
 
     @Test("An instance that is not there is exit code 3", arguments: unknownInstance)
@@ -256,7 +257,7 @@ import Testing
     }
 }
 
-@Suite("dtq raise, terminate", .timeLimit(.minutes(5))) struct MessageCommandTests {
+@Suite("dtq raise, terminate, suspend, resume", .timeLimit(.minutes(5))) struct MessageCommandTests {
     @Test("raise sends the event and shows that it was taken")
     func raise() async throws {
         let bench = try await Bench.withHub()
@@ -282,6 +283,19 @@ import Testing
                     output: #"{"id":"o-1","partition":0,"verdict":"ended","served":true,"waitingMessages":null,"#
                         + #""notice":null}"# + "\n", errors: ""))
         _ = owner
+    }
+
+    @Test("suspend and resume keep the reason, and are no errors where there is nothing to do")
+    func suspend() async throws {
+        let bench = try await Bench.withHub()
+        let owner = try await ScriptedOwner.serve(bench, .init(instances: [instance("o-1")]))
+        let accepted = Run(code: 0, output: "o-1  accepted\n", errors: "")
+        #expect(await bench.run("suspend", "o-1", "--reason", "audit") == accepted)
+        #expect(await bench.run("resume", "o-1") == accepted)
+        #expect(
+            owner.messages.map(\.event.kind) == [
+                .executionSuspended(reason: Payload(#""audit""#)), .executionResumed(reason: nil),
+            ])
     }
 
     @Test("terminate asks first, and keeps the reason")

@@ -31,6 +31,11 @@ func raised(_ name: String, message: String) -> Message {
         event: HistoryEvent(timestamp: .at(0), kind: .eventRaised(name: name, input: nil)))
 }
 
+func message(_ id: String, _ kind: HistoryEvent.Kind) -> Message {
+    Message(
+        id: MessageID(id), instanceID: InstanceID("i-1"), event: HistoryEvent(timestamp: .at(0), kind: kind))
+}
+
 /// Drives one instance as a partition does, and checks at each step that folding the whole batch's change at once
 /// gives what folding its parts gave.
 struct InstanceDriver {

@@ -58,7 +58,15 @@ import Testing
             sample.history[index].timestamp = sample.history[index].timestamp - .seconds(1000)
         },
         Case("Nap", says: "of a kind no program brings about") { sample in
+            let event = HistoryEvent(timestamp: sample.history[0].timestamp, kind: .continueAsNew(input: nil))
+            sample.history.insert(event, at: 2)
+        },
+        Case("Nap", says: "begins an episode of a suspended instance") { sample in
             let event = HistoryEvent(timestamp: sample.history[0].timestamp, kind: .executionSuspended(reason: nil))
+            sample.history.insert(event, at: 2)
+        },
+        Case("Nap", says: "ExecutionResumed was asked for by nobody") { sample in
+            let event = HistoryEvent(timestamp: sample.history[0].timestamp, kind: .executionResumed(reason: nil))
             sample.history.insert(event, at: 2)
         },
     ]

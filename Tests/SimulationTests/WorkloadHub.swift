@@ -77,6 +77,12 @@ struct WorkloadHub {
             let verdict = decide(message, at: now, &touched)
             guard let index else { return }
             let operation = workload.operations[index]
+            if verdict == .accepted, message.id == operation.publication?.messageID,
+                case .pause(_, let duration, _, _) = operation.kind,
+                let resumption = workload.resumption(of: operation, at: now)
+            {
+                add(now + duration, .message(resumption, of: index))
+            }
             if verdict == .notFound, operation.publication?.mustArrive == true {
                 return add(now + .seconds(1), .message(message, of: index))
             }

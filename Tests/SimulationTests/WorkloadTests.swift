@@ -6,7 +6,8 @@ import Testing
 @Suite("Workload") struct WorkloadTests {
     static func draw(_ seed: UInt64, partitions: Int = 4, programs: [Program] = Programs.drawn) -> Workload {
         var generator = SeededGenerator(seed: seed, purpose: "workload")
-        return Workload.draw(from: &generator, partitionCount: partitions, programs: programs)
+        return Workload.draw(
+            from: &generator, partitionCount: partitions, programs: programs, pauses: seed % 3 == 0 ? 0.5 : 0)
     }
 
     @Test("Is the same for the same seed, another for another") func repeats() {
@@ -45,7 +46,7 @@ import Testing
         }
         for program in Programs.drawn { #expect(programs[program.name, default: 0] > 50, "\(program.name)") }
         let kinds = [
-            "start", "startAgain", "raise", "terminate", "status", "history", "list", "counts", "waitForEnd",
+            "start", "startAgain", "raise", "terminate", "pause", "status", "history", "list", "counts", "waitForEnd",
         ]
         for kind in kinds { #expect(operations[kind, default: 0] > 100, "\(kind)") }
         for count in 1...3 { #expect(copies[count, default: 0] > 100) }

@@ -64,10 +64,12 @@ package struct SimulationPlan: Sendable {
         let included =
             (hasTraps ? [Programs.fuse] : []) + (familyRandom.chance(0.15) ? Programs.families : [])
             + (continuingRandom.chance(0.15) ? Programs.continuing : [])
+        var pauseRandom = SeededGenerator(seed: seed, purpose: "suspend")
         let theme = Theme(seed: seed)
         workload = Workload.draw(
             from: &loadRandom, partitionCount: partitionCount, including: included,
-            atLeast: theme == nil ? 1 : 4, startsAgain: theme == .renewals ? 0.7 : 0.12)
+            atLeast: theme == nil ? 1 : 4, startsAgain: theme == .renewals ? 0.7 : 0.12,
+            pauses: pauseRandom.chance(0.12) ? 0.5 : 0)
         // What is long lets the broker give up on silent workers; most runs need no more than their work takes.
         faultsEnd = random.chance(0.15) ? .seconds(Int(10 + random.next() % 16)) : .seconds(Int(1 + random.next() % 8))
         var faultRandom = SeededGenerator(seed: seed, purpose: "faults")

@@ -69,6 +69,10 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
             }
         }
         await submit(message, for: operation, mustArrive: publication.mustArrive)
+        guard case .pause(_, let duration, _, let publication) = operation.kind else { return }
+        await client.clock.sleep(for: duration)
+        guard let message = workload.resumption(of: operation, at: client.clock.now()) else { return }
+        for _ in 0..<publication.copies { await submit(message, for: operation, mustArrive: true) }
     }
 
     /// Sends one message until the broker has it, and until it has arrived if it must.
@@ -103,6 +107,10 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
             return try await client.raiseEvent(name, to: message.instanceID, data: input)
         case .executionTerminated(let reason, _):
             return try await client.terminate(message.instanceID, reason: reason)
+        case .executionSuspended(let reason):
+            return try await client.suspend(message.instanceID, reason: reason)
+        case .executionResumed(let reason):
+            return try await client.resume(message.instanceID, reason: reason)
         default:
             preconditionFailure("clients send no \(message.event.typeName)")
         }

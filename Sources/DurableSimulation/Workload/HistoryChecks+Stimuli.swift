@@ -16,6 +16,10 @@ extension HistoryChecks {
         for case .terminate(instance.id, let reason, _) in workload.operations.map(\.kind) {
             reasons[reason, default: 0] += 1
         }
+        var pauses: Set<Payload?> = []  // look-up only
+        for case .pause(instance.id, _, let suspension, let resumption) in workload.operations.map(\.kind) {
+            pauses.formUnion([json("\(suspension.messageID)"), json("\(resumption.messageID)")])
+        }
         for reason in reasonsOfAncestors(of: instance, workload) { reasons[reason, default: 0] += 1 }
         for event in history {
             switch event.kind {
@@ -31,6 +35,10 @@ extension HistoryChecks {
                 case nil: found.append("ExecutionTerminated was asked for by nobody")
                 case 0?: found.append("ExecutionTerminated is there more often than it was asked for")
                 case let left?: reasons[reason] = left - 1
+                }
+            case .executionSuspended(let reason), .executionResumed(let reason):
+                if pauses.remove(reason) == nil {
+                    found.append("\(event.typeName) was asked for by nobody, or is there more than once")
                 }
             case .eventSent(let target, _, _) where workload.instance(target) == nil:
                 found.append("\(event.shortText) goes to an instance the workload does not have")

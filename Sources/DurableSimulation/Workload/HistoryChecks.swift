@@ -33,6 +33,7 @@ package enum HistoryChecks {
         var open: [EventID: OpenItem] = [:]
         var nextID = EventID(0)
         var time = Timestamp.distantPast
+        var isSuspended = false
         if history.first?.kind != .orchestratorStarted { found.append("does not begin with OrchestratorStarted") }
         for (index, event) in history.enumerated() {
             let place = "event \(index) (\(event.typeName))"
@@ -40,6 +41,7 @@ package enum HistoryChecks {
                 found.append("\(place) comes after the end")
             }
             if event.kind == .orchestratorStarted {
+                if isSuspended { found.append("\(place) begins an episode of a suspended instance") }
                 if event.timestamp < time { found.append("\(place) runs back from \(time) to \(event.timestamp)") }
                 time = event.timestamp
             }
@@ -65,8 +67,10 @@ package enum HistoryChecks {
                     found.append("\(place) answers no open timer \(id) due \(fireAt)")
                 }
                 if event.timestamp < fireAt { found.append("\(place) is before its time, \(fireAt)") }
-            case .executionSuspended, .executionResumed, .continueAsNew:
+            case .continueAsNew:
                 found.append("\(place) is of a kind no program brings about")
+            case .executionSuspended: isSuspended = true
+            case .executionResumed, .executionTerminated: isSuspended = false
             default: break
             }
         }

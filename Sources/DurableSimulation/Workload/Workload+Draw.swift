@@ -8,9 +8,10 @@ extension Workload {
     ///   - included: There whatever is drawn.
     ///   - least: Instances there are, whatever is drawn.
     ///   - startsAgain: Share of instances whose ID a client starts once more, from 0 to 1.
+    ///   - pauses: Share of instances that are suspended for a while, from 0 to 1.
     package static func draw(
         from generator: inout SeededGenerator, partitionCount: Int, programs: [Program] = Programs.drawn,
-        including included: [Program] = [], atLeast least: Int = 1, startsAgain: Double = 0.12
+        including included: [Program] = [], atLeast least: Int = 1, startsAgain: Double = 0.12, pauses: Double = 0
     ) -> Workload {
         var draft = WorkloadDraft(generator: generator, partitionCount: partitionCount)
         for program in included {
@@ -32,6 +33,7 @@ extension Workload {
         }
         addMeddling(&draft, startsAgain)
         addQuestions(&draft)
+        if pauses > 0 { addPauses(&draft, pauses) }
         generator = draft.generator
         // Equal times keep the order in which they were planned.
         let operations = draft.operations.enumerated()
@@ -93,6 +95,20 @@ extension Workload {
             let nobody = draft.addAbsent()
             for _ in 0..<draft.int(1...3) {
                 draft.raise("unasked", to: nobody, at: draft.duration(.zero ... .seconds(10)), mustArrive: false)
+            }
+        }
+    }
+
+    private static func addPauses(_ draft: inout WorkloadDraft, _ share: Double) {
+        for index in draft.instances.indices {
+            // A child may never come to be.
+            guard draft.instances[index].parent == nil, draft.instances[index].expectation.permitted != [.absent],
+                draft.chance(share)
+            else { continue }
+            for _ in 0..<draft.int(1...2) {
+                draft.pause(
+                    index, at: draft.startTime(of: index) + draft.duration(.zero ... .seconds(4)),
+                    for: draft.duration(.zero ... .seconds(4)))
             }
         }
     }

@@ -40,7 +40,7 @@ extension Workload {
             // Whoever ends by himself does so without it too.
             let permitted = instance(id)?.expectation.permitted ?? []
             return permitted.allSatisfy { if case .terminated = $0 { true } else { false } }
-        case .startAgain, .status, .history, .list, .counts, .waitForEnd: return false
+        case .startAgain, .pause, .status, .history, .list, .counts, .waitForEnd: return false
         }
     }
 }

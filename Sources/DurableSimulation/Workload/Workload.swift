@@ -72,6 +72,8 @@ package struct PlannedOperation: Hashable, Sendable {
         case startAgain(instance: Int, Publication)
         case raise(to: InstanceID, name: String, input: Payload?, Publication)
         case terminate(InstanceID, reason: Payload?, Publication)
+        /// Suspended, and resumed that long after it is known to be suspended.
+        case pause(InstanceID, for: Duration, Publication, resumption: Publication)
         case status(InstanceID)
         case history(InstanceID)
         case list
@@ -102,7 +104,7 @@ extension PlannedOperation {
     package var publication: Publication? {
         switch kind {
         case .start(_, let publication), .startAgain(_, let publication), .raise(_, _, _, let publication),
-            .terminate(_, _, let publication):
+            .terminate(_, _, let publication), .pause(_, _, let publication, _):
             publication
         case .status, .history, .list, .counts, .waitForEnd: nil
         }
@@ -115,6 +117,7 @@ extension PlannedOperation {
         case .startAgain: "startAgain"
         case .raise: "raise"
         case .terminate: "terminate"
+        case .pause: "pause"
         case .status: "status"
         case .history: "history"
         case .list: "list"
@@ -135,7 +138,7 @@ extension PlannedOperation {
             } else {
                 [.notFound]
             }
-        case .terminate: [.accepted, .duplicate, .ended]
+        case .terminate, .pause: [.accepted, .duplicate, .ended]
         case .status, .history, .list, .counts, .waitForEnd: []
         }
     }
@@ -146,7 +149,8 @@ extension Workload {
     package func target(of operation: PlannedOperation) -> InstanceID? {
         switch operation.kind {
         case .start(let index, _), .startAgain(let index, _): instances[index].id
-        case .raise(let id, _, _, _), .terminate(let id, _, _), .status(let id), .history(let id), .waitForEnd(let id):
+        case .raise(let id, _, _, _), .terminate(let id, _, _), .pause(let id, _, _, _), .status(let id),
+            .history(let id), .waitForEnd(let id):
             id
         case .list, .counts: nil
         }
@@ -168,9 +172,19 @@ extension Workload {
                     scheduledStart: instance.startDelay.map { now + $0 }))
         case .raise(_, let name, let input, _): kind = .eventRaised(name: name, input: input)
         case .terminate(_, let reason, _): kind = .executionTerminated(reason: reason, recurse: true)
+        case .pause: kind = .executionSuspended(reason: json("\(publication.messageID)"))
         case .status, .history, .list, .counts, .waitForEnd: return nil
         }
         return Message(
             id: publication.messageID, instanceID: target, event: HistoryEvent(timestamp: now, kind: kind))
+    }
+
+    /// The message that ends a pause; nil for all else.
+    package func resumption(of operation: PlannedOperation, at now: Timestamp) -> Message? {
+        guard case .pause(let id, _, _, let publication) = operation.kind else { return nil }
+        return Message(
+            id: publication.messageID, instanceID: id,
+            event: HistoryEvent(
+                timestamp: now, kind: .executionResumed(reason: json("\(publication.messageID)"))))
     }
 }

@@ -159,6 +159,14 @@ struct WorkloadDraft {
         perform(.terminate(id, reason: reason, publication), at: time)
     }
 
+    /// Suspends an instance for a while.
+    mutating func pause(_ index: Int, at time: Duration, for duration: Duration) {
+        let id = instances[index].id
+        let suspension = publication(newMessageID(id, "suspend"), mustArrive: true)
+        let resumption = publication(newMessageID(id, "resume"), mustArrive: true)
+        perform(.pause(id, for: duration, suspension, resumption: resumption), at: time)
+    }
+
     mutating func startAgain(_ index: Int, at time: Duration) {
         perform(
             .startAgain(instance: index, publication(newMessageID(instances[index].id, "start-again"))), at: time)
