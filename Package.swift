@@ -20,6 +20,7 @@ let package = Package(
         // What the engine is: pure values and decisions.
         .target(name: "DurableCore", dependencies: [.ordered]),
         .target(name: "DurableWire", dependencies: ["DurableCore", "DurableBackend", .protobuf], exclude: ["Protos"]),
+        .target(name: "DurableJSON", dependencies: ["DurableCore"]),
         .target(name: "DurableBackend", dependencies: ["DurableCore"]),
         .target(
             name: "DurableEngine", dependencies: ["DurableCore", "DurableWire", "DurableBackend", .heap, .log, .ordered]),
@@ -50,7 +51,9 @@ let package = Package(
             ]),
         .target(
             name: "DurableCLI",
-            dependencies: ["DurableBackup", "DurableClient", "DurableCore", "DurableBackend", .argumentParser]),
+            dependencies: [
+                "DurableBackup", "DurableClient", "DurableCore", "DurableJSON", "DurableBackend", .argumentParser,
+            ]),
         .executableTarget(
             name: "dtq",
             dependencies: [
@@ -106,7 +109,8 @@ let package = Package(
         .testTarget(
             name: "CLITests",
             dependencies: [
-                "DurableCLI", "DurableClient", "DurableBackend", "DurableCore", "DurableMemory", "DurableWire",
+                "DurableCLI", "DurableClient", "DurableBackend", "DurableCore", "DurableJSON", "DurableMemory",
+                "DurableWire",
                 .argumentParser,
             ]),
         .testTarget(
