@@ -6,6 +6,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Durable", targets: ["Durable"]),
+        .library(name: "DurableTestKit", targets: ["DurableTestKit"]),
         .executable(name: "dtq", targets: ["dtq"]),
     ],
     dependencies: [
@@ -27,6 +28,7 @@ let package = Package(
 
         // What app authors import.
         .target(name: "DurableTask", dependencies: ["DurableCore", .log]),
+        .target(name: "DurableTestKit", dependencies: ["DurableTask", "DurableCore", "DurableJSON", .heap, .log]),
         .target(name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log]),
         .target(name: "DurableClient", dependencies: ["DurableCore", "DurableWire", "DurableBackend", "DurableTask"]),
 
@@ -128,6 +130,11 @@ let package = Package(
             name: "FaultTests",
             dependencies: [
                 "dtq", "ledger", "faults", "DurableAMQP", "DurableBackend", "DurableCore", "DurableFaults", .log,
+            ]),
+        .testTarget(
+            name: "DurableTestKitTests",
+            dependencies: [
+                "DurableTestKit", "DurableCore", "DurableJSON", "DurableTask", .log,
             ]),
         .testTarget(name: "LintTests"),
     ]
