@@ -134,7 +134,8 @@ let package = Package(
         .testTarget(
             name: "DurableTestKitTests",
             dependencies: [
-                "DurableTestKit", "DurableCore", "DurableJSON", "DurableTask", .log,
+                "DurableTestKit", "DurableCore", "DurableJSON", "DurableTask", "approval", "hello-cities", "word-count",
+                .log,
             ]),
         .testTarget(name: "LintTests"),
     ]
