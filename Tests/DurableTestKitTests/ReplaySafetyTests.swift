@@ -152,6 +152,19 @@ import Testing
             text.contains("diverged at event 5. History holds to set its custom status with value 0; the code asked "))
     }
 
+    @Test("The position is that of the event that does not fit, not counting what leaves no event")
+    func position() async throws {
+        let counting = Counter()
+        let text = try await divergence(
+            Orchestration("Several") { (context: OrchestrationContext) in
+                context.setCustomStatus("a")
+                context.raiseEvent(to: InstanceID("nobody"), "first", 1)
+                context.setCustomStatus("b")
+                context.raiseEvent(to: InstanceID("nobody"), "second", counting.next())
+            })
+        #expect(text.contains("diverged at event 3. History holds to raise event \"second\" for instance \"nobody\""))
+    }
+
     @Test("What only a session that was rebuilt does: code that asks whether it is replayed")
     func decidesByReplaying() async throws {
         let text = try await divergence(

@@ -218,6 +218,20 @@ import Testing
         #expect(try environment.status(of: id) == .terminated)
     }
 
+    @Test("Events that other tasks raise while the environment runs arrive, each once")
+    func otherTasks() async throws {
+        let environment = try TestOrchestrationEnvironment(report)
+        let id = try environment.start(receiver, input: 400)
+        for number in 0..<400 { try environment.start(report, input: number) }
+        async let raised: Void = withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<400 { group.addTask { try environment.raiseEvent("number", to: id, number) } }
+            try await group.waitForAll()
+        }
+        try await environment.runUntilIdle()
+        try await raised
+        #expect(try await environment.output(of: receiver, id).sorted() == Array(0..<400))
+    }
+
     @Test("The same test takes the same course, IDs and recorded values included")
     func deterministic() async throws {
         let drawing = Orchestration("Draw") { (context: OrchestrationContext) -> [String] in
