@@ -110,8 +110,7 @@ public final class TestOrchestrationEnvironment: Sendable {
         try hub.withLock { hub throws(OrchestrationTestError) in
             if hub.isRunning {
                 throw OrchestrationTestError(
-                    .alreadyRunning,
-                    nil,
+                    .alreadyRunning, nil,
                     "the environment is running already: start all instances with start(), then run them together")
             }
             hub.isRunning = true
@@ -135,9 +134,9 @@ public final class TestOrchestrationEnvironment: Sendable {
     private func checkLimit(_ episodes: Int, _ instance: InstanceUnderTest) throws {
         if episodes <= episodeLimit { return }
         throw OrchestrationTestError(
-            .episodeLimit, instance.state.id,
-            "\(episodeLimit) episodes were run until \(now), the last of instance \"\(instance.state.id)\" "
-                + "(\(instance.state.name)), and there is no end. An orchestration that never ends is run with "
+            .episodeLimit, instance.id,
+            "\(episodeLimit) episodes were run until \(now), the last of instance \"\(instance.id)\" "
+                + "(\(instance.name)), and there is no end. An orchestration that never ends is run with "
                 + "advance(by:); episodeLimit raises the limit")
     }
 
@@ -157,7 +156,7 @@ public final class TestOrchestrationEnvironment: Sendable {
                 hub.finish(instance, over: events, actions)
             }
         } catch let failure as EpisodeFailure {
-            throw held(instance, OrchestrationTestError(failure, instance.state.id, instance.state.name))
+            throw held(instance, OrchestrationTestError(failure, instance.id, instance.name))
         } catch let error as OrchestrationTestError {
             throw held(instance, error)
         }
@@ -171,7 +170,7 @@ public final class TestOrchestrationEnvironment: Sendable {
 
     private func session(of instance: InstanceUnderTest) throws -> NativeOrchestration {
         if let session = instance.session { return session }
-        let (id, execution) = (instance.state.id, instance.current)
+        let (id, execution) = (instance.id, instance.current)
         var options = NativeOrchestration.Options()
         options.onEscape = { [escaped] in escaped.withLock { $0.append(id) } }
         let session = hub.withLock { $0.registry }.makeSession(of: execution, options: options)
@@ -199,7 +198,7 @@ public final class TestOrchestrationEnvironment: Sendable {
                 session.evict()
                 instance.session = nil
             } catch {
-                throw held(instance, OrchestrationTestError(error, id, instance.state.name))
+                throw held(instance, OrchestrationTestError(error, id, instance.name))
             }
         }
     }

@@ -2,7 +2,11 @@ import DurableCore
 import DurableTask
 
 /// One instance: its state as the engine keeps it, its suspended code, and everything that was recorded.
+///
+/// Everything but `session` is changed with the hub locked; `executions` only by who runs the environment.
 final class InstanceUnderTest {
+    let id: InstanceID
+    let name: String
     var state: InstanceState
     /// Touched only by who runs the environment.
     var session: NativeOrchestration?
@@ -16,6 +20,8 @@ final class InstanceUnderTest {
     var isReady = false
 
     init(_ state: InstanceState) {
+        id = state.id
+        name = state.name
         self.state = state
         executions = [RecordedExecution(state)]
     }
@@ -49,10 +55,11 @@ final class InstanceUnderTest {
     /// What the instance waits for, for people.
     var waits: String {
         var waits = (session?.awaitedEvents ?? []).map { "external event \"\($0)\"" }
+        waits += state.openTasks.keys.sorted().map { "activity of event ID \($0)" }
         waits += state.openChildren.sorted { $0.key < $1.key }.map { "sub-orchestration \"\($0.value)\"" }
         if isSuspended { waits = ["resume, since it is suspended"] }
         if let hold = state.hold { waits = ["code that fits: \(hold.text)"] }
-        return "\"\(state.id)\" (\(state.name)) waits for "
+        return "\"\(id)\" (\(name)) waits for "
             + (waits.isEmpty ? "nothing that the environment knows" : waits.joined(separator: ", "))
     }
 }

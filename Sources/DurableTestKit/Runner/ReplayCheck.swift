@@ -1,6 +1,7 @@
 import DurableCore
 import DurableTask
 import FoundationEssentials
+import Logging
 
 /// Runs a recorded execution again in many ways, and compares.
 struct ReplayCheck {
@@ -122,7 +123,9 @@ struct ReplayCheck {
     // MARK: - Helpers
 
     private func makeSession() throws -> NativeOrchestration {
-        guard let session = registry.makeSession(of: execution) else {
+        // What the code logs was logged when it ran.
+        let silent = Logger(label: "dtq.orchestration", factory: { _ in SwiftLogNoOpLogHandler() })
+        guard let session = registry.makeSession(of: execution, options: .init(logger: silent)) else {
             throw OrchestrationTestError(
                 .notRegistered, execution.instanceID, "orchestration \"\(execution.name)\" is not registered")
         }

@@ -75,7 +75,7 @@ struct TestHub {
         case .executionResumed:
             instance.isSuspended = false
             // Timers that came due meanwhile fire now.
-            if let time = instance.state.nextDue { schedule(.wake(instance.state.id), at: time) }
+            if let time = instance.state.nextDue { schedule(.wake(instance.id), at: time) }
         default: break
         }
     }
@@ -83,7 +83,7 @@ struct TestHub {
     private mutating func makeReady(_ instance: InstanceUnderTest) {
         guard !instance.isReady, instance.mayRun(at: now) else { return }
         instance.isReady = true
-        ready.append(instance.state.id)
+        ready.append(instance.id)
     }
 
     private mutating func wake(_ id: InstanceID) {
@@ -153,7 +153,7 @@ struct TestHub {
         var entries = outbox[...]
         for event in change.history.dropFirst(events.count) {
             switch event.kind {
-            case .timerCreated(let fireAt): schedule(.wake(instance.state.id), at: fireAt)
+            case .timerCreated(let fireAt): schedule(.wake(instance.id), at: fireAt)
             case .taskScheduled, .eventSent, .subOrchestrationCreated: entries.popFirst().map { dispatch($0) }
             default: break
             }
@@ -179,7 +179,7 @@ struct TestHub {
     /// Keeps the instance from running; its code cannot be used.
     mutating func hold(_ instance: InstanceUnderTest, _ error: OrchestrationTestError) {
         let hold = Hold(code: error.code.description, text: error.description)
-        instance.state.evolve(with: InstanceChange(instanceID: instance.state.id, time: now, hold: .set(hold)))
+        instance.state.evolve(with: InstanceChange(instanceID: instance.id, time: now, hold: .set(hold)))
         instance.isSessionOver = true
     }
 }
