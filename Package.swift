@@ -136,7 +136,8 @@ let package = Package(
             dependencies: [
                 "DurableTestKit", "DurableCore", "DurableJSON", "DurableTask", "approval", "hello-cities", "word-count",
                 .log,
-            ]),
+            ],
+            exclude: ["Fixtures"]),
         .testTarget(name: "LintTests"),
     ]
 )

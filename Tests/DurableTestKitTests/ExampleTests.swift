@@ -47,6 +47,19 @@ import Testing
         try environment.assertReplaySafe()
     }
 
+    @Test("approval: histories kept in the form that dtq prints still fit", arguments: ["approved", "waiting"])
+    func fixture(name: String) async throws {
+        let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appending(path: "Fixtures/approval-\(name).json")
+        let history = try OrchestrationHistory(contentsOf: file)
+        try assertReplays(history, approval)
+        if name == "waiting" {
+            #expect(history.status == .running)
+        } else {
+            #expect(try history.output(as: String.self) == name)
+        }
+    }
+
     @Test("word-count adds up what the files hold, most frequent first")
     func words() async throws {
         let environment = try TestOrchestrationEnvironment(wordCount)
