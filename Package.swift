@@ -6,6 +6,7 @@ let package = Package(
     platforms: [.macOS(.v15)],
     products: [
         .library(name: "Durable", targets: ["Durable"]),
+        .library(name: "DurableTestKit", targets: ["DurableTestKit"]),
         .executable(name: "dtq", targets: ["dtq"]),
     ],
     dependencies: [
@@ -20,12 +21,14 @@ let package = Package(
         // What the engine is: pure values and decisions.
         .target(name: "DurableCore", dependencies: [.ordered]),
         .target(name: "DurableWire", dependencies: ["DurableCore", "DurableBackend", .protobuf], exclude: ["Protos"]),
+        .target(name: "DurableJSON", dependencies: ["DurableCore"]),
         .target(name: "DurableBackend", dependencies: ["DurableCore"]),
         .target(
             name: "DurableEngine", dependencies: ["DurableCore", "DurableWire", "DurableBackend", .heap, .log, .ordered]),
 
         // What app authors import.
         .target(name: "DurableTask", dependencies: ["DurableCore", .log]),
+        .target(name: "DurableTestKit", dependencies: ["DurableTask", "DurableCore", "DurableJSON", .heap, .log]),
         .target(name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log]),
         .target(name: "DurableClient", dependencies: ["DurableCore", "DurableWire", "DurableBackend", "DurableTask"]),
 
@@ -50,7 +53,9 @@ let package = Package(
             ]),
         .target(
             name: "DurableCLI",
-            dependencies: ["DurableBackup", "DurableClient", "DurableCore", "DurableBackend", .argumentParser]),
+            dependencies: [
+                "DurableBackup", "DurableClient", "DurableCore", "DurableJSON", "DurableBackend", .argumentParser,
+            ]),
         .executableTarget(
             name: "dtq",
             dependencies: [
@@ -106,7 +111,8 @@ let package = Package(
         .testTarget(
             name: "CLITests",
             dependencies: [
-                "DurableCLI", "DurableClient", "DurableBackend", "DurableCore", "DurableMemory", "DurableWire",
+                "DurableCLI", "DurableClient", "DurableBackend", "DurableCore", "DurableJSON", "DurableMemory",
+                "DurableWire",
                 .argumentParser,
             ]),
         .testTarget(
@@ -125,6 +131,13 @@ let package = Package(
             dependencies: [
                 "dtq", "ledger", "faults", "DurableAMQP", "DurableBackend", "DurableCore", "DurableFaults", .log,
             ]),
+        .testTarget(
+            name: "DurableTestKitTests",
+            dependencies: [
+                "DurableTestKit", "DurableCore", "DurableJSON", "DurableTask", "approval", "hello-cities", "word-count",
+                .log,
+            ],
+            exclude: ["Fixtures"]),
         .testTarget(name: "LintTests"),
     ]
 )

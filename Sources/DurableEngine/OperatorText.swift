@@ -4,21 +4,14 @@ package import DurableCore
 package enum OperatorText {
     package static func episodeFailure(_ failure: EpisodeFailure, of state: InstanceState) -> Hold {
         let subject = "instance \(state.id) (\(state.name)\(state.version.map { " v\($0)" } ?? ""))"
-        switch failure {
-        case .nonDeterministic(let position, let holds, let asked):
-            return hold(
-                "DTQ2003", subject,
-                "replay diverged at event \(position). History holds \(holds); the code asked for \(asked)",
-                "Deploy the version that wrote the history, or terminate the instance.")
-        case .nonDurableAwait(let text):
-            return hold(
-                "DTQ2001", subject, "its code awaited something that is not durable: \(text)",
-                "Await only what the context offers (callActivity, sleep, waitForExternalEvent), then deploy again.")
-        case .contextMisuse(let text):
-            return hold(
-                "DTQ2002", subject, "its context was used from outside the orchestration: \(text)",
-                "Use async let or a task group instead of Task {}, then deploy again.")
-        }
+        let remedy =
+            switch failure {
+            case .nonDeterministic: "Deploy the version that wrote the history, or terminate the instance."
+            case .nonDurableAwait:
+                "Await only what the context offers (callActivity, sleep, waitForExternalEvent), then deploy again."
+            case .contextMisuse: "Use async let or a task group instead of Task {}, then deploy again."
+            }
+        return hold(failure.code, subject, failure.explanation, remedy)
     }
 
     package static func noCode(for state: InstanceState) -> Hold {

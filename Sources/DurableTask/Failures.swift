@@ -44,6 +44,7 @@ public struct SubOrchestrationFailure: Error, Hashable, Sendable, CustomStringCo
 /// An instance ID that cannot be used: empty, longer than 255 bytes, or with control characters.
 public struct InvalidInstanceID: Error, Hashable, Sendable, CustomStringConvertible {
     public let description: String
+    package init(description: String) { self.description = description }
 }
 
 /// No event of that name came in time. The wait is over; an event that comes later is kept for the next one.

@@ -1,6 +1,7 @@
 import DurableBackend
 import DurableCLI
 import DurableCore
+import DurableJSON
 import DurableMemory
 import Testing
 
@@ -253,7 +254,8 @@ import Testing
             json.output.hasPrefix(
                 #"{"id":"o-1","events":[{"index":0,"time":"2026-11-24T09:00:00.000Z","type":"OrchestratorStarted","#
                     + #""eventID":null},{"index":1,"time":"2026-11-24T09:00:00.000Z","type":"ExecutionStarted","#
-                    + #""eventID":null,"name":"ShipOrder","inputBytes":2,"input":{}},"#))
+                    + #""eventID":null,"name":"ShipOrder","inputBytes":2,"input":{},"execution":"e"},"#))
+        #expect(try HistoryJSON.read(Array(json.output.utf8)).events == events)
     }
 }
 

@@ -2,6 +2,7 @@ import ArgumentParser
 import DurableBackend
 package import DurableClient
 import DurableCore
+import DurableJSON
 
 /// `submit --batch`: instances from the lines of standard input.
 struct BatchSubmission {

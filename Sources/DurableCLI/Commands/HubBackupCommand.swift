@@ -3,6 +3,7 @@ import DurableBackend
 import DurableBackup
 import DurableClient
 import DurableCore
+import DurableJSON
 
 struct HubBackupCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

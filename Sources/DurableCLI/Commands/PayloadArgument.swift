@@ -1,5 +1,6 @@
 import DurableClient
 import DurableCore
+import DurableJSON
 
 /// Reads what `--input` names: JSON itself, `@FILE`, or `-` for standard input.
 enum PayloadArgument {

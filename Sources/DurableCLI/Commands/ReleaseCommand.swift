@@ -1,6 +1,7 @@
 import ArgumentParser
 import DurableClient
 import DurableCore
+import DurableJSON
 
 struct ReleaseCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -2,6 +2,7 @@ import ArgumentParser
 import DurableBackend
 import DurableClient
 import DurableCore
+import DurableJSON
 
 struct WorkersCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,6 +1,7 @@
 import DurableBackend
 import DurableClient
 import DurableCore
+import DurableJSON
 
 /// Looks for what is wrong with the broker and the hub's queues through the management API.
 ///

@@ -2,6 +2,7 @@ import ArgumentParser
 import DurableBackend
 import DurableClient
 import DurableCore
+import DurableJSON
 
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

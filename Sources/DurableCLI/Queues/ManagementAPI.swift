@@ -1,5 +1,6 @@
 import DurableClient
 import DurableCore
+import DurableJSON
 
 /// RabbitMQ's management API, which knows what AMQP does not tell: unacknowledged messages and rates.
 ///

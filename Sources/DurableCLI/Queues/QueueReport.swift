@@ -1,5 +1,6 @@
 import DurableClient
 import DurableCore
+import DurableJSON
 
 /// One look at a hub's queues as text and as JSON.
 struct QueueReport {

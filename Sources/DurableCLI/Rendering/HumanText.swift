@@ -1,4 +1,5 @@
 import DurableCore
+import DurableJSON
 
 /// Numbers and times for people.
 enum HumanText {
@@ -64,4 +65,11 @@ enum HumanText {
 
     /// With its sign, for changes a second.
     static func signed(_ value: Double) -> String { (value > 0 ? "+" : "") + decimal(value) }
+}
+
+extension JSONValue {
+    /// With at most `digits` after the point.
+    static func decimal(_ value: Double, digits: Int = 1) -> JSONValue {
+        value.isFinite ? .number(HumanText.decimal(value, digits: digits)) : .null
+    }
 }

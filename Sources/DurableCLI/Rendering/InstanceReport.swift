@@ -1,5 +1,6 @@
 import DurableClient
 import DurableCore
+import DurableJSON
 
 /// One instance as text and as JSON.
 struct InstanceReport {
@@ -74,36 +75,5 @@ struct InstanceReport {
             .init("partition", .integer(partition.index)),
             .init("historyEvents", .integer(snapshot.historyCount)),
         ]
-    }
-}
-
-extension JSONValue {
-    /// JSON as it is; other text as a string; other bytes as `{"base64": ...}`.
-    static func payload(_ payload: Payload?) -> JSONValue {
-        guard let payload else { return .null }
-        if let value = try? JSONParser.parse(payload.bytes) { return value }
-        if let text = String(validating: payload.bytes, as: UTF8.self) { return .string(text) }
-        return ["base64": .string(base64(payload.bytes))]
-    }
-
-    static func failure(_ failure: FailureDetails) -> JSONValue {
-        [
-            "type": .string(failure.errorType), "message": .string(failure.message),
-            "nonRetryable": .boolean(failure.isNonRetryable),
-            "cause": .array(failure.cause.map(JSONValue.failure)),
-        ]
-    }
-
-    private static func base64(_ bytes: [UInt8]) -> String {
-        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
-        var text = ""
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start..<min(start + 3, bytes.count)]
-            let bits = group.reduce(0) { $0 << 8 | UInt32($1) } << (8 * UInt32(3 - group.count))
-            for index in 0..<4 {
-                text.append(index <= group.count ? alphabet[Int(bits >> (18 - 6 * UInt32(index)) & 63)] : "=")
-            }
-        }
-        return text
     }
 }

@@ -25,6 +25,9 @@ struct ExternalEvents {
     /// Size of the events nobody took yet.
     private(set) var bufferedBytes = 0
 
+    /// In order of name.
+    var awaitedNames: [String] { waiters.keys.sorted() }
+
     mutating func newTicket() -> Int {
         lastTicket += 1
         return lastTicket

@@ -1,7 +1,7 @@
-import DurableCore
+package import DurableCore
 
 /// What history holds and what the code asked for, compared and in words.
-enum HistoryText {
+package enum HistoryText {
     /// Whether `event` is what `action` leaves in history. Inputs are not compared: they are not encoded on replay.
     static func isRecord(_ event: HistoryEvent, of action: OrchestratorAction) -> Bool {
         switch (event.kind, action) {
@@ -23,7 +23,7 @@ enum HistoryText {
         }
     }
 
-    static func describe(_ event: HistoryEvent) -> String {
+    package static func describe(_ event: HistoryEvent) -> String {
         switch event.kind {
         case .taskScheduled(let name, _): #"TaskScheduled "\#(name)" (event ID \#(event.eventID))"#
         case .timerCreated(let fireAt): "TimerCreated due \(fireAt) (event ID \(event.eventID))"
@@ -44,7 +44,7 @@ enum HistoryText {
             + (child.isDetached ? ", not waited for" : "")
     }
 
-    static func describe(_ action: OrchestratorAction) -> String {
+    package static func describe(_ action: OrchestratorAction) -> String {
         switch action {
         case .scheduleTask(let id, let name, _): #"activity "\#(name)" (event ID \#(id))"#
         case .createTimer(let id, let fireAt): "a timer due \(fireAt) (event ID \(id))"

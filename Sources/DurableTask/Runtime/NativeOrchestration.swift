@@ -41,6 +41,9 @@ package final class NativeOrchestration {
     /// True once the code returned or threw; the last action of that episode says how.
     package var isComplete: Bool { runtime.isComplete }
 
+    /// Names of the external events that the code waits for, in order of name.
+    package var awaitedEvents: [String] { runtime.events.awaitedNames }
+
     /// What the instance costs in memory, roughly: a suspended task, its open operations, and the payloads it was
     /// handed or that wait for it. Rises over an execution, since the code may keep what it was handed.
     package var estimatedBytes: Int {

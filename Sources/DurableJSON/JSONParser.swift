@@ -1,18 +1,18 @@
 /// Why a text is no JSON, and where.
-struct JSONError: Error, Hashable, CustomStringConvertible {
+package struct JSONError: Error, Hashable, CustomStringConvertible {
     /// From 1.
-    var position: Int
-    var reason: String
-    var description: String { "\(reason) at byte \(position)" }
+    package var position: Int
+    package var reason: String
+    package var description: String { "\(reason) at byte \(position)" }
 }
 
 /// Strict JSON (RFC 8259): nothing before or after the value but white space, at most 512 levels deep.
-struct JSONParser {
+package struct JSONParser {
     private let bytes: [UInt8]
     private var position = 0
     private static let depthLimit = 512
 
-    static func parse(_ bytes: [UInt8]) throws(JSONError) -> JSONValue {
+    package static func parse(_ bytes: [UInt8]) throws(JSONError) -> JSONValue {
         var parser = JSONParser(bytes: bytes)
         let value = try parser.value(depth: 0)
         parser.skipSpace()

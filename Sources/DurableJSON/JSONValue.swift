@@ -1,5 +1,5 @@
 /// A JSON document whose keys keep their order and whose numbers keep their digits.
-enum JSONValue: Hashable, Sendable {
+package enum JSONValue: Hashable, Sendable {
     case null
     case boolean(Bool)
     /// As it is written.
@@ -8,28 +8,23 @@ enum JSONValue: Hashable, Sendable {
     case array([JSONValue])
     case object([Member])
 
-    struct Member: Hashable, Sendable {
-        var key: String
-        var value: JSONValue
-        init(_ key: String, _ value: JSONValue) {
+    package struct Member: Hashable, Sendable {
+        package var key: String
+        package var value: JSONValue
+        package init(_ key: String, _ value: JSONValue) {
             self.key = key
             self.value = value
         }
     }
 
-    static func integer(_ value: some BinaryInteger) -> JSONValue { .number(String(value)) }
+    package static func integer(_ value: some BinaryInteger) -> JSONValue { .number(String(value)) }
 
-    /// With at most `digits` after the point.
-    static func decimal(_ value: Double, digits: Int = 1) -> JSONValue {
-        value.isFinite ? .number(HumanText.decimal(value, digits: digits)) : .null
-    }
-
-    static func optional<Value>(_ value: Value?, _ transform: (Value) -> JSONValue) -> JSONValue {
+    package static func optional<Value>(_ value: Value?, _ transform: (Value) -> JSONValue) -> JSONValue {
         value.map(transform) ?? .null
     }
 
     /// On one line.
-    var text: String {
+    package var text: String {
         var text = ""
         write(to: &text)
         return text
@@ -82,24 +77,24 @@ enum JSONValue: Hashable, Sendable {
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByDictionaryLiteral,
     ExpressibleByBooleanLiteral
 {
-    init(stringLiteral value: String) { self = .string(value) }
-    init(integerLiteral value: Int) { self = .integer(value) }
-    init(booleanLiteral value: Bool) { self = .boolean(value) }
-    init(dictionaryLiteral elements: (String, JSONValue)...) {
+    package init(stringLiteral value: String) { self = .string(value) }
+    package init(integerLiteral value: Int) { self = .integer(value) }
+    package init(booleanLiteral value: Bool) { self = .boolean(value) }
+    package init(dictionaryLiteral elements: (String, JSONValue)...) {
         self = .object(elements.map { Member($0.0, $0.1) })
     }
 
-    subscript(key: String) -> JSONValue? {
+    package subscript(key: String) -> JSONValue? {
         guard case .object(let members) = self else { return nil }
         return members.first { $0.key == key }?.value
     }
 
-    var double: Double? {
+    package var double: Double? {
         guard case .number(let digits) = self else { return nil }
         return Double(digits)
     }
 
-    var stringValue: String? {
+    package var stringValue: String? {
         guard case .string(let value) = self else { return nil }
         return value
     }

@@ -1,0 +1,88 @@
+public import DurableCore
+import DurableTask
+
+extension OrchestrationHistory {
+    /// An activity that was asked for.
+    public struct ScheduledActivity: Hashable, Sendable {
+        public let name: String
+        /// The request's event ID.
+        public let taskID: EventID
+        public let input: Payload?
+        public let scheduledAt: Timestamp
+        /// When its outcome was recorded; nil: it is open.
+        public let endedAt: Timestamp?
+        /// Its result or its failure; nil: it is open.
+        public let outcome: Result<Payload?, FailureDetails>?
+
+        /// - Throws: `PayloadError` if the input is no `Input`.
+        public func input<Input: Decodable>(as type: Input.Type = Input.self) throws -> Input {
+            try PayloadCoding.decode(type, from: input, as: "the input of activity \"\(name)\"")
+        }
+
+        /// - Throws: The `FailureDetails` it failed with, or that it is open; `PayloadError` if the result is no
+        ///   `Output`.
+        public func result<Output: Decodable>(as type: Output.Type = Output.self) throws -> Output {
+            let payload = try value(of: outcome, "activity \"\(name)\" (event ID \(taskID))")
+            return try PayloadCoding.decode(type, from: payload, as: "the result of activity \"\(name)\"")
+        }
+    }
+
+    /// A timer that was asked for.
+    public struct DurableTimer: Hashable, Sendable {
+        /// The request's event ID.
+        public let timerID: EventID
+        public let createdAt: Timestamp
+        public let fireAt: Timestamp
+        /// nil: it is open, or was dropped.
+        public let firedAt: Timestamp?
+    }
+
+    /// A sub-orchestration that was asked for.
+    public struct SubOrchestration: Hashable, Sendable {
+        /// The request's event ID.
+        public let taskID: EventID
+        let start: ChildStart
+        /// Its result or its failure; nil: it is open, or nobody waits for it.
+        public let outcome: Result<Payload?, FailureDetails>?
+
+        public var name: String { start.name }
+        public var instanceID: InstanceID { start.instanceID }
+        public var input: Payload? { start.input }
+        /// Whether nobody waits for its end.
+        public var isDetached: Bool { start.isDetached }
+
+        /// - Throws: `PayloadError` if the input is no `Input`.
+        public func input<Input: Decodable>(as type: Input.Type = Input.self) throws -> Input {
+            try PayloadCoding.decode(type, from: input, as: "the input of orchestration \"\(name)\"")
+        }
+
+        /// - Throws: The `FailureDetails` it failed with, or that it is open; `PayloadError` if the result is no
+        ///   `Output`.
+        public func result<Output: Decodable>(as type: Output.Type = Output.self) throws -> Output {
+            let payload = try value(of: outcome, "sub-orchestration \"\(name)\" (instance \"\(instanceID)\")")
+            return try PayloadCoding.decode(type, from: payload, as: "the result of orchestration \"\(name)\"")
+        }
+    }
+
+    /// An external event.
+    public struct ExternalEvent: Hashable, Sendable {
+        public let name: String
+        /// The instance it is for.
+        public let instanceID: InstanceID
+        public let data: Payload?
+        /// When it was recorded.
+        public let time: Timestamp
+
+        /// - Throws: `PayloadError` if the data is no `Value`.
+        public func value<Value: Decodable>(as type: Value.Type = Value.self) throws -> Value {
+            try PayloadCoding.decode(type, from: data, as: "the data of event \"\(name)\"")
+        }
+    }
+}
+
+private func value(of outcome: Result<Payload?, FailureDetails>?, _ subject: String) throws -> Payload? {
+    guard let outcome else {
+        throw FailureDetails(errorType: "NotEnded", message: "\(subject) has not ended")
+    }
+    return try outcome.get()
+}

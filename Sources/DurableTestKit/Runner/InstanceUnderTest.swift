@@ -1,0 +1,96 @@
+import DurableCore
+import DurableTask
+
+/// One instance: its state as the engine keeps it, its suspended code, and everything that was recorded.
+///
+/// Everything but `session` is changed with the hub locked; `executions` only by who runs the environment.
+final class InstanceUnderTest {
+    let id: InstanceID
+    let name: String
+    var state: InstanceState
+    /// Touched only by who runs the environment.
+    var session: NativeOrchestration?
+    /// Oldest first, at least one: each continue-as-new begins another.
+    private(set) var executions: [RecordedExecution]
+    // The core does not know suspension yet.
+    var isSuspended = false
+    /// Whether the code of `session` has ended, or is not to go on.
+    var isSessionOver = false
+    /// Whether it is in the list of those whose episode is due.
+    var isReady = false
+
+    init(_ state: InstanceState) {
+        id = state.id
+        name = state.name
+        self.state = state
+        executions = [RecordedExecution(state)]
+    }
+
+    var status: OrchestrationStatus { isSuspended && !state.status.isTerminal ? .suspended : state.status }
+
+    var current: RecordedExecution { executions[executions.count - 1] }
+
+    func mayRun(at now: Timestamp) -> Bool {
+        if state.inbox.isEmpty { return false }
+        return state.isTerminationRequested || (!isSuspended && state.mayRun(at: now))
+    }
+
+    /// Keeps what happened in an episode, and folds it in.
+    func record(_ episode: RecordedEpisode, _ change: InstanceChange) {
+        executions[executions.count - 1].append(episode)
+        state.evolve(with: change)
+        let continuesAsNew = state.executionID != current.executionID
+        if continuesAsNew { executions.append(RecordedExecution(state)) }
+        if continuesAsNew || state.status.isTerminal { isSessionOver = true }
+    }
+
+    /// Ends the suspended code, unless it is needed any more. Runs what is left of the user's code.
+    func dropSessionIfOver() {
+        if !isSessionOver { return }
+        isSessionOver = false
+        session?.evict()
+        session = nil
+    }
+
+    /// What the instance waits for, for people.
+    var waits: String {
+        var waits = (session?.awaitedEvents ?? []).map { "external event \"\($0)\"" }
+        waits += state.openTasks.keys.sorted().map { "activity of event ID \($0)" }
+        waits += state.openChildren.sorted { $0.key < $1.key }.map { "sub-orchestration \"\($0.value)\"" }
+        if isSuspended { waits = ["resume, since it is suspended"] }
+        if let hold = state.hold { waits = ["code that fits: \(hold.text)"] }
+        return "\"\(id)\" (\(name)) waits for "
+            + (waits.isEmpty ? "nothing that the environment knows" : waits.joined(separator: ", "))
+    }
+}
+
+/// What one execution of an instance was given and asked for, episode by episode.
+struct RecordedExecution {
+    let name: String
+    let version: String?
+    let instanceID: InstanceID
+    let executionID: ExecutionID
+    private(set) var episodes: [RecordedEpisode] = []
+    private(set) var history: [HistoryEvent] = []
+
+    mutating func append(_ episode: RecordedEpisode) {
+        episodes.append(episode)
+        history += episode.received + episode.recorded
+    }
+}
+
+extension RecordedExecution {
+    /// The execution that the instance is in, nothing recorded yet.
+    init(_ state: InstanceState) {
+        self.init(name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID)
+    }
+}
+
+struct RecordedEpisode {
+    /// `orchestratorStarted`, then what had arrived.
+    var received: [HistoryEvent]
+    /// What the code asked for; nil: it was terminated without being asked.
+    var actions: [OrchestratorAction]?
+    /// What of that went into history.
+    var recorded: [HistoryEvent]
+}
