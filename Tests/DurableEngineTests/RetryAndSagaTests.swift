@@ -48,6 +48,32 @@ import Testing
         #expect(second.timestamp.since(failed.timestamp) >= (pauses.first ?? .zero))
     }
 
+    @Test("A worker killed in the middle of compensations: the next runs those left, and none again")
+    func killedWhileUndoing() async throws {
+        let work = ["Book", "UndoFirst", "UndoSecond"].map { name in
+            Activity(name) { (_: ActivityContext) -> String in name }
+        }
+        let failing = Activity("Pay") { (_: ActivityContext) -> String in throw Busy() }
+        let flow = Orchestration("Flow") { (context: OrchestrationContext) -> String in
+            do {
+                return try await context.withCompensation { saga in
+                    let booked: String = try await context.callActivity("Book")
+                    saga.addCompensation { let _: String = try await context.callActivity("UndoSecond") }
+                    saga.addCompensation {
+                        let _: String = try await context.callActivity("UndoFirst")
+                        try await context.sleep(for: .seconds(3600))
+                    }
+                    return try await booked + context.callActivity("Pay", as: String.self)
+                }
+            } catch let failure as ActivityFailure {
+                return "undone after \(failure.details.errorType)"
+            }
+        }
+        let (snapshot, history) = try await killWhileWaiting(work + [failing, flow], "Flow")
+        #expect(snapshot.output == Payload(#""undone after Busy""#))
+        #expect(tasks(history) == ["Book", "Pay", "UndoFirst", "UndoSecond"])
+    }
+
     @Test("Attempts of a child with a given ID are instances of their own: the failed one stays") func children()
         async throws
     {
