@@ -88,7 +88,8 @@ extension OrchestrationContext {
     /// groups, timers and cancellation of their own.
     ///
     /// They do not run for an instance that is terminated from outside, whose code does not run again, nor for one that
-    /// fails since a value cannot be encoded (`PayloadError`).
+    /// fails since a value cannot be encoded (`PayloadError`). To continue as new inside is no failure either: nothing is
+    /// undone, and the next execution begins with what its input says.
     ///
     /// - Parameters:
     ///   - order: Of the compensations.
@@ -102,6 +103,8 @@ extension OrchestrationContext {
         do {
             defer { log.isClosed = true }
             return try await steps(Saga(runtime, log))
+        } catch let continued as ContinuedAsNew {
+            throw continued
         } catch {
             // An instance on its way out of memory: what it does now is ignored.
             guard runtime.mayAct("context.withCompensation"), !log.compensations.isEmpty else { throw error }

@@ -55,6 +55,18 @@ import Testing
         #expect(driver.failure?.errorType == "Refusal")
     }
 
+    @Test("To continue as new is no failure: nothing is undone") func continueAsNew() throws {
+        let driver = try run { context in
+            try await context.withCompensation { saga in
+                try await context.step("a")
+                saga.addCompensation { try await context.step("undo-a") }
+                try context.continueAsNew()
+            }
+        }
+        #expect(tasks(driver) == ["a"])
+        #expect(driver.session.isComplete)
+    }
+
     @Test("In parallel all compensations are requested at once, the last registered first") func parallel() throws {
         var driver = Driver(orchestrate { context in try await context.trip(["a", "b", "failC"], order: .parallel) })
         try driver.start()
