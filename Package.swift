@@ -69,6 +69,8 @@ let package = Package(
         .executableTarget(name: "ledger", dependencies: ["Durable"], path: "examples/ledger"),
         .executableTarget(name: "word-count", dependencies: ["Durable"], path: "examples/word-count"),
         .executableTarget(name: "approval", dependencies: ["Durable"], path: "examples/approval"),
+        .executableTarget(
+            name: "order-saga", dependencies: ["Durable"], path: "examples/order-saga", exclude: ["run"]),
 
         // Rules each adapter must obey, and the tests.
         .target(name: "CSimulation"),
@@ -123,7 +125,8 @@ let package = Package(
         .testTarget(
             name: "FaultTests",
             dependencies: [
-                "dtq", "ledger", "faults", "DurableAMQP", "DurableBackend", "DurableCore", "DurableFaults", .log,
+                "dtq", "ledger", "order-saga", "faults", "DurableAMQP", "DurableBackend", "DurableCore",
+                "DurableFaults", .log,
             ]),
         .testTarget(name: "LintTests"),
     ]
