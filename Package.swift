@@ -73,7 +73,11 @@ let package = Package(
         .executableTarget(name: "hello-cities", dependencies: ["Durable"], path: "examples/hello-cities"),
         .executableTarget(name: "ledger", dependencies: ["Durable"], path: "examples/ledger"),
         .executableTarget(name: "word-count", dependencies: ["Durable"], path: "examples/word-count"),
+        .executableTarget(name: "monitor", dependencies: ["Durable"], path: "examples/monitor", exclude: ["run"]),
+        .executableTarget(name: "fan-out", dependencies: ["Durable"], path: "examples/fan-out", exclude: ["run"]),
         .executableTarget(name: "approval", dependencies: ["Durable"], path: "examples/approval"),
+        .executableTarget(
+            name: "order-saga", dependencies: ["Durable"], path: "examples/order-saga", exclude: ["run"]),
 
         // Rules each adapter must obey, and the tests.
         .target(name: "CSimulation"),
@@ -129,7 +133,8 @@ let package = Package(
         .testTarget(
             name: "FaultTests",
             dependencies: [
-                "dtq", "ledger", "faults", "DurableAMQP", "DurableBackend", "DurableCore", "DurableFaults", .log,
+                "dtq", "ledger", "order-saga", "monitor", "fan-out", "faults", "DurableAMQP", "DurableBackend",
+                "DurableCore", "DurableFaults", .log,
             ]),
         .testTarget(
             name: "DurableTestKitTests",

@@ -9,14 +9,14 @@ public struct ActivityContext: Sendable {
     public let executionID: ExecutionID
     /// The request's event ID in that execution.
     public let taskID: EventID
-    /// From 1; counts the runs the orchestration asked for, as its retries do.
+    /// From 1. An attempt that a `RetryPolicy` makes is a request of its own, and counts from 1 again.
     public let attempt: Int
     /// From 1; above 1 an earlier delivery of this attempt may have done part of the work.
     public let deliveryCount: Int
     public let logger: Logger
 
     /// `instance/execution/task`: the same for every run of this request, so that the receiver of a side effect can
-    /// tell a repetition.
+    /// tell a repetition. Attempts of a `RetryPolicy` have one each: a key for all of them goes with the input.
     public var idempotencyKey: String { "\(instanceID)/\(executionID)/\(taskID)" }
 
     public init(

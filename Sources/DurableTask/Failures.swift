@@ -74,6 +74,11 @@ extension FailureDetails {
             self.init(errorType: "ActivityFailure", message: failure.description, causedBy: failure.details)
         case let failure as SubOrchestrationFailure:
             self.init(errorType: "SubOrchestrationFailure", message: failure.description, causedBy: failure.details)
+        case let failure as CompensationFailure:
+            self.init(
+                errorType: "CompensationFailure", message: failure.description,
+                causedBy: FailureDetails(describing: failure.original))
+            isNonRetryable = true
         case let error as PayloadError:
             self = error.failureDetails
         default:

@@ -7,55 +7,67 @@ extension OrchestrationContext {
     /// history; this one waits as for an activity. A child goes on when its parent ends; terminating a parent
     /// terminates those that have not ended, unless asked not to.
     ///
+    /// With a policy, each attempt is a child of its own with an ID of its own, so that those that failed can still be
+    /// looked at. (The Durable Task Framework starts the same ID again over the failed instance; here an ID is used
+    /// once.) A child that was terminated, or that could not be started, is not tried again.
+    ///
     /// - Parameters:
     ///   - version: Of the child; nil: none.
-    ///   - instanceID: Of the child. nil: one of its own, the same on replay.
-    /// - Throws: `SubOrchestrationFailure` if the child failed or was terminated, or an instance of that ID is there
-    ///   already; `CancellationError` if this task is cancelled (before: nothing was requested; while waiting: the
-    ///   child goes on and its result is ignored); `InvalidInstanceID`; `PayloadError` if the result is no `Output`.
+    ///   - instanceID: Of the child. nil: one of its own, the same on replay. Further attempts have this one with
+    ///     `:attempt-2`, `:attempt-3` and so on after it; it must be short enough for that.
+    ///   - retry: When to try again; nil: a failure is final.
+    /// - Throws: `SubOrchestrationFailure` if the child failed (in the last attempt) or was terminated, or an instance
+    ///   of that ID is there already; `CancellationError` if this task is cancelled (before: nothing was requested;
+    ///   while waiting: the child goes on and its result is ignored; between attempts: no further one is made);
+    ///   `InvalidInstanceID`; `PayloadError` if the result is no `Output`; `InvalidRetryPolicy`.
     public func callSubOrchestration<Input, Output>(
         _ orchestration: Orchestration<Input, Output>, _ input: Input, version: String? = nil,
-        instanceID: InstanceID? = nil
+        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil
     ) async throws -> Output {
         try await callSubOrchestration(
-            orchestration.name, input, version: version, instanceID: instanceID, as: Output.self)
+            orchestration.name, input, version: version, instanceID: instanceID, retry: retry, as: Output.self)
     }
 
     /// Starts a child that takes no input, and waits for its result.
     public func callSubOrchestration<Output>(
-        _ orchestration: Orchestration<NoValue, Output>, version: String? = nil, instanceID: InstanceID? = nil
+        _ orchestration: Orchestration<NoValue, Output>, version: String? = nil, instanceID: InstanceID? = nil,
+        retry: RetryPolicy? = nil
     ) async throws -> Output {
         try await callSubOrchestration(
-            orchestration.name, NoValue(), version: version, instanceID: instanceID, as: Output.self)
+            orchestration.name, NoValue(), version: version, instanceID: instanceID, retry: retry, as: Output.self)
     }
 
     /// Starts a child that returns nothing, and waits for its end.
     public func callSubOrchestration<Input>(
         _ orchestration: Orchestration<Input, NoValue>, _ input: Input, version: String? = nil,
-        instanceID: InstanceID? = nil
+        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil
     ) async throws {
         _ = try await callSubOrchestration(
-            orchestration.name, input, version: version, instanceID: instanceID, as: NoValue.self)
+            orchestration.name, input, version: version, instanceID: instanceID, retry: retry, as: NoValue.self)
     }
 
     /// Starts a child that neither takes nor returns anything, and waits for its end.
     public func callSubOrchestration(
-        _ orchestration: Orchestration<NoValue, NoValue>, version: String? = nil, instanceID: InstanceID? = nil
+        _ orchestration: Orchestration<NoValue, NoValue>, version: String? = nil, instanceID: InstanceID? = nil,
+        retry: RetryPolicy? = nil
     ) async throws {
         _ = try await callSubOrchestration(
-            orchestration.name, NoValue(), version: version, instanceID: instanceID, as: NoValue.self)
+            orchestration.name, NoValue(), version: version, instanceID: instanceID, retry: retry, as: NoValue.self)
     }
 
     /// Starts a child of the orchestration of that name, wherever it is written, and waits for its result.
     public func callSubOrchestration<Output: Decodable & Sendable>(
         _ name: String, _ input: some Encodable & Sendable = NoValue(), version: String? = nil,
-        instanceID: InstanceID? = nil, as type: Output.Type = Output.self
+        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil, as type: Output.Type = Output.self
     ) async throws -> Output {
         try await runtime.admit("context.callSubOrchestration")
-        if let defect = instanceID?.defect { throw InvalidInstanceID(description: defect) }
-        let payload = try runtime.encodeUnlessReplaying(input, as: "the input of orchestration \"\(name)\"")
-        let result = try await runtime.callSubOrchestration(
-            name, version: version, instanceID: instanceID, input: payload)
+        let longest = instanceID?.ofAttempt(max(1, retry?.maximumAttempts ?? 1))
+        if let defect = instanceID?.defect ?? longest?.defect { throw InvalidInstanceID(description: defect) }
+        let result = try await runtime.retrying(retry, "context.callSubOrchestration") { attempt in
+            let payload = try runtime.encodeUnlessReplaying(input, as: "the input of orchestration \"\(name)\"")
+            return try await runtime.callSubOrchestration(
+                name, version: version, instanceID: instanceID?.ofAttempt(attempt), input: payload)
+        }
         return try PayloadCoding.decode(type, from: result, as: "the result of orchestration \"\(name)\"")
     }
 
@@ -85,5 +97,12 @@ extension OrchestrationContext {
         guard runtime.mayAct("context.startOrchestration") else { throw OrchestrationInterrupted() }
         let payload = try runtime.encodeUnlessReplaying(input, as: "the input of orchestration \"\(name)\"")
         return runtime.startOrchestration(name, version: version, instanceID: instanceID, input: payload)
+    }
+}
+
+extension InstanceID {
+    /// The ID of a child's attempt, counted from 1.
+    fileprivate func ofAttempt(_ number: Int) -> InstanceID {
+        number == 1 ? self : InstanceID("\(value):attempt-\(number)")
     }
 }

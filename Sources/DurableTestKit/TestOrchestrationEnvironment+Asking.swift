@@ -6,7 +6,7 @@ extension TestOrchestrationEnvironment {
     public var instances: [InstanceID] { hub.withLock { $0.order } }
 
     /// - Throws: `OrchestrationTestError.Code.instanceNotFound`.
-    public func status(of id: InstanceID) throws -> OrchestrationStatus { try ask(id) { $0.status } }
+    public func status(of id: InstanceID) throws -> OrchestrationStatus { try ask(id) { $0.state.status } }
 
     /// What the code has set last; nil: nothing.
     ///

@@ -185,6 +185,37 @@ import Testing
         },
     ]
 
+    static let recoveries: [Case] = [
+        Case("PolicyRetry", says: "without a pause") { sample in
+            sample.history.remove(at: try sample.index("TimerFired"))
+        },
+        Case("PolicyRetry", says: "the policy says") { sample in
+            let index = try sample.index("TimerCreated")
+            sample.history[index].kind = .timerCreated(fireAt: sample.history[index].timestamp + .seconds(60))
+        },
+        Case("RetriedChild", says: "the policy says") { sample in
+            let index = try sample.index("TimerCreated")
+            sample.history[index].kind = .timerCreated(fireAt: sample.history[index].timestamp)
+        },
+        Case("RetriedChild", says: "are allowed") { sample in
+            let index = try sample.index("SubOrchestrationInstanceCreated")
+            sample.history.insert(
+                contentsOf: Array(repeating: sample.history[index], count: 4), at: index)
+        },
+        Case("Saga", says: "undoes [") { sample in
+            let (first, second) = (try sample.index(saying: "undo 0"), try sample.index(saying: "undo 1"))
+            sample.history.swapAt(first, second)
+        },
+        Case("Saga", says: "although") { sample in
+            sample.history.remove(at: try sample.index(saying: "undo 0"))
+        },
+        Case("CancelledSaga", says: "although") { sample in
+            for index in sample.history.indices.reversed() where sample.history[index].says("undo ") {
+                sample.history.remove(at: index)
+            }
+        },
+    ]
+
     static let replay: [Case] = [
         Case("Sequence", says: "history holds TaskScheduled 0 \"Echo\" with {}, the code asks for") {
             $0.history[try $0.index("TaskScheduled")].kind = .taskScheduled(name: "Echo", input: Payload("{}"))
@@ -210,7 +241,9 @@ import Testing
         },
     ]
 
-    @Test("Find what was spoilt", arguments: structure + beginning + stimuli + messages + families + continuing + replay)
+    @Test(
+        "Find what was spoilt",
+        arguments: structure + beginning + stimuli + messages + families + continuing + recoveries + replay)
     func finds(_ spoilt: Case) throws {
         var sample = try WorkloadSample.find(spoilt.orchestration) { sample in
             (sample.snapshot.status == .terminated) == spoilt.isTerminated && sample.isRich
@@ -268,9 +301,16 @@ extension WorkloadSample {
         case "Sequence": return has("OrchestratorStarted") && has("TaskScheduled") && instance.startDelay == nil
         case "EventCounter", "Ping", "Pong": return has("EventRaised") && has("OrchestratorStarted")
         case "Rounds": return executions.count > 1 && executions[1].dropFirst(2).first?.typeName == "EventRaised"
+        case "PolicyRetry", "RetriedChild": return has("TimerCreated") && has("TimerFired")
+        case "Saga", "CancelledSaga": return history.contains { $0.says("undo 1") }
         case "WaitsForEver": return workload.operations.count { $0.isTermination(of: instance.id) } == 1
         default: return true
         }
+    }
+
+    /// Index of the first request of an activity whose input has that text.
+    fileprivate func index(saying text: String) throws -> Int {
+        try #require(history.firstIndex { $0.says(text) }, "no task that says \(text) in the sample")
     }
 
     fileprivate mutating func changeStart(_ change: (inout ExecutionStarted) -> Void) throws {
@@ -293,5 +333,11 @@ extension WorkloadSample {
 extension PlannedOperation {
     fileprivate func isTermination(of id: InstanceID) -> Bool {
         if case .terminate(id, _, _) = kind { true } else { false }
+    }
+}
+
+extension HistoryEvent {
+    fileprivate func says(_ text: String) -> Bool {
+        if case .taskScheduled(_, let input?) = kind { input.text.contains("\"text\":\"\(text)") } else { false }
     }
 }

@@ -94,7 +94,7 @@ struct WorkloadHub {
                 return failures.append("no activity \"\(task.name)\"")
             }
             let kind: HistoryEvent.Kind =
-                switch activity.result(task.input) {
+                switch activity.result(task.input, task.taskID) {
                 case .success(let result): .taskCompleted(taskID: task.taskID, result: result)
                 case .failure(let failure): .taskFailed(taskID: task.taskID, failure: failure)
                 }

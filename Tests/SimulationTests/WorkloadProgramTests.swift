@@ -42,7 +42,7 @@ import Testing
                     name: name, instanceID: sample.instance.id, executionID: ExecutionID("e"), taskID: event.eventID,
                     deliveryCount: delivery)
                 let result = await activity.run(input: input, context: context)
-                #expect(result == SimulatedActivities.named(name)?.result(input), "event \(index)")
+                #expect(result == SimulatedActivities.named(name)?.result(input, event.eventID), "event \(index)")
             }
         }
         let notes = witness.notes.withLock { $0 }

@@ -23,13 +23,7 @@ struct WorkloadSample {
         _ orchestration: String, where matches: (Self) -> Bool = { $0.snapshot.status != .terminated }
     ) throws -> Self {
         for seed: UInt64 in 0..<400 {
-            let drawn =
-                switch orchestration {
-                case "Kin": Programs.families
-                case "Rounds": Programs.continuing
-                default: Programs.drawn
-                }
-            let workload = WorkloadTests.draw(seed, programs: drawn)
+            let workload = WorkloadTests.draw(seed, programs: origin(of: orchestration))
             guard workload.instances.contains(where: { $0.name == orchestration }) else { continue }
             var hub = WorkloadHub(workload, seed: seed, registry: programs)
             hub.run()
@@ -45,6 +39,17 @@ struct WorkloadSample {
             }
         }
         throw NotFound(orchestration: orchestration)
+    }
+
+    /// What workloads with that orchestration are drawn from.
+    private static func origin(of orchestration: String) -> [Program] {
+        let recovery = Programs.recoveries.filter { $0.name == orchestration }
+        if !recovery.isEmpty { return recovery }
+        return switch orchestration {
+        case "Kin": Programs.families
+        case "Rounds": Programs.continuing
+        default: Programs.drawn
+        }
     }
 
     struct NotFound: Error { var orchestration: String }

@@ -82,6 +82,32 @@ import Testing
         #expect(untouched > 0)
     }
 
+    @Test("Programs added later leave what was drawn as it is, and each of them is met") func additions() {
+        let registry = Programs.replayRegistry()
+        var met: [String: Int] = [:]
+        for seed: UInt64 in 0..<60 {
+            let before = Self.draw(seed)
+            var workload = before
+            var generator = SeededGenerator(seed: seed, purpose: "additions")
+            workload.add(Programs.recoveries, from: &generator)
+            #expect(
+                workload.keeping(groups: before.groups).operations.filter { $0.publication != nil }
+                    == before.operations.filter { $0.publication != nil })
+            #expect(Array(workload.instances.prefix(before.instances.count)) == before.instances)
+            #expect(Set(workload.instances.map(\.id)).count == workload.instances.count)
+            #expect(workload.operations.map(\.at) == workload.operations.map(\.at).sorted())
+            for instance in workload.instances.dropFirst(before.instances.count) {
+                met[instance.program, default: 0] += 1
+            }
+            var hub = WorkloadHub(workload, seed: seed, registry: registry)
+            hub.run()
+            let violations = WorkloadChecks.violations(
+                of: workload, snapshots: hub.snapshots, histories: hub.histories, programs: registry)
+            #expect(hub.failures + hub.wrongVerdicts + violations == [], "seed \(seed)")
+        }
+        for program in Programs.recoveries { #expect(met[program.name, default: 0] > 5, "\(program.name)") }
+    }
+
     @Test("A reduced workload ends as expected too") func reductions() {
         let registry = Programs.replayRegistry()
         for seed: UInt64 in 0..<60 {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import DurableClient
 import DurableCore
+import DurableJSON
 
 /// Reports what became of a message to an instance.
 enum MessageReport {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import DurableClient
 import DurableCore
+import DurableJSON
 
 struct SuspendCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -70,6 +70,8 @@ package struct SimulationPlan: Sendable {
             from: &loadRandom, partitionCount: partitionCount, including: included,
             atLeast: theme == nil ? 1 : 4, startsAgain: theme == .renewals ? 0.7 : 0.12,
             pauses: pauseRandom.chance(0.12) ? 0.5 : 0)
+        var recoveryRandom = SeededGenerator(seed: seed, purpose: "second thoughts")
+        if recoveryRandom.chance(0.15) { workload.add(Programs.recoveries, from: &recoveryRandom) }
         // What is long lets the broker give up on silent workers; most runs need no more than their work takes.
         faultsEnd = random.chance(0.15) ? .seconds(Int(10 + random.next() % 16)) : .seconds(Int(1 + random.next() % 8))
         var faultRandom = SeededGenerator(seed: seed, purpose: "faults")

@@ -17,6 +17,7 @@ package enum HistoryChecks {
             found += structure(history)
             found += results(history)
             found += children(history, of: instance, workload, others)
+            found += recoveries(history, of: instance)
         }
         let whole = recorded.whole
         found += beginning(whole, instance, workload)
@@ -133,7 +134,7 @@ package enum HistoryChecks {
                 found.append("task \(id) asks for activity \"\(request.name)\", which nobody has")
                 continue
             }
-            if activity.result(request.input) != answer {
+            if activity.result(request.input, id) != answer {
                 found.append("\(event.shortText) is not what \"\(request.name)\" gives for its input")
             }
         }

@@ -1,15 +1,16 @@
 package import DurableCore
 import DurableTask
 
-/// An activity as a function of its input alone: any run of it gives the same, so that results can be checked.
+/// An activity as a function of its input and its request's event ID alone: any run of a request gives the same, so that
+/// results can be checked.
 struct SimulatedActivity<Input: Codable & Sendable, Output: Codable & Sendable>: Sendable {
     let name: String
     let duration: @Sendable (Input) -> Duration
-    let function: @Sendable (Input) throws -> Output
+    let function: @Sendable (Input, EventID) throws -> Output
 
     init(
         _ name: String, taking duration: @escaping @Sendable (Input) -> Duration,
-        _ function: @escaping @Sendable (Input) throws -> Output
+        _ function: @escaping @Sendable (Input, EventID) throws -> Output
     ) {
         self.name = name
         self.duration = duration
@@ -24,7 +25,7 @@ struct SimulatedActivity<Input: Codable & Sendable, Output: Codable & Sendable>:
             await setting.services.began(run)
             let duration = duration(input)
             await setting.services.work(for: setting.variant == .compatible ? duration / 2 : duration)
-            let result = Result { try function(input) }
+            let result = Result { try function(input, context.taskID) }
             await setting.services.ended(run)
             return try result.get()
         }
@@ -35,19 +36,19 @@ struct SimulatedActivity<Input: Codable & Sendable, Output: Codable & Sendable>:
 package struct AnySimulatedActivity: Sendable {
     package let name: String
     let registrable: @Sendable (ProgramSetting) -> any Registrable
-    /// What a run with that input answers.
-    package let result: @Sendable (Payload?) -> Result<Payload?, FailureDetails>
+    /// What a run with that input answers to a request of that ID.
+    package let result: @Sendable (Payload?, EventID) -> Result<Payload?, FailureDetails>
     /// How long it takes in the original code.
     package let duration: @Sendable (Payload?) -> Duration
 
     init<Input, Output>(_ activity: SimulatedActivity<Input, Output>) {
         name = activity.name
         registrable = { activity.activity($0) }
-        result = { payload in
+        result = { payload, id in
             do {
                 let input = try PayloadCoding.decode(
                     Input.self, from: payload, as: #"the input of activity "\#(activity.name)""#)
-                let output = try activity.function(input)
+                let output = try activity.function(input, id)
                 return .success(
                     try PayloadCoding.encode(output, as: #"the result of activity "\#(activity.name)""#))
             } catch {
@@ -70,21 +71,22 @@ package enum SimulatedActivities {
 
     package static func named(_ name: String) -> AnySimulatedActivity? { all.first { $0.name == name } }
 
-    static let echo = SimulatedActivity("Echo", taking: { .milliseconds($0.milliseconds) }) { (input: Echo) in
+    static let echo = SimulatedActivity("Echo", taking: { .milliseconds($0.milliseconds) }) { (input: Echo, _) in
         input.text + filler(input.bytes)
     }
 
-    static let add = SimulatedActivity("Add", taking: { .milliseconds($0.milliseconds) }) { (input: Sum) in
+    static let add = SimulatedActivity("Add", taking: { .milliseconds($0.milliseconds) }) { (input: Sum, _) in
         input.value + input.step
     }
 
-    static let flaky = SimulatedActivity("Flaky", taking: { .milliseconds($0.milliseconds) }) { (input: Attempt) in
-        if input.number < input.succeedsAt { throw Declined(label: input.label, attempt: input.number) }
+    static let flaky = SimulatedActivity("Flaky", taking: { .milliseconds($0.milliseconds) }) { (input: Attempt, id) in
+        let succeeds = input.succeedsFrom.map { id.value >= $0 } ?? (input.number >= input.succeedsAt)
+        if !succeeds { throw Declined(label: input.label, attempt: input.number) }
         return "\(input.label) done"
     }
 
     static let broken = SimulatedActivity("Broken", taking: { .milliseconds($0.milliseconds) }) {
-        (input: Echo) -> String in
+        (input: Echo, _) -> String in
         throw failure(of: input.text)
     }
 
@@ -111,6 +113,8 @@ package enum SimulatedActivities {
         var number: Int
         var succeedsAt: Int
         var milliseconds = 0
+        /// Event ID from which on a request succeeds, whatever its number; nil: the number decides.
+        var succeedsFrom: Int?
     }
 
     struct Declined: Error, CustomStringConvertible {

@@ -32,14 +32,48 @@ extension Workload {
             }
         }
         addMeddling(&draft, startsAgain)
+        addAbsent(&draft)
         addQuestions(&draft)
         if pauses > 0 { addPauses(&draft, pauses) }
         generator = draft.generator
-        // Equal times keep the order in which they were planned.
-        let operations = draft.operations.enumerated()
+        return Workload(
+            instances: draft.instances, operations: inOrder(draft.operations), partitionCount: partitionCount)
+    }
+
+    /// Adds instances of some of the programs, drawn by a generator of their own: what was drawn before stays as it is.
+    ///
+    /// - Parameter programs: None of those that are there already, since their instances would get the same IDs.
+    package mutating func add(_ programs: [Program], from generator: inout SeededGenerator) {
+        var draft = WorkloadDraft(generator: generator, partitionCount: partitionCount)
+        for program in programs where draft.chance(0.4) {
+            draft.beginGroup()
+            program.plan(&draft)
+        }
+        Self.addMeddling(&draft, 0.12)
+        generator = draft.generator
+        let (firstIndex, lastGroup) = (instances.count, instances.map(\.group).max() ?? 0)
+        for var instance in draft.instances {
+            instance.group += lastGroup
+            instances.append(instance)
+        }
+        for var operation in draft.operations {
+            switch operation.kind {
+            case .start(let index, let publication):
+                operation.kind = .start(instance: firstIndex + index, publication)
+            case .startAgain(let index, let publication):
+                operation.kind = .startAgain(instance: firstIndex + index, publication)
+            default: break
+            }
+            operations.append(operation)
+        }
+        operations = Self.inOrder(operations)
+    }
+
+    /// Equal times keep the order in which they were planned.
+    private static func inOrder(_ operations: [PlannedOperation]) -> [PlannedOperation] {
+        operations.enumerated()
             .sorted { ($0.element.at, $0.offset) < ($1.element.at, $1.offset) }
             .map(\.element)
-        return Workload(instances: draft.instances, operations: operations, partitionCount: partitionCount)
     }
 
     private static func instanceCount(_ draft: inout WorkloadDraft) -> Int {
@@ -66,8 +100,7 @@ extension Workload {
         return weights
     }
 
-    /// What clients do that the instances do not need: starts of IDs in use, events too early or too late or for
-    /// nobody, terminations.
+    /// What clients do that the instances do not need: starts of IDs in use, events too early or too late, terminations.
     private static func addMeddling(_ draft: inout WorkloadDraft, _ startsAgain: Double) {
         for index in draft.instances.indices {
             let id = draft.instances[index].id
@@ -90,6 +123,10 @@ extension Workload {
                 draft.terminate(index, at: draft.startTime(of: index) + draft.duration(.zero ... .seconds(6)))
             }
         }
+    }
+
+    /// Events for nobody.
+    private static func addAbsent(_ draft: inout WorkloadDraft) {
         if draft.chance(0.15) {
             draft.beginGroup()
             let nobody = draft.addAbsent()

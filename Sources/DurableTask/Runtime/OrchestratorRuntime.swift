@@ -33,6 +33,9 @@ final class OrchestratorRuntime: @unchecked Sendable {
     /// Bytes of the payloads handed to the code, which it may still hold.
     var deliveredBytes = 0
     private var recordedValues: RecordedValues?
+    /// Tasks that the cancellation of whoever waits for them does not reach, in order of their begin.
+    private var shieldedTasks: [(number: Int, cancel: () -> Void)] = []
+    private var lastShieldedTask = 0
 
     /// The first use of the context from another thread.
     private let misuse = PlatformLock<String?>(nil)
@@ -132,6 +135,21 @@ final class OrchestratorRuntime: @unchecked Sendable {
         feed.unload()
         for continuation in operations.settleAll() { continuation.resume(returning: .interrupted) }
         for waiter in events.removeAllWaiters() { waiter.continuation.resume(returning: .interrupted) }
+        for task in shieldedTasks { task.cancel() }
+    }
+
+    /// Runs `body` where the cancellation of the surrounding task does not reach it, and waits for its end.
+    ///
+    /// As an unstructured task, the only kind that cancellation is not handed down to, but one that prefers this
+    /// instance's executor: its jobs stand in the same queue as all others, so that their order follows from the
+    /// history alone. Inside, cancellation works as anywhere.
+    func shielded<Value: Sendable>(_ body: @escaping @Sendable () async -> Value) async -> Value {
+        lastShieldedTask += 1
+        let number = lastShieldedTask
+        let task = Task(executorPreference: executor) { await body() }
+        shieldedTasks.append((number, { task.cancel() }))
+        defer { shieldedTasks.removeAll { $0.number == number } }
+        return await task.value
     }
 
     func callActivity(_ name: String, input: Payload?) async throws -> Payload? {

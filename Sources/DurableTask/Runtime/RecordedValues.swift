@@ -8,6 +8,9 @@ import FoundationEssentials
 ///   `random/<seed text>`.
 /// - UUIDs: version 8 (RFC 9562, section 5.8). High and low half are one step each of two more SplitMix64 series, which
 ///   start at the hashes of `uuid-high/<seed text>` and `uuid-low/<seed text>`; then version and variant are set.
+/// - Jitter of the pause after a failed attempt: the first step of a series of its own, which starts at the hash of
+///   `retry-jitter/<event ID of the attempt>/<seed text>`; its upper 53 bits are the fraction. So a policy shifts no
+///   number that the code draws, and no other pause.
 struct RecordedValues {
     private var random: SplitMix64
     private var high: SplitMix64
@@ -23,6 +26,12 @@ struct RecordedValues {
     }
 
     mutating func nextRandom() -> UInt64 { random.next() }
+
+    /// The chance that goes with one attempt: from 0 up to, but not including, 1.
+    static func jitter(afterAttempt id: EventID, instanceID: InstanceID, executionID: ExecutionID) -> Double {
+        var series = SplitMix64(state: FNV1a.hash("retry-jitter/\(id)/\(instanceID)/\(executionID)".utf8))
+        return Double(series.next() >> 11) / Double(1 << 53 as UInt64)
+    }
 
     mutating func nextUUID() -> UUID {
         let high = high.next() & ~0xF000 | 0x8000

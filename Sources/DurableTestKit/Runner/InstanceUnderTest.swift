@@ -12,8 +12,6 @@ final class InstanceUnderTest {
     var session: NativeOrchestration?
     /// Oldest first, at least one: each continue-as-new begins another.
     private(set) var executions: [RecordedExecution]
-    // The core does not know suspension yet.
-    var isSuspended = false
     /// Whether the code of `session` has ended, or is not to go on.
     var isSessionOver = false
     /// Whether it is in the list of those whose episode is due.
@@ -26,13 +24,13 @@ final class InstanceUnderTest {
         executions = [RecordedExecution(state)]
     }
 
-    var status: OrchestrationStatus { isSuspended && !state.status.isTerminal ? .suspended : state.status }
+    var isSuspended: Bool { state.status == .suspended }
 
     var current: RecordedExecution { executions[executions.count - 1] }
 
     func mayRun(at now: Timestamp) -> Bool {
         if state.inbox.isEmpty { return false }
-        return state.isTerminationRequested || (!isSuspended && state.mayRun(at: now))
+        return state.isTerminationRequested || state.mayRun(at: now)
     }
 
     /// Keeps what happened in an episode, and folds it in.

@@ -63,20 +63,12 @@ struct TestHub {
                 return .notFound
             }
             instance.state.evolve(with: change)
-            suspend(instance, message.event)
+            // Timers that came due while it was suspended fire now.
+            if case .executionResumed = message.event.kind, let time = instance.state.nextDue {
+                schedule(.wake(instance.id), at: time)
+            }
             makeReady(instance)
             return verdict
-        }
-    }
-
-    private mutating func suspend(_ instance: InstanceUnderTest, _ event: HistoryEvent) {
-        switch event.kind {
-        case .executionSuspended: instance.isSuspended = true
-        case .executionResumed:
-            instance.isSuspended = false
-            // Timers that came due meanwhile fire now.
-            if let time = instance.state.nextDue { schedule(.wake(instance.id), at: time) }
-        default: break
         }
     }
 

@@ -60,7 +60,8 @@ struct Driver {
     var episodes: [RecordedEpisode] = []
     /// Open activities and timers, in order of request.
     var open: [OrchestratorAction] = []
-    /// What activities do: the same input back, or a failure for names that begin with `fail`.
+    /// What activities and children do: the same input back, or a failure for names that begin with `fail`. Those that
+    /// begin with `flaky` fail unless their event ID is a multiple of 3, without asking this.
     var activity: (String, Payload?) -> HistoryEvent.Kind.Outcome = { name, input in
         name.hasPrefix("fail") ? .failure(FailureDetails(errorType: "Declined", message: name)) : .success(input)
     }
@@ -124,18 +125,25 @@ struct Driver {
         }
         switch open.remove(at: index) {
         case .scheduleTask(let id, let name, let input):
-            switch activity(name, input) {
+            switch outcome(id, name, input) {
             case .success(let result): return .taskCompleted(taskID: id, result: result)
             case .failure(let failure): return .taskFailed(taskID: id, failure: failure)
             }
         case .createTimer(let id, let fireAt): return .timerFired(timerID: id, fireAt: fireAt)
         case .createSubOrchestration(let id, let child):
-            switch activity(child.name, child.input) {
+            switch outcome(id, child.name, child.input) {
             case .success(let result): return .subOrchestrationCompleted(taskID: id, result: result)
             case .failure(let failure): return .subOrchestrationFailed(taskID: id, failure: failure)
             }
         default: preconditionFailure("only activities, timers and children are open")
         }
+    }
+
+    private func outcome(_ id: EventID, _ name: String, _ input: Payload?) -> HistoryEvent.Kind.Outcome {
+        if name.hasPrefix("flaky"), id.value % 3 != 0 {
+            return .failure(FailureDetails(errorType: "Flaky", message: "task \(id)"))
+        }
+        return activity(name, input)
     }
 
     /// Runs to the end: each episode brings one to three completions or external events in random order.

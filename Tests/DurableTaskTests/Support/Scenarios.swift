@@ -15,7 +15,9 @@ struct Scenario: Sendable, CustomTestStringConvertible {
         AnyOrchestration(Orchestration(name) { context in try await body(context, trace) })
     }
 
-    static let all: [Scenario] = [
+    static let all: [Scenario] = plain + recoveries
+
+    private static let plain: [Scenario] = [
         Scenario(name: "sequence") { context, trace in
             var text = ""
             for name in ["a", "b", "c"] { text += try await trace.echo(name, context) }

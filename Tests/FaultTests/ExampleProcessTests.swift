@@ -1,0 +1,25 @@
+import DurableFaults
+import Foundation
+import Testing
+
+/// Each example that has a `run` says itself whether its result is right, whatever is killed in the middle.
+@Suite("Examples, in processes of their own", .serialized) struct ExampleProcessTests {
+    @Test("An example's result is right", arguments: ["order-saga", "monitor", "fan-out"])
+    func example(name: String) throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+        process.arguments = [
+            root.appendingPathComponent("examples/\(name)/run").path,
+            Program.ledger.url.deletingLastPathComponent().path,
+        ]
+        let output = Pipe()
+        process.standardOutput = output
+        process.standardError = output
+        try process.run()
+        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0, "\(text.suffix(2000))")
+    }
+}
