@@ -41,9 +41,11 @@ extension PartitionProcessor {
         for event in change.history { dirtyBytes += event.estimatedBytes }
         dirtyBytes += 256
         scheduleFlush()
-        if let due = entry.state.nextDue, due != entry.armedDue {
-            timers.insert(DueInstance(due: due, id: entry.state.id))
-            entry.armedDue = due
+        // Forgotten when nothing is due, too: each execution that begins is due at the same time as the one before, and
+        // the queue, read from tables that are further, may never have had that one.
+        if entry.armedDue != entry.state.nextDue {
+            if let due = entry.state.nextDue { timers.insert(DueInstance(due: due, id: entry.state.id)) }
+            entry.armedDue = entry.state.nextDue
         }
         if entry.state.hold == nil {
             heldInstances.remove(entry.state.id)
