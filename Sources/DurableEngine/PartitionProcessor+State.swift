@@ -44,7 +44,8 @@ extension PartitionProcessor {
         let due = entry.state.nextDue
         if due != entry.armedDue {
             if let due { timers.insert(DueInstance(due: due, id: entry.state.id)) }
-            // None while it is held or suspended: the store has none then, and a next owner's queue neither.
+            // Forgotten when nothing is due (it is held, suspended, or runs): the queue, read from tables that are
+            // further, may never have had what was due before, and the same time may be due again.
             entry.armedDue = due
         }
         if entry.state.hold == nil {

@@ -15,6 +15,8 @@ import Testing
         Case(seed: 983, guarded: "workers that another build's code ended are not charged to this build"),
         Case(seed: 615_910, guarded: "a task that was answered is not sent again when its flow has ended"),
         Case(seed: 635_339, guarded: "a worker that stands still is not stopped a second time"),
+        Case(seed: 1500, guarded: "each execution that begins is run, whatever a recovery has read of the one before"),
+        Case(seed: 1826, guarded: "each execution that begins is run, whatever a recovery has read of the one before"),
         Case(seed: 672_125, guarded: "a snapshot of the journal whose author died is due again soon"),
     ]
 
