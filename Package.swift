@@ -48,7 +48,7 @@ let package = Package(
             name: "Durable",
             dependencies: [
                 "DurableTask", "DurableWorker", "DurableClient", "DurableCLI", "DurableAMQP", "DurableSQLite",
-                "DurableMemory",
+                "DurableJSON", "DurableMemory",
                 .argumentParser, .log, .unixSignals,
             ]),
         .target(
@@ -70,12 +70,12 @@ let package = Package(
             ]),
 
         // Small programs as users write them.
-        .executableTarget(name: "hello-cities", dependencies: ["Durable"], path: "examples/hello-cities"),
-        .executableTarget(name: "ledger", dependencies: ["Durable"], path: "examples/ledger"),
-        .executableTarget(name: "word-count", dependencies: ["Durable"], path: "examples/word-count"),
+        .executableTarget(name: "hello-cities", dependencies: ["Durable"], path: "examples/hello-cities", exclude: ["run"]),
+        .executableTarget(name: "ledger", dependencies: ["Durable"], path: "examples/ledger", exclude: ["run"]),
+        .executableTarget(name: "word-count", dependencies: ["Durable"], path: "examples/word-count", exclude: ["run"]),
         .executableTarget(name: "monitor", dependencies: ["Durable"], path: "examples/monitor", exclude: ["run"]),
         .executableTarget(name: "fan-out", dependencies: ["Durable"], path: "examples/fan-out", exclude: ["run"]),
-        .executableTarget(name: "approval", dependencies: ["Durable"], path: "examples/approval"),
+        .executableTarget(name: "approval", dependencies: ["Durable"], path: "examples/approval", exclude: ["run"]),
         .executableTarget(
             name: "order-saga", dependencies: ["Durable"], path: "examples/order-saga", exclude: ["run"]),
 
@@ -133,7 +133,8 @@ let package = Package(
         .testTarget(
             name: "FaultTests",
             dependencies: [
-                "dtq", "ledger", "order-saga", "monitor", "fan-out", "faults", "DurableAMQP", "DurableBackend",
+                "dtq", "hello-cities", "word-count", "approval", "ledger", "order-saga", "monitor", "fan-out", "faults",
+                "DurableAMQP", "DurableBackend",
                 "DurableCore", "DurableFaults", .log,
             ]),
         .testTarget(

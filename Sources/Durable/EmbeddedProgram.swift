@@ -1,6 +1,7 @@
 import DurableCLI
 import DurableClient
 import DurableCore
+import DurableJSON
 import DurableTask
 import DurableWorker
 import Foundation
@@ -54,8 +55,18 @@ struct EmbeddedProgram {
         try await inParallel(requests) { request in _ = try await hub.core.start(request) }
         try await inParallel(requests) { request in
             guard let id = request.id, let snapshot = try await hub.client.waitForEnd(of: id) else { return }
-            print(#"{"id":"\#(id)","status":"\#(snapshot.status)"}"#)
+            print(Self.json(snapshot).text)
+            // Whoever reads a pipe or a file wants it now, not when the buffer is full.
+            fflush(nil)
         }
+    }
+
+    private static func json(_ snapshot: InstanceSnapshot) -> JSONValue {
+        [
+            "id": .string(snapshot.id.value), "status": .string(snapshot.status.description),
+            "output": .payload(snapshot.output),
+            "failure": .optional(snapshot.failure) { .string($0.description) },
+        ]
     }
 
     private static func inParallel(

@@ -47,7 +47,7 @@ extension InstanceState {
             version = start.version
         }
         status = .pending
-        startAt = .overdue
+        startAt = lastUpdatedAt
         output = nil
         historyCount = 0
         openTasks = [:]

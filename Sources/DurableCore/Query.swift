@@ -144,7 +144,7 @@ public struct InstanceSnapshot: Hashable, Sendable {
         status = state.status
         createdAt = state.createdAt
         lastUpdatedAt = state.lastUpdatedAt
-        startAt = state.startAt == .overdue ? nil : state.startAt
+        startAt = state.startAt
         self.input = input
         output = state.output
         failure = state.failure

@@ -20,8 +20,6 @@ public struct Timestamp: Hashable, Comparable, Sendable, Codable {
     }
 
     public static let distantPast = Timestamp(millisecondsSinceEpoch: .min)
-    /// Due by any clock that was ever set.
-    package static let overdue = Timestamp(millisecondsSinceEpoch: 0)
     public static let distantFuture = Timestamp(millisecondsSinceEpoch: .max)
 
     public static func < (left: Self, right: Self) -> Bool {

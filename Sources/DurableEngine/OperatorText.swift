@@ -51,6 +51,14 @@ package enum OperatorText {
             isNonRetryable: true)
     }
 
+    package static func tooManyEvents(_ count: Int, limit: Int) -> FailureDetails {
+        FailureDetails(
+            errorType: "TooManyEvents",
+            message: "DTQ2007 the execution leaves \(count) external events to the next one, more than \(limit) bytes. "
+                + "Wait for the events that are raised, or raise fewer.",
+            isNonRetryable: true)
+    }
+
     package static func fenced(_ partition: PartitionID, hub: HubName, epoch: Epoch, by newest: Epoch, returned: Int)
         -> String
     {

@@ -60,6 +60,7 @@ extension PartitionProcessor {
         var batch = newBatch(at: now)
         for delivery in deliveries { try take(delivery, into: &batch) }
         try fireTimers(into: &batch, limit: parts.configuration.batchLimit)
+        try runBegun(into: &batch, limit: parts.configuration.batchLimit)
         try retryHeld(into: &batch, limit: parts.configuration.batchLimit)
         holdEscaped(in: &batch)
         if deliveries.isEmpty && batch.touched.isEmpty { return false }

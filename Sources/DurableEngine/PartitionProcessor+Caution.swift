@@ -25,7 +25,7 @@ extension PartitionProcessor {
             if isSuspect { try await runAlone(batch, deliveries[0].properties.messageID) } else { try await run(batch) }
             worked = true
         }
-        for step in [fireTimers, retryHeld] {
+        for step in [fireTimers, retryHeld, runBegun] {
             var batch = newBatch(at: now)
             try step(&batch, 1)
             if batch.touched.isEmpty { continue }
@@ -38,7 +38,9 @@ extension PartitionProcessor {
             try await run(batch)
             worked = true
         }
-        if isMarkerBack, retries.isEmpty, withheld.messages.allSatisfy({ !$0.isRedelivered }), timers.nextDue.map({ $0 > cautionBegan }) ?? true {
+        if isMarkerBack, retries.isEmpty, withheld.messages.allSatisfy({ !$0.isRedelivered }),
+            timers.nextDue.map({ $0 > cautionBegan }) ?? true
+        {
             isCautious = false
             logger.info("what the last owner left has been handled: nothing of it ended this worker")
         }

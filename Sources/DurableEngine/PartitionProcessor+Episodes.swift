@@ -144,15 +144,24 @@ extension PartitionProcessor {
         }
     }
 
-    /// A payload over the limit fails the orchestration: nothing of that size may enter the log.
+    /// A payload over the limit fails the orchestration, and so do too many events that it left to its next execution:
+    /// nothing of that size may enter the log.
     private func limited(_ actions: [OrchestratorAction]) -> [OrchestratorAction] {
-        let limit = parts.configuration.payloadLimit
+        let limits = parts.configuration
         for action in actions {
-            guard let bytes = action.payloadBytes, bytes > limit else { continue }
+            let failure: FailureDetails
+            if let bytes = action.payloadBytes, bytes > limits.payloadLimit {
+                failure = OperatorText.payloadTooLarge(
+                    bytes, limit: limits.payloadLimit, what: action.payloadDescription)
+            } else if case .continueAsNew(_, _, _, let events) = action,
+                events.reduce(0, { $0 + 64 + ($1.input?.count ?? 0) }) > limits.carryOverLimit
+            {
+                failure = OperatorText.tooManyEvents(events.count, limit: limits.carryOverLimit)
+            } else {
+                continue
+            }
             return [
-                .completeOrchestration(
-                    id: action.eventID, status: .failed, result: nil,
-                    failure: OperatorText.payloadTooLarge(bytes, limit: limit, what: action.payloadDescription))
+                .completeOrchestration(id: action.eventID, status: .failed, result: nil, failure: failure)
             ]
         }
         return actions

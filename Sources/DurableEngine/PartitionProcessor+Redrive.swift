@@ -138,7 +138,7 @@ extension PartitionProcessor {
             }
             let position = pages.position
             // Another execution's tasks went out after this began.
-            let live = cache[instance.id]?.state ?? instance
+            let live = try present(instance)
             let events =
                 position >= instance.historyCount || live.executionID != instance.executionID
                 ? []
@@ -158,6 +158,12 @@ extension PartitionProcessor {
             }
         }
         return page
+    }
+
+    /// The instance as it is now; since it was listed it may have run, and have left memory again.
+    private func present(_ instance: InstanceState) throws(PartitionEnd) -> InstanceState {
+        if let entry = cache[instance.id] { return entry.state }
+        return try read { () throws(StoreError) in try parts.storage.store.instance(instance.id) } ?? instance
     }
 
     private func openTask(of instance: InstanceState, _ event: HistoryEvent) -> OutboxEntry? {

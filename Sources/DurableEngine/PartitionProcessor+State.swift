@@ -31,6 +31,8 @@ extension PartitionProcessor {
         entry.state.evolve(with: change)
         if change.continuesAsNew {
             entry.beginAnew()
+            begun.append(entry.state.id)
+            entry.armedDue = entry.state.nextDue
         } else {
             entry.unflushed += change.history
         }
@@ -224,6 +226,8 @@ extension PartitionProcessor {
         showProbe([])
         try flushStore()
         try loadTimers()
+        // The queue has them now, as what an earlier owner left: with caution.
+        begun = []
         try findHeld()
         isRedriveDue = parts.configuration.redrivesAtStart
         logger.info(

@@ -29,6 +29,17 @@ extension PartitionProcessor {
         }
     }
 
+    /// Runs executions that began in this epoch, in order. Not by the timer queue, in which they would always come first:
+    /// instances that continue without waiting take turns with everything else.
+    func runBegun(into batch: inout Batch, limit: Int) throws(PartitionEnd) {
+        let some = begun.prefix(limit)
+        begun.removeFirst(some.count)
+        for id in some {
+            guard let entry = try entry(for: id), entry.state.status == .pending, entry.state.hold == nil else { continue }
+            batch.note(InstanceChange(instanceID: id, time: batch.now), of: entry)
+        }
+    }
+
     /// Fills the timer queue from the store once everything below its horizon is done.
     func refillTimers() throws(PartitionEnd) {
         guard timers.needsPage else { return }

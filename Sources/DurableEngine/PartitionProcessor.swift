@@ -75,6 +75,7 @@ package actor PartitionProcessor {
     var markersSent = 0
     var markersTaken = 0
     let caughtUp = Signal()
+    private let turn = Signal()
     /// By the clock's uptime.
     var batonDue: Duration
     var currentBaton: DeliveryTag
@@ -83,6 +84,8 @@ package actor PartitionProcessor {
     var heldInstances: Set<InstanceID> = []  // look-up and count only
     /// Instances earlier epochs held, to be tried again with this worker's code.
     var retries: [InstanceID] = []
+    /// Instances whose present execution began in this epoch and has had no episode.
+    var begun: [InstanceID] = []
     /// Instances whose code came back from an await that is not durable.
     var escapes: [InstanceID] = []
     /// What the alarm at the broker was last set to, if that is known.
@@ -218,11 +221,23 @@ package actor PartitionProcessor {
             try await compactIfOutgrown()
             renewAlarm(at: now)
             publishStatistics()
-            if !worked {
+            if worked {
+                await giveWay()
+            } else {
                 parts.probe?.rests(parts.partition, epoch: parts.epoch, remains: remains)
                 await waitForWork()
             }
         }
+    }
+
+    /// Lets whatever waits for this thread run, where work of the partition's own making is due at once: an instance that
+    /// continues as new without waiting, a timer of no length. Where a log's append does not suspend, nothing else would
+    /// get a turn: no delivery, no question, no other partition.
+    private func giveWay() async {
+        let now = parts.clock.now()
+        guard !begun.isEmpty || timers.nextDue.map({ $0 <= now }) ?? false else { return }
+        Task { turn.raise() }
+        await turn.wait()
     }
 
     /// No new deliveries while too much of what they caused is not with the broker yet.
@@ -233,7 +248,9 @@ package actor PartitionProcessor {
     private func waitForWork() async {
         if isStopping || arrivalsEnded || !queries.isEmpty || !withheld.retriedQueries.isEmpty { return }
         if compaction?.isPrepared != nil { return }
-        if !isPaused && (!arrivals.isEmpty || !retries.isEmpty || !escapes.isEmpty || timers.needsPage) { return }
+        if !isPaused && (!arrivals.isEmpty || !retries.isEmpty || !escapes.isEmpty || timers.needsPage || !begun.isEmpty) {
+            return
+        }
         let now = parts.clock.uptime()
         var next = isBatonSent ? now + .seconds(3600) : batonDue
         if let flushDue { next = min(next, flushDue) }

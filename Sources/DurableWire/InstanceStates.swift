@@ -67,6 +67,12 @@ extension InstanceState: WireCodable {
         wire.inbox = inbox.map(PBHistoryEvent.init)
         wire.appliedMessages = appliedMessages.map(\.value)
         if let hold { wire.hold = PBHold(hold) }
-        return (consume wire).aloneBytes(version: openChildren.isEmpty && parent == nil ? 1 : 2)
+        return (consume wire).aloneBytes(version: format)
+    }
+
+    /// The oldest version of the layout whose readers make no mistake about it.
+    private var format: Int32 {
+        if status == .suspended { return 3 }
+        return openChildren.isEmpty && parent == nil ? 1 : 2
     }
 }

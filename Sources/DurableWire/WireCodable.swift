@@ -60,8 +60,8 @@ extension PBPartitionRecord: Versioned {
 }
 extension PBCrashEvidence: Versioned {}
 extension PBInstanceState: Versioned {
-    /// 2: as in records.
-    static var newestFormat: Int32 { 2 }
+    /// 2, 3: as in records.
+    static var newestFormat: Int32 { 3 }
 }
 extension PBQuery: Versioned {}
 extension PBReply: Versioned {}

@@ -111,8 +111,7 @@ import Testing
     static let commandsOfAHub: [[String]] = [
         ["hub", "show"], ["hub", "verify"], ["hub", "delete", "--yes"], ["submit", "A"], ["status"], ["wait", "x"],
         ["list"], ["history", "x"], ["raise", "x", "E"], ["terminate", "x", "--yes"], ["suspend", "x"], ["resume", "x"],
-        ["queues"], ["workers"],
-        ["dead", "list"], ["doctor"], ["hub", "redrive", "--yes"],
+        ["bulk", "terminate", "--yes"], ["queues"], ["workers"], ["dead", "list"], ["doctor"], ["hub", "redrive", "--yes"],
     ]
 
     @Test("every command says when there is no such hub, with exit code 3", arguments: commandsOfAHub)

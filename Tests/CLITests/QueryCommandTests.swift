@@ -300,6 +300,40 @@ import Testing
             ])
     }
 
+    @Test("bulk acts on all that fit and that the action can change, and on nothing else")
+    func bulk() async throws {
+        let bench = try await Bench.withHub()
+        let owner = try await ScriptedOwner.serve(
+            bench,
+            .init(instances: [
+                instance("a-1"), instance("a-2", "A", .completed), instance("b-1"), instance("a-3"),
+                instance("a-4", "A", .suspended),
+            ]))
+        #expect(
+            await bench.run("bulk", "suspend", "--prefix", "a-", "--dry-run")
+                == Run(
+                    code: 0, output: "a-1\na-3\n", errors: "2 instances would be suspended. Nothing was done.\n"))
+        #expect(
+            await bench.run("bulk", "resume", "--prefix", "a-", "--dry-run", "--json")
+                == Run(code: 0, output: #"{"matched":1,"ids":["a-4"]}"# + "\n", errors: ""))
+        let refused = await bench.run("bulk", "terminate", "--prefix", "a-")
+        #expect(refused.code == 2)
+        #expect(refused.errors.contains("3 instances") && refused.errors.contains("add --yes"))
+        #expect(owner.messages.isEmpty)
+        #expect(
+            await bench.run("bulk", "terminate", "--prefix", "a-", "--reason", "wrong", "--no-recurse", "--yes")
+                == Run(code: 0, output: "3 accepted\n", errors: ""))
+        #expect(owner.messages.map(\.instanceID.value).sorted() == ["a-1", "a-3", "a-4"])
+        #expect(
+            owner.messages.allSatisfy {
+                $0.event.kind == .executionTerminated(reason: Payload(#""wrong""#), recurse: false)
+            })
+        #expect(
+            await bench.run("bulk", "suspend", "--name", "Nobody", "--yes")
+                == Run(code: 0, output: "", errors: "No instance fits that could be suspended.\n"))
+        #expect(await bench.run("bulk", "purge").code == 2)
+    }
+
     @Test("terminate asks first, and keeps the reason")
     func terminate() async throws {
         let bench = try await Bench.withHub()

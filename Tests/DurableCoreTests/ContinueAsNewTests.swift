@@ -23,7 +23,7 @@ import Testing
         #expect(state.executionID == ExecutionID("x-1~1"))
         #expect(state.status == .pending)
         #expect(state.historyCount == 0)
-        #expect(state.nextDue == .overdue)
+        #expect(state.nextDue == .at(20))
         #expect(state.mayRun(at: .at(20)))
         #expect(state.output == nil)
         #expect(state.createdAt == .at(10))

@@ -5,6 +5,7 @@ import DurableMemory
 import DurableSQLite
 import DurableTask
 import DurableWire
+import DurableWorker
 import Testing
 
 @Suite("Continue as new") struct ContinueAsNewTests {
@@ -57,6 +58,44 @@ import Testing
         #expect(snapshot.output == Payload(#""done by start-c~300""#))
         #expect(snapshot.historyCount == 3)
         #expect(snapshot.startAt == nil)
+        try await worker.stop()
+    }
+
+    @Test("One that goes on for ever without waiting leaves room for timers, neighbours, questions and the end")
+    func endless() async throws {
+        let endless = Orchestration("Endless") { (round: Int, context: OrchestrationContext) in
+            try context.continueAsNew(round + 1)
+        }
+        let nap = Orchestration("Nap") { (context: OrchestrationContext) in
+            try await context.sleep(for: .seconds(60))
+        }
+        let hub = try await EngineHarness(partitions: 2)
+        let first = try hub.startWorker("w1", [endless, nap])
+        // Both partitions share a thread; IDs sort before those of the others.
+        for id in ["a1", "a2", "a3", "a4"] { try await hub.start("Endless", id: id, input: "0") }
+        for id in ["n1", "n2", "n3", "n4"] { try await hub.start("Nap", id: id) }
+        for id in ["n1", "n2", "n3", "n4"] { try await hub.wait(for: id, .running) }
+        // What is left by a worker that dies is taken up with caution, which must come to an end.
+        hub.kill(first)
+        let second = try hub.startWorker("w2", [endless, nap])
+        for id in ["n1", "n2", "n3", "n4"] { try await hub.wait(for: id, .completed, moving: .seconds(1)) }
+        try await hub.start("Nap", id: "late")
+        try await hub.wait(for: "late", .completed, moving: .seconds(1))
+        #expect(try await hub.snapshot("a1")?.status.isTerminal == false)
+        try await second.stop()
+    }
+
+    @Test("An execution that leaves too much to the next one fails") func carryOverLimit() async throws {
+        let hub = try await EngineHarness()
+        let deaf = Orchestration("Deaf") { (round: Int, context: OrchestrationContext) in
+            try await context.waitForExternalEvent("next")
+            try context.continueAsNew(round + 1)
+        }
+        let worker = try hub.startWorker("w", [deaf]) { $0.engine.carryOverLimit = 1000 }
+        try await hub.start("Deaf", id: "d", input: "0")
+        for number in 0..<20 { try await hub.raise("noise", to: "d", "1", message: "m-\(number)") }
+        try await hub.raise("next", to: "d", message: "next")
+        #expect(try await hub.wait(for: "d", .failed).failure?.errorType == "TooManyEvents")
         try await worker.stop()
     }
 

@@ -124,6 +124,47 @@ import Testing
                     codeAsked: "to end as completed (event ID 1)"))
     }
 
+    @Test("What it asked for stands, also when it was asked for again on replay and the code ends later")
+    func endsLater() throws {
+        let code = orchestration { number, context in
+            do {
+                try context.continueAsNew(number + 1)
+            } catch {
+                _ = try await context.callActivity("tidy up", number, as: Int.self)
+                throw error
+            }
+        }
+        var driver = Driver(code)
+        try driver.start(input: Payload("1"))
+        let result = HistoryEvent(
+            timestamp: Timestamp(millisecondsSinceEpoch: 2000), kind: driver.complete(EventID(0)))
+        let start = HistoryEvent(timestamp: result.timestamp, kind: .orchestratorStarted)
+        let again = Driver.session(code)
+        try again.replay(driver.history)
+        let expected = [
+            OrchestratorAction.continueAsNew(id: EventID(1), input: Payload("2"), version: nil, carriedOver: [])
+        ]
+        #expect(try again.run([start, result]) == expected)
+        #expect(try driver.session.run([start, result]) == expected)
+    }
+
+    @Test("An error of another instance is a failure like any other") func foreignError() throws {
+        let kept = PlatformLock<(any Error)?>(nil)
+        var first = Driver(
+            orchestration { number, context in
+                do { try context.continueAsNew(number) } catch { kept.withLock { $0 = error } }
+                return ""
+            })
+        try first.start(input: Payload("1"))
+        var second = Driver(
+            orchestration { _, _ in
+                if let error = kept.withLock({ $0 }) { throw error }
+                return ""
+            })
+        try second.start(input: Payload("1"))
+        #expect(second.failure?.errorType == "ContinuedAsNew")
+    }
+
     @Test("The history's length is the same live and on replay") func historyEventCount() throws {
         let counts = PlatformLock<[Int]>([])
         let code = orchestrate { context -> Int in

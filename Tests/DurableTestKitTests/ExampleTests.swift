@@ -9,8 +9,10 @@ import Testing
 @Suite("Examples") struct ExampleTests {
     private static let expense = Expense(employee: "eve", amount: 30, secondsToDecide: 3 * 86_400)
 
-    private static func approvalEnvironment() throws -> (TestOrchestrationEnvironment, InstanceID) {
-        let environment = try TestOrchestrationEnvironment(approval)
+    private static func approvalEnvironment(
+        _ expense: Expense = expense
+    ) throws -> (TestOrchestrationEnvironment, InstanceID) {
+        let environment = try TestOrchestrationEnvironment(approval, answer)
         environment.mock(notify) { _ in }
         return (environment, try environment.start(approval, input: expense))
     }
@@ -44,6 +46,22 @@ import Testing
         #expect(try await environment.output(of: approval, id) == "escalated")
         #expect(environment.now.since(start) == .seconds(3 * 86_400))
         #expect(try environment.calls(of: notify).map(\.input.to) == ["approver", "manager"])
+        try environment.assertReplaySafe()
+    }
+
+    @Test("approval: who does not decide is reminded, and may still decide")
+    func reminded() async throws {
+        var expense = Self.expense
+        expense.secondsToRemind = 86_400
+        let (environment, id) = try Self.approvalEnvironment(expense)
+        let decision = Decision(isApproved: true, by: "ana")
+        try environment.start(answer, input: Promise(to: id, afterSeconds: 5 * 43_200, decision: decision))
+        #expect(try await environment.output(of: approval, id) == "approved")
+        #expect(
+            try environment.calls(of: notify).map(\.input.text) == [
+                "eve asks for 30", "eve waits, for 172800 more seconds", "eve waits, for 86400 more seconds",
+                "approved by ana",
+            ])
         try environment.assertReplaySafe()
     }
 

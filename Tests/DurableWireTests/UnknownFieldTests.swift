@@ -79,7 +79,7 @@ import Testing
     @Test("A newer format is refused with both numbers, none at all as undecodable", arguments: TopLevel.all)
     func newerFormat(_ kind: TopLevel) {
         for sample in kind.samples {
-            let newest: UInt8 = ["JournalRecord": 2, "PartitionRecord": 3, "InstanceState": 2][kind.name] ?? 1
+            let newest: UInt8 = ["JournalRecord": 2, "PartitionRecord": 3, "InstanceState": 3][kind.name] ?? 1
             #expect(sample[0] == 0x08 && (1...newest).contains(sample[1]))
             #expect(throws: WireError.newerFormat(found: Int(newest) + 1, supported: Int(newest))) {
                 try kind.recode([0x08, newest + 1] + sample.dropFirst(2))

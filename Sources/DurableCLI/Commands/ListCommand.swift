@@ -21,20 +21,7 @@ struct ListCommand: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
 
-    @Option(help: ArgumentHelp("Only this status; may be repeated.", valueName: "status"))
-    var status: [String] = []
-
-    @Option(help: ArgumentHelp("Only instances of this orchestration.", valueName: "name"))
-    var name: String?
-
-    @Option(help: ArgumentHelp("Only IDs that begin with this.", valueName: "text"))
-    var prefix: String?
-
-    @Option(help: ArgumentHelp("Only those created at or after this time.", valueName: "time"))
-    var from: String?
-
-    @Option(help: ArgumentHelp("Only those created before this time.", valueName: "time"))
-    var to: String?
+    @OptionGroup var filter: FilterOptions
 
     @Option(help: ArgumentHelp("At most this many, 1 to 10,000.", valueName: "count"))
     var limit = 50
@@ -48,10 +35,7 @@ struct ListCommand: AsyncParsableCommand {
         guard (1...10_000).contains(limit) else {
             throw ClientError.usage("--limit is 1 to 10,000, this is \(limit).")
         }
-        let filter = ListFilter(
-            statuses: try ArgumentText.statuses(status), name: name, idPrefix: prefix,
-            createdFrom: try from.map { try ArgumentText.time($0, option: "--from", .past, now: now) },
-            createdTo: try to.map { try ArgumentText.time($0, option: "--to", .past, now: now) })
+        let filter = try filter.filter(at: now)
         let after = try cursor.map { try ListCursor(token: $0) }
         let limit = limit
         let isJSON = output.json

@@ -313,7 +313,13 @@ final class OrchestratorRuntime: @unchecked Sendable {
             fail(error)
             throw error
         }
-        continuation = (try encodeUnlessReplaying(input, as: what), version)
+        do {
+            // On replay too, though history may hold it: the code may wait before it ends, and end live.
+            continuation = (try PayloadCoding.encode(input, as: what), version)
+        } catch {
+            fail(error)
+            throw error
+        }
         return ContinuedAsNew()
     }
 
@@ -325,14 +331,22 @@ final class OrchestratorRuntime: @unchecked Sendable {
         switch end {
         case .failed(let failure):
             asked.append(.completeOrchestration(id: id, status: .failed, result: nil, failure: failure))
-        case .completed, .continuedAsNew:
-            if let (input, version) = continuation {
-                // What it carries over is known when the episode is over.
-                asked.append(.continueAsNew(id: id, input: input, version: version, carriedOver: []))
-            } else if case .completed(let output) = end {
-                asked.append(.completeOrchestration(id: id, status: .completed, result: output, failure: nil))
-            }
+        case .completed(let output):
+            if continueIfAsked(id) { return }
+            asked.append(.completeOrchestration(id: id, status: .completed, result: output, failure: nil))
+        case .continuedAsNew:
+            if continueIfAsked(id) { return }
+            // Thrown with an error of another instance.
+            let failure = FailureDetails(describing: ContinuedAsNew())
+            asked.append(.completeOrchestration(id: id, status: .failed, result: nil, failure: failure))
         }
+    }
+
+    private func continueIfAsked(_ id: EventID) -> Bool {
+        guard let (input, version) = continuation else { return false }
+        // What it carries over is known when the episode is over.
+        asked.append(.continueAsNew(id: id, input: input, version: version, carriedOver: []))
+        return true
     }
 
     /// What the episode asked for.
