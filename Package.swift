@@ -28,6 +28,7 @@ let package = Package(
 
         // What app authors import.
         .target(name: "DurableTask", dependencies: ["DurableCore", .log]),
+        .target(name: "DurableSchedules", dependencies: ["DurableTask", "DurableCore"]),
         .target(name: "DurableTestKit", dependencies: ["DurableTask", "DurableCore", "DurableJSON", .heap, .log]),
         .target(name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log]),
         .target(name: "DurableClient", dependencies: ["DurableCore", "DurableWire", "DurableBackend", "DurableTask"]),
@@ -47,8 +48,8 @@ let package = Package(
         .target(
             name: "Durable",
             dependencies: [
-                "DurableTask", "DurableWorker", "DurableClient", "DurableCLI", "DurableAMQP", "DurableSQLite",
-                "DurableMemory",
+                "DurableTask", "DurableSchedules", "DurableWorker", "DurableClient", "DurableCLI", "DurableAMQP",
+                "DurableSQLite", "DurableMemory",
                 .argumentParser, .log, .unixSignals,
             ]),
         .target(
@@ -78,6 +79,8 @@ let package = Package(
         .executableTarget(name: "approval", dependencies: ["Durable"], path: "examples/approval"),
         .executableTarget(
             name: "order-saga", dependencies: ["Durable"], path: "examples/order-saga", exclude: ["run"]),
+        .executableTarget(
+            name: "nightly-schedule", dependencies: ["Durable"], path: "examples/nightly-schedule", exclude: ["run"]),
 
         // Rules each adapter must obey, and the tests.
         .target(name: "CSimulation"),
@@ -98,6 +101,9 @@ let package = Package(
         .testTarget(name: "DurableCoreTests", dependencies: ["DurableCore"]),
         .testTarget(name: "DurableWireTests", dependencies: ["DurableWire", "DurableCore", .protobuf]),
         .testTarget(name: "DurableTaskTests", dependencies: ["DurableTask", "DurableCore", .log]),
+        .testTarget(
+            name: "DurableSchedulesTests",
+            dependencies: ["DurableSchedules", "DurableTestKit", "DurableTask", "DurableCore", "nightly-schedule"]),
         .testTarget(
             name: "DurableEngineTests",
             dependencies: [
@@ -133,8 +139,8 @@ let package = Package(
         .testTarget(
             name: "FaultTests",
             dependencies: [
-                "dtq", "ledger", "order-saga", "monitor", "fan-out", "faults", "DurableAMQP", "DurableBackend",
-                "DurableCore", "DurableFaults", .log,
+                "dtq", "ledger", "order-saga", "monitor", "fan-out", "nightly-schedule", "faults", "DurableAMQP",
+                "DurableBackend", "DurableCore", "DurableFaults", .log,
             ]),
         .testTarget(
             name: "DurableTestKitTests",

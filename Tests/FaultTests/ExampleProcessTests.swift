@@ -4,7 +4,7 @@ import Testing
 
 /// Each example that has a `run` says itself whether its result is right, whatever is killed in the middle.
 @Suite("Examples, in processes of their own", .serialized) struct ExampleProcessTests {
-    @Test("An example's result is right", arguments: ["order-saga", "monitor", "fan-out"])
+    @Test("An example's result is right", arguments: ["order-saga", "monitor", "fan-out", "nightly-schedule"])
     func example(name: String) throws {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
