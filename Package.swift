@@ -28,6 +28,7 @@ let package = Package(
 
         // What app authors import.
         .target(name: "DurableTask", dependencies: ["DurableCore", .log]),
+        .target(name: "DurableSchedules", dependencies: ["DurableTask", "DurableCore"]),
         .target(name: "DurableTestKit", dependencies: ["DurableTask", "DurableCore", "DurableJSON", .heap, .log]),
         .target(name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log]),
         .target(name: "DurableClient", dependencies: ["DurableCore", "DurableWire", "DurableBackend", "DurableTask"]),
@@ -47,8 +48,8 @@ let package = Package(
         .target(
             name: "Durable",
             dependencies: [
-                "DurableTask", "DurableWorker", "DurableClient", "DurableCLI", "DurableAMQP", "DurableSQLite",
-                "DurableJSON", "DurableMemory",
+                "DurableTask", "DurableSchedules", "DurableWorker", "DurableClient", "DurableCLI", "DurableAMQP",
+                "DurableSQLite", "DurableJSON", "DurableMemory",
                 .argumentParser, .log, .unixSignals,
             ]),
         .target(
@@ -69,15 +70,7 @@ let package = Package(
                 "DurableEngine", "DurableSQLite", "DurableTask", "DurableWire", "DurableWorker", .argumentParser, .log,
             ]),
 
-        // Small programs as users write them.
-        .executableTarget(name: "hello-cities", dependencies: ["Durable"], path: "examples/hello-cities", exclude: ["run"]),
-        .executableTarget(name: "ledger", dependencies: ["Durable"], path: "examples/ledger", exclude: ["run"]),
-        .executableTarget(name: "word-count", dependencies: ["Durable"], path: "examples/word-count", exclude: ["run"]),
-        .executableTarget(name: "monitor", dependencies: ["Durable"], path: "examples/monitor", exclude: ["run"]),
-        .executableTarget(name: "fan-out", dependencies: ["Durable"], path: "examples/fan-out", exclude: ["run"]),
-        .executableTarget(name: "approval", dependencies: ["Durable"], path: "examples/approval", exclude: ["run"]),
-        .executableTarget(
-            name: "order-saga", dependencies: ["Durable"], path: "examples/order-saga", exclude: ["run"]),
+        // Small programs as users write them: `examples`, below.
 
         // Rules each adapter must obey, and the tests.
         .target(name: "CSimulation"),
@@ -98,6 +91,9 @@ let package = Package(
         .testTarget(name: "DurableCoreTests", dependencies: ["DurableCore"]),
         .testTarget(name: "DurableWireTests", dependencies: ["DurableWire", "DurableCore", .protobuf]),
         .testTarget(name: "DurableTaskTests", dependencies: ["DurableTask", "DurableCore", .log]),
+        .testTarget(
+            name: "DurableSchedulesTests",
+            dependencies: ["DurableSchedules", "DurableTestKit", "DurableTask", "DurableCore", "nightly-schedule"]),
         .testTarget(
             name: "DurableEngineTests",
             dependencies: [
@@ -133,9 +129,8 @@ let package = Package(
         .testTarget(
             name: "FaultTests",
             dependencies: [
-                "dtq", "hello-cities", "word-count", "approval", "ledger", "order-saga", "monitor", "fan-out", "faults",
-                "DurableAMQP", "DurableBackend",
-                "DurableCore", "DurableFaults", .log,
+                "dtq", "hello-cities", "word-count", "approval", "ledger", "order-saga", "monitor", "fan-out",
+                "nightly-schedule", "faults", "DurableAMQP", "DurableBackend", "DurableCore", "DurableFaults", .log,
             ]),
         .testTarget(
             name: "DurableTestKitTests",
@@ -147,6 +142,13 @@ let package = Package(
         .testTarget(name: "LintTests"),
     ]
 )
+
+let examples = [
+    "approval", "fan-out", "hello-cities", "ledger", "monitor", "nightly-schedule", "order-saga", "word-count",
+]
+package.targets += examples.map { name in
+    .executableTarget(name: name, dependencies: ["Durable"], path: "examples/\(name)", exclude: ["run"])
+}
 
 extension Target.Dependency {
     static let argumentParser: Self = .product(name: "ArgumentParser", package: "swift-argument-parser")

@@ -4,7 +4,9 @@ import Testing
 
 /// Each example that has a `run` says itself whether its result is right, whatever is killed in the middle.
 @Suite("Examples, in processes of their own", .serialized) struct ExampleProcessTests {
-    static let names = ["hello-cities", "word-count", "approval", "ledger", "order-saga", "monitor", "fan-out"]
+    static let names = [
+        "hello-cities", "word-count", "approval", "ledger", "order-saga", "monitor", "fan-out", "nightly-schedule",
+    ]
 
     @Test("An example's result is right", arguments: Self.names)
     func example(name: String) throws {
