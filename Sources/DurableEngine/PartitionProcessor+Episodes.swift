@@ -102,7 +102,8 @@ extension PartitionProcessor {
         guard
             let session = parts.executor.makeSession(
                 name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID,
-                patches: state.patches, onEscape: { [weak self, id = state.id] in Task { await self?.noteEscape(of: id) } })
+                patches: has(.forgetsPatches) ? [] : state.patches,
+                onEscape: { [weak self, id = state.id] in Task { await self?.noteEscape(of: id) } })
         else { throw .held(OperatorText.noCode(for: state)) }
         do {
             var position = 0
