@@ -97,8 +97,8 @@ let package = Package(
         .testTarget(
             name: "DurableEngineTests",
             dependencies: [
-                "DurableBackup", "DurableEngine", "DurableMemory", "DurableTask", "DurableWorker", "DurableClient",
-                "DurableSQLite", "DurableConformance", .log,
+                "Durable", "DurableBackup", "DurableEngine", "DurableMemory", "DurableTask", "DurableWorker",
+                "DurableClient", "DurableJSON", "DurableSQLite", "DurableConformance", .log,
             ]),
         .testTarget(name: "MemoryConformanceTests", dependencies: ["DurableMemory", "DurableConformance"]),
         .testTarget(name: "SQLiteConformanceTests", dependencies: ["DurableSQLite", "DurableConformance", .grdb]),

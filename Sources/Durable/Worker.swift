@@ -16,16 +16,22 @@ import Foundation
 /// Options and `DTQ_*` environment variables say which broker and hub, and how much to do; `--help` lists them. The
 /// process runs until SIGTERM or SIGINT, finishes what it has in hand, prints a receipt (one JSON line on standard
 /// output), and exits 0. A second signal ends it at once (exit 75). Kill it at any moment: nothing is lost.
+///
+/// The same program with `replay-check` says whether its code fits the histories of a hub, before it is deployed.
 public enum Worker {
-    /// Parses the command line, runs the worker, and ends the process: 0 done, 1 failed, 2 wrong usage.
+    /// Parses the command line, runs the worker (or what it was asked for instead), and ends the process: 0 done, 1
+    /// failed, 2 wrong usage.
     ///
     /// - Parameter items: Activities and orchestrations; two of one kind must not share a name.
     public static func main(_ items: any Registrable...) async -> Never {
         do {
             var registry = Registry()
             for item in items { try item.register(in: &registry) }
-            let command = try WorkerCommand.parse()
-            try await command.run(registry)
+            switch try WorkerCommand.parseAsRoot() {
+            case let command as WorkerCommand: try await command.run(registry)
+            case let command as ReplayCheckCommand: if try await !command.run(registry) { exit(1) }
+            case var command: try command.run()
+            }
             exit(0)
         } catch {
             end(error)

@@ -26,7 +26,7 @@ struct WorkerCommand: ParsableCommand {
             dtq workers shows it.
 
             --embedded runs everything in this one process without a broker, for development and small tools.
-            """)
+            """, subcommands: [ReplayCheckCommand.self])
 
     @OptionGroup var connection: ConnectionOptions
 

@@ -33,6 +33,9 @@ public struct HistoryEvent: Hashable, Sendable {
         case subOrchestrationCompleted(taskID: EventID, result: Payload?)
         case subOrchestrationFailed(taskID: EventID, failure: FailureDetails)
         case continueAsNew(input: Payload?)
+        /// The code reached a change of its own for the first time in this execution, and took the new way.
+        /// `isDeprecated`: by code that has no other way any more, so that later code need not ask either.
+        case patchRecorded(id: String, isDeprecated: Bool)
     }
 
     /// Name of the kind as it stands in `type` properties, logs and `dtq history`, such as `TaskScheduled`.
@@ -55,6 +58,7 @@ public struct HistoryEvent: Hashable, Sendable {
         case .subOrchestrationCompleted: "SubOrchestrationInstanceCompleted"
         case .subOrchestrationFailed: "SubOrchestrationInstanceFailed"
         case .continueAsNew: "ContinueAsNew"
+        case .patchRecorded: "PatchRecorded"
         }
     }
 }
@@ -145,10 +149,19 @@ extension HistoryEvent {
             input?.count
         case .subOrchestrationCreated(let child): child.input?.count
         case .taskCompleted(_, let result), .subOrchestrationCompleted(_, let result): result?.count
-        case .orchestratorStarted, .taskFailed, .timerCreated, .timerFired, .subOrchestrationFailed: nil
+        case .orchestratorStarted, .taskFailed, .timerCreated, .timerFired, .subOrchestrationFailed, .patchRecorded: nil
         }
     }
 
     /// Memory it takes, roughly.
     package var estimatedBytes: Int { 112 + (payloadBytes ?? 0) }
+}
+
+extension Sequence<HistoryEvent> {
+    /// IDs of the patches that are recorded here: what replay of an execution's whole history must know beforehand.
+    package var recordedPatches: Set<String> {
+        var patches: Set<String> = []  // look-up only
+        for case .patchRecorded(let id, _) in lazy.map(\.kind) { patches.insert(id) }
+        return patches
+    }
 }

@@ -162,6 +162,8 @@ extension InstanceState {
             case .completeOrchestration(let eventID, let status, let result, let failure):
                 record(eventID, .executionCompleted(status: status, result: result, failure: failure))
                 if let answer = answerToParent(status, result, failure, at: now) { _ = send(.message(answer)) }
+            case .recordPatch(let patchID, let isDeprecated):
+                record(.none, .patchRecorded(id: patchID, isDeprecated: isDeprecated))
             case .setCustomStatus(let payload):
                 change.customStatus = .set(payload)
             }

@@ -53,6 +53,7 @@ extension InstanceState {
         openTasks = [:]
         openTimers = [:]
         openChildren = [:]
+        patches = []
     }
 
     private mutating func apply(_ event: HistoryEvent) {
@@ -64,6 +65,8 @@ extension InstanceState {
             openTimers[event.eventID] = fireAt
         case .subOrchestrationCreated(let child):
             if !child.isDetached { openChildren[event.eventID] = child.instanceID }
+        case .patchRecorded(let id, _):
+            patches.insert(id)
         case .executionCompleted(let status, let result, let failure):
             self.status = status
             output = result

@@ -27,6 +27,8 @@ package struct InstanceState: Hashable, Sendable {
     package var openTimers: [EventID: Timestamp]
     /// Sub-orchestrations called and not ended, those that nobody waits for any more too. Look-up only.
     package var openChildren: [EventID: InstanceID]
+    /// IDs of the patches its execution has recorded, which replay asks for before it comes to them. Look-up only.
+    package var patches: Set<String>
     /// Number of events in the history.
     package var historyCount: Int
     /// Accepted events no episode has handled yet, in order of arrival.
@@ -63,6 +65,7 @@ package struct InstanceState: Hashable, Sendable {
         openTasks = [:]
         openTimers = [:]
         openChildren = [:]
+        patches = []
         historyCount = 0
         inbox = []
         appliedMessages = []

@@ -14,6 +14,9 @@ package enum OrchestratorAction: Hashable, Sendable {
     /// Always the last action of an instance. `status` is `.completed` or `.failed`.
     case completeOrchestration(id: EventID, status: OrchestrationStatus, result: Payload?, failure: FailureDetails?)
     case setCustomStatus(Payload?)
+    /// The code has reached that patch for the first time. Has no event ID, so that those of other actions do not depend
+    /// on it.
+    case recordPatch(id: String, isDeprecated: Bool)
 }
 
 /// An external event as its instance keeps it.
@@ -46,7 +49,7 @@ extension OrchestratorAction {
         case .createSubOrchestration(_, let child): child.input?.count
         case .completeOrchestration(_, _, let result, _): result?.count
         case .setCustomStatus(let status): status?.count
-        case .createTimer, .cancelTimer: nil
+        case .createTimer, .cancelTimer, .recordPatch: nil
         }
     }
 
@@ -60,6 +63,7 @@ extension OrchestratorAction {
         case .completeOrchestration: "the orchestration's result"
         case .setCustomStatus: "the custom status"
         case .createTimer, .cancelTimer: "a timer"
+        case .recordPatch: "a patch"
         }
     }
 
@@ -68,7 +72,7 @@ extension OrchestratorAction {
         case .scheduleTask(let id, _, _), .createTimer(let id, _), .cancelTimer(let id), .sendEvent(let id, _, _, _),
             .createSubOrchestration(let id, _), .continueAsNew(let id, _, _, _), .completeOrchestration(let id, _, _, _):
             id
-        case .setCustomStatus: .none
+        case .setCustomStatus, .recordPatch: .none
         }
     }
 }

@@ -34,6 +34,8 @@ package enum EngineDefect: String, CaseIterable, Sendable {
     case forgetsConfirmations
     /// Evicted code is rebuilt without the last event of its history.
     case replaysTooLittle
+    /// Evicted code is rebuilt without being told of the patches in its history.
+    case forgetsPatches
     /// A task is acknowledged before the broker has its completion.
     case acknowledgesTasksAtOnce
     /// A drain acknowledges the tasks it did not start.

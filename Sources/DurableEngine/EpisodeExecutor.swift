@@ -5,11 +5,13 @@ package import DurableCore
 package protocol EpisodeExecutor: Sendable {
     /// Makes a fresh, empty session for an instance.
     ///
-    /// - Parameter onEscape: Called by any thread when code comes back from an await that is not durable while no
-    ///   episode may be due; the next episode, of `orchestratorStarted` alone if there is nothing else, throws.
+    /// - Parameters:
+    ///   - patches: Those that the instance's history has recorded.
+    ///   - onEscape: Called by any thread when code comes back from an await that is not durable while no episode may be
+    ///     due; the next episode, of `orchestratorStarted` alone if there is nothing else, throws.
     /// - Returns: nil when this worker has no code of that name and version.
     func makeSession(
-        name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID,
+        name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID, patches: Set<String>,
         onEscape: @escaping @Sendable () -> Void
     ) -> (any OrchestrationSession)?
 }

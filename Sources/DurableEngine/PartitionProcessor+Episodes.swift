@@ -102,6 +102,7 @@ extension PartitionProcessor {
         guard
             let session = parts.executor.makeSession(
                 name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID,
+                patches: has(.forgetsPatches) ? [] : state.patches,
                 onEscape: { [weak self, id = state.id] in Task { await self?.noteEscape(of: id) } })
         else { throw .held(OperatorText.noCode(for: state)) }
         do {

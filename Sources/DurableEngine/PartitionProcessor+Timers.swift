@@ -91,7 +91,7 @@ extension PartitionProcessor {
             guard let entry = try entry(for: id), let hold = entry.state.hold, hold.build != parts.configuration.build,
                 let session = parts.executor.makeSession(
                     name: entry.state.name, version: entry.state.version, instanceID: id,
-                    executionID: entry.state.executionID, onEscape: {})
+                    executionID: entry.state.executionID, patches: [], onEscape: {})
             else { continue }
             session.evict()
             let change = InstanceChange(instanceID: id, time: batch.now, hold: .set(nil))

@@ -61,6 +61,8 @@ extension HistoryEvent {
             fields = [field("name", .text(child.name))] + (child.version.map { [field("version", .text($0))] } ?? [])
             fields += [field("instance", .text(child.instanceID.value)), field("input", .payload(child.input))]
             fields += detail("detached", child.isDetached ? .flag(true) : nil)
+        case .patchRecorded(let id, let isDeprecated):
+            fields = [field("patch", .text(id))] + (isDeprecated ? [field("deprecated", .flag(true))] : [])
         case .continueAsNew(let input): fields = [field("input", .payload(input))]
         }
         return fields + detail("unknownFields", unknownFields.isEmpty ? nil : .text(Base64.encode(unknownFields)))

@@ -76,6 +76,8 @@ private struct EventReader {
             return .subOrchestrationCompleted(taskID: try id("task"), result: try payload("result"))
         case "SubOrchestrationInstanceFailed":
             return .subOrchestrationFailed(taskID: try id("task"), failure: try failure("failure"))
+        case "PatchRecorded":
+            return .patchRecorded(id: try text("patch"), isDeprecated: try optional("deprecated", flag) ?? false)
         case "ContinueAsNew": return .continueAsNew(input: try payload("input"))
         default: throw error("\"\(type)\" is no type of event that this version knows")
         }

@@ -32,15 +32,16 @@ public struct Registry: Sendable {
 
     /// A new instance in memory, nothing run yet.
     ///
+    /// - Parameter patches: Those that the history to be replayed has recorded.
     /// - Returns: nil when no orchestration of that name is registered.
     package func makeSession(
-        name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID,
+        name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID, patches: Set<String>,
         options: NativeOrchestration.Options = .init()
     ) -> NativeOrchestration? {
         guard let orchestration = orchestrations[name] else { return nil }
         return NativeOrchestration(
             orchestration: orchestration, version: version, instanceID: instanceID, executionID: executionID,
-            options: options)
+            patches: patches, options: options)
     }
 
     mutating func add(_ activity: AnyActivity) throws(RegistryError) {

@@ -80,6 +80,11 @@ public struct OrchestrationHistory: Hashable, Sendable {
         }
     }
 
+    /// IDs of the patches that were recorded (`context.isPatched`, `context.deprecatePatch`), in order.
+    public var patches: [String] {
+        events.compactMap { if case .patchRecorded(let id, _) = $0.kind { id } else { nil } }
+    }
+
     /// Sub-orchestrations in order of request, those too that nobody waits for.
     public var children: [SubOrchestration] {
         var outcomes: [EventID: Result<Payload?, FailureDetails>] = [:]

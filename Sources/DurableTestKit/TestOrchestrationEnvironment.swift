@@ -249,6 +249,6 @@ extension Registry {
     ) -> NativeOrchestration? {
         makeSession(
             name: execution.name, version: execution.version, instanceID: execution.instanceID,
-            executionID: execution.executionID, options: options)
+            executionID: execution.executionID, patches: execution.history.recordedPatches, options: options)
     }
 }

@@ -65,6 +65,9 @@ extension HistoryEvent.Kind {
         case .subOrchestrationFailed(let wire):
             self = .subOrchestrationFailed(
                 taskID: EventID(wire.taskScheduledID), failure: FailureDetails(wire.failure))
+        case .genericEvent(let wire):
+            try required(!wire.patch.isEmpty, "GenericEvent: patch")
+            self = .patchRecorded(id: wire.patch, isDeprecated: wire.isDeprecated)
         case .continueAsNew(let wire):
             self = .continueAsNew(input: wire.hasInput ? Payload(wire.input) : nil)
         }

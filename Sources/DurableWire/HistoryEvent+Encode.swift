@@ -99,6 +99,11 @@ extension PBHistoryEvent.OneOf_Kind {
             wire.taskScheduledID = taskID.value
             wire.failure = PBFailureDetails(failure)
             self = .subOrchestrationFailed(wire)
+        case .patchRecorded(let id, let isDeprecated):
+            var wire = PBGenericEvent()
+            wire.patch = id
+            wire.isDeprecated = isDeprecated
+            self = .genericEvent(wire)
         case .continueAsNew(let input):
             var wire = PBContinueAsNew()
             if let input { wire.input = Google_Protobuf_BytesValue(input) }
@@ -123,6 +128,7 @@ extension PBHistoryEvent.OneOf_Kind {
         case .orchestratorStarted: 14
         case .eventSent: 16
         case .eventRaised: 17
+        case .genericEvent: 18
         case .continueAsNew: 20
         case .executionSuspended: 21
         case .executionResumed: 22

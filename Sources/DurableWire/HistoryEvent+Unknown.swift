@@ -33,6 +33,7 @@ extension PBHistoryEvent.OneOf_Kind {
         case .orchestratorStarted(let wire): wire.unknownPart.map(Self.orchestratorStarted)
         case .eventSent(let wire): wire.unknownPart.map(Self.eventSent)
         case .eventRaised(let wire): wire.unknownPart.map(Self.eventRaised)
+        case .genericEvent(let wire): wire.unknownPart.map(Self.genericEvent)
         case .continueAsNew(let wire): wire.unknownPart.map(Self.continueAsNew)
         case .executionSuspended(let wire): wire.unknownPart.map(Self.executionSuspended)
         case .executionResumed(let wire): wire.unknownPart.map(Self.executionResumed)

@@ -21,6 +21,7 @@ extension InstanceState: WireCodable {
         }
         for timer in wire.openTimers { openTimers[EventID(timer.timerID)] = Timestamp(ms: timer.fireAtMs) }
         for child in wire.openChildren { openChildren[EventID(child.taskID)] = InstanceID(child.instanceID) }
+        patches = Set(wire.patches)
         historyCount = try checkedCount(wire.historyCount, "history count of instance \(wire.id)")
         inbox = try wire.inbox.map(HistoryEvent.init)
         appliedMessages = wire.appliedMessages.map(MessageID.init)
@@ -63,6 +64,7 @@ extension InstanceState: WireCodable {
             wire.instanceID = child.value
             return wire
         }
+        wire.patches = patches.sorted()
         wire.historyCount = Int64(historyCount)
         wire.inbox = inbox.map(PBHistoryEvent.init)
         wire.appliedMessages = appliedMessages.map(\.value)
@@ -72,7 +74,7 @@ extension InstanceState: WireCodable {
 
     /// The oldest version of the layout whose readers make no mistake about it.
     private var format: Int32 {
-        if status == .suspended { return 3 }
+        if status == .suspended || !patches.isEmpty { return 3 }
         return openChildren.isEmpty && parent == nil ? 1 : 2
     }
 }

@@ -60,6 +60,7 @@ extension PartitionRecord: WireCodable {
         guard case .checkpoint(let checkpoint) = self else { return 1 }
         if checkpoint.changes.contains(where: \.continuesAsNew) { return 3 }
         if checkpoint.changes.contains(where: { $0.buffered.contains(where: \.isOfSuspension) }) { return 3 }
+        if checkpoint.changes.contains(where: { $0.history.contains(where: \.isPatch) }) { return 3 }
         let hasFamily = checkpoint.changes.contains { change in
             change.history.contains(where: \.isOfFamily) || change.buffered.contains(where: \.isOfFamily)
         }
@@ -68,6 +69,8 @@ extension PartitionRecord: WireCodable {
 }
 
 extension HistoryEvent {
+    var isPatch: Bool { if case .patchRecorded = kind { true } else { false } }
+
     fileprivate var isOfSuspension: Bool {
         switch kind {
         case .executionSuspended, .executionResumed: true

@@ -50,12 +50,15 @@ extension Versioned {
 
 extension PBMessageBatch: Versioned {}
 extension PBTaskMessage: Versioned {}
-extension PBHistory: Versioned {}
+extension PBHistory: Versioned {
+    /// 2: patches, a kind of event that earlier builds do not know.
+    static var newestFormat: Int32 { 2 }
+}
 extension PBOutboxEntry: Versioned {}
 extension PBPartitionRecord: Versioned {
     /// 2: sub-orchestrations that are waited for, whose answers would be taken for unexpected.
     /// 3: an execution that continues as new, which would be taken for the instance's end; suspensions, of which
-    /// nothing would come.
+    /// nothing would come; patches, without which replay would go another way.
     static var newestFormat: Int32 { 3 }
 }
 extension PBCrashEvidence: Versioned {}

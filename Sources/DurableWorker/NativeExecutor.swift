@@ -14,13 +14,14 @@ package struct NativeExecutor: EpisodeExecutor {
     }
 
     package func makeSession(
-        name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID,
+        name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID, patches: Set<String>,
         onEscape: @escaping @Sendable () -> Void
     ) -> (any OrchestrationSession)? {
         var options = options
         options.onEscape = onEscape
         return registry.makeSession(
-            name: name, version: version, instanceID: instanceID, executionID: executionID, options: options)
+            name: name, version: version, instanceID: instanceID, executionID: executionID, patches: patches,
+            options: options)
     }
 }
 

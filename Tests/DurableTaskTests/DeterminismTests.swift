@@ -40,8 +40,9 @@ import Testing
         let trace = Trace()
         var options = NativeOrchestration.Options()
         options.usesFastPath = usesFastPath
-        let session = Driver.session(scenario.orchestration(trace), options: options)
         var past = live.episodes[..<cut].flatMap(\.history)[...]
+        let session = Driver.session(
+            scenario.orchestration(trace), patches: past.recordedPatches, options: options)
         while !past.isEmpty {
             let page = past.prefix(Int.random(in: 1...8, using: &generator))
             try session.replay(Array(page))

@@ -36,7 +36,8 @@ private struct Greetings: Registrable {
         #expect(registry.orchestrationNames == ["HelloCities"])
         let session = try #require(
             registry.makeSession(
-                name: "HelloCities", version: nil, instanceID: Driver.instanceID, executionID: Driver.executionID))
+                name: "HelloCities", version: nil, instanceID: Driver.instanceID, executionID: Driver.executionID,
+                patches: []))
         var driver = Driver(try #require(registry.orchestration(named: "HelloCities")))
         driver.session = session
         try driver.start(name: "HelloCities", input: Payload(#"["Oslo","Lima"]"#))
@@ -75,7 +76,8 @@ private struct Greetings: Registrable {
         let registry = Registry()
         #expect(
             registry.makeSession(
-                name: "Missing", version: nil, instanceID: Driver.instanceID, executionID: Driver.executionID) == nil)
+                name: "Missing", version: nil, instanceID: Driver.instanceID, executionID: Driver.executionID,
+                patches: []) == nil)
     }
 
     @Test("An activity knows its run; its idempotency key is stable") func activityContext() async throws {

@@ -49,6 +49,7 @@ import Testing
                 ChildStart(instanceID: InstanceID("c"), name: "C", version: "1", input: Payload("{}"))),
             .subOrchestrationCompleted(taskID: EventID(9), result: Payload("[]")),
             .subOrchestrationFailed(taskID: EventID(9), failure: failure), .continueAsNew(input: Payload("1")),
+            .patchRecorded(id: "p", isDeprecated: false), .patchRecorded(id: "p", isDeprecated: true),
         ]
         for payload in payloads {
             kinds += [

@@ -38,6 +38,29 @@ import Testing
         try environment.assertReplaySafe()
     }
 
+    @Test("A patch is safe: recorded where it is new, and a history from before it fits the patched code")
+    func patches() async throws {
+        func order(asks: Bool) -> Orchestration<Order, String> {
+            Orchestration("Patched") { (order: Order, context: OrchestrationContext) -> String in
+                let isPatched = asks && context.isPatched("ship first")
+                if isPatched { try await context.callActivity(ping) }
+                try await context.sleep(for: .seconds(60))
+                if isPatched { context.deprecatePatch("ship second") }
+                return try await context.callActivity(charge, order)
+            }
+        }
+        let environment = try TestOrchestrationEnvironment(charge, ping, order(asks: true))
+        let history = try await environment.assertReplaySafe(order(asks: true), input: self.order)
+        #expect(history.patches == ["ship first", "ship second"])
+        let before = try await TestOrchestrationEnvironment(charge, ping, order(asks: false))
+            .assertReplaySafe(order(asks: false), input: self.order)
+        #expect(before.patches == [])
+        try assertReplays(before, order(asks: true))
+        try assertReplays(history, order(asks: true))
+        let error = #expect(throws: OrchestrationTestError.self) { try assertReplays(history, order(asks: false)) }
+        #expect(error?.code == .replayDiverged)
+    }
+
     @Test("What the context offers is safe: time, UUIDs, random numbers, custom status, events, cancelled timers")
     func context() async throws {
         let careful = Orchestration("Careful") { (context: OrchestrationContext) -> String in

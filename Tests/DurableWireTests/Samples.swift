@@ -54,6 +54,8 @@ enum Samples {
         .subOrchestrationFailed(taskID: EventID(5), failure: failure),
         .continueAsNew(input: Payload("2")),
         .continueAsNew(input: nil),
+        .patchRecorded(id: "p-1", isDeprecated: false),
+        .patchRecorded(id: "p-2", isDeprecated: true),
     ]
 
     static let events = kinds.enumerated().map { index, kind in
@@ -157,6 +159,7 @@ enum Samples {
             full.openTimers[EventID(Int32(100 + id))] = time + .seconds(id)
             full.openChildren[EventID(Int32(200 + id))] = InstanceID("child-\(id)")
         }
+        full.patches = ["p-2", "p-1", "ä"]
         full.historyCount = 77
         full.inbox = events
         full.appliedMessages = [MessageID("m-1"), MessageID("m-9")]

@@ -42,7 +42,7 @@ import Testing
             let index = try sample.index("TaskScheduled")
             sample.history[index].timestamp = sample.history[index].timestamp + .milliseconds(1)
         },
-        Case("Sequence", says: "is no action, yet has event ID 3") {
+        Case("Sequence", says: "has event ID 3, which its kind does not have") {
             $0.history[try $0.index("TaskCompleted")].eventID = EventID(3)
         },
         Case("Sequence", says: "answers no open task 0") { sample in
@@ -216,6 +216,22 @@ import Testing
         },
     ]
 
+    static let patches: [Case] = [
+        Case("Patched", says: "has event ID 7, which its kind does not have") {
+            $0.history[try $0.index("PatchRecorded")].eventID = EventID(7)
+        },
+        Case("Patched", says: "is not of its episode's time") { sample in
+            let index = try sample.index("PatchRecorded")
+            sample.history[index].timestamp = sample.history[index].timestamp + .milliseconds(1)
+        },
+        Case("Patched", says: "records patch \"other way\" once more") { sample in
+            sample.history.append(sample.history[try sample.index("PatchRecorded")])
+        },
+        Case("Patched", says: "the code asks for TaskScheduled 1 \"Echo\" with") { sample in
+            sample.history.remove(at: try sample.index("PatchRecorded"))
+        },
+    ]
+
     static let replay: [Case] = [
         Case("Sequence", says: "history holds TaskScheduled 0 \"Echo\" with {}, the code asks for") {
             $0.history[try $0.index("TaskScheduled")].kind = .taskScheduled(name: "Echo", input: Payload("{}"))
@@ -243,7 +259,7 @@ import Testing
 
     @Test(
         "Find what was spoilt",
-        arguments: structure + beginning + stimuli + messages + families + continuing + recoveries + replay)
+        arguments: structure + beginning + stimuli + messages + families + continuing + recoveries + patches + replay)
     func finds(_ spoilt: Case) throws {
         var sample = try WorkloadSample.find(spoilt.orchestration) { sample in
             (sample.snapshot.status == .terminated) == spoilt.isTerminated && sample.isRich

@@ -180,7 +180,8 @@ struct WorkloadHub {
     private mutating func session(of state: InstanceState) throws -> NativeOrchestration {
         if let session = sessions[state.id] { return session }
         let made = registry.makeSession(
-            name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID)
+            name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID,
+            patches: state.patches)
         guard let made else { throw NoCode(name: state.name) }
         if let history = histories[state.id]?.last { try made.replay(history) }
         sessions[state.id] = made

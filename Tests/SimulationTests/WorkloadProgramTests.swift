@@ -68,6 +68,26 @@ import Testing
         #expect(compatible.violations == [])
     }
 
+    @Test("Histories from before and after a patch fit the original; code without it is found out by its marker")
+    func patches() throws {
+        let sample = try WorkloadSample.find("Patched") { $0.snapshot.status == .completed }
+        let start = try #require(sample.history.executionStarted)
+        let old = Programs.replayRegistry(variant: .divergent)
+        var hub = WorkloadHub(sample.workload, seed: 1, registry: old)
+        hub.run()
+        let before = try #require(hub.histories[sample.instance.id]?.last)
+        #expect(sample.history.contains { $0.typeName == "PatchRecorded" })
+        #expect(!before.contains { $0.typeName == "PatchRecorded" })
+        for history in [sample.history, before] {
+            for variant in [CodeVariant.original, .compatible] {
+                let programs = Programs.replayRegistry(variant: variant)
+                #expect(HistoryReplay(history, of: start, programs: programs).violations == [])
+            }
+        }
+        #expect(HistoryReplay(before, of: start, programs: old).violations == [])
+        #expect(HistoryReplay(sample.history, of: start, programs: old).violations.count == 1)
+    }
+
     @Test("Outcomes other than the expected are told") func expectations() throws {
         let sample = try WorkloadSample.find("Sequence") { $0.snapshot.status == .completed }
         let id = sample.instance.id

@@ -43,7 +43,7 @@ struct WorkloadSample {
 
     /// What workloads with that orchestration are drawn from.
     private static func origin(of orchestration: String) -> [Program] {
-        let recovery = Programs.recoveries.filter { $0.name == orchestration }
+        let recovery = (Programs.recoveries + Programs.patches).filter { $0.name == orchestration }
         if !recovery.isEmpty { return recovery }
         return switch orchestration {
         case "Kin": Programs.families

@@ -89,7 +89,7 @@ import Testing
             let before = Self.draw(seed)
             var workload = before
             var generator = SeededGenerator(seed: seed, purpose: "additions")
-            workload.add(Programs.recoveries, from: &generator)
+            workload.add(Programs.recoveries + Programs.patches, from: &generator)
             #expect(
                 workload.keeping(groups: before.groups).operations.filter { $0.publication != nil }
                     == before.operations.filter { $0.publication != nil })
@@ -105,7 +105,9 @@ import Testing
                 of: workload, snapshots: hub.snapshots, histories: hub.histories, programs: registry)
             #expect(hub.failures + hub.wrongVerdicts + violations == [], "seed \(seed)")
         }
-        for program in Programs.recoveries { #expect(met[program.name, default: 0] > 5, "\(program.name)") }
+        for program in Programs.recoveries + Programs.patches {
+            #expect(met[program.name, default: 0] > 5, "\(program.name)")
+        }
     }
 
     @Test("A reduced workload ends as expected too") func reductions() {

@@ -1,8 +1,8 @@
 import DurableClient
-import DurableCore
+package import DurableCore
 
 /// What users type: durations, times, statuses, cursors.
-enum ArgumentText {
+package enum ArgumentText {
     /// `500ms`, `30s`, `5m`, `1h30m`, `2d`; a bare number counts seconds.
     static func duration(_ text: String, option: String) throws -> Duration {
         let wrong = ClientError.usage(
@@ -44,7 +44,7 @@ enum ArgumentText {
     }
 
     /// Words as `list` prints them, several separated by commas.
-    static func statuses(_ texts: [String]) throws -> [OrchestrationStatus] {
+    package static func statuses(_ texts: [String]) throws -> [OrchestrationStatus] {
         try texts.flatMap { $0.split(separator: ",") }.map { word in
             guard let status = OrchestrationStatus(word: String(word)) else {
                 let known = OrchestrationStatus.allCases.map(\.description).sorted().joined(separator: ", ")

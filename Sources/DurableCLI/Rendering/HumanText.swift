@@ -2,7 +2,7 @@ import DurableCore
 import DurableJSON
 
 /// Numbers and times for people.
-enum HumanText {
+package enum HumanText {
     /// Two units at most: `850ms`, `3s`, `2m 3s`, `1h 5m`, `3d 4h`.
     static func duration(_ duration: Duration) -> String {
         let (seconds, attoseconds) = duration.components
@@ -34,7 +34,7 @@ enum HumanText {
     }
 
     /// `1 message`, `2 messages`.
-    static func count(_ count: Int, _ singular: String, _ plural: String? = nil) -> String {
+    package static func count(_ count: Int, _ singular: String, _ plural: String? = nil) -> String {
         "\(grouped(count)) \(count == 1 ? singular : plural ?? singular + "s")"
     }
 

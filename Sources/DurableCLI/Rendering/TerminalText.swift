@@ -1,9 +1,9 @@
 import DurableCore
 
 /// Text from outside as it may stand on a terminal.
-enum TerminalText {
+package enum TerminalText {
     /// Control characters (escape sequences among them) as `\u{..}`.
-    static func safe(_ text: String) -> String {
+    package static func safe(_ text: String) -> String {
         guard text.unicodeScalars.contains(where: isControl) else { return text }
         var result = ""
         for scalar in text.unicodeScalars {

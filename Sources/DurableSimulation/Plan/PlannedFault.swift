@@ -165,6 +165,21 @@ extension PlannedFault {
         }
     }
 
+    /// Code from before a patch on some of the workers, and other code on some of them later, as in a rolling deployment.
+    static func drawChanges(from random: inout SeededGenerator, workerCount: Int) -> [PlannedFault] {
+        func deploy(_ variants: [CodeVariant], _ times: ClosedRange<Duration>) -> [PlannedFault] {
+            (0..<workerCount).filter { _ in random.chance(0.6) }.map { worker in
+                PlannedFault(
+                    at: random.duration(times),
+                    kind: .deploy(
+                        worker: worker, variants[Int(random.next() % UInt64(variants.count))],
+                        isDrained: random.chance(0.5)))
+            }
+        }
+        return deploy([.divergent, .compatible], .zero ... .milliseconds(300))
+            + deploy([.original, .original, .compatible, .divergent], .milliseconds(200) ... .seconds(4))
+    }
+
     /// Half of the runs in which partitions send to each other have gaps in what arrives.
     static func drawGaps(from random: inout SeededGenerator, workerCount: Int) -> [PlannedFault] {
         guard random.chance(0.5) else { return [] }

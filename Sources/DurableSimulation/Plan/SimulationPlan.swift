@@ -72,6 +72,9 @@ package struct SimulationPlan: Sendable {
             pauses: pauseRandom.chance(0.12) ? 0.5 : 0)
         var recoveryRandom = SeededGenerator(seed: seed, purpose: "second thoughts")
         if recoveryRandom.chance(0.15) { workload.add(Programs.recoveries, from: &recoveryRandom) }
+        var patchRandom = SeededGenerator(seed: seed, purpose: "code changes")
+        let hasPatches = patchRandom.chance(0.15)
+        if hasPatches { workload.add(Programs.patches, from: &patchRandom) }
         // What is long lets the broker give up on silent workers; most runs need no more than their work takes.
         faultsEnd = random.chance(0.15) ? .seconds(Int(10 + random.next() % 16)) : .seconds(Int(1 + random.next() % 8))
         var faultRandom = SeededGenerator(seed: seed, purpose: "faults")
@@ -88,6 +91,7 @@ package struct SimulationPlan: Sendable {
             faultsEnd = max(faultsEnd, .seconds(20))
             faults += PlannedFault.drawTraps(from: &trapRandom, workerCount: workerCount)
         }
+        if hasPatches { faults += PlannedFault.drawChanges(from: &patchRandom, workerCount: workerCount) }
         faults.sort { $0.at < $1.at }
         engine = EngineConfiguration()
         engine.checksReplay = random.chance(0.3)

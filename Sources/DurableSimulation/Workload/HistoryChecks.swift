@@ -35,6 +35,7 @@ package enum HistoryChecks {
         var nextID = EventID(0)
         var time = Timestamp.distantPast
         var isSuspended = false
+        var patches: Set<String> = []
         if history.first?.kind != .orchestratorStarted { found.append("does not begin with OrchestratorStarted") }
         for (index, event) in history.enumerated() {
             let place = "event \(index) (\(event.typeName))"
@@ -46,14 +47,17 @@ package enum HistoryChecks {
                 if event.timestamp < time { found.append("\(place) runs back from \(time) to \(event.timestamp)") }
                 time = event.timestamp
             }
-            if event.isAction, !event.isTerminationsEnd {
+            if event.hasActionID {
                 if event.eventID != nextID {
                     found.append("\(place) has event ID \(event.eventID), expected \(nextID)")
                 }
                 nextID = EventID(max(nextID, event.eventID).value + 1)
                 if event.timestamp != time { found.append("\(place) is not of its episode's time") }
-            } else if event.eventID != .none {
-                found.append("\(place) is no action, yet has event ID \(event.eventID)")
+            } else {
+                if event.eventID != .none {
+                    found.append("\(place) has event ID \(event.eventID), which its kind does not have")
+                }
+                if event.isAction, event.timestamp != time { found.append("\(place) is not of its episode's time") }
             }
             switch event.kind {
             case .taskScheduled: open[event.eventID] = .task
@@ -70,6 +74,8 @@ package enum HistoryChecks {
                 if event.timestamp < fireAt { found.append("\(place) is before its time, \(fireAt)") }
             case .continueAsNew:
                 found.append("\(place) is of a kind no program brings about")
+            case .patchRecorded(let id, _):
+                if !patches.insert(id).inserted { found.append("\(place) records patch \"\(id)\" once more") }
             case .executionSuspended: isSuspended = true
             case .executionResumed, .executionTerminated: isSuspended = false
             default: break
@@ -145,6 +151,12 @@ package enum HistoryChecks {
 extension HistoryEvent {
     var start: ExecutionStarted? {
         if case .executionStarted(let start) = kind { start } else { nil }
+    }
+
+    /// Whether it records an action that has an event ID.
+    fileprivate var hasActionID: Bool {
+        if case .patchRecorded = kind { return false }
+        return isAction && !isTerminationsEnd
     }
 
     /// The end of a terminated instance, which its code did not ask for.

@@ -37,7 +37,8 @@ extension HistoryEvent {
     /// Whether it records what the code, or a termination, asked for.
     var isAction: Bool {
         switch kind {
-        case .taskScheduled, .timerCreated, .eventSent, .executionCompleted, .subOrchestrationCreated: true
+        case .taskScheduled, .timerCreated, .eventSent, .executionCompleted, .subOrchestrationCreated, .patchRecorded:
+            true
         default: false
         }
     }
@@ -53,6 +54,7 @@ package struct HistoryReplay {
 
     private let start: ExecutionStarted
     private let programs: Registry
+    private let patches: Set<String>
     /// From how many of the recorded episodes at most a new session is begun.
     private let prefixLimit: Int
 
@@ -62,6 +64,7 @@ package struct HistoryReplay {
     package init(_ history: [HistoryEvent], of start: ExecutionStarted, programs: Registry, prefixLimit: Int = 4) {
         self.start = start
         self.programs = programs
+        patches = history.recordedPatches
         self.prefixLimit = prefixLimit
         var episodes = RecordedEpisode.split(history)
         // The code had no part in a termination.
@@ -73,8 +76,11 @@ package struct HistoryReplay {
     }
 
     private func session() -> NativeOrchestration? {
-        programs.makeSession(
-            name: start.name, version: start.version, instanceID: start.instanceID, executionID: start.executionID)
+        var options = NativeOrchestration.Options()
+        options.repeatsHistory = true
+        return programs.makeSession(
+            name: start.name, version: start.version, instanceID: start.instanceID, executionID: start.executionID,
+            patches: patches, options: options)
     }
 
     /// One session from the first episode to the last, as in a worker that never lets go.
@@ -179,6 +185,7 @@ extension OrchestratorAction {
             kind = .executionCompleted(status: .continuedAsNew, result: input, failure: nil)
         case .completeOrchestration(_, let status, let result, let failure):
             kind = .executionCompleted(status: status, result: result, failure: failure)
+        case .recordPatch(let id, let isDeprecated): kind = .patchRecorded(id: id, isDeprecated: isDeprecated)
         case .cancelTimer, .setCustomStatus: return nil
         }
         return HistoryEvent(eventID: eventID, timestamp: time, kind: kind)
@@ -201,6 +208,7 @@ extension HistoryEvent {
             case .taskCompleted(let id, let result): "of task \(id) with \(short(result))"
             case .taskFailed(let id, let failure): "of task \(id) with \(failure)"
             case .eventRaised(let name, let input): "\"\(name)\" with \(short(input))"
+            case .patchRecorded(let id, let isDeprecated): "\"\(id)\"\(isDeprecated ? ", deprecated" : "")"
             default: ""
             }
         return "\(typeName)\(eventID == .none ? "" : " \(eventID)")\(detail.isEmpty ? "" : " ")\(detail)"

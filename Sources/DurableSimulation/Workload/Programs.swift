@@ -41,7 +41,7 @@ package enum CodeVariant: Hashable, Sendable, CaseIterable {
     /// Behaves the same towards history: activities take another time, one more is registered.
     case compatible
     /// Replay of `Programs.divergent` asks for something else than was recorded; new episodes do as the original, so
-    /// that no history is written that the original cannot replay.
+    /// that no history is written that the original cannot replay. `Programs.patches` are as they were before the patch.
     case divergent
     /// `Programs.missing` is not registered.
     case missing
@@ -93,7 +93,7 @@ struct ProgramSetting: Sendable {
 
 /// All programs of the workload.
 package enum Programs {
-    package static let all: [Program] = drawn + families + continuing + recoveries
+    package static let all: [Program] = drawn + families + continuing + recoveries + patches
     /// Those that workloads are drawn from.
     package static let drawn: [Program] = sequences + groups + timers + events + failures + messaging + values
 

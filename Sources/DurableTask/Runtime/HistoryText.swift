@@ -19,6 +19,7 @@ package enum HistoryText {
         case (.executionCompleted(let recorded, _, _), .completeOrchestration(let id, let status, _, _)):
             event.eventID == id && recorded == status
         case (.executionCompleted(.continuedAsNew, _, _), .continueAsNew(let id, _, _, _)): event.eventID == id
+        case (.patchRecorded(let recorded, _), .recordPatch(let id, _)): recorded == id
         default: false
         }
     }
@@ -32,6 +33,8 @@ package enum HistoryText {
         case .executionCompleted(let status, _, _): "ExecutionCompleted as \(status) (event ID \(event.eventID))"
         case .subOrchestrationCreated(let child):
             "SubOrchestrationInstanceCreated \(describe(child)) (event ID \(event.eventID))"
+        case .patchRecorded(let id, let isDeprecated):
+            #"PatchRecorded "\#(id)"\#(isDeprecated ? ", deprecated" : "")"#
         case .taskCompleted(let id, _), .taskFailed(let id, _), .subOrchestrationCompleted(let id, _),
             .subOrchestrationFailed(let id, _), .timerFired(let id, _):
             "\(event.typeName) for event ID \(id)"
@@ -55,6 +58,7 @@ package enum HistoryText {
         case .continueAsNew(let id, _, _, _): "to continue as new (event ID \(id))"
         case .completeOrchestration(let id, let status, _, _): "to end as \(status) (event ID \(id))"
         case .setCustomStatus: "to set its custom status"
+        case .recordPatch(let id, _): #"whether it is patched with "\#(id)""#
         }
     }
 }

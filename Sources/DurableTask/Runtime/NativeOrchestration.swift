@@ -13,6 +13,9 @@ package final class NativeOrchestration {
         /// Hands recorded results to the code without suspending it where that cannot change the order. Off only to
         /// test that it cannot.
         package var usesFastPath = true
+        /// What `run` is given was recorded before, with all that the code asked for: no patch is new. For checks of a
+        /// history that go through its episodes one by one.
+        package var repeatsHistory = false
         /// Called by any thread when code comes back from an await that is not durable while no episode may be due:
         /// the next `run`, of `orchestratorStarted` alone if nothing else is there, throws `nonDurableAwait`.
         package var onEscape: (@Sendable () -> Void)?
@@ -26,13 +29,14 @@ package final class NativeOrchestration {
     private var hasStarted = false
     private var hasRun = false
 
+    /// - Parameter patches: Those that the history to be replayed has recorded.
     package init(
         orchestration: AnyOrchestration, version: String? = nil, instanceID: InstanceID, executionID: ExecutionID,
-        options: Options = Options()
+        patches: Set<String>, options: Options = Options()
     ) {
         self.orchestration = orchestration
         runtime = OrchestratorRuntime(
-            orchestration, version: version, instanceID: instanceID, executionID: executionID,
+            orchestration, version: version, instanceID: instanceID, executionID: executionID, patches: patches,
             options: options)
     }
 
@@ -159,7 +163,8 @@ package final class NativeOrchestration {
 extension OrchestratorAction {
     fileprivate var leavesHistoryEvent: Bool {
         switch self {
-        case .scheduleTask, .createTimer, .sendEvent, .createSubOrchestration, .continueAsNew, .completeOrchestration:
+        case .scheduleTask, .createTimer, .sendEvent, .createSubOrchestration, .continueAsNew, .completeOrchestration,
+            .recordPatch:
             true
         case .cancelTimer, .setCustomStatus: false
         }

@@ -34,6 +34,8 @@ extension OrchestratorRuntime {
         case .orchestratorStarted: startEpisode(event)
         case .taskScheduled, .timerCreated, .eventSent, .executionCompleted, .subOrchestrationCreated:
             match(event)
+        case .patchRecorded(let id, let isDeprecated):
+            passPatch(id, isDeprecated: isDeprecated, event)
         case .taskCompleted(let id, let result):
             settle(id, event, .completed(result))
         case .taskFailed(let id, let failure):
@@ -86,7 +88,7 @@ extension OrchestratorRuntime {
     }
 
     /// Compares a recorded action with the first one the code asked for and history has not confirmed yet.
-    private func match(_ event: HistoryEvent) {
+    func match(_ event: HistoryEvent) {
         guard let action = asked.first else {
             if isRecordedEncodingFailure(event) { return }
             return diverge(event, codeAsked: "nothing more")
@@ -116,7 +118,8 @@ extension OrchestratorRuntime {
         while fault == nil, let event = feed.upcoming {
             let outcome: WaitOutcome
             switch event.kind {
-            case .taskScheduled, .timerCreated, .eventSent, .subOrchestrationCreated, .orchestratorStarted:
+            case .taskScheduled, .timerCreated, .eventSent, .subOrchestrationCreated, .orchestratorStarted,
+                .patchRecorded:
                 feed.advance()
                 apply(event)
                 continue

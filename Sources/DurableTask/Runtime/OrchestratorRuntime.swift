@@ -33,6 +33,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
     /// Bytes of the payloads handed to the code, which it may still hold.
     var deliveredBytes = 0
     private var recordedValues: RecordedValues?
+    var patches: Patches
     /// Tasks that the cancellation of whoever waits for them does not reach, in order of their begin.
     private var shieldedTasks: [(number: Int, cancel: () -> Void)] = []
     private var lastShieldedTask = 0
@@ -47,7 +48,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
 
     init(
         _ orchestration: AnyOrchestration, version: String?, instanceID: InstanceID, executionID: ExecutionID,
-        options: NativeOrchestration.Options
+        patches: Set<String>, options: NativeOrchestration.Options
     ) {
         orchestrationName = orchestration.name
         inputDefect = orchestration.inputDefect
@@ -58,6 +59,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
         mode = EpisodeMode(executor: executor)
         baseLogger = options.logger
         usesFastPath = options.usesFastPath
+        self.patches = Patches(recorded: patches, repeatsHistory: options.repeatsHistory)
     }
 
     lazy var logger: Logger = {

@@ -897,6 +897,12 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
     set {_uniqueStorage()._openChildren = newValue}
   }
 
+  /// In order.
+  var patches: [String] {
+    get {_storage._patches}
+    set {_uniqueStorage()._patches = newValue}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct OpenTask: Sendable {
@@ -3989,7 +3995,7 @@ nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceState"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0")
 
   fileprivate class _StorageClass {
     var _format: Int32 = 0
@@ -4015,6 +4021,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _appliedMessages: [String] = []
     var _hold: PBHold? = nil
     var _openChildren: [PBInstanceState.OpenChild] = []
+    var _patches: [String] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4048,6 +4055,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _appliedMessages = source._appliedMessages
       _hold = source._hold
       _openChildren = source._openChildren
+      _patches = source._patches
     }
   }
 
@@ -4089,6 +4097,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 21: try { try decoder.decodeRepeatedStringField(value: &_storage._appliedMessages) }()
         case 22: try { try decoder.decodeSingularMessageField(value: &_storage._hold) }()
         case 23: try { try decoder.decodeRepeatedMessageField(value: &_storage._openChildren) }()
+        case 24: try { try decoder.decodeRepeatedStringField(value: &_storage._patches) }()
         default: break
         }
       }
@@ -4170,6 +4179,9 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       if !_storage._openChildren.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._openChildren, fieldNumber: 23)
       }
+      if !_storage._patches.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._patches, fieldNumber: 24)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -4202,6 +4214,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._appliedMessages != rhs_storage._appliedMessages {return false}
         if _storage._hold != rhs_storage._hold {return false}
         if _storage._openChildren != rhs_storage._openChildren {return false}
+        if _storage._patches != rhs_storage._patches {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -661,7 +661,25 @@ nonisolated struct PBContinueAsNew: Sendable {
   fileprivate var _input: SwiftProtobuf.Google_Protobuf_BytesValue? = nil
 }
 
-/// Numbers 15, 18, 19 and 23 to 30 belong to kinds of the public protocol that this version does not use.
+/// Of the public protocol's kind for what has no kind of its own, which its other implementations pass over: one that
+/// holds a patch is ours. Its own field, 1, is left out here.
+nonisolated struct PBGenericEvent: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Ours: the patch's ID.
+  var patch: String = String()
+
+  /// Ours: recorded by code that has no other way any more.
+  var isDeprecated: Bool = false
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+/// Numbers 15, 19 and 23 to 30 belong to kinds of the public protocol that this version does not use.
 nonisolated struct PBHistoryEvent: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -792,6 +810,14 @@ nonisolated struct PBHistoryEvent: Sendable {
     set {kind = .eventRaised(newValue)}
   }
 
+  var genericEvent: PBGenericEvent {
+    get {
+      if case .genericEvent(let v)? = kind {return v}
+      return PBGenericEvent()
+    }
+    set {kind = .genericEvent(newValue)}
+  }
+
   var continueAsNew: PBContinueAsNew {
     get {
       if case .continueAsNew(let v)? = kind {return v}
@@ -833,6 +859,7 @@ nonisolated struct PBHistoryEvent: Sendable {
     case orchestratorStarted(PBOrchestratorStarted)
     case eventSent(PBEventSent)
     case eventRaised(PBEventRaised)
+    case genericEvent(PBGenericEvent)
     case continueAsNew(PBContinueAsNew)
     case executionSuspended(PBExecutionSuspended)
     case executionResumed(PBExecutionResumed)
@@ -1776,9 +1803,44 @@ nonisolated extension PBContinueAsNew: SwiftProtobuf.Message, SwiftProtobuf._Mes
   }
 }
 
+nonisolated extension PBGenericEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".GenericEvent"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}h\u{f}patch\0\u{3}is_deprecated\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1000: try { try decoder.decodeSingularStringField(value: &self.patch) }()
+      case 1001: try { try decoder.decodeSingularBoolField(value: &self.isDeprecated) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.patch.isEmpty {
+      try visitor.visitSingularStringField(value: self.patch, fieldNumber: 1000)
+    }
+    if self.isDeprecated != false {
+      try visitor.visitSingularBoolField(value: self.isDeprecated, fieldNumber: 1001)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBGenericEvent, rhs: PBGenericEvent) -> Bool {
+    if lhs.patch != rhs.patch {return false}
+    if lhs.isDeprecated != rhs.isDeprecated {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBHistoryEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".HistoryEvent"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}event_id\0\u{1}timestamp\0\u{3}execution_started\0\u{3}execution_completed\0\u{3}execution_terminated\0\u{3}task_scheduled\0\u{3}task_completed\0\u{3}task_failed\0\u{3}sub_orchestration_created\0\u{3}sub_orchestration_completed\0\u{3}sub_orchestration_failed\0\u{3}timer_created\0\u{3}timer_fired\0\u{3}orchestrator_started\0\u{4}\u{2}event_sent\0\u{3}event_raised\0\u{4}\u{3}continue_as_new\0\u{3}execution_suspended\0\u{3}execution_resumed\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}event_id\0\u{1}timestamp\0\u{3}execution_started\0\u{3}execution_completed\0\u{3}execution_terminated\0\u{3}task_scheduled\0\u{3}task_completed\0\u{3}task_failed\0\u{3}sub_orchestration_created\0\u{3}sub_orchestration_completed\0\u{3}sub_orchestration_failed\0\u{3}timer_created\0\u{3}timer_fired\0\u{3}orchestrator_started\0\u{4}\u{2}event_sent\0\u{3}event_raised\0\u{3}generic_event\0\u{4}\u{2}continue_as_new\0\u{3}execution_suspended\0\u{3}execution_resumed\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1970,6 +2032,19 @@ nonisolated extension PBHistoryEvent: SwiftProtobuf.Message, SwiftProtobuf._Mess
           self.kind = .eventRaised(v)
         }
       }()
+      case 18: try {
+        var v: PBGenericEvent?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .genericEvent(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .genericEvent(v)
+        }
+      }()
       case 20: try {
         var v: PBContinueAsNew?
         var hadOneofValue = false
@@ -2081,6 +2156,10 @@ nonisolated extension PBHistoryEvent: SwiftProtobuf.Message, SwiftProtobuf._Mess
     case .eventRaised?: try {
       guard case .eventRaised(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 17)
+    }()
+    case .genericEvent?: try {
+      guard case .genericEvent(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 18)
     }()
     case .continueAsNew?: try {
       guard case .continueAsNew(let v)? = self.kind else { preconditionFailure() }

@@ -46,6 +46,8 @@ extension OrchestratorAction {
             HistoryEvent(
                 eventID: id, timestamp: time,
                 kind: .executionCompleted(status: status, result: result, failure: failure))
+        case .recordPatch(let id, let isDeprecated):
+            HistoryEvent(timestamp: time, kind: .patchRecorded(id: id, isDeprecated: isDeprecated))
         case .cancelTimer, .setCustomStatus: nil
         }
     }
@@ -72,11 +74,11 @@ struct Driver {
     }
 
     static func session(
-        _ orchestration: AnyOrchestration, options: NativeOrchestration.Options = .init()
+        _ orchestration: AnyOrchestration, patches: Set<String> = [], options: NativeOrchestration.Options = .init()
     ) -> NativeOrchestration {
         NativeOrchestration(
             orchestration: orchestration, version: "1", instanceID: instanceID, executionID: executionID,
-            options: options)
+            patches: patches, options: options)
     }
 
     var history: [HistoryEvent] { episodes.flatMap(\.history) }
@@ -111,7 +113,7 @@ struct Driver {
             case .scheduleTask, .createTimer: open.append(action)
             case .createSubOrchestration(_, let child): if !child.isDetached { open.append(action) }
             case .cancelTimer(let id): open.removeAll { $0.eventID == id }
-            case .sendEvent, .continueAsNew, .completeOrchestration, .setCustomStatus: break
+            case .sendEvent, .continueAsNew, .completeOrchestration, .setCustomStatus, .recordPatch: break
             }
         }
         episodes.append(RecordedEpisode(newEvents: events, actions: actions))
@@ -177,7 +179,7 @@ extension OrchestratorAction {
         case .scheduleTask(let id, _, _), .createTimer(let id, _), .cancelTimer(let id), .sendEvent(let id, _, _, _),
             .createSubOrchestration(let id, _), .continueAsNew(let id, _, _, _), .completeOrchestration(let id, _, _, _):
             id
-        case .setCustomStatus: nil
+        case .setCustomStatus, .recordPatch: nil
         }
     }
 }

@@ -57,6 +57,25 @@ struct Scenario: Sendable, CustomTestStringConvertible {
                 return try await group.reduce("", +)
             }
         },
+        Scenario(name: "patches, in a loop, in children, one deprecated") { context, trace in
+            var text = ""
+            for index in 0..<3 {
+                if index > 0, context.isPatched("later") { text += try await trace.echo("p\(index)", context) }
+                context.deprecatePatch("gone")
+                text += try await trace.echo("s\(index)", context)
+            }
+            return try await withThrowingTaskGroup(of: String.self) { group in
+                for index in 0..<4 {
+                    group.addTask {
+                        let name = try await trace.echo("t\(index)", context)
+                        let isPatched = context.isPatched(index % 2 == 0 ? "even" : "odd")
+                        trace.say("\(name) \(isPatched)", context)
+                        return try await trace.echo("u\(index)", context)
+                    }
+                }
+                return try await group.reduce(text, +)
+            }
+        },
         Scenario(name: "priorities in a group") { context, trace in
             try await withThrowingTaskGroup(of: String.self) { group in
                 group.addTask(priority: .background) { try await trace.echo("background", context) }

@@ -1,0 +1,50 @@
+package import DurableCore
+import Logging
+
+/// What becomes of a recorded history under the code that is registered here.
+package enum ReplayVerdict: Hashable, Sendable {
+    /// A worker with this code would go on with it.
+    case fits
+    /// No orchestration of that name is registered.
+    case notRegistered
+    /// A worker with this code would hold the instance.
+    case diverges(EpisodeFailure)
+}
+
+extension Registry {
+    /// Replays the history of one execution, as a worker that takes the instance over. Activities do not run, and what
+    /// the code logs is dropped. Code that traps ends the process.
+    ///
+    /// - Parameters:
+    ///   - history: All of it, oldest first; empty before the first episode.
+    ///   - name: Of the orchestration.
+    package func replay(_ history: [HistoryEvent], of name: String) -> ReplayVerdict {
+        guard orchestration(named: name) != nil else { return .notRegistered }
+        let starts = history.lazy.compactMap { event in
+            if case .executionStarted(let start) = event.kind { start } else { ExecutionStarted?.none }
+        }
+        var history = history
+        if history.contains(where: { if case .executionTerminated = $0.kind { true } else { false } }),
+            let last = history.lastIndex(where: { $0.kind == .orchestratorStarted })
+        {
+            // The code had no part in that.
+            history.removeSubrange(last...)
+        }
+        guard let start = starts.first, let last = history.last else { return .fits }
+        var options = NativeOrchestration.Options()
+        options.logger = Logger(label: "dtq.orchestration", factory: { _ in SwiftLogNoOpLogHandler() })
+        let session = makeSession(
+            name: name, version: start.version, instanceID: start.instanceID, executionID: start.executionID,
+            patches: history.recordedPatches, options: options)
+        guard let session else { return .notRegistered }
+        defer { session.evict() }
+        do throws(EpisodeFailure) {
+            try session.replay(history)
+            // What is asked for and not recorded shows with the next episode.
+            _ = try session.run([HistoryEvent(timestamp: last.timestamp, kind: .orchestratorStarted)])
+            return .fits
+        } catch {
+            return .diverges(error)
+        }
+    }
+}
