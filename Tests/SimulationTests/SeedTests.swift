@@ -18,6 +18,7 @@ import Testing
         Case(seed: 1500, guarded: "each execution that begins is run, whatever a recovery has read of the one before"),
         Case(seed: 1826, guarded: "each execution that begins is run, whatever a recovery has read of the one before"),
         Case(seed: 672_125, guarded: "a snapshot of the journal whose author died is due again soon"),
+        Case(seed: 806_157, guarded: "a client that ends a child may be told that it is not there yet"),
     ]
 
     @Test("What a seed once found stays away", arguments: cases)

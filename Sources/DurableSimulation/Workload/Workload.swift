@@ -138,7 +138,10 @@ extension PlannedOperation {
             } else {
                 [.notFound]
             }
-        case .terminate, .pause: [.accepted, .duplicate, .ended]
+        case .terminate(let id, _, _):
+            // A child may not be there yet.
+            [.accepted, .duplicate, .ended] + (workload.instance(id)?.parent == nil ? [] : [.notFound])
+        case .pause: [.accepted, .duplicate, .ended]
         case .status, .history, .list, .counts, .waitForEnd: []
         }
     }
