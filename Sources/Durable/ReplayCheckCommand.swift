@@ -15,9 +15,9 @@ struct ReplayCheckCommand: ParsableCommand {
         commandName: "replay-check",
         abstract: "Replays the hub's histories on this program's code, and shows the instances it does not fit.",
         discussion: """
-            Run it with a new build before you deploy it. It reads the open instances of the hub through their workers, \
-            changes nothing and runs no activity. --file replays histories that dtq history ID --json --payloads \
-            printed, without a broker.
+            Run it with a new build before you deploy it. It reads the hub's instances through their workers (open ones, \
+            unless --status says others), changes nothing and runs no activity. --file replays histories that \
+            dtq history ID --json --payloads printed, without a broker.
 
             Exit codes: 0 all fit, 1 some do not (or the hub cannot be read), 2 wrong usage.
             """)
@@ -25,14 +25,7 @@ struct ReplayCheckCommand: ParsableCommand {
     @ParentCommand var worker: WorkerCommand
     @OptionGroup var connection: ConnectionOptions
 
-    @Option(
-        help: ArgumentHelp(
-            "Only instances of these statuses, separated by commas (default: running,pending,suspended).",
-            valueName: "list"))
-    var status: String?
-
-    @Option(help: ArgumentHelp("Only instances of this orchestration.", valueName: "name"))
-    var name: String?
+    @OptionGroup var filter: FilterOptions
 
     @Option(help: ArgumentHelp("No more than this many, the oldest (default: all).", valueName: "n"))
     var limit: Int?
@@ -45,8 +38,8 @@ struct ReplayCheckCommand: ParsableCommand {
 
     func validate() throws {
         if let limit, limit < 1 { throw ValidationError("--limit is 1 or more, this is \(limit).") }
-        if !file.isEmpty, status != nil || name != nil || limit != nil {
-            throw ValidationError("--file goes without --status, --name and --limit.")
+        if !file.isEmpty, !filter.isEmpty || limit != nil {
+            throw ValidationError("--file goes without --limit and options that say which instances are meant.")
         }
         if worker.embedded != nil {
             throw ValidationError(
@@ -80,9 +73,8 @@ struct ReplayCheckCommand: ParsableCommand {
         // They may stand before the command's name too.
         if connection.broker == nil { connection.broker = worker.connection.broker }
         if connection.hub == nil { connection.hub = worker.connection.hub }
-        let filter = ListFilter(
-            statuses: try status.map { try ArgumentText.statuses([$0]) } ?? [.running, .pending, .suspended],
-            name: name)
+        var filter = try filter.filter(at: SystemClock().now())
+        if filter.statuses.isEmpty { filter.statuses = [.running, .pending, .suspended] }
         let hub = try connection.hubName(variables)
         let logger = try WorkerSettings(worker, variables).logger
         let adapters = try Adapters(brokerURLs: connection.brokerURLs(variables), logger: logger)

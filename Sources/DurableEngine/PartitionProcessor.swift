@@ -14,7 +14,7 @@ package actor PartitionProcessor {
     nonisolated let logger: Logger
     nonisolated let reliableLane: PublishLane<PublishKey>
     nonisolated let replyLane: PublishLane<PublishKey>
-    private nonisolated let signal = Signal()
+    nonisolated let signal = Signal()
     nonisolated let latestStatistics: PlatformLock<PartitionStatistics>
 
     var state = PartitionState()
@@ -75,7 +75,7 @@ package actor PartitionProcessor {
     var markersSent = 0
     var markersTaken = 0
     let caughtUp = Signal()
-    private let turn = Signal()
+    let turn = Signal()
     /// By the clock's uptime.
     var batonDue: Duration
     var currentBaton: DeliveryTag
@@ -96,11 +96,11 @@ package actor PartitionProcessor {
     /// By the clock's uptime.
     var alarmNotBefore = Duration.zero
     nonisolated let alarmSignal = Signal()
-    private var isBatonSent = false
+    var isBatonSent = false
     /// When the loop had ended, by the clock's uptime: nothing is taken from then on.
     private var loopEnd = Duration.zero
-    private var wakeUp: (due: Duration, number: Int, task: Task<Void, Never>)?
-    private var wakeUpNumber = 0
+    var wakeUp: (due: Duration, number: Int, task: Task<Void, Never>)?
+    var wakeUpNumber = 0
 
     var inFlight = 0
     var episodeCount: UInt64 = 0
@@ -230,60 +230,9 @@ package actor PartitionProcessor {
         }
     }
 
-    /// Lets whatever waits for this thread run, where work of the partition's own making is due at once: an instance that
-    /// continues as new without waiting, a timer of no length. Where a log's append does not suspend, nothing else would
-    /// get a turn: no delivery, no question, no other partition.
-    private func giveWay() async {
-        let now = parts.clock.now()
-        guard !begun.isEmpty || timers.nextDue.map({ $0 <= now }) ?? false else { return }
-        Task { turn.raise() }
-        await turn.wait()
-    }
-
     /// No new deliveries while too much of what they caused is not with the broker yet.
-    private var isPaused: Bool {
+    var isPaused: Bool {
         outboxBytes > parts.configuration.outboxBytes || compaction?.renewal.isCrowded == true
-    }
-
-    private func waitForWork() async {
-        if isStopping || arrivalsEnded || !queries.isEmpty || !withheld.retriedQueries.isEmpty { return }
-        if compaction?.isPrepared != nil { return }
-        if !isPaused && (!arrivals.isEmpty || !retries.isEmpty || !escapes.isEmpty || timers.needsPage || !begun.isEmpty) {
-            return
-        }
-        let now = parts.clock.uptime()
-        var next = isBatonSent ? now + .seconds(3600) : batonDue
-        if let flushDue { next = min(next, flushDue) }
-        if let confirmDue { next = min(next, confirmDue) }
-        if let due = receipts.due { next = min(next, due) }
-        // Nothing tells when messages are parked that no queue takes.
-        if redrive != nil { next = min(next, now + .milliseconds(500)) }
-        if holdsTooMuch { next = min(next, putBackDue) }
-        if let alarmCheck { next = min(next, alarmCheck) }
-        if !isPaused, let due = timers.nextDue {
-            // Looks again now and then: the wall clock may have been set forward meanwhile.
-            next = min(next, now + min(due.since(parts.clock.now()), .seconds(60)))
-        }
-        if next <= now { return }
-        if wakeUp.map({ next < $0.due }) ?? true { armWakeUp(at: next, now: now) }
-        await signal.wait()
-    }
-
-    /// - Parameter due: By the clock's uptime, as is `now`.
-    private func armWakeUp(at due: Duration, now: Duration) {
-        wakeUp?.task.cancel()
-        wakeUpNumber += 1
-        let (number, clock, delay) = (wakeUpNumber, parts.clock, due - now)
-        let task = Task { [weak self] in
-            await clock.sleep(for: delay)
-            if !Task.isCancelled { await self?.rang(number) }
-        }
-        wakeUp = (due, number, task)
-    }
-
-    private func rang(_ number: Int) {
-        if wakeUp?.number == number { wakeUp = nil }
-        signal.raise()
     }
 
     private func pump() async {

@@ -138,22 +138,26 @@ import Testing
 
     // MARK: - Cancellation
 
+    /// A call that is tried again until it is cancelled from outside.
+    private var stopped: AnyOrchestration {
+        orchestrate { [doubling] context -> String in
+            try await withThrowingTaskGroup(of: String.self) { group in
+                group.addTask {
+                    do {
+                        return try await context.callActivity("fail", 1, retry: doubling)
+                    } catch { return "\(type(of: error))" }
+                }
+                try await context.waitForExternalEvent("stop")
+                group.cancelAll()
+                return try await group.next() ?? "nothing"
+            }
+        }
+    }
+
     @Test("Cancelled between two attempts the call throws CancellationError and drops its timer") func cancelledPause()
         throws
     {
-        var driver = Driver(
-            orchestrate { [doubling] context -> String in
-                try await withThrowingTaskGroup(of: String.self) { group in
-                    group.addTask {
-                        do {
-                            return try await context.callActivity("fail", 1, retry: doubling)
-                        } catch { return "\(type(of: error))" }
-                    }
-                    try await context.waitForExternalEvent("stop")
-                    group.cancelAll()
-                    return try await group.next() ?? "nothing"
-                }
-            })
+        var driver = Driver(stopped)
         try driver.start()
         try driver.episode([driver.complete(EventID(0))])
         #expect(driver.open.map(\.eventID) == [EventID(1)])
@@ -165,19 +169,7 @@ import Testing
 
     @Test("Cancelled during an attempt, or with its failure, the call makes no further one", arguments: [false, true])
     func cancelledAttempt(failsFirst: Bool) throws {
-        var driver = Driver(
-            orchestrate { [doubling] context -> String in
-                try await withThrowingTaskGroup(of: String.self) { group in
-                    group.addTask {
-                        do {
-                            return try await context.callActivity("fail", 1, retry: doubling)
-                        } catch { return "\(type(of: error))" }
-                    }
-                    try await context.waitForExternalEvent("stop")
-                    group.cancelAll()
-                    return try await group.next() ?? "nothing"
-                }
-            })
+        var driver = Driver(stopped)
         try driver.start()
         let stop = HistoryEvent.Kind.eventRaised(name: "stop", input: nil)
         let failure = driver.complete(EventID(0))

@@ -1,25 +1,30 @@
-import ArgumentParser
-import DurableCore
+package import ArgumentParser
+package import DurableCore
 
 /// Which instances are meant.
-struct FilterOptions: ParsableArguments {
+package struct FilterOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Only this status; may be repeated.", valueName: "status"))
-    var status: [String] = []
+    package var status: [String] = []
 
     @Option(help: ArgumentHelp("Only instances of this orchestration.", valueName: "name"))
-    var name: String?
+    package var name: String?
 
     @Option(help: ArgumentHelp("Only IDs that begin with this.", valueName: "text"))
-    var prefix: String?
+    package var prefix: String?
 
     @Option(help: ArgumentHelp("Only those created at or after this time.", valueName: "time"))
-    var from: String?
+    package var from: String?
 
     @Option(help: ArgumentHelp("Only those created before this time.", valueName: "time"))
-    var to: String?
+    package var to: String?
+
+    package init() {}
+
+    /// Whether all instances are meant.
+    package var isEmpty: Bool { status.isEmpty && name == nil && prefix == nil && from == nil && to == nil }
 
     /// - Parameter now: What durations are counted back from.
-    func filter(at now: Timestamp) throws -> ListFilter {
+    package func filter(at now: Timestamp) throws -> ListFilter {
         ListFilter(
             statuses: try ArgumentText.statuses(status), name: name, idPrefix: prefix,
             createdFrom: try from.map { try ArgumentText.time($0, option: "--from", .past, now: now) },

@@ -3,6 +3,30 @@ import DurableClient
 import DurableCore
 import DurableJSON
 
+/// A message to one instance, with a reason.
+struct MessageOptions: ParsableArguments {
+    @OptionGroup var connection: ConnectionOptions
+    @OptionGroup var output: OutputOptions
+
+    @Argument(help: "Instance ID.")
+    var id: String
+
+    @Option(help: ArgumentHelp("Why, kept in the history.", valueName: "text"))
+    var reason: String?
+
+    /// Sends what `body` sends, and reports what became of it.
+    func send(
+        _ environment: CommandEnvironment,
+        _ body: @Sendable (HubClient, InstanceID, _ reason: Payload?) async throws -> Submission
+    ) async throws {
+        let (id, isJSON) = (InstanceID(id), output.json)
+        let reason = reason.map { Payload(JSONValue.string($0).text) }
+        try await connection.withClient(environment) { client in
+            try MessageReport.finish(try await body(client, id, reason), isJSON: isJSON, client, environment)
+        }
+    }
+}
+
 /// Reports what became of a message to an instance.
 enum MessageReport {
     /// - Throws: Exit code 3 when there is no such instance, 1 when it has ended.

@@ -1,7 +1,5 @@
 import ArgumentParser
 import DurableClient
-import DurableCore
-import DurableJSON
 
 struct SuspendCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -15,23 +13,10 @@ struct SuspendCommand: AsyncParsableCommand {
             Exit codes: 0 accepted, 1 failed or the instance had ended, 2 wrong usage, 3 no such instance or hub.
             """)
 
-    @OptionGroup var connection: ConnectionOptions
-    @OptionGroup var output: OutputOptions
-
-    @Argument(help: "Instance ID.")
-    var id: String
-
-    @Option(help: ArgumentHelp("Why, kept in the history.", valueName: "text"))
-    var reason: String?
+    @OptionGroup var message: MessageOptions
 
     mutating func run() async throws {
-        let environment = CommandEnvironment.current
-        let reason = reason.map { Payload(JSONValue.string($0).text) }
-        let (id, isJSON) = (InstanceID(id), output.json)
-        try await connection.withClient(environment) { client in
-            let submission = try await client.suspend(id, reason: reason)
-            try MessageReport.finish(submission, isJSON: isJSON, client, environment)
-        }
+        try await message.send(.current) { client, id, reason in try await client.suspend(id, reason: reason) }
     }
 }
 
@@ -46,22 +31,9 @@ struct ResumeCommand: AsyncParsableCommand {
             Exit codes: 0 accepted, 1 failed or the instance had ended, 2 wrong usage, 3 no such instance or hub.
             """)
 
-    @OptionGroup var connection: ConnectionOptions
-    @OptionGroup var output: OutputOptions
-
-    @Argument(help: "Instance ID.")
-    var id: String
-
-    @Option(help: ArgumentHelp("Why, kept in the history.", valueName: "text"))
-    var reason: String?
+    @OptionGroup var message: MessageOptions
 
     mutating func run() async throws {
-        let environment = CommandEnvironment.current
-        let reason = reason.map { Payload(JSONValue.string($0).text) }
-        let (id, isJSON) = (InstanceID(id), output.json)
-        try await connection.withClient(environment) { client in
-            let submission = try await client.resume(id, reason: reason)
-            try MessageReport.finish(submission, isJSON: isJSON, client, environment)
-        }
+        try await message.send(.current) { client, id, reason in try await client.resume(id, reason: reason) }
     }
 }

@@ -1,7 +1,5 @@
 import ArgumentParser
 import DurableClient
-import DurableCore
-import DurableJSON
 
 struct TerminateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -17,28 +15,19 @@ struct TerminateCommand: AsyncParsableCommand {
             3 no such instance or hub.
             """)
 
-    @OptionGroup var connection: ConnectionOptions
-    @OptionGroup var output: OutputOptions
+    @OptionGroup var message: MessageOptions
     @OptionGroup var confirmation: ConfirmationOptions
-
-    @Argument(help: "Instance ID.")
-    var id: String
-
-    @Option(help: ArgumentHelp("Why, kept in the history.", valueName: "text"))
-    var reason: String?
 
     @Flag(inversion: .prefixedNo, help: "End the sub-orchestrations it waits for, too.")
     var recurse = true
 
     mutating func run() async throws {
         let environment = CommandEnvironment.current
-        let reason = reason.map { Payload(JSONValue.string($0).text) }
+        let recurse = recurse
         try await confirmation.confirm(
-            "This ends instance \(TerminalText.safe(id)) for good.", expecting: "yes", environment)
-        let (id, isJSON, recurse) = (InstanceID(id), output.json, recurse)
-        try await connection.withClient(environment) { client in
-            let submission = try await client.terminate(id, reason: reason, recurse: recurse)
-            try MessageReport.finish(submission, isJSON: isJSON, client, environment)
+            "This ends instance \(TerminalText.safe(message.id)) for good.", expecting: "yes", environment)
+        try await message.send(environment) { client, id, reason in
+            try await client.terminate(id, reason: reason, recurse: recurse)
         }
     }
 }

@@ -1,8 +1,8 @@
 import DurableClient
-package import DurableCore
+import DurableCore
 
 /// What users type: durations, times, statuses, cursors.
-package enum ArgumentText {
+enum ArgumentText {
     /// `500ms`, `30s`, `5m`, `1h30m`, `2d`; a bare number counts seconds.
     static func duration(_ text: String, option: String) throws -> Duration {
         let wrong = ClientError.usage(
@@ -44,7 +44,7 @@ package enum ArgumentText {
     }
 
     /// Words as `list` prints them, several separated by commas.
-    package static func statuses(_ texts: [String]) throws -> [OrchestrationStatus] {
+    static func statuses(_ texts: [String]) throws -> [OrchestrationStatus] {
         try texts.flatMap { $0.split(separator: ",") }.map { word in
             guard let status = OrchestrationStatus(word: String(word)) else {
                 let known = OrchestrationStatus.allCases.map(\.description).sorted().joined(separator: ", ")
