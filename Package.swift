@@ -24,7 +24,8 @@ let package = Package(
         .target(name: "DurableJSON", dependencies: ["DurableCore"]),
         .target(name: "DurableBackend", dependencies: ["DurableCore"]),
         .target(
-            name: "DurableEngine", dependencies: ["DurableCore", "DurableWire", "DurableBackend", .heap, .log, .ordered]),
+            name: "DurableEngine",
+            dependencies: ["DurableCore", "DurableWire", "DurableBackend", .heap, .log, .ordered]),
 
         // What app authors import.
         .target(name: "DurableTask", dependencies: ["DurableCore", .log]),

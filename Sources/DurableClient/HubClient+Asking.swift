@@ -92,7 +92,9 @@ extension HubClient {
                 if let reply { return try answer(in: reply) }
                 try Task.checkCancellation()
                 let silence = try await silence(of: partition)
-                if !silence.isServed || clock.uptime() - started >= patience ?? options.queryPatience { throw silence.error }
+                if !silence.isServed || clock.uptime() - started >= patience ?? options.queryPatience {
+                    throw silence.error
+                }
             }
         }
     }

@@ -70,7 +70,8 @@ extension OrchestratorAction {
     package var eventID: EventID {
         switch self {
         case .scheduleTask(let id, _, _), .createTimer(let id, _), .cancelTimer(let id), .sendEvent(let id, _, _, _),
-            .createSubOrchestration(let id, _), .continueAsNew(let id, _, _, _), .completeOrchestration(let id, _, _, _):
+            .createSubOrchestration(let id, _), .continueAsNew(let id, _, _, _),
+            .completeOrchestration(let id, _, _, _):
             id
         case .setCustomStatus, .recordPatch: .none
         }

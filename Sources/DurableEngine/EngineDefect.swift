@@ -97,10 +97,11 @@ extension PartitionProcessor {
     /// Takes over what an ended processor of the same thread left in memory.
     func inherit(_ stale: StaleCache) {
         // Both are on the partition's thread.
-        cache = stale.processor.assumeIsolated { processor in
-            defer { processor.cache = InstanceCache() }
-            return UncheckedBox(processor.cache)
-        }.value
+        cache =
+            stale.processor.assumeIsolated { processor in
+                defer { processor.cache = InstanceCache() }
+                return UncheckedBox(processor.cache)
+            }.value
     }
 }
 

@@ -35,7 +35,9 @@ extension PartitionProcessor {
         let some = begun.prefix(limit)
         begun.removeFirst(some.count)
         for id in some {
-            guard let entry = try entry(for: id), entry.state.status == .pending, entry.state.hold == nil else { continue }
+            guard let entry = try entry(for: id), entry.state.status == .pending, entry.state.hold == nil else {
+                continue
+            }
             batch.note(InstanceChange(instanceID: id, time: batch.now), of: entry)
         }
     }

@@ -17,7 +17,9 @@ extension PartitionProcessor {
     func waitForWork() async {
         if isStopping || arrivalsEnded || !queries.isEmpty || !withheld.retriedQueries.isEmpty { return }
         if compaction?.isPrepared != nil { return }
-        if !isPaused && (!arrivals.isEmpty || !retries.isEmpty || !escapes.isEmpty || timers.needsPage || !begun.isEmpty) {
+        if !isPaused
+            && (!arrivals.isEmpty || !retries.isEmpty || !escapes.isEmpty || timers.needsPage || !begun.isEmpty)
+        {
             return
         }
         let now = parts.clock.uptime()

@@ -110,8 +110,10 @@ import Testing
 
     static let commandsOfAHub: [[String]] = [
         ["hub", "show"], ["hub", "verify"], ["hub", "delete", "--yes"], ["submit", "A"], ["status"], ["wait", "x"],
-        ["list"], ["history", "x"], ["raise", "x", "E"], ["terminate", "x", "--yes"], ["suspend", "x"], ["resume", "x"],
-        ["bulk", "terminate", "--yes"], ["queues"], ["workers"], ["dead", "list"], ["doctor"], ["hub", "redrive", "--yes"],
+        ["list"], ["history", "x"], ["raise", "x", "E"], ["terminate", "x", "--yes"], ["suspend", "x"],
+        ["resume", "x"],
+        ["bulk", "terminate", "--yes"], ["queues"], ["workers"], ["dead", "list"], ["doctor"],
+        ["hub", "redrive", "--yes"],
     ]
 
     @Test("every command says when there is no such hub, with exit code 3", arguments: commandsOfAHub)
@@ -187,7 +189,8 @@ import Testing
         #expect(run.code == 1)
         #expect(
             run.output.contains(
-                #"{"partition":1,"outcome":"unanswered","tasks":null,"messages":null,"timers":null,"notice":"DTQ5001 "#))
+                #"{"partition":1,"outcome":"unanswered","tasks":null,"messages":null,"timers":null,"notice":"DTQ5001 "#)
+        )
     }
 
     @Test("delete refuses when nobody can be asked")

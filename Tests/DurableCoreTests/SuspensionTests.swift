@@ -18,9 +18,10 @@ import Testing
 
     @Test("A suspended instance keeps what arrives and runs nothing, until it is resumed") func keeps() throws {
         var driver = started()
-        #expect(driver.batch([raised("a", message: "r-1"), suspend, completion(of: 0)], at: .at(20)) == [
-            .accepted, .accepted, .accepted,
-        ])
+        #expect(
+            driver.batch([raised("a", message: "r-1"), suspend, completion(of: 0)], at: .at(20)) == [
+                .accepted, .accepted, .accepted,
+            ])
         #expect(driver.state?.status == .suspended)
         #expect(driver.state?.nextDue == nil)
         #expect(driver.changes.last?.history == [])

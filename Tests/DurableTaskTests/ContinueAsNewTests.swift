@@ -75,7 +75,9 @@ import Testing
     @Test("Code that throws something else after it fails") func failsAfterwards() throws {
         var driver = Driver(
             orchestration { number, context in
-                do { try context.continueAsNew(number + 1) } catch { throw FailureDetails(errorType: "E", message: "m") }
+                do { try context.continueAsNew(number + 1) } catch {
+                    throw FailureDetails(errorType: "E", message: "m")
+                }
             })
         try driver.start(input: Payload("1"))
         #expect(driver.outcome == "failed E: m")

@@ -132,7 +132,8 @@ import Testing
             change(&snapshots[sample.instance.id]!, &histories[sample.instance.id]!)
             let workload = Workload(
                 instances: [sample.instance], operations: sample.workload.operations, partitionCount: 4)
-            let violations = WorkloadChecks.violations(of: workload, snapshots: snapshots, histories: histories.mapValues { [$0] })
+            let violations = WorkloadChecks.violations(
+                of: workload, snapshots: snapshots, histories: histories.mapValues { [$0] })
             #expect(
                 text.map { text in violations.contains { $0.contains(text) } } ?? violations.isEmpty, "\(violations)")
         }

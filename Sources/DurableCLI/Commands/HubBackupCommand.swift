@@ -40,7 +40,8 @@ struct HubBackupCommand: AsyncParsableCommand {
                 environment.print(
                     "Hub \"\(client.hub)\" copied to \(TerminalText.safe(file)): "
                         + HumanText.count(summary.partitions.count, "partition") + ", "
-                        + HumanText.count(instances, "instance") + ", " + HumanText.count(summary.byteCount, "byte") + ".")
+                        + HumanText.count(instances, "instance") + ", " + HumanText.count(summary.byteCount, "byte")
+                        + ".")
             }
             if !summary.isConsistent {
                 environment.printError(

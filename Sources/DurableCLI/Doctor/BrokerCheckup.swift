@@ -63,14 +63,16 @@ struct BrokerCheckup {
                 find(.brokerAlarms, .error, "node \(name) is down", "Start it; until then queues may lack a majority.")
                 continue
             }
-            for (key, what) in [("mem_alarm", "memory"), ("disk_free_alarm", "disk")] where node[key] == .boolean(true) {
+            for (key, what) in [("mem_alarm", "memory"), ("disk_free_alarm", "disk")] where node[key] == .boolean(true)
+            {
                 find(
                     .brokerAlarms, .error, "node \(name) has a \(what) alarm: it takes no messages",
                     "Make room, or raise the limit. See ops/errors/DTQ4004.md.")
             }
             if case .array(let others)? = node["partitions"], !others.isEmpty {
                 find(
-                    .brokerAlarms, .error, "node \(name) is cut off from \(others.compactMap(\.stringValue).joined(separator: ", "))",
+                    .brokerAlarms, .error,
+                    "node \(name) is cut off from \(others.compactMap(\.stringValue).joined(separator: ", "))",
                     "Mend the network, then restart the nodes of the smaller side.")
             }
             for (used, limit, what) in [
@@ -149,7 +151,8 @@ struct BrokerCheckup {
         let remedy = "Change the policy's pattern so that it leaves dtq. queues alone. See ops/errors/DTQ4003.md."
         let losing = definition.filter { Self.losingKeys.contains($0.key) }.map { "\($0.key) \($0.value.text)" }
         if !losing.isEmpty {
-            let what = queue["type"]?.stringValue == "stream" ? "retention on a stream whose records must stay" : "limits"
+            let what =
+                queue["type"]?.stringValue == "stream" ? "retention on a stream whose records must stay" : "limits"
             find(.policies, .error, "\(policy) puts \(what) on \(name): \(losing.joined(separator: ", "))", remedy)
         }
         for member in definition where member.key == "ha-mode" {

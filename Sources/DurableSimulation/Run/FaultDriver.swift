@@ -282,7 +282,8 @@ final class FaultDriver: @unchecked Sendable {  // confined to the simulator's t
                     giveUp(worker, after: duration)
                 }
             }
-        } then: {}
+        } then: {
+        }
     }
 
     // MARK: - Messages from nowhere

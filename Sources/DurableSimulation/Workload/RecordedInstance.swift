@@ -56,7 +56,9 @@ extension HistoryChecks {
             expected.executionID = ancestor.executionID.successor
             expected.input = input
             expected.scheduledStart = nil
-            if start != expected { found.append("execution \(index) is started as other than the one before asked for") }
+            if start != expected {
+                found.append("execution \(index) is started as other than the one before asked for")
+            }
             let carried = instance.carriedOver(to: index)
             let begun = history.dropFirst(2).prefix(carried.count).map(\.raisedEvent)
             if begun != carried {
