@@ -99,7 +99,7 @@ let package = Package(
             name: "DurableEngineTests",
             dependencies: [
                 "Durable", "DurableBackup", "DurableEngine", "DurableMemory", "DurableTask", "DurableWorker",
-                "DurableClient", "DurableJSON", "DurableSQLite", "DurableConformance", .log,
+                "DurableClient", "DurableJSON", "DurableSQLite", "DurableSchedules", "DurableConformance", .log,
             ]),
         .testTarget(name: "MemoryConformanceTests", dependencies: ["DurableMemory", "DurableConformance"]),
         .testTarget(name: "SQLiteConformanceTests", dependencies: ["DurableSQLite", "DurableConformance", .grdb]),

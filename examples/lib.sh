@@ -2,7 +2,7 @@
 # without one, it is built. One process without a broker (`--embedded`), which may be killed and started again.
 #   bin, work       directory of the executable; of what the run leaves, removed at its end
 #   start OUT       starts it on $work/jobs.ndjson; its results go to $work/OUT. Its process ID: pid
-#   interrupt       kill -9
+#   interrupt       kill -9; fails if it has ended by then
 #   finish          waits for its end, of itself
 #   ended OUT ID    whether that instance has ended
 #   output OUT ID   what it completed with, as JSON; nothing otherwise
@@ -29,7 +29,12 @@ start() {
     "$bin/$example" --embedded "$work/hub" --submit "$work/jobs.ndjson" --slots 16 >"$work/$1" &
     pid=$!
 }
+alive() { kill -0 "$pid" 2>/dev/null; }
 interrupt() {
+    if ! alive; then
+        echo "$example ended before it was to be killed" >&2
+        exit 1
+    fi
     kill -KILL "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
     pid=
@@ -38,7 +43,6 @@ finish() {
     wait "$pid"
     pid=
 }
-alive() { kill -0 "$pid" 2>/dev/null; }
 ended() { grep -q "^{\"id\":\"$2\"," "$work/$1" 2>/dev/null; }
 output() { sed -n "s/^{\"id\":\"$2\",\"status\":\"completed\",\"output\":\(.*\),\"failure\":null}\$/\1/p" "$work/$1"; }
 

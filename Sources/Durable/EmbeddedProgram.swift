@@ -14,14 +14,14 @@ struct EmbeddedProgram {
 
     func run(_ registry: Registry) async throws {
         let path = URL(fileURLWithPath: directory).standardizedFileURL.path
+        let requests = try submit.map(Self.requests)
         let hub = try await TaskHub.embedded(
             path: path, registry: registry, configuration: settings.configuration, logger: settings.logger)
         let stopRequested = AsyncStream.makeStream(of: Void.self)
-        let submit = submit
         let receipt = try await ProcessSignals.whileHandled(stop: { stopRequested.continuation.finish() }) {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { for await _ in stopRequested.stream {} }
-                if let submit { group.addTask { try await Self.complete(submit, on: hub) } }
+                if let requests { group.addTask { try await Self.complete(requests, on: hub) } }
                 // Whichever is first: the signal, or the end of the work.
                 defer { group.cancelAll() }
                 do {
@@ -36,12 +36,11 @@ struct EmbeddedProgram {
         if submit == nil { print(receipt.json) }
     }
 
-    /// Starts what the file lists and prints every result. Instances that are there already are waited for.
-    private static func complete(_ file: String, on hub: TaskHub) async throws {
+    private static func requests(in file: String) throws -> [StartRequest] {
         let data =
             file == "-"
             ? FileHandle.standardInput.readDataToEndOfFile() : try Data(contentsOf: URL(fileURLWithPath: file))
-        let requests = try data.split(separator: UInt8(ascii: "\n")).enumerated().map { index, line in
+        return try data.split(separator: UInt8(ascii: "\n")).enumerated().map { index, line in
             do {
                 let request = try StartRequest(batchLine: Array(line), defaultName: nil)
                 // Without an ID a restart could not tell what it had started.
@@ -51,21 +50,31 @@ struct EmbeddedProgram {
                 throw Worker.Failure("\(file): line \(index + 1): \(error)")
             }
         }
+    }
+
+    /// Starts the instances and prints every result. Those that are there already are waited for.
+    private static func complete(_ requests: [StartRequest], on hub: TaskHub) async throws {
         // A start counts once its owner answered: queues in memory do not survive the process.
         try await inParallel(requests) { request in _ = try await hub.core.start(request) }
+        // Whoever reads may be slow: not on the threads that the hub runs on.
+        let output = DispatchQueue(label: "dtq.output")
         try await inParallel(requests) { request in
             guard let id = request.id, let snapshot = try await hub.client.waitForEnd(of: id) else { return }
-            print(Self.json(snapshot).text)
-            // Whoever reads a pipe or a file wants it now, not when the buffer is full.
-            fflush(nil)
+            let line = Self.json(snapshot).text
+            output.async {
+                print(line)
+                // Wanted now, not when the buffer is full.
+                fflush(nil)
+            }
         }
+        await withCheckedContinuation { end in output.async { end.resume() } }
     }
 
     private static func json(_ snapshot: InstanceSnapshot) -> JSONValue {
         [
             "id": .string(snapshot.id.value), "status": .string(snapshot.status.description),
             "output": .payload(snapshot.output),
-            "failure": .optional(snapshot.failure) { .string($0.description) },
+            "failure": .optional(snapshot.failure, JSONValue.failure),
         ]
     }
 

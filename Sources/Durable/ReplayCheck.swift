@@ -127,7 +127,9 @@ package struct ReplayCheck: Sendable {
 extension ReplayCheck.Finding {
     fileprivate var text: String {
         guard let failure else {
-            return "DTQ2005 instance \(id): this program has no orchestration \"\(name)\". See ops/errors/DTQ2005.md"
+            return
+                "DTQ2005 instance \(id): this program has no orchestration \"\(name)\"; under it the instance would be held. "
+                + "Register it, or keep a build running that has it. See ops/errors/DTQ2005.md"
         }
         let subject = "instance \(id) (\(name)\(version.map { " v\($0)" } ?? ""))"
         return "\(failure.code) \(subject): \(failure.explanation). See ops/errors/\(failure.code).md"
@@ -147,12 +149,5 @@ extension ReplayCheck.Finding {
         members.append(.init("codeAsked", .optional(place) { .string($0.asked) }))
         members.append(.init("text", .string(text)))
         return .object(members)
-    }
-}
-
-extension [HistoryEvent] {
-    fileprivate var executionStarted: ExecutionStarted? {
-        for case .executionStarted(let start) in lazy.map(\.kind) { return start }
-        return nil
     }
 }

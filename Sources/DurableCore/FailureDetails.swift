@@ -22,4 +22,8 @@ public struct FailureDetails: Error, Hashable, Sendable, CustomStringConvertible
     }
 
     public var description: String { "\(errorType): \(message)" }
+
+    /// Error types of instances that failed since their worker refused what the code asked for.
+    package static let payloadTooLarge = "PayloadTooLarge"
+    package static let tooManyEvents = "TooManyEvents"
 }

@@ -158,10 +158,33 @@ extension HistoryEvent {
 }
 
 extension Sequence<HistoryEvent> {
+    /// What the execution was started with; nil: it has had no episode.
+    package var executionStarted: ExecutionStarted? {
+        for case .executionStarted(let start) in lazy.map(\.kind) { return start }
+        return nil
+    }
+
     /// IDs of the patches that are recorded here: what replay of an execution's whole history must know beforehand.
     package var recordedPatches: Set<String> {
         var patches: Set<String> = []  // look-up only
         for case .patchRecorded(let id, _) in lazy.map(\.kind) { patches.insert(id) }
         return patches
+    }
+}
+
+extension [HistoryEvent] {
+    /// What the code had a part in: without the last episode where the instance was terminated, or where its worker
+    /// refused what the code asked for.
+    package var withoutImposedEnd: [HistoryEvent] {
+        let isImposed = contains { event in
+            switch event.kind {
+            case .executionTerminated: true
+            case .executionCompleted(.failed, _, let failure?):
+                [FailureDetails.payloadTooLarge, FailureDetails.tooManyEvents].contains(failure.errorType)
+            default: false
+            }
+        }
+        guard isImposed, let last = lastIndex(where: { $0.kind == .orchestratorStarted }) else { return self }
+        return Array(self[..<last])
     }
 }

@@ -32,7 +32,7 @@ public struct InstanceID: Hashable, Comparable, Sendable, Codable, CustomStringC
         let length = value.utf8.count
         if length == 0 { return "an instance ID must not be empty" }
         if length > 255 { return "an instance ID has at most 255 bytes, this one has \(length)" }
-        if value.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f }) {
+        if value.unicodeScalars.contains(where: \.isControl) {
             return "an instance ID must not contain control characters"
         }
         return nil
@@ -146,4 +146,9 @@ public struct HubName: Hashable, Sendable, CustomStringConvertible {
     }
 
     public var description: String { value }
+}
+
+extension Unicode.Scalar {
+    /// Not for names and IDs, which are shown on terminals.
+    package var isControl: Bool { value < 0x20 || value == 0x7f }
 }

@@ -42,10 +42,11 @@ extension InstanceState {
 
     /// Becomes the next execution, which its inbox begins with. What the one before left open is of no interest any more.
     private mutating func startOver() {
-        for case .executionStarted(let start) in inbox.prefix(1).map(\.kind) {
-            executionID = start.executionID
-            version = start.version
+        guard case .executionStarted(let start)? = inbox.first?.kind else {
+            preconditionFailure("decoding a change has checked that its next execution begins with its start")
         }
+        executionID = start.executionID
+        version = start.version
         status = .pending
         startAt = lastUpdatedAt
         output = nil

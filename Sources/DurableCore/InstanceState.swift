@@ -85,8 +85,12 @@ package struct InstanceState: Hashable, Sendable {
         }
     }
 
+    /// Length of a history, in events, past which an operator is warned.
+    package static let longHistory = 10_000
+
     /// Whether its history, when it grew by so many events, has passed `limit`, or twice that, or twice that again ...
     package func historyHasPassed(_ limit: Int, grownBy count: Int) -> Bool {
+        precondition(limit > 0, "a limit that can be doubled")
         var passed = limit
         while passed * 2 < historyCount { passed *= 2 }
         return passed < historyCount && historyCount - count <= passed

@@ -14,8 +14,8 @@ package enum OrchestratorAction: Hashable, Sendable {
     /// Always the last action of an instance. `status` is `.completed` or `.failed`.
     case completeOrchestration(id: EventID, status: OrchestrationStatus, result: Payload?, failure: FailureDetails?)
     case setCustomStatus(Payload?)
-    /// The code has reached that patch for the first time. Has no event ID, so that those of other actions do not depend
-    /// on it.
+    /// The code has reached that patch for the first time. Has no event ID, so that those of other actions do not
+    /// depend on it.
     case recordPatch(id: String, isDeprecated: Bool)
 }
 
@@ -27,6 +27,9 @@ package struct RaisedEvent: Hashable, Sendable {
         self.name = name
         self.input = input
     }
+
+    /// Memory it takes, roughly.
+    package var estimatedBytes: Int { 64 + name.utf8.count + (input?.count ?? 0) }
 }
 
 /// Why an episode could not be used. Its instance is held: history unchanged, nothing lost.

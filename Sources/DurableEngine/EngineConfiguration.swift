@@ -26,8 +26,6 @@ package struct EngineConfiguration: Hashable, Sendable {
     package var payloadLimit = 1 << 20
     /// Bytes of events that an execution may leave to the next one.
     package var carryOverLimit = 16 << 20
-    /// Length of a history, in events, past which the worker warns; and again each time it has doubled.
-    package var historyWarning = 10_000
     /// Client waits kept per partition; a client asks again every few seconds.
     package var waiterLimit = 10_000
     package var batonRotation = Duration.seconds(600)

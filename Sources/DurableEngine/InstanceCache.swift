@@ -9,7 +9,7 @@ package final class InstanceEntry {
     /// Number of events the store holds of this execution.
     package var flushedCount: Int
     package var isDirty = false
-    /// Due time the timer queue (or the store behind its horizon) has for it.
+    /// Due time the timer queue (or the store behind its horizon) has for it; nil: none that is known of.
     package var armedDue: Timestamp?
     fileprivate(set) var cost = 0
     fileprivate unowned(unsafe) var newer: InstanceEntry?  // the dictionary owns entries, the list only orders them

@@ -6,7 +6,9 @@ package enum OperatorText {
         let subject = "instance \(state.id) (\(state.name)\(state.version.map { " v\($0)" } ?? ""))"
         let remedy =
             switch failure {
-            case .nonDeterministic: "Deploy the version that wrote the history, or terminate the instance."
+            case .nonDeterministic:
+                "Deploy code that fits it (the version that wrote it, or a change behind context.isPatched), or terminate the "
+                    + "instance."
             case .nonDurableAwait:
                 "Await only what the context offers (callActivity, sleep, waitForExternalEvent), then deploy again."
             case .contextMisuse: "Use async let or a task group instead of Task {}, then deploy again."
@@ -46,16 +48,17 @@ package enum OperatorText {
 
     package static func payloadTooLarge(_ bytes: Int, limit: Int, what: String) -> FailureDetails {
         FailureDetails(
-            errorType: "PayloadTooLarge",
+            errorType: FailureDetails.payloadTooLarge,
             message: "DTQ2007 \(what) has \(bytes) bytes, the limit is \(limit). Pass a reference instead of the data.",
             isNonRetryable: true)
     }
 
-    package static func tooManyEvents(_ count: Int, limit: Int) -> FailureDetails {
+    package static func tooManyEvents(_ count: Int, _ bytes: Int, limit: Int) -> FailureDetails {
         FailureDetails(
-            errorType: "TooManyEvents",
-            message: "DTQ2007 the execution leaves \(count) external events to the next one, more than \(limit) bytes. "
-                + "Wait for the events that are raised, or raise fewer.",
+            errorType: FailureDetails.tooManyEvents,
+            message: "DTQ2007 \(count) external events that nobody has taken (\(bytes) bytes, the limit is \(limit)) "
+                + "cannot go to the next execution. The instance has failed, they are in its history. Wait for the events "
+                + "that are raised, or raise fewer.",
             isNonRetryable: true)
     }
 

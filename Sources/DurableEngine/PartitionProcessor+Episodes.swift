@@ -63,13 +63,12 @@ extension PartitionProcessor {
     private func apply(_ change: InstanceChange, to entry: InstanceEntry, in batch: inout Batch) {
         fold(change, into: entry)
         batch.note(change, of: entry)
-        if entry.state.historyHasPassed(parts.configuration.historyWarning, grownBy: change.history.count) {
-            logger.warning("\(OperatorText.longHistory(of: entry.state))")
-        }
         if entry.state.status.isTerminal {
             entry.session?.evict()
             entry.session = nil
             batch.ended.append(entry)
+        } else if entry.state.historyHasPassed(InstanceState.longHistory, grownBy: change.history.count) {
+            logger.warning("\(OperatorText.longHistory(of: entry.state))")
         }
     }
 
@@ -155,9 +154,9 @@ extension PartitionProcessor {
                 failure = OperatorText.payloadTooLarge(
                     bytes, limit: limits.payloadLimit, what: action.payloadDescription)
             } else if case .continueAsNew(_, _, _, let events) = action,
-                events.reduce(0, { $0 + 64 + ($1.input?.count ?? 0) }) > limits.carryOverLimit
+                case let bytes = events.reduce(0, { $0 + $1.estimatedBytes }), bytes > limits.carryOverLimit
             {
-                failure = OperatorText.tooManyEvents(events.count, limit: limits.carryOverLimit)
+                failure = OperatorText.tooManyEvents(events.count, bytes, limit: limits.carryOverLimit)
             } else {
                 continue
             }

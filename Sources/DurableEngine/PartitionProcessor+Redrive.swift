@@ -138,16 +138,16 @@ extension PartitionProcessor {
             }
             let position = pages.position
             // Another execution's tasks went out after this began.
-            let live = try present(instance)
+            let live = try current(instance)
             let events =
-                position >= instance.historyCount || live.executionID != instance.executionID
+                position >= instance.historyCount || live?.executionID != instance.executionID
                 ? []
                 : try read { () throws(StoreError) in
                     try parts.storage.store.history(of: instance.id, from: position, byteLimit: 64 << 10)
                 }
             for event in events {
                 stored += event.estimatedBytes
-                guard let entry = openTask(of: live, event) else { continue }
+                guard let live, let entry = openTask(of: live, event) else { continue }
                 page.append(entry)
                 bytes += entry.estimatedBytes
             }
@@ -160,10 +160,10 @@ extension PartitionProcessor {
         return page
     }
 
-    /// The instance as it is now; since it was listed it may have run, and have left memory again.
-    private func present(_ instance: InstanceState) throws(PartitionEnd) -> InstanceState {
+    /// The instance as it is now; since it was listed it may have run, and have left memory again. nil: it is gone.
+    private func current(_ instance: InstanceState) throws(PartitionEnd) -> InstanceState? {
         if let entry = cache[instance.id] { return entry.state }
-        return try read { () throws(StoreError) in try parts.storage.store.instance(instance.id) } ?? instance
+        return try read { () throws(StoreError) in try parts.storage.store.instance(instance.id) }
     }
 
     private func openTask(of instance: InstanceState, _ event: HistoryEvent) -> OutboxEntry? {

@@ -10,7 +10,8 @@ extension PartitionProcessor {
         do {
             guard let state = try parts.storage.store.instance(id) else { return nil }
             let entry = cache.insert(state, flushedCount: state.historyCount)
-            entry.armedDue = state.nextDue
+            // One that has not begun may be in `begun` instead.
+            entry.armedDue = state.status == .pending ? nil : state.nextDue
             return entry
         } catch {
             throw PartitionEnd(error)
@@ -32,7 +33,6 @@ extension PartitionProcessor {
         if change.continuesAsNew {
             entry.beginAnew()
             begun.append(entry.state.id)
-            entry.armedDue = entry.state.nextDue
         } else {
             entry.unflushed += change.history
         }
@@ -43,7 +43,8 @@ extension PartitionProcessor {
         for event in change.history { dirtyBytes += event.estimatedBytes }
         dirtyBytes += 256
         scheduleFlush()
-        let due = entry.state.nextDue
+        // What begins waits in `begun`, not in the queue of timers.
+        let due = change.continuesAsNew ? nil : entry.state.nextDue
         if due != entry.armedDue {
             if let due { timers.insert(DueInstance(due: due, id: entry.state.id)) }
             // Forgotten when nothing is due (it is held, suspended, or runs): the queue, read from tables that are

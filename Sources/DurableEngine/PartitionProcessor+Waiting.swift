@@ -7,8 +7,7 @@ extension PartitionProcessor {
     /// continues as new without waiting, a timer of no length. Where a log's append does not suspend, nothing else would
     /// get a turn: no delivery, no question, no other partition.
     func giveWay() async {
-        let now = parts.clock.now()
-        guard !begun.isEmpty || timers.nextDue.map({ $0 <= now }) ?? false else { return }
+        guard !begun.isEmpty || timers.nextDue.map({ $0 <= parts.clock.now() }) ?? false else { return }
         Task { turn.raise() }
         await turn.wait()
     }

@@ -84,7 +84,7 @@ package actor PartitionProcessor {
     var heldInstances: Set<InstanceID> = []  // look-up and count only
     /// Instances earlier epochs held, to be tried again with this worker's code.
     var retries: [InstanceID] = []
-    /// Instances whose present execution began in this epoch and has had no episode.
+    /// Instances whose present execution began in this epoch: to be run, if a message has not done so since.
     var begun: [InstanceID] = []
     /// Instances whose code came back from an await that is not durable.
     var escapes: [InstanceID] = []

@@ -41,12 +41,7 @@ public struct CronExpression: Hashable, Sendable, Codable, CustomStringConvertib
     }
 
     public init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        do {
-            try self.init(try container.decode(String.self))
-        } catch let error as InvalidSchedule {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: error.description)
-        }
+        try self.init(try decoder.singleValueContainer().decode(String.self))
     }
 
     public func encode(to encoder: any Encoder) throws {

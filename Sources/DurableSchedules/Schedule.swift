@@ -59,6 +59,12 @@ public struct Schedule: Codable, Hashable, Sendable {
     /// - Throws: `InvalidSchedule`: the specification cannot be used, no orchestration is named, or the window is too short.
     public func validate() throws(InvalidSchedule) {
         try specification.validate()
+        try validateShape()
+    }
+
+    /// All but the time zone, on which machines may differ: what an orchestration may ask.
+    func validateShape() throws(InvalidSchedule) {
+        try specification.validateShape()
         if action.orchestration.isEmpty { throw InvalidSchedule("a schedule's action has to name an orchestration") }
         if catchUpWindow < Self.shortestWindow {
             throw InvalidSchedule(

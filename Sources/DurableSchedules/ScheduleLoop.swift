@@ -10,6 +10,8 @@ struct ScheduleLoop {
     /// When to try again what failed.
     private var retryAt: Timestamp?
     private var running: InstanceID?
+    /// Whether what runs is a backfill's: times that come meanwhile are not held up by it.
+    private var isBackfilling = false
 
     init(_ context: OrchestrationContext, _ state: ScheduleState) {
         self.context = context
@@ -22,6 +24,10 @@ struct ScheduleLoop {
 
     /// - Returns: When the schedule was deleted, or has nothing to start any more.
     mutating func run() async throws -> ScheduleDescription {
+        try state.schedule.validateShape()
+        if let defect = id(of: ScheduledStart(time: context.now, trigger: .max)).defect {
+            throw InvalidSchedule("the schedule's runs cannot have IDs that begin with its own: \(defect)")
+        }
         while !state.isDeleted {
             if context.historyEventCount > Self.historyLimit { try context.continueAsNew(ScheduleInput(state)) }
             guard try await takeDueTimes() else { continue }
@@ -106,10 +112,10 @@ struct ScheduleLoop {
     }
 
     /// Starts a run and waits for its end, taking commands meanwhile.
-    private mutating func run(_ start: ScheduledStart) async throws {
+    private mutating func run(_ start: ScheduledStart, isBackfill: Bool = false) async throws {
         let (id, action, context) = (id(of: start), state.schedule.action, context)
         state.began(start, id, now: context.now, isFollowed: true)
-        running = id
+        (running, isBackfilling) = (id, isBackfill)
         show()
         try await withThrowingTaskGroup(of: Signal.self) { group in
             group.addTask { .ended(try await Self.outcome(of: id, action, context)) }
@@ -127,16 +133,25 @@ struct ScheduleLoop {
                 if case .success(let signal) = result { take(signal) }
             }
         }
-        if let running { state.ended(running, .started, now: context.now) }
-        running = nil
+        ended(.started)
+    }
+
+    private mutating func ended(_ outcome: ScheduleDescription.Outcome) {
+        guard let running else { return }
+        state.ended(running, outcome, now: context.now, isBackfill: isBackfilling)
+        self.running = nil
     }
 
     private mutating func take(_ signal: Signal) {
         switch signal {
-        case .ended(let outcome):
-            if let running { state.ended(running, outcome, now: context.now) }
-            running = nil
+        case .ended(let outcome): ended(outcome)
         case .command(let command):
+            do {
+                if case .update(let schedule) = command { try schedule.validateShape() }
+            } catch {
+                state.commandProblem = "an update was left out: \(error)"
+                return
+            }
             let start = state.apply(command, now: context.now, isRunning: running != nil)
             self.start(start.map { [$0] } ?? [])
         case .unreadableCommand(let text):
@@ -179,17 +194,20 @@ struct ScheduleLoop {
         let request = ScheduleTimesRequest(
             specification: state.schedule.specification, after: backfill.from - .milliseconds(1),
             through: backfill.through, limit: backfill.isConcurrent ? 100 : 1)
-        let found = try await times(request)
-        if let next = found?.following.first, next <= backfill.through {
+        guard let found = try await times(request) else {
+            retryAt = context.now + Self.retryInterval
+            return false
+        }
+        if let next = found.following.first, next <= backfill.through {
             state.backfills[0].from = next
         } else {
             state.backfills.removeFirst()
         }
-        let starts = found?.times.map { ScheduledStart(time: $0) } ?? []
+        let starts = found.times.map { ScheduledStart(time: $0) }
         if backfill.isConcurrent {
             start(starts)
         } else if let first = starts.first {
-            try await run(first)
+            try await run(first, isBackfill: true)
         }
         return true
     }
@@ -198,9 +216,10 @@ struct ScheduleLoop {
 
     /// Waits for a command or the next time.
     private mutating func wait() async throws {
-        state.becameIdle()
+        // Times that could not be computed yet still count from before.
+        if retryAt == nil { state.becameIdle() }
         show()
-        let wakeAt = upcoming.first ?? retryAt
+        let wakeAt = [upcoming.first, retryAt].compactMap { $0 }.min()
         do {
             take(try await Self.nextCommand(context, timeout: wakeAt.map { $0.since(context.now) }))
         } catch is ExternalEventTimeout {

@@ -1,4 +1,5 @@
 public import DurableCore
+package import DurableTask
 
 /// When a schedule starts something: all times of its cron expressions and intervals, a time of several once.
 public struct ScheduleSpecification: Codable, Hashable, Sendable {
@@ -35,13 +36,18 @@ public struct ScheduleSpecification: Codable, Hashable, Sendable {
     /// - Throws: `InvalidSchedule`: neither a cron expression nor an interval, an interval that cannot be used, or a time
     ///   zone that this process does not know.
     public func validate() throws(InvalidSchedule) {
+        try validateShape()
+        _ = try WallClock(timeZone)
+    }
+
+    /// All but the time zone, on which machines may differ: what an orchestration may ask.
+    func validateShape() throws(InvalidSchedule) {
         if cron.isEmpty && intervals.isEmpty {
             throw InvalidSchedule("a schedule needs a cron expression or an interval, and this one has neither")
         }
         for interval in intervals {
             if let defect = interval.defect { throw InvalidSchedule(defect) }
         }
-        _ = try WallClock(timeZone)
     }
 
     /// The first time after `time`; what clock changes do is said at `CronExpression`.
@@ -124,6 +130,8 @@ public struct InvalidSchedule: Error, Hashable, Sendable, CustomStringConvertibl
     public let description: String
     init(_ description: String) { self.description = description }
 }
+
+extension InvalidSchedule: DescribedPayloadError {}
 
 extension Duration {
     /// Rounded towards zero; ends at 2^53, which a `Double` still holds.

@@ -50,7 +50,7 @@ struct ScheduleState: Codable, Hashable, Sendable {
     }
 
     /// How late a time may be seen.
-    var window: Duration { max(schedule.catchUpWindow, Schedule.shortestWindow) }
+    var window: Duration { schedule.catchUpWindow }
 
     func request(limit: Int, now: Timestamp) -> ScheduleTimesRequest {
         let tooLate = now - window
@@ -96,8 +96,11 @@ struct ScheduleState: Codable, Hashable, Sendable {
     }
 
     /// - Parameter outcome: `started`: nobody waits for it any longer.
-    mutating func ended(_ id: InstanceID, _ outcome: ScheduleDescription.Outcome, now: Timestamp) {
-        overlappedThrough = now
+    mutating func ended(
+        _ id: InstanceID, _ outcome: ScheduleDescription.Outcome, now: Timestamp, isBackfill: Bool = false
+    ) {
+        // What was there before did not run, and a backfill gives way to the schedule's own times.
+        if outcome != .existed, !isBackfill { overlappedThrough = now }
         if outcome == .existed { counts.started -= 1 }
         if outcome == .failed { counts.failed += 1 }
         if let index = recentStarts.lastIndex(where: { $0.instanceID == id }) { recentStarts[index].outcome = outcome }

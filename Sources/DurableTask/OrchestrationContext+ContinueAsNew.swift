@@ -12,8 +12,8 @@ extension OrchestrationContext {
     /// }
     /// ```
     ///
-    /// External events that nobody has waited for, and those that arrive meanwhile, wait for the next execution. The
-    /// instance keeps its ID, parent, tags and custom status; its execution ID changes, and with it the series of
+    /// External events that nobody has waited for, and those that arrive meanwhile, wait for the next execution (more
+    /// than 16 MiB of them fail the instance, DTQ2007). The instance keeps its ID, parent, tags and custom status; its execution ID changes, and with it the series of
     /// UUIDs and random numbers. Activities, timers and sub-orchestrations whose results are still open are of no
     /// interest any more: their results are dropped, sub-orchestrations go on by themselves.
     ///

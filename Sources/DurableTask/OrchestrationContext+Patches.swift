@@ -43,8 +43,8 @@ extension OrchestrationContext {
     }
 
     private func isUsable(_ id: String) -> Bool {
-        if !id.isEmpty, id.utf8.count <= 128, !id.unicodeScalars.contains(where: { $0.value < 0x20 }) { return true }
-        let shown = id.unicodeScalars.prefix(32).map { $0.value < 0x20 ? "?" : String($0) }.joined()
+        if !id.isEmpty, id.utf8.count <= 128, !id.unicodeScalars.contains(where: \.isControl) { return true }
+        let shown = id.unicodeScalars.prefix(32).map { $0.isControl ? "?" : String($0) }.joined()
         runtime.fail(
             InvalidPatchID(
                 description: "\"\(shown)\"\(shown.utf8.count < id.utf8.count ? " ..." : "") cannot name a patch: "

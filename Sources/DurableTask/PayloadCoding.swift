@@ -69,6 +69,7 @@ package enum PayloadCoding {
             "the value at \(path(context.codingPath)) does not fit while reading \(type)"
         case EncodingError.invalidValue(let value, let context):
             "\(Swift.type(of: value)) at \(path(context.codingPath)) of \(type) has a value that JSON cannot hold"
+        case let error as any DescribedPayloadError: error.description
         default:
             "\(type) threw an error of type \(Swift.type(of: error))"
         }
@@ -80,6 +81,9 @@ package enum PayloadCoding {
         }
     }
 }
+
+/// Thrown by a type's own decoding, with a text that may be shown: it tells what is wrong without content that is secret.
+package protocol DescribedPayloadError: Error, CustomStringConvertible, Sendable {}
 
 /// A value could not be turned into a payload, or a payload not into the expected type. Its text holds types and
 /// paths, no content.

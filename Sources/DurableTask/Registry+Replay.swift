@@ -20,17 +20,9 @@ extension Registry {
     ///   - name: Of the orchestration.
     package func replay(_ history: [HistoryEvent], of name: String) -> ReplayVerdict {
         guard orchestration(named: name) != nil else { return .notRegistered }
-        let starts = history.lazy.compactMap { event in
-            if case .executionStarted(let start) = event.kind { start } else { ExecutionStarted?.none }
-        }
-        var history = history
-        if history.contains(where: { if case .executionTerminated = $0.kind { true } else { false } }),
-            let last = history.lastIndex(where: { $0.kind == .orchestratorStarted })
-        {
-            // The code had no part in that.
-            history.removeSubrange(last...)
-        }
-        guard let start = starts.first, let last = history.last else { return .fits }
+        let start = history.executionStarted
+        let history = history.withoutImposedEnd
+        guard let start, let last = history.last else { return .fits }
         var options = NativeOrchestration.Options()
         options.logger = Logger(label: "dtq.orchestration", factory: { _ in SwiftLogNoOpLogHandler() })
         let session = makeSession(

@@ -62,7 +62,7 @@ public struct Registry: Sendable {
                     + "each needs a name of its own, since histories know it by that name alone")
         }
         // Part of queue names, which have at most 255 bytes.
-        if name.isEmpty || name.utf8.count > 128 || name.unicodeScalars.contains(where: { $0.value < 0x20 }) {
+        if name.isEmpty || name.utf8.count > 128 || name.unicodeScalars.contains(where: \.isControl) {
             throw RegistryError(
                 code: .invalidName,
                 message: "\"\(name)\" cannot name an \(kind): a name has 1 to 128 bytes and no control characters")

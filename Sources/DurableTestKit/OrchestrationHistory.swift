@@ -16,10 +16,7 @@ public struct OrchestrationHistory: Hashable, Sendable {
     // MARK: - Begin and end
 
     /// What the execution was started with; nil: the history has no `ExecutionStarted`.
-    public var start: ExecutionStarted? {
-        for case .executionStarted(let start) in events.map(\.kind) { return start }
-        return nil
-    }
+    public var start: ExecutionStarted? { events.executionStarted }
 
     /// The status the history ends with; `running` while it has no end.
     public var status: OrchestrationStatus { end?.status ?? .running }

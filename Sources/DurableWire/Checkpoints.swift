@@ -67,6 +67,12 @@ extension InstanceChange {
             customStatus = .set(wire.customStatus.hasValue ? Payload(wire.customStatus.value) : nil)
         }
         if wire.hasHold { hold = .set(wire.hold.hasValue ? Hold(wire.hold.value) : nil) }
+        if continuesAsNew {
+            guard case .executionStarted? = buffered.first?.kind else {
+                throw .undecodable(
+                    "a change of instance \(instanceID) continues as new and has no start of what follows")
+            }
+        }
     }
 }
 

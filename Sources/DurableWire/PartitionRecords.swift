@@ -58,31 +58,28 @@ extension PartitionRecord: WireCodable {
     /// The oldest version of the layout whose readers make no mistake about it.
     private var format: Int32 {
         guard case .checkpoint(let checkpoint) = self else { return 1 }
-        if checkpoint.changes.contains(where: \.continuesAsNew) { return 3 }
-        if checkpoint.changes.contains(where: { $0.buffered.contains(where: \.isOfSuspension) }) { return 3 }
-        if checkpoint.changes.contains(where: { $0.history.contains(where: \.isPatch) }) { return 3 }
-        let hasFamily = checkpoint.changes.contains { change in
-            change.history.contains(where: \.isOfFamily) || change.buffered.contains(where: \.isOfFamily)
+        var format: Int32 = 1
+        for change in checkpoint.changes {
+            if change.continuesAsNew { return 3 }
+            for event in change.history { format = max(format, event.recordFormat(isBuffered: false)) }
+            for event in change.buffered { format = max(format, event.recordFormat(isBuffered: true)) }
         }
-        return hasFamily ? 2 : 1
+        return format
     }
 }
 
 extension HistoryEvent {
     var isPatch: Bool { if case .patchRecorded = kind { true } else { false } }
 
-    fileprivate var isOfSuspension: Bool {
+    /// The oldest version of records whose readers make no mistake about it.
+    fileprivate func recordFormat(isBuffered: Bool) -> Int32 {
         switch kind {
-        case .executionSuspended, .executionResumed: true
-        default: false
-        }
-    }
-
-    fileprivate var isOfFamily: Bool {
-        switch kind {
-        case .executionStarted(let start): start.parent != nil
-        case .subOrchestrationCreated(let child): !child.isDetached
-        default: false
+        case .patchRecorded: 3
+        // In a history it is over.
+        case .executionSuspended, .executionResumed: isBuffered ? 3 : 1
+        case .executionStarted(let start): start.parent == nil ? 1 : 2
+        case .subOrchestrationCreated(let child): child.isDetached ? 1 : 2
+        default: 1
         }
     }
 }

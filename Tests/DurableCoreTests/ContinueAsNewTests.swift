@@ -82,6 +82,22 @@ import Testing
         #expect(driver.state == driver.recovered)
     }
 
+    @Test("Suspended between two executions it waits, and is due when it is resumed") func suspendedBetween() {
+        var driver = continued()
+        let suspension = message("s-1", .executionSuspended(reason: nil))
+        #expect(driver.batch([suspension], at: .at(30)) == [.accepted])
+        #expect(driver.state?.status == .suspended)
+        #expect(driver.state?.nextDue == nil)
+        #expect(driver.state?.historyCount == 0)
+        driver.batch([message("s-2", .executionResumed(reason: nil))], at: .at(40))
+        #expect(driver.state?.status == .running)
+        #expect(
+            driver.changes.last?.history.map(\.typeName) == [
+                "OrchestratorStarted", "ExecutionStarted", "ExecutionSuspended", "ExecutionResumed",
+            ])
+        #expect(driver.state == driver.recovered)
+    }
+
     @Test("A termination that waits ends the next execution") func termination() throws {
         var driver = continued()
         let end = Message(

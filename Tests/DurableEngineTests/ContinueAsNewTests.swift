@@ -71,7 +71,7 @@ import Testing
         }
         let hub = try await EngineHarness(partitions: 2)
         let first = try hub.startWorker("w1", [endless, nap])
-        // Both partitions share a thread; IDs sort before those of the others.
+        // Both partitions share a thread.
         for id in ["a1", "a2", "a3", "a4"] { try await hub.start("Endless", id: id, input: "0") }
         for id in ["n1", "n2", "n3", "n4"] { try await hub.start("Nap", id: id) }
         for id in ["n1", "n2", "n3", "n4"] { try await hub.wait(for: id, .running) }
@@ -97,6 +97,22 @@ import Testing
         try await hub.raise("next", to: "d", message: "next")
         #expect(try await hub.wait(for: "d", .failed).failure?.errorType == "TooManyEvents")
         try await worker.stop()
+    }
+
+    @Test("A timer that is due in the moment in which its execution began fires") func timerOfNoLength() async throws {
+        let naps = Orchestration("Naps") { (left: Int, context: OrchestrationContext) -> String in
+            try await context.sleep(for: .zero)
+            if left == 0 { return "rested" }
+            try context.continueAsNew(left - 1)
+        }
+        for cacheBytes in [0, 64 << 20] {
+            let hub = try await EngineHarness()
+            let worker = try hub.startWorker("w", [naps]) { $0.engine.cacheBytes = cacheBytes }
+            try await hub.start("Naps", id: "n", input: "5")
+            // The clock stands still.
+            #expect(try await hub.wait(for: "n", .completed, moving: .zero).output == Payload(#""rested""#))
+            try await worker.stop()
+        }
     }
 
     @Test("It goes on although the clock was set back behind its creation") func clockSetBack() async throws {

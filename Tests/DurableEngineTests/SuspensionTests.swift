@@ -46,7 +46,8 @@ import Testing
         try await second.stop()
     }
 
-    @Test("A suspended instance that continues as new later is found by the next owner") func betweenExecutions()
+    @Test("What came while it was suspended goes through several executions under the next owner")
+    func laterExecutions()
         async throws
     {
         let loop = Orchestration("Loop") { (left: Int, context: OrchestrationContext) -> Int in

@@ -87,6 +87,55 @@ import Testing
         try bench.environment.assertReplaySafe()
     }
 
+    @Test("A backfill whose times cannot be computed is tried again, and started whole")
+    func backfillTriedAgain() async throws {
+        let bench = try ScheduleBench { $0.isPaused = true }
+        try bench.environment.fail(
+            ScheduleTimes.activity, with: FailureDetails(errorType: "InvalidSchedule", message: "no such zone"), next: 1
+        )
+        bench.send(
+            .backfill(from: Self.midnight - .seconds(7200), through: Self.midnight - .seconds(3600)), afterMinutes: 10)
+        try await bench.advance(minutes: 10)
+        #expect(try bench.description().problem == "no such zone")
+        #expect(try bench.description().openBackfillCount == 1)
+        try await bench.advance(minutes: 2)
+        #expect(try bench.runs == ["31T22:00", "31T23:00"])
+        #expect(try bench.description().openBackfillCount == 0)
+    }
+
+    @Test("A backfill's runs cost no regular time")
+    func backfillGivesWay() async throws {
+        let bench = try ScheduleBench(.skip, jobTakes: 40)
+        bench.send(
+            .backfill(from: Self.midnight - .seconds(7200), through: Self.midnight - .seconds(3600)),
+            afterMinutes: 165)
+        try await bench.advance(minutes: 240)
+        // The backfill's first run goes on over 03:00.
+        #expect(try bench.runs == ["01T01:00", "01T02:00", "31T22:00", "01T03:00"])
+        #expect(try bench.description().counts.skipped == 0)
+    }
+
+    @Test("A schedule that cannot be used fails with its reason; as an update it is left out")
+    func invalid() async throws {
+        let start = try ScheduleBench { $0.catchUpWindow = .seconds(1) }
+        try await start.environment.runUntilIdle()
+        #expect(try start.environment.history(of: start.id).failure?.errorType == "InvalidSchedule")
+
+        let bench = try ScheduleBench()
+        var other = bench.schedule
+        other.action.orchestration = ""
+        bench.send(.update(schedule: other), afterMinutes: 10)
+        try await bench.advance(minutes: 70)
+        #expect(try bench.description().problem?.hasPrefix("an update was left out: ") == true)
+        #expect(try bench.runs == ["01T01:00"])
+
+        let json = #"{"schedule":{"specification":{"cron":["61 * * * *"]},"action":{"orchestration":"Job"}}}"#
+        let error = #expect(throws: PayloadError.self) {
+            try PayloadCoding.decode(ScheduleInput.self, from: Payload(json), as: "the input")
+        }
+        #expect(error?.description.contains("minute") == true, "\(error?.description ?? "")")
+    }
+
     @Test("A backfill of what has run starts nothing, and says so")
     func backfillAgain() async throws {
         let bench = try ScheduleBench()

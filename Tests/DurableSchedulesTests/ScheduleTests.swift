@@ -115,6 +115,18 @@ struct ScheduleBench {
         try bench.environment.assertReplaySafe()
     }
 
+    @Test("Times that wait for a run are not missed because they could not be computed at once")
+    func bufferAllTriedAgain() async throws {
+        let bench = try ScheduleBench(.bufferAll, jobTakes: 150) { $0.catchUpWindow = .seconds(600) }
+        bench.environment.schedule(after: .seconds(200 * 60)) {
+            try $0.fail(
+                ScheduleTimes.activity, with: FailureDetails(errorType: "Broken", message: "no zone data"), next: 1)
+        }
+        try await bench.advance(minutes: 220)
+        #expect(try bench.description().counts.missed == 0)
+        #expect(try bench.runs == ["01T01:00", "01T02:00"])
+    }
+
     @Test("Allow all starts each time beside what runs")
     func allowAll() async throws {
         let bench = try ScheduleBench(.allowAll, jobTakes: 150)

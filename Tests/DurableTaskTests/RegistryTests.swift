@@ -89,6 +89,28 @@ private struct Greetings: Registrable {
         #expect(context.logger[metadataKey: "attempt"] == "2")
     }
 
+    @Test(
+        "What the code had no part in does not count against it on replay: refused requests, terminations",
+        arguments: [FailureDetails.payloadTooLarge, FailureDetails.tooManyEvents, nil])
+    func imposedEnd(errorType: String?) throws {
+        let registry = try Registry(
+            Orchestration("Asks") { (context: OrchestrationContext) in
+                _ = try await context.callActivity("work", 1, as: Int.self)
+            })
+        let time = Timestamp(millisecondsSinceEpoch: 1)
+        let start = ExecutionStarted(
+            name: "Asks", instanceID: InstanceID("i"), executionID: ExecutionID("e"))
+        var kinds: [HistoryEvent.Kind] = [.orchestratorStarted, .executionStarted(start)]
+        if let errorType {
+            let failure = FailureDetails(errorType: errorType, message: "DTQ2007", isNonRetryable: true)
+            kinds.append(.executionCompleted(status: .failed, result: nil, failure: failure))
+        } else {
+            kinds.append(.executionTerminated(reason: nil, recurse: false))
+            kinds.append(.executionCompleted(status: .terminated, result: nil, failure: nil))
+        }
+        #expect(registry.replay(kinds.map { HistoryEvent(timestamp: time, kind: $0) }, of: "Asks") == .fits)
+    }
+
     @Test("What an activity throws becomes its failure; its cancellation is Swift cancellation") func failures() async {
         let context = ActivityContext(
             name: "a", instanceID: InstanceID("i"), executionID: ExecutionID("e"), taskID: EventID(0))

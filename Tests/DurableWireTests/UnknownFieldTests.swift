@@ -81,6 +81,21 @@ import Testing
         }
     }
 
+    @Test("A change that continues as new must say how") func missingSuccessor() {
+        let change = InstanceChange(
+            instanceID: InstanceID("i"), time: Samples.time,
+            history: [
+                HistoryEvent(
+                    eventID: EventID(0), timestamp: Samples.time,
+                    kind: .executionCompleted(status: .continuedAsNew, result: nil, failure: nil))
+            ])
+        let bytes = PartitionRecord.checkpoint(Checkpoint(time: Samples.time, changes: [change])).wireBytes
+        #expect(
+            throws: WireError.undecodable(
+                "a change of instance i continues as new and has no start of what follows")
+        ) { try PartitionRecord(wire: bytes) }
+    }
+
     private let newestFormats: [String: UInt8] = [
         "JournalRecord": 2, "PartitionRecord": 3, "InstanceState": 3, "Events": 2,
     ]

@@ -166,8 +166,6 @@ extension HistoryEvent {
 }
 
 extension [HistoryEvent] {
-    package var executionStarted: ExecutionStarted? { lazy.compactMap(\.start).first }
-
     /// Whether the instance came to an end.
     var hasEnd: Bool { if case .executionCompleted = last?.kind { true } else { false } }
 }

@@ -36,15 +36,15 @@ struct ExternalEvents {
     mutating func takeEarly(_ name: String) -> Payload?? {
         guard let event = early[name]?.popFirst()?.event else { return nil }
         if early[name]?.isEmpty == true { early[name] = nil }
-        bufferedBytes -= Self.cost(name, event.input)
+        bufferedBytes -= event.estimatedBytes
         return .some(event.input)
     }
 
     mutating func buffer(_ payload: Payload?, name: String) {
         lastArrival += 1
-        early[name, default: FIFO()].append(
-            Early(arrival: lastArrival, event: RaisedEvent(name: name, input: payload)))
-        bufferedBytes += Self.cost(name, payload)
+        let event = RaisedEvent(name: name, input: payload)
+        early[name, default: FIFO()].append(Early(arrival: lastArrival, event: event))
+        bufferedBytes += event.estimatedBytes
     }
 
     /// Everything nobody took, in order of arrival.
@@ -85,9 +85,5 @@ struct ExternalEvents {
         waitingCount -= 1
         if waiters[name]?.isEmpty == true { waiters[name] = nil }
         return waiter
-    }
-
-    private static func cost(_ name: String, _ payload: Payload?) -> Int {
-        64 + name.utf8.count + (payload?.count ?? 0)
     }
 }

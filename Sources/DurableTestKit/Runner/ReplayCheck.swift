@@ -89,12 +89,7 @@ struct ReplayCheck {
 
     /// Replays the whole history, and the history in two parts, cut after each event.
     func replayInParts() throws {
-        var history = execution.history
-        let isTerminated = history.contains { if case .executionTerminated = $0.kind { true } else { false } }
-        if isTerminated, let last = history.lastIndex(where: { $0.kind == .orchestratorStarted }) {
-            // Its code had no part in that.
-            history.removeSubrange(last...)
-        }
+        let history = execution.history.withoutImposedEnd
         for cut in [history.count] + spread(history.count) { try replay(history, cutAfter: cut) }
     }
 
