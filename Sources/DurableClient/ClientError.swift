@@ -25,6 +25,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         /// An input cannot be encoded, or an output cannot be decoded.
         public static let payloadUnreadable = Code("DTQ2004")
         public static let payloadTooLarge = Code("DTQ2007")
+        /// An instance has not ended, as it must have for what was asked.
+        public static let instanceNotEnded = Code("DTQ2013")
         /// What came back cannot be read.
         public static let messageUndecodable = Code("DTQ3001")
         public static let brokerUnreachable = Code("DTQ4001")

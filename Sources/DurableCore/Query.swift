@@ -13,6 +13,12 @@ package enum Query: Hashable, Sendable {
     case redrive
     /// Asks the owner to let a held instance try again, whatever it is held for.
     case release(InstanceID)
+    /// Number of instances that fit, by status, in the asked partition.
+    case count(ListFilter)
+    /// Asks the owner to remove those of the instances that have ended, for good. At most `purgeLimit`.
+    case purge([InstanceID])
+
+    package static let purgeLimit = 256
 }
 
 /// What an owner sent again because it was asked to.
@@ -39,16 +45,22 @@ package struct ListFilter: Hashable, Sendable {
     package var createdFrom: Timestamp?
     /// Created before.
     package var createdTo: Timestamp?
+    /// Those that have all of these.
+    package var tags: [TagFilter]
+    /// Those that this instance called.
+    package var parent: InstanceID?
 
     package init(
         statuses: [OrchestrationStatus] = [], name: String? = nil, idPrefix: String? = nil,
-        createdFrom: Timestamp? = nil, createdTo: Timestamp? = nil
+        createdFrom: Timestamp? = nil, createdTo: Timestamp? = nil, tags: [TagFilter] = [], parent: InstanceID? = nil
     ) {
         self.statuses = statuses
         self.name = name
         self.idPrefix = idPrefix
         self.createdFrom = createdFrom
         self.createdTo = createdTo
+        self.tags = tags
+        self.parent = parent
     }
 }
 
@@ -72,6 +84,7 @@ package enum QueryAnswer: Hashable, Sendable {
     case redriven(Redriven)
     /// The instance is held no more; nil: it was not.
     case released(Hold?)
+    case purged(Purged)
     /// No such instance.
     case notFound
     /// The owner could not answer; the text says why.
@@ -136,6 +149,8 @@ public struct InstanceSnapshot: Hashable, Sendable {
     /// Error code and text when the instance is held; nil otherwise.
     public var holdCode: String?
     public var holdText: String?
+    /// The instance that called it; nil: none.
+    public var parent: InstanceID?
 
     package init(_ state: InstanceState, input: Payload?) {
         id = state.id
@@ -157,6 +172,7 @@ public struct InstanceSnapshot: Hashable, Sendable {
         inboxCount = state.inbox.count
         holdCode = state.hold?.code
         holdText = state.hold?.text
+        parent = state.parent?.instanceID
     }
 
     /// For decoders, which fill the fields in one by one.

@@ -67,8 +67,12 @@ extension PartitionProcessor {
         guard parts.storage.archive?.isComplete == false, !has(.forgetsArchive) else { return false }
         switch query {
         case .status(let id), .history(let id, _, _), .wait(let id), .release(let id): return try mustWaitForArchive(id)
-        case .list(let filter, _, _): return filter.statuses.isEmpty || filter.statuses.contains(where: \.isTerminal)
+        case .list(let filter, _, _), .count(let filter):
+            return filter.statuses.isEmpty || filter.statuses.contains(where: \.isTerminal)
         case .counts: return true
+        case .purge(let ids):
+            for id in ids where try mustWaitForArchive(id) { return true }
+            return false
         case .redrive: return false
         }
     }

@@ -22,6 +22,7 @@ extension PBInstanceSnapshot {
         inboxCount = Int64(snapshot.inboxCount)
         if let holdCode = snapshot.holdCode { self.holdCode = holdCode }
         if let holdText = snapshot.holdText { self.holdText = holdText }
+        if let parent = snapshot.parent { self.parent = parent.value }
     }
 }
 
@@ -45,5 +46,6 @@ extension InstanceSnapshot {
         inboxCount = try checkedCount(wire.inboxCount, "inbox count of instance \(wire.id)")
         if wire.hasHoldCode { holdCode = wire.holdCode }
         if wire.hasHoldText { holdText = wire.holdText }
+        if wire.hasParent { parent = InstanceID(wire.parent) }
     }
 }

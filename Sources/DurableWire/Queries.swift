@@ -23,6 +23,13 @@ extension Query: WireCodable {
             self = .redrive
         case .release(let wire):
             self = .release(InstanceID(wire.id))
+        case .count(let wire):
+            self = .count(try ListFilter(wire.filter))
+        case .purge(let wire):
+            guard (1...Query.purgeLimit).contains(wire.ids.count) else {
+                throw .undecodable("a request to purge \(wire.ids.count) instances at once")
+            }
+            self = .purge(wire.ids.map { InstanceID($0) })
         case nil:
             throw .undecodable("query of a kind this version does not know")
         }
@@ -30,6 +37,7 @@ extension Query: WireCodable {
 
     package var wireBytes: [UInt8] {
         var wire = PBQuery()
+        var version: Int32 = 1
         switch self {
         case .status(let id):
             wire.status.id = id.value
@@ -41,6 +49,7 @@ extension Query: WireCodable {
             wire.list.filter = PBListFilter(filter)
             if let after { wire.list.after = PBListCursor(after) }
             wire.list.limit = Int64(limit)
+            version = filter.format
         case .wait(let id):
             wire.wait.id = id.value
         case .release(let id):
@@ -49,9 +58,19 @@ extension Query: WireCodable {
             wire.redrive = PBQuery.Redrive()
         case .counts:
             wire.counts = PBQuery.Counts()
+        case .count(let filter):
+            wire.count.filter = PBListFilter(filter)
+            version = filter.format
+        case .purge(let ids):
+            wire.purge.ids = ids.map(\.value)
         }
-        return wire.aloneBytes()
+        return wire.aloneBytes(version: version)
     }
+}
+
+extension ListFilter {
+    /// The oldest version of a question whose readers make no mistake about it.
+    fileprivate var format: Int32 { tags.isEmpty && parent == nil ? 1 : 2 }
 }
 
 extension PBListFilter {
@@ -62,6 +81,13 @@ extension PBListFilter {
         if let idPrefix = filter.idPrefix { self.idPrefix = idPrefix }
         if let time = filter.createdFrom { createdFromMs = time.millisecondsSinceEpoch }
         if let time = filter.createdTo { createdToMs = time.millisecondsSinceEpoch }
+        tags = filter.tags.map { tag in
+            var wire = Tag()
+            wire.key = tag.key
+            if let value = tag.value { wire.value = value }
+            return wire
+        }
+        if let parent = filter.parent { self.parent = parent.value }
     }
 }
 
@@ -72,7 +98,9 @@ extension ListFilter {
             name: wire.hasName ? wire.name : nil,
             idPrefix: wire.hasIDPrefix ? wire.idPrefix : nil,
             createdFrom: wire.hasCreatedFromMs ? Timestamp(ms: wire.createdFromMs) : nil,
-            createdTo: wire.hasCreatedToMs ? Timestamp(ms: wire.createdToMs) : nil)
+            createdTo: wire.hasCreatedToMs ? Timestamp(ms: wire.createdToMs) : nil,
+            tags: wire.tags.map { TagFilter(key: $0.key, value: $0.hasValue ? $0.value : nil) },
+            parent: wire.hasParent ? InstanceID(wire.parent) : nil)
     }
 }
 

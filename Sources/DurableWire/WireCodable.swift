@@ -59,14 +59,18 @@ extension PBPartitionRecord: Versioned {
     /// 2: sub-orchestrations that are waited for, whose answers would be taken for unexpected.
     /// 3: an execution that continues as new, which would be taken for the instance's end; suspensions, of which
     /// nothing would come; patches, without which replay would go another way.
-    static var newestFormat: Int32 { 3 }
+    /// 4: instances that were purged, which would still be there.
+    static var newestFormat: Int32 { 4 }
 }
 extension PBCrashEvidence: Versioned {}
 extension PBInstanceState: Versioned {
     /// 2, 3: as in records.
     static var newestFormat: Int32 { 3 }
 }
-extension PBQuery: Versioned {}
+extension PBQuery: Versioned {
+    /// 2: filters by tag or parent, without which more would fit.
+    static var newestFormat: Int32 { 2 }
+}
 extension PBReply: Versioned {}
 extension PBWorkerHeartbeat: Versioned {}
 extension PBDrainRequest: Versioned {}
@@ -77,7 +81,10 @@ extension PBJournalRecord: Versioned {
 extension PBLogMessage: Versioned {}
 extension PBLogUnit: Versioned {}
 extension PBLogBookmark: Versioned {}
-extension PBSnapshotChunk: Versioned {}
+extension PBSnapshotChunk: Versioned {
+    /// 4: as in records.
+    static var newestFormat: Int32 { 4 }
+}
 extension PBMissingArchive: Versioned {}
 extension PBBackupRecord: Versioned {}
 extension PBHubDescriptor: Versioned {}
