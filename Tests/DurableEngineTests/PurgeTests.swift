@@ -170,17 +170,20 @@ import Testing
     @Test("With the sub-orchestrations it called, and theirs, as far as they have ended")
     func recursive() async throws {
         let hub = try await EngineHarness(partitions: 4)
-        let mixed = Orchestration("Mixed") { (context: OrchestrationContext) -> Int in
+        let mixed = Orchestration("Mixed") { (context: OrchestrationContext) -> String in
             async let slow: String = context.callSubOrchestration("Waiting", instanceID: InstanceID("slow"))
             _ = try await context.callSubOrchestration("Parent", 2, instanceID: InstanceID("deep"), as: Int.self)
-            throw CancellationError()
+            return try await slow
         }
         let worker = try hub.startWorker("w", [mixed, parent, waiting])
         try await hub.start("Mixed", id: "m")
         try await hub.start("Parent", id: "other", input: "1")
-        try await hub.wait(for: "m", .failed)
+        try await hub.wait(for: "deep", .completed)
         try await hub.wait(for: "slow", .running)
         try await hub.wait(for: "other", .completed)
+        // Alone: what it waits for goes on.
+        try await hub.terminate("m", message: "end")
+        try await hub.wait(for: "m", .terminated)
         let client = client(of: hub)
         let outcome = try #require(try await client.purge(InstanceID("m")))
         #expect(outcome.instances == 4)

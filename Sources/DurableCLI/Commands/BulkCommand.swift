@@ -6,11 +6,11 @@ import DurableJSON
 
 struct BulkCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bulk", abstract: "Suspend, resume, terminate, release or purge many instances.",
+        commandName: "bulk", abstract: "Suspend, resume, cancel, terminate, release or purge many instances.",
         discussion: """
             Takes the options of list. Of those that fit, the ones are meant that the action can change: open ones to \
-            suspend or terminate, suspended ones to resume, held ones to release, those \
-            that have ended to purge. They are listed first, then asked \
+            suspend, cancel or terminate, suspended ones to resume, held ones to release, those that have ended to \
+            purge. They are listed first, then asked \
             about, then sent for, 32 at a time; what is created meanwhile is not meant. It is safe to repeat.
 
               dtq bulk terminate --name ShipOrder --from 2h --dry-run
@@ -23,14 +23,14 @@ struct BulkCommand: AsyncParsableCommand {
             """)
 
     enum Action: String, ExpressibleByArgument, CaseIterable {
-        case suspend, resume, terminate, release, purge
+        case suspend, resume, cancel, terminate, release, purge
     }
 
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var confirmation: ConfirmationOptions
 
-    @Argument(help: "suspend, resume, terminate, release or purge.")
+    @Argument(help: "suspend, resume, cancel, terminate, release or purge.")
     var action: Action
 
     @OptionGroup var filter: FilterOptions
@@ -71,6 +71,7 @@ struct BulkCommand: AsyncParsableCommand {
                 switch action {
                 case .suspend: return Result(try await client.suspend(id, reason: reason))
                 case .resume: return Result(try await client.resume(id, reason: reason))
+                case .cancel: return Result(try await client.cancel(id, reason: reason))
                 case .terminate: return Result(try await client.terminate(id, reason: reason, recurse: recurse))
                 case .release:
                     if case .some(.some) = try await client.release(id) { return .accepted }
@@ -211,7 +212,7 @@ extension BulkCommand.Action {
         switch self {
         case .suspend: [.pending, .running]
         case .resume: [.suspended]
-        case .terminate, .release: [.pending, .running, .suspended]
+        case .cancel, .terminate, .release: [.pending, .running, .suspended]
         case .purge: OrchestrationStatus.allCases.filter(\.isTerminal)
         }
     }
@@ -224,6 +225,7 @@ extension BulkCommand.Action {
         switch self {
         case .suspend: "suspends"
         case .resume: "resumes"
+        case .cancel: "cancels"
         case .terminate: "ends, for good,"
         case .release: "releases"
         case .purge: "removes, for good,"
@@ -234,6 +236,7 @@ extension BulkCommand.Action {
         switch self {
         case .suspend: "suspended"
         case .resume: "resumed"
+        case .cancel: "cancelled"
         case .terminate: "terminated"
         case .release: "released"
         case .purge: "purged"
