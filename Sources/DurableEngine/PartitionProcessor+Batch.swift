@@ -42,6 +42,11 @@ struct Batch {
         sources = whole.sources
     }
 
+    /// Another one takes its ID: what happened to it in this batch is of no interest any more.
+    mutating func drop(_ entry: InstanceEntry) {
+        if changes.removeValue(forKey: entry.state.id) != nil { touched.removeAll { $0 === entry } }
+    }
+
     mutating func note(_ change: InstanceChange, of entry: InstanceEntry) {
         if changes[change.instanceID]?.merge(change) == nil {
             changes[change.instanceID] = change
@@ -194,7 +199,10 @@ extension PartitionProcessor {
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }
         case .accepted(let change, let verdict):
             if let entry { settleOutbox(answeredBy: message, of: entry.state, in: &batch) }
+            let old = change.replaces ? entry : nil
+            if let old { batch.drop(old) }
             let entry = try self.entry(for: change)
+            if let old, !old.state.status.isTerminal { entry.predecessors = [old] + old.predecessors }
             fold(change, into: entry)
             batch.note(change, of: entry)
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }

@@ -39,6 +39,7 @@ extension PBInstanceChange {
         }
         canceledTimers = change.canceledTimers.map(\.value)
         canceledTasks = change.canceledTasks.map(\.value)
+        replaces = change.replaces
         if case .set(let value) = change.compensatesTermination { compensatesTermination = value }
         if case .set(let status) = change.customStatus {
             var update = CustomStatusUpdate()
@@ -65,7 +66,10 @@ extension InstanceChange {
                 ScheduledTask(taskID: EventID($0.taskID), dispatch: $0.dispatch, outboxID: OutboxID($0.outboxID))
             },
             canceledTimers: wire.canceledTimers.map(EventID.init),
-            canceledTasks: wire.canceledTasks.map(EventID.init))
+            canceledTasks: wire.canceledTasks.map(EventID.init), replaces: wire.replaces)
+        if replaces, InstanceState.created(by: self) == nil {
+            throw .undecodable("a change of instance \(instanceID) replaces another one and has no start")
+        }
         if wire.hasCompensatesTermination { compensatesTermination = .set(wire.compensatesTermination) }
         if wire.hasCustomStatus {
             customStatus = .set(wire.customStatus.hasValue ? Payload(wire.customStatus.value) : nil)

@@ -80,8 +80,11 @@ extension PartitionRecord: WireCodable {
 }
 
 extension InstanceChange {
-    /// Readers of format 3 would keep activities open, or end code that has something to undo.
-    fileprivate var saysWhatFormat3DoesNot: Bool { !canceledTasks.isEmpty || compensatesTermination != .unchanged }
+    /// Readers of format 3 would keep activities open, end code that has something to undo, or go on with an instance that
+    /// another one has replaced.
+    fileprivate var saysWhatFormat3DoesNot: Bool {
+        !canceledTasks.isEmpty || compensatesTermination != .unchanged || replaces
+    }
 }
 
 extension HistoryEvent {

@@ -202,7 +202,12 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
     }
 
     private func fold(_ change: InstanceChange, into partition: Partition) {
-        let old = partition.instances.removeValue(forKey: change.instanceID)
+        var old = partition.instances.removeValue(forKey: change.instanceID)
+        if change.replaces, let gone = old {
+            old = nil
+            if !gone.state.status.isTerminal { openCount -= 1 }
+            if gone.state.hold != nil { heldCount -= 1 }
+        }
         guard var instance = old ?? InstanceState.created(by: change).map({ Instance(state: $0) }) else {
             return violated("I2: a record changes instance \(change.instanceID), which does not exist")
         }

@@ -41,6 +41,7 @@ nonisolated enum PBVerdict: SwiftProtobuf.Enum, Swift.CaseIterable {
   case notFound // = 5
   case ended // = 6
   case unexpected // = 7
+  case joined // = 30
   case UNRECOGNIZED(Int)
 
   init() {
@@ -57,6 +58,7 @@ nonisolated enum PBVerdict: SwiftProtobuf.Enum, Swift.CaseIterable {
     case 5: self = .notFound
     case 6: self = .ended
     case 7: self = .unexpected
+    case 30: self = .joined
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -71,6 +73,7 @@ nonisolated enum PBVerdict: SwiftProtobuf.Enum, Swift.CaseIterable {
     case .notFound: return 5
     case .ended: return 6
     case .unexpected: return 7
+    case .joined: return 30
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -85,6 +88,7 @@ nonisolated enum PBVerdict: SwiftProtobuf.Enum, Swift.CaseIterable {
     .notFound,
     .ended,
     .unexpected,
+    .joined,
   ]
 
 }
@@ -190,11 +194,112 @@ nonisolated struct PBMessage: @unchecked Sendable {
   /// Clears the value of `event`. Subsequent reads from it will return its default value.
   mutating func clearEvent() {_uniqueStorage()._event = nil}
 
+  /// Of starts only. Absent: both refuse.
+  var idReuse: PBIDReuse {
+    get {_storage._idReuse ?? PBIDReuse()}
+    set {_uniqueStorage()._idReuse = newValue}
+  }
+  /// Returns true if `idReuse` has been explicitly set.
+  var hasIDReuse: Bool {_storage._idReuse != nil}
+  /// Clears the value of `idReuse`. Subsequent reads from it will return its default value.
+  mutating func clearIDReuse() {_uniqueStorage()._idReuse = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// What a start does where there is an instance of its ID.
+nonisolated struct PBIDReuse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var running: PBIDReuse.Running = .refuse
+
+  var ended: PBIDReuse.Ended = .refuse
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated enum Running: SwiftProtobuf.Enum, Swift.CaseIterable {
+    typealias RawValue = Int
+    case refuse // = 0
+    case useExisting // = 1
+    case terminate // = 2
+    case UNRECOGNIZED(Int)
+
+    init() {
+      self = .refuse
+    }
+
+    init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .refuse
+      case 1: self = .useExisting
+      case 2: self = .terminate
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    var rawValue: Int {
+      switch self {
+      case .refuse: return 0
+      case .useExisting: return 1
+      case .terminate: return 2
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    static let allCases: [PBIDReuse.Running] = [
+      .refuse,
+      .useExisting,
+      .terminate,
+    ]
+
+  }
+
+  nonisolated enum Ended: SwiftProtobuf.Enum, Swift.CaseIterable {
+    typealias RawValue = Int
+    case refuse // = 0
+    case allow // = 1
+    case allowUnlessCompleted // = 2
+    case UNRECOGNIZED(Int)
+
+    init() {
+      self = .refuse
+    }
+
+    init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .refuse
+      case 1: self = .allow
+      case 2: self = .allowUnlessCompleted
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    var rawValue: Int {
+      switch self {
+      case .refuse: return 0
+      case .allow: return 1
+      case .allowUnlessCompleted: return 2
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    static let allCases: [PBIDReuse.Ended] = [
+      .refuse,
+      .allow,
+      .allowUnlessCompleted,
+    ]
+
+  }
+
+  init() {}
 }
 
 /// The destination has applied, durably, what the receiver of this sent it under `incarnation` up to `sequence`.
@@ -431,6 +536,9 @@ nonisolated struct PBInstanceChange: Sendable {
   var hasCompensatesTermination: Bool {self._compensatesTermination != nil}
   /// Clears the value of `compensatesTermination`. Subsequent reads from it will return its default value.
   mutating func clearCompensatesTermination() {self._compensatesTermination = nil}
+
+  /// It begins an instance in place of another one of its ID, which is gone from here on.
+  var replaces: Bool = false
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -3046,7 +3154,7 @@ nonisolated struct PBHubDescriptor: Sendable {
 fileprivate nonisolated let _protobuf_package = "dtq.v1"
 
 nonisolated extension PBVerdict: SwiftProtobuf._ProtoNameProviding {
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0VERDICT_UNSPECIFIED\0\u{1}VERDICT_CREATED\0\u{1}VERDICT_EXISTS\0\u{1}VERDICT_ACCEPTED\0\u{1}VERDICT_DUPLICATE\0\u{1}VERDICT_NOT_FOUND\0\u{1}VERDICT_ENDED\0\u{1}VERDICT_UNEXPECTED\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0VERDICT_UNSPECIFIED\0\u{1}VERDICT_CREATED\0\u{1}VERDICT_EXISTS\0\u{1}VERDICT_ACCEPTED\0\u{1}VERDICT_DUPLICATE\0\u{1}VERDICT_NOT_FOUND\0\u{1}VERDICT_ENDED\0\u{1}VERDICT_UNEXPECTED\0\u{2}\u{17}VERDICT_JOINED\0")
 }
 
 nonisolated extension PBEpoch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -3161,7 +3269,7 @@ nonisolated extension PBReplyAddress: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Message"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}instance_id\0\u{3}execution_id\0\u{1}dispatch\0\u{1}origin\0\u{1}reply\0\u{2}\u{4}event\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}instance_id\0\u{3}execution_id\0\u{1}dispatch\0\u{1}origin\0\u{1}reply\0\u{2}\u{4}event\0\u{4}\u{14}id_reuse\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
@@ -3171,6 +3279,7 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     var _origin: PBOrigin? = nil
     var _reply: PBReplyAddress? = nil
     var _event: PBHistoryEvent? = nil
+    var _idReuse: PBIDReuse? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3188,6 +3297,7 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       _origin = source._origin
       _reply = source._reply
       _event = source._event
+      _idReuse = source._idReuse
     }
   }
 
@@ -3213,6 +3323,7 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
         case 5: try { try decoder.decodeSingularMessageField(value: &_storage._origin) }()
         case 6: try { try decoder.decodeSingularMessageField(value: &_storage._reply) }()
         case 10: try { try decoder.decodeSingularMessageField(value: &_storage._event) }()
+        case 30: try { try decoder.decodeSingularMessageField(value: &_storage._idReuse) }()
         default: break
         }
       }
@@ -3246,6 +3357,9 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       try { if let v = _storage._event {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
       } }()
+      try { if let v = _storage._idReuse {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3262,6 +3376,7 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
         if _storage._origin != rhs_storage._origin {return false}
         if _storage._reply != rhs_storage._reply {return false}
         if _storage._event != rhs_storage._event {return false}
+        if _storage._idReuse != rhs_storage._idReuse {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -3269,6 +3384,49 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
+}
+
+nonisolated extension PBIDReuse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".IDReuse"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}running\0\u{1}ended\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.running) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.ended) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.running != .refuse {
+      try visitor.visitSingularEnumField(value: self.running, fieldNumber: 1)
+    }
+    if self.ended != .refuse {
+      try visitor.visitSingularEnumField(value: self.ended, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBIDReuse, rhs: PBIDReuse) -> Bool {
+    if lhs.running != rhs.running {return false}
+    if lhs.ended != rhs.ended {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBIDReuse.Running: SwiftProtobuf._ProtoNameProviding {
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0RUNNING_REFUSE\0\u{1}RUNNING_USE_EXISTING\0\u{1}RUNNING_TERMINATE\0")
+}
+
+nonisolated extension PBIDReuse.Ended: SwiftProtobuf._ProtoNameProviding {
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ENDED_REFUSE\0\u{1}ENDED_ALLOW\0\u{1}ENDED_ALLOW_UNLESS_COMPLETED\0")
 }
 
 nonisolated extension PBAppliedThrough: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -3597,7 +3755,7 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
 
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{2}\u{4}replaces\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3616,6 +3774,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 11: try { try decoder.decodeSingularMessageField(value: &self._hold) }()
       case 25: try { try decoder.decodeRepeatedInt32Field(value: &self.canceledTasks) }()
       case 26: try { try decoder.decodeSingularBoolField(value: &self._compensatesTermination) }()
+      case 30: try { try decoder.decodeSingularBoolField(value: &self.replaces) }()
       default: break
       }
     }
@@ -3659,6 +3818,9 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     try { if let v = self._compensatesTermination {
       try visitor.visitSingularBoolField(value: v, fieldNumber: 26)
     } }()
+    if self.replaces != false {
+      try visitor.visitSingularBoolField(value: self.replaces, fieldNumber: 30)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3674,6 +3836,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs._hold != rhs._hold {return false}
     if lhs.canceledTasks != rhs.canceledTasks {return false}
     if lhs._compensatesTermination != rhs._compensatesTermination {return false}
+    if lhs.replaces != rhs.replaces {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
