@@ -156,6 +156,7 @@ extension HubClient {
             case .redriven: "what it sent again"
             case .released: "the release of an instance"
             case .counts: "counts"
+            case .tasks: "activities"
             case .notFound: "\"not found\""
             case .failed: "a failure"
             }

@@ -39,6 +39,8 @@ package struct InstanceChange: Hashable, Sendable {
     package var canceledTimers: [EventID]
     /// Activities whose results nobody waits for any more.
     package var canceledTasks: [EventID]
+    /// How far activities have come.
+    package var heartbeats: [Heartbeat]
     package var customStatus: Update<Payload?>
     package var hold: Update<Hold?>
     package var compensatesTermination: Update<Bool>
@@ -46,7 +48,7 @@ package struct InstanceChange: Hashable, Sendable {
     package init(
         instanceID: InstanceID, time: Timestamp, history: [HistoryEvent] = [], buffered: [HistoryEvent] = [],
         appliedMessages: [MessageID] = [], scheduledTasks: [ScheduledTask] = [], canceledTimers: [EventID] = [],
-        canceledTasks: [EventID] = [], customStatus: Update<Payload?> = .unchanged,
+        canceledTasks: [EventID] = [], heartbeats: [Heartbeat] = [], customStatus: Update<Payload?> = .unchanged,
         hold: Update<Hold?> = .unchanged, compensatesTermination: Update<Bool> = .unchanged
     ) {
         self.instanceID = instanceID
@@ -57,6 +59,7 @@ package struct InstanceChange: Hashable, Sendable {
         self.scheduledTasks = scheduledTasks
         self.canceledTimers = canceledTimers
         self.canceledTasks = canceledTasks
+        self.heartbeats = heartbeats
         self.customStatus = customStatus
         self.hold = hold
         self.compensatesTermination = compensatesTermination
@@ -70,6 +73,15 @@ package struct InstanceChange: Hashable, Sendable {
     package enum Update<Value: Hashable & Sendable>: Hashable, Sendable {
         case unchanged
         case set(Value)
+    }
+
+    package struct Heartbeat: Hashable, Sendable {
+        package var taskID: EventID
+        package var details: Payload
+        package init(taskID: EventID, details: Payload) {
+            self.taskID = taskID
+            self.details = details
+        }
     }
 
     /// Pairs a `taskScheduled` event with the outbox entry that dispatches it.

@@ -371,6 +371,7 @@ extension InstanceChange {
         scheduledTasks += later.scheduledTasks
         canceledTimers += later.canceledTimers
         canceledTasks += later.canceledTasks
+        heartbeats += later.heartbeats
         if case .set = later.customStatus { customStatus = later.customStatus }
         if case .set = later.hold { hold = later.hold }
         if case .set = later.compensatesTermination { compensatesTermination = later.compensatesTermination }

@@ -25,6 +25,7 @@ extension InstanceState {
         }
         for timer in change.canceledTimers { openTimers[timer] = nil }
         for task in change.canceledTasks { openTasks[task] = nil }
+        for heartbeat in change.heartbeats { openTasks[heartbeat.taskID]?.details = heartbeat.details }
         appliedMessages += change.appliedMessages
         if appliedMessages.count > Self.appliedMessagesLimit {
             appliedMessages.removeFirst(appliedMessages.count - Self.appliedMessagesLimit)

@@ -46,9 +46,12 @@ package struct InstanceState: Hashable, Sendable {
     package struct OpenTask: Hashable, Sendable {
         package var dispatch: UInt32
         package var outboxID: OutboxID
-        package init(dispatch: UInt32, outboxID: OutboxID) {
+        /// How far its run has come, by its newest heartbeat.
+        package var details: Payload?
+        package init(dispatch: UInt32, outboxID: OutboxID, details: Payload? = nil) {
             self.dispatch = dispatch
             self.outboxID = outboxID
+            self.details = details
         }
     }
 
@@ -75,6 +78,14 @@ package struct InstanceState: Hashable, Sendable {
         appliedMessages = []
         compensatesTermination = false
         isTerminating = false
+    }
+
+    /// The activity, if it is open under just that dispatch.
+    package func openTask(_ key: TaskKey) -> OpenTask? {
+        guard key.executionID == executionID, let task = openTasks[key.taskID], task.dispatch == key.dispatch else {
+            return nil
+        }
+        return task
     }
 
     /// The time of what happens to it at `now`: owners' clocks differ and may be set back, an instance's time never

@@ -13,6 +13,22 @@ package enum Query: Hashable, Sendable {
     case redrive
     /// Asks the owner to let a held instance try again, whatever it is held for.
     case release(InstanceID)
+    /// A worker says which activities run on it, and asks whether they are still wanted.
+    case heartbeat([TaskHeartbeat])
+}
+
+/// Word of an activity that runs.
+package struct TaskHeartbeat: Hashable, Sendable {
+    package var task: TaskKey
+    /// How far it has come, for a later run of it; nil: nothing new.
+    package var details: Payload?
+    package init(task: TaskKey, details: Payload?) {
+        self.task = task
+        self.details = details
+    }
+
+    /// Bytes of details at most: they stand in the log, the tables and memory.
+    package static let detailsLimit = 64 << 10
 }
 
 /// What an owner sent again because it was asked to.
@@ -72,10 +88,22 @@ package enum QueryAnswer: Hashable, Sendable {
     case redriven(Redriven)
     /// The instance is held no more; nil: it was not.
     case released(Hold?)
+    /// What is known of each of those activities that is still wanted.
+    case tasks([OpenTaskDetails])
     /// No such instance.
     case notFound
     /// The owner could not answer; the text says why.
     case failed(String)
+
+    package struct OpenTaskDetails: Hashable, Sendable {
+        package var task: TaskKey
+        /// Of the newest heartbeat; nil: there was none.
+        package var details: Payload?
+        package init(task: TaskKey, details: Payload?) {
+            self.task = task
+            self.details = details
+        }
+    }
 
     package struct StatusCount: Hashable, Sendable {
         package var status: OrchestrationStatus

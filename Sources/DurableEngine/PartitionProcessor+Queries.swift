@@ -26,6 +26,7 @@ extension PartitionProcessor {
     /// Answers what clients asked, from durable state.
     func answerQueries() async throws(PartitionEnd) {
         let asked = withheld.retriedQueries + queries
+        let end = position
         for delivery in queries { parts.channel.acknowledge(delivery.tag, multiple: false) }
         withheld.retriedQueries = []
         queries = []
@@ -39,7 +40,7 @@ extension PartitionProcessor {
                     deferQuery(delivery, address)
                     continue
                 }
-                if let answer = try await answer(query, to: address, isRedelivered: delivery.isRedelivered) {
+                if let answer = try await answer(query, to: address, asked: end, isRedelivered: delivery.isRedelivered) {
                     reply(.answer(answer), to: address)
                 }
             } catch let end as PartitionEnd {
@@ -52,9 +53,10 @@ extension PartitionProcessor {
         }
     }
 
+    /// - Parameter asked: The log's end when the question was taken.
     /// - Returns: nil when the answer comes later.
     private func answer(
-        _ query: Query, to address: ReplyAddress, isRedelivered: Bool
+        _ query: Query, to address: ReplyAddress, asked: LogPosition, isRedelivered: Bool
     ) async throws -> QueryAnswer? {
         let store = parts.storage.store
         switch query {
@@ -94,6 +96,8 @@ extension PartitionProcessor {
             try await release(entry)
             // It may be held again at once.
             return entry.state.hold.map { .failed("\($0.code) \($0.text)") } ?? .released(hold)
+        case .heartbeat(let heartbeats):
+            return try await takeHeartbeats(heartbeats, asked: asked)
         case .counts:
             try await flush()
             return .counts(try store.counts())

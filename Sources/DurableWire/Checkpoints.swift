@@ -39,6 +39,12 @@ extension PBInstanceChange {
         }
         canceledTimers = change.canceledTimers.map(\.value)
         canceledTasks = change.canceledTasks.map(\.value)
+        heartbeats = change.heartbeats.map { heartbeat in
+            var wire = Heartbeat()
+            wire.taskID = heartbeat.taskID.value
+            wire.details = heartbeat.details.data
+            return wire
+        }
         if case .set(let value) = change.compensatesTermination { compensatesTermination = value }
         if case .set(let status) = change.customStatus {
             var update = CustomStatusUpdate()
@@ -65,7 +71,10 @@ extension InstanceChange {
                 ScheduledTask(taskID: EventID($0.taskID), dispatch: $0.dispatch, outboxID: OutboxID($0.outboxID))
             },
             canceledTimers: wire.canceledTimers.map(EventID.init),
-            canceledTasks: wire.canceledTasks.map(EventID.init))
+            canceledTasks: wire.canceledTasks.map(EventID.init),
+            heartbeats: wire.heartbeats.map {
+                Heartbeat(taskID: EventID($0.taskID), details: Payload($0.details))
+            })
         if wire.hasCompensatesTermination { compensatesTermination = .set(wire.compensatesTermination) }
         if wire.hasCustomStatus {
             customStatus = .set(wire.customStatus.hasValue ? Payload(wire.customStatus.value) : nil)

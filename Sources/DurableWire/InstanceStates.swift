@@ -17,7 +17,9 @@ extension InstanceState: WireCodable {
         if wire.hasOutput { output = Payload(wire.output) }
         if wire.hasFailure { failure = FailureDetails(wire.failure) }
         for task in wire.openTasks {
-            openTasks[EventID(task.taskID)] = OpenTask(dispatch: task.dispatch, outboxID: OutboxID(task.outboxID))
+            openTasks[EventID(task.taskID)] = OpenTask(
+                dispatch: task.dispatch, outboxID: OutboxID(task.outboxID),
+                details: task.hasDetails ? Payload(task.details) : nil)
         }
         for timer in wire.openTimers { openTimers[EventID(timer.timerID)] = Timestamp(ms: timer.fireAtMs) }
         for child in wire.openChildren { openChildren[EventID(child.taskID)] = InstanceID(child.instanceID) }
@@ -52,6 +54,7 @@ extension InstanceState: WireCodable {
             wire.taskID = id.value
             wire.dispatch = task.dispatch
             wire.outboxID = task.outboxID.value
+            if let details = task.details { wire.details = details.data }
             return wire
         }
         wire.openTimers = openTimers.sorted { $0.key < $1.key }.map { id, fireAt in

@@ -23,6 +23,8 @@ extension Query: WireCodable {
             self = .redrive
         case .release(let wire):
             self = .release(InstanceID(wire.id))
+        case .heartbeat(let wire):
+            self = .heartbeat(wire.tasks.map { TaskHeartbeat(task: TaskKey($0.task), details: $0.payload) })
         case nil:
             throw .undecodable("query of a kind this version does not know")
         }
@@ -47,6 +49,8 @@ extension Query: WireCodable {
             wire.release.id = id.value
         case .redrive:
             wire.redrive = PBQuery.Redrive()
+        case .heartbeat(let heartbeats):
+            wire.heartbeat.tasks = heartbeats.map { PBTaskDetails($0.task, $0.details) }
         case .counts:
             wire.counts = PBQuery.Counts()
         }

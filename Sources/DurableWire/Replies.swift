@@ -85,6 +85,8 @@ extension PBQueryAnswer {
         case .released(let hold):
             released = Released()
             if let hold { released.hold = PBHold(hold) }
+        case .tasks(let open):
+            tasks.tasks = open.map { PBTaskDetails($0.task, $0.details) }
         case .notFound:
             notFound = NotFound()
         case .failed(let text):
@@ -109,6 +111,8 @@ extension QueryAnswer {
             self = .counts(try counts.counts.map(StatusCount.init))
         case .released(let wire):
             self = .released(wire.hasHold ? Hold(wire.hold) : nil)
+        case .tasks(let wire):
+            self = .tasks(wire.tasks.map { OpenTaskDetails(task: TaskKey($0.task), details: $0.payload) })
         case .redriven(let wire):
             self = .redriven(
                 Redriven(

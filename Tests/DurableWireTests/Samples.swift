@@ -100,10 +100,12 @@ enum Samples {
             instanceID: InstanceID("o-1881"), time: time, history: events, buffered: [events[0]],
             appliedMessages: [MessageID("m-1"), MessageID("m-2")],
             scheduledTasks: [.init(taskID: EventID(4), dispatch: 1, outboxID: OutboxID(12))],
-            canceledTimers: [EventID(0), EventID(9)], customStatus: .set(Payload("half")),
-            hold: .set(Hold(code: "DTQ2003", text: "diverged"))),
+            canceledTimers: [EventID(0), EventID(9)], canceledTasks: [EventID(2), EventID(7)],
+            heartbeats: [.init(taskID: EventID(4), details: Payload("12"))], customStatus: .set(Payload("half")),
+            hold: .set(Hold(code: "DTQ2003", text: "diverged")), compensatesTermination: .set(true)),
         InstanceChange(
-            instanceID: InstanceID("b"), time: .distantPast, customStatus: .set(nil), hold: .set(nil)),
+            instanceID: InstanceID("b"), time: .distantPast, customStatus: .set(nil), hold: .set(nil),
+            compensatesTermination: .set(false)),
         InstanceChange(instanceID: InstanceID("c"), time: .distantFuture),
     ]
 
@@ -161,6 +163,9 @@ enum Samples {
             full.openTimers[EventID(Int32(100 + id))] = time + .seconds(id)
             full.openChildren[EventID(Int32(200 + id))] = InstanceID("child-\(id)")
         }
+        full.openTasks[EventID(3)]?.details = Payload("12")
+        full.compensatesTermination = true
+        full.isTerminating = true
         full.patches = ["p-2", "p-1", "ä"]
         full.historyCount = 77
         full.inbox = events
@@ -185,6 +190,7 @@ enum Samples {
         .counts,
         .redrive,
         .release(InstanceID("a")),
+        .heartbeat([.init(task: task.key, details: Payload("3")), .init(task: task.key, details: nil)]),
     ]
 
     static let snapshots: [InstanceSnapshot] = states.map { InstanceSnapshot($0, input: Payload("{}")) }
@@ -198,6 +204,7 @@ enum Samples {
         .counts([]),
         .redriven(Redriven(tasks: 1, messages: 2, timers: 3)),
         .redriven(Redriven(tasks: 0, messages: 0, timers: 0)),
+        .tasks([.init(task: task.key, details: Payload("3")), .init(task: task.key, details: nil)]),
         .released(nil),
         .released(Hold(code: "DTQ2008", text: "ends workers", build: "1.4")),
         .notFound,

@@ -294,6 +294,25 @@ nonisolated struct PBTaskMessage: Sendable {
   fileprivate var _traceParent: String? = nil
 }
 
+/// Which dispatch of which activity.
+nonisolated struct PBTaskKey: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var instanceID: String = String()
+
+  var executionID: String = String()
+
+  var taskID: Int32 = 0
+
+  var dispatch: UInt32 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 nonisolated struct PBHistory: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -432,6 +451,8 @@ nonisolated struct PBInstanceChange: Sendable {
   /// Clears the value of `compensatesTermination`. Subsequent reads from it will return its default value.
   mutating func clearCompensatesTermination() {self._compensatesTermination = nil}
 
+  var heartbeats: [PBInstanceChange.Heartbeat] = []
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct ScheduledTask: Sendable {
@@ -491,6 +512,21 @@ nonisolated struct PBInstanceChange: Sendable {
     init() {}
 
     fileprivate var _value: PBHold? = nil
+  }
+
+  /// How far an activity has come.
+  nonisolated struct Heartbeat: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var taskID: Int32 = 0
+
+    var details: Data = Data()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
   }
 
   init() {}
@@ -939,9 +975,20 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
 
     var outboxID: UInt64 = 0
 
+    var details: Data {
+      get {_details ?? Data()}
+      set {_details = newValue}
+    }
+    /// Returns true if `details` has been explicitly set.
+    var hasDetails: Bool {self._details != nil}
+    /// Clears the value of `details`. Subsequent reads from it will return its default value.
+    mutating func clearDetails() {self._details = nil}
+
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
+
+    fileprivate var _details: Data? = nil
   }
 
   nonisolated struct OpenTimer: Sendable {
@@ -1044,6 +1091,38 @@ nonisolated struct PBListCursor: Sendable {
   init() {}
 }
 
+/// An activity, and how far it has come.
+nonisolated struct PBTaskDetails: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var task: PBTaskKey {
+    get {_task ?? PBTaskKey()}
+    set {_task = newValue}
+  }
+  /// Returns true if `task` has been explicitly set.
+  var hasTask: Bool {self._task != nil}
+  /// Clears the value of `task`. Subsequent reads from it will return its default value.
+  mutating func clearTask() {self._task = nil}
+
+  var details: Data {
+    get {_details ?? Data()}
+    set {_details = newValue}
+  }
+  /// Returns true if `details` has been explicitly set.
+  var hasDetails: Bool {self._details != nil}
+  /// Clears the value of `details`. Subsequent reads from it will return its default value.
+  mutating func clearDetails() {self._details = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _task: PBTaskKey? = nil
+  fileprivate var _details: Data? = nil
+}
+
 nonisolated struct PBQuery: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1109,6 +1188,14 @@ nonisolated struct PBQuery: Sendable {
     set {kind = .release(newValue)}
   }
 
+  var heartbeat: PBQuery.Heartbeat {
+    get {
+      if case .heartbeat(let v)? = kind {return v}
+      return PBQuery.Heartbeat()
+    }
+    set {kind = .heartbeat(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1119,6 +1206,7 @@ nonisolated struct PBQuery: Sendable {
     case counts(PBQuery.Counts)
     case redrive(PBQuery.Redrive)
     case release(PBQuery.Instance)
+    case heartbeat(PBQuery.Heartbeat)
 
   }
 
@@ -1198,6 +1286,19 @@ nonisolated struct PBQuery: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
     // methods supported on all messages.
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  /// Activities that run on the worker that asks, with what is new of them.
+  nonisolated struct Heartbeat: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var tasks: [PBTaskDetails] = []
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1413,6 +1514,14 @@ nonisolated struct PBQueryAnswer: Sendable {
     set {kind = .released(newValue)}
   }
 
+  var tasks: PBQueryAnswer.Tasks {
+    get {
+      if case .tasks(let v)? = kind {return v}
+      return PBQueryAnswer.Tasks()
+    }
+    set {kind = .tasks(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1424,6 +1533,7 @@ nonisolated struct PBQueryAnswer: Sendable {
     case failed(PBQueryAnswer.Failed)
     case redriven(PBQueryAnswer.Redriven)
     case released(PBQueryAnswer.Released)
+    case tasks(PBQueryAnswer.Tasks)
 
   }
 
@@ -1520,6 +1630,19 @@ nonisolated struct PBQueryAnswer: Sendable {
     init() {}
 
     fileprivate var _hold: PBHold? = nil
+  }
+
+  /// Those that are still wanted.
+  nonisolated struct Tasks: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var tasks: [PBTaskDetails] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
   }
 
   nonisolated struct NotFound: Sendable {
@@ -1902,27 +2025,9 @@ nonisolated struct PBTaskCancellation: Sendable {
 
   var format: Int32 = 0
 
-  var tasks: [PBTaskCancellation.Task] = []
+  var tasks: [PBTaskKey] = []
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  nonisolated struct Task: Sendable {
-    // SwiftProtobuf.Message conformance is added in an extension below. See the
-    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-    // methods supported on all messages.
-
-    var instanceID: String = String()
-
-    var executionID: String = String()
-
-    var taskID: Int32 = 0
-
-    var dispatch: UInt32 = 0
-
-    var unknownFields = SwiftProtobuf.UnknownStorage()
-
-    init() {}
-  }
 
   init() {}
 }
@@ -3213,6 +3318,51 @@ nonisolated extension PBTaskMessage: SwiftProtobuf.Message, SwiftProtobuf._Messa
   }
 }
 
+nonisolated extension PBTaskKey: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".TaskKey"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}execution_id\0\u{3}task_id\0\u{1}dispatch\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.executionID) }()
+      case 3: try { try decoder.decodeSingularInt32Field(value: &self.taskID) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.dispatch) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.instanceID.isEmpty {
+      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 1)
+    }
+    if !self.executionID.isEmpty {
+      try visitor.visitSingularStringField(value: self.executionID, fieldNumber: 2)
+    }
+    if self.taskID != 0 {
+      try visitor.visitSingularInt32Field(value: self.taskID, fieldNumber: 3)
+    }
+    if self.dispatch != 0 {
+      try visitor.visitSingularUInt32Field(value: self.dispatch, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBTaskKey, rhs: PBTaskKey) -> Bool {
+    if lhs.instanceID != rhs.instanceID {return false}
+    if lhs.executionID != rhs.executionID {return false}
+    if lhs.taskID != rhs.taskID {return false}
+    if lhs.dispatch != rhs.dispatch {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBHistory: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".History"
   static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}events\0")
@@ -3376,7 +3526,7 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
 
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3395,6 +3545,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 11: try { try decoder.decodeSingularMessageField(value: &self._hold) }()
       case 25: try { try decoder.decodeRepeatedInt32Field(value: &self.canceledTasks) }()
       case 26: try { try decoder.decodeSingularBoolField(value: &self._compensatesTermination) }()
+      case 27: try { try decoder.decodeRepeatedMessageField(value: &self.heartbeats) }()
       default: break
       }
     }
@@ -3438,6 +3589,9 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     try { if let v = self._compensatesTermination {
       try visitor.visitSingularBoolField(value: v, fieldNumber: 26)
     } }()
+    if !self.heartbeats.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.heartbeats, fieldNumber: 27)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3453,6 +3607,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs._hold != rhs._hold {return false}
     if lhs.canceledTasks != rhs.canceledTasks {return false}
     if lhs._compensatesTermination != rhs._compensatesTermination {return false}
+    if lhs.heartbeats != rhs.heartbeats {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3561,6 +3716,41 @@ nonisolated extension PBInstanceChange.HoldUpdate: SwiftProtobuf.Message, SwiftP
 
   static func ==(lhs: PBInstanceChange.HoldUpdate, rhs: PBInstanceChange.HoldUpdate) -> Bool {
     if lhs._value != rhs._value {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBInstanceChange.Heartbeat: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBInstanceChange.protoMessageName + ".Heartbeat"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}task_id\0\u{1}details\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.taskID) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.details) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.taskID != 0 {
+      try visitor.visitSingularInt32Field(value: self.taskID, fieldNumber: 1)
+    }
+    if !self.details.isEmpty {
+      try visitor.visitSingularBytesField(value: self.details, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBInstanceChange.Heartbeat, rhs: PBInstanceChange.Heartbeat) -> Bool {
+    if lhs.taskID != rhs.taskID {return false}
+    if lhs.details != rhs.details {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4306,7 +4496,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension PBInstanceState.OpenTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = PBInstanceState.protoMessageName + ".OpenTask"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}task_id\0\u{1}dispatch\0\u{3}outbox_id\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}task_id\0\u{1}dispatch\0\u{3}outbox_id\0\u{1}details\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4317,12 +4507,17 @@ nonisolated extension PBInstanceState.OpenTask: SwiftProtobuf.Message, SwiftProt
       case 1: try { try decoder.decodeSingularInt32Field(value: &self.taskID) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.dispatch) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.outboxID) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self._details) }()
       default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.taskID != 0 {
       try visitor.visitSingularInt32Field(value: self.taskID, fieldNumber: 1)
     }
@@ -4332,6 +4527,9 @@ nonisolated extension PBInstanceState.OpenTask: SwiftProtobuf.Message, SwiftProt
     if self.outboxID != 0 {
       try visitor.visitSingularUInt64Field(value: self.outboxID, fieldNumber: 3)
     }
+    try { if let v = self._details {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 4)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4339,6 +4537,7 @@ nonisolated extension PBInstanceState.OpenTask: SwiftProtobuf.Message, SwiftProt
     if lhs.taskID != rhs.taskID {return false}
     if lhs.dispatch != rhs.dispatch {return false}
     if lhs.outboxID != rhs.outboxID {return false}
+    if lhs._details != rhs._details {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4503,9 +4702,48 @@ nonisolated extension PBListCursor: SwiftProtobuf.Message, SwiftProtobuf._Messag
   }
 }
 
+nonisolated extension PBTaskDetails: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".TaskDetails"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}task\0\u{1}details\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._task) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self._details) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._task {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._details {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBTaskDetails, rhs: PBTaskDetails) -> Bool {
+    if lhs._task != rhs._task {return false}
+    if lhs._details != rhs._details {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Query"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0\u{1}release\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0\u{1}release\0\u{2}\u{9}heartbeat\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4605,6 +4843,19 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
           self.kind = .release(v)
         }
       }()
+      case 25: try {
+        var v: PBQuery.Heartbeat?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .heartbeat(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .heartbeat(v)
+        }
+      }()
       default: break
       }
     }
@@ -4646,6 +4897,10 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     case .release?: try {
       guard case .release(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+    }()
+    case .heartbeat?: try {
+      guard case .heartbeat(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
     }()
     case nil: break
     }
@@ -4807,6 +5062,36 @@ nonisolated extension PBQuery.Redrive: SwiftProtobuf.Message, SwiftProtobuf._Mes
   }
 
   static func ==(lhs: PBQuery.Redrive, rhs: PBQuery.Redrive) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQuery.Heartbeat: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQuery.protoMessageName + ".Heartbeat"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tasks\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.tasks) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.tasks.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.tasks, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQuery.Heartbeat, rhs: PBQuery.Heartbeat) -> Bool {
+    if lhs.tasks != rhs.tasks {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -5010,7 +5295,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".QueryAnswer"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0\u{1}released\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0\u{1}released\0\u{2}\u{11}tasks\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5122,6 +5407,19 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.kind = .released(v)
         }
       }()
+      case 25: try {
+        var v: PBQueryAnswer.Tasks?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .tasks(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .tasks(v)
+        }
+      }()
       default: break
       }
     }
@@ -5164,6 +5462,10 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
     case .released?: try {
       guard case .released(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    }()
+    case .tasks?: try {
+      guard case .tasks(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
     }()
     case nil: break
     }
@@ -5386,6 +5688,36 @@ nonisolated extension PBQueryAnswer.Released: SwiftProtobuf.Message, SwiftProtob
 
   static func ==(lhs: PBQueryAnswer.Released, rhs: PBQueryAnswer.Released) -> Bool {
     if lhs._hold != rhs._hold {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQueryAnswer.Tasks: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".Tasks"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tasks\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.tasks) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.tasks.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.tasks, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQueryAnswer.Tasks, rhs: PBQueryAnswer.Tasks) -> Bool {
+    if lhs.tasks != rhs.tasks {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -5987,51 +6319,6 @@ nonisolated extension PBTaskCancellation: SwiftProtobuf.Message, SwiftProtobuf._
   static func ==(lhs: PBTaskCancellation, rhs: PBTaskCancellation) -> Bool {
     if lhs.format != rhs.format {return false}
     if lhs.tasks != rhs.tasks {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension PBTaskCancellation.Task: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = PBTaskCancellation.protoMessageName + ".Task"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}execution_id\0\u{3}task_id\0\u{1}dispatch\0")
-
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.executionID) }()
-      case 3: try { try decoder.decodeSingularInt32Field(value: &self.taskID) }()
-      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.dispatch) }()
-      default: break
-      }
-    }
-  }
-
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.instanceID.isEmpty {
-      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 1)
-    }
-    if !self.executionID.isEmpty {
-      try visitor.visitSingularStringField(value: self.executionID, fieldNumber: 2)
-    }
-    if self.taskID != 0 {
-      try visitor.visitSingularInt32Field(value: self.taskID, fieldNumber: 3)
-    }
-    if self.dispatch != 0 {
-      try visitor.visitSingularUInt32Field(value: self.dispatch, fieldNumber: 4)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  static func ==(lhs: PBTaskCancellation.Task, rhs: PBTaskCancellation.Task) -> Bool {
-    if lhs.instanceID != rhs.instanceID {return false}
-    if lhs.executionID != rhs.executionID {return false}
-    if lhs.taskID != rhs.taskID {return false}
-    if lhs.dispatch != rhs.dispatch {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

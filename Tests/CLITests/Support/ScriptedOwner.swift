@@ -207,6 +207,8 @@ extension ScriptedOwner.Script {
         case .release(let id):
             guard let instance = find(id) else { return .notFound }
             return .released(instance.holdCode.map { Hold(code: $0, text: instance.holdText ?? "") })
+        // Only workers ask that.
+        case .heartbeat: return .tasks([])
         case .redrive: return .redriven(Redriven(tasks: 3, messages: partition.index, timers: 1200))
         case .counts:
             let own = instances.filter { $0.id.partition(of: count) == partition }
