@@ -38,6 +38,8 @@ final class OrchestratorRuntime: @unchecked Sendable {
     private var shieldedTasks: [(number: Int, cancel: () -> Void)] = []
     private var lastShieldedTask = 0
     var ending = RequestedEnd()
+    /// Sub-orchestrations that go on when the call is cancelled. Look-up only.
+    private var abandonedWhenCancelled: Set<EventID> = []
 
     /// The first use of the context from another thread.
     private let misuse = PlatformLock<String?>(nil)
@@ -167,9 +169,11 @@ final class OrchestratorRuntime: @unchecked Sendable {
     }
 
     func callSubOrchestration(
-        _ name: String, version: String?, instanceID: InstanceID?, input: Payload?
+        _ name: String, version: String?, instanceID: InstanceID?, input: Payload?, whenCancelled: ChildCancellation
     ) async throws -> Payload? {
         let id = operations.add(.child(nil))
+        if whenCancelled == .abandon { abandonedWhenCancelled.insert(id) }
+        defer { if whenCancelled == .abandon { abandonedWhenCancelled.remove(id) } }
         let child = startChild(id, name, version: version, instanceID: instanceID, input: input, isDetached: false)
         switch try await wait(for: id) {
         case .completed(let result): return result
@@ -270,7 +274,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
         switch operation {
         case .timer: dropTimer(id)
         case .task: askUnlessReplaying(.cancelTask(id: id))
-        case .child: askUnlessReplaying(.cancelChild(id: id))
+        case .child: if !abandonedWhenCancelled.contains(id) { askUnlessReplaying(.cancelChild(id: id)) }
         case .settled, .eventTimeout: break
         }
         continuation.resume(returning: .cancelled)
