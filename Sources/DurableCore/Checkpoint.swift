@@ -39,6 +39,10 @@ package struct InstanceChange: Hashable, Sendable {
     package var canceledTimers: [EventID]
     package var customStatus: Update<Payload?>
     package var hold: Update<Hold?>
+    /// Updates that arrived, to wait until the code lets them begin.
+    package var requestedUpdates: [UpdateRequest] = []
+    /// Updates that were refused, with the reason; they wait no longer.
+    package var rejectedUpdates: [UpdateLedger.Ended] = []
 
     package init(
         instanceID: InstanceID, time: Timestamp, history: [HistoryEvent] = [], buffered: [HistoryEvent] = [],

@@ -12,6 +12,8 @@ extension InstanceState {
     /// Folds one durable change in. Live work and recovery both come through here.
     package mutating func evolve(with change: InstanceChange) {
         lastUpdatedAt = max(lastUpdatedAt, change.time)
+        updates.request(change.requestedUpdates)
+        updates.reject(change.rejectedUpdates)
         for event in change.history { apply(event) }
         historyCount += change.history.count
         for event in change.buffered {
@@ -37,6 +39,7 @@ extension InstanceState {
             openChildren = [:]
             inbox = []
             hold = nil
+            updates.endInstance()
         }
     }
 
@@ -55,6 +58,7 @@ extension InstanceState {
         openTimers = [:]
         openChildren = [:]
         patches = []
+        updates.endExecution()
     }
 
     private mutating func apply(_ event: HistoryEvent) {
@@ -68,6 +72,10 @@ extension InstanceState {
             if !child.isDetached { openChildren[event.eventID] = child.instanceID }
         case .patchRecorded(let id, _):
             patches.insert(id)
+        case .updateRequested(let request):
+            updates.begin(request.id)
+        case .updateCompleted(let id, let result, let failure):
+            updates.end(id, failure.map { .failed($0) } ?? .completed(result))
         case .executionCompleted(let status, let result, let failure):
             self.status = status
             output = result

@@ -36,6 +36,7 @@ package struct InstanceState: Hashable, Sendable {
     /// Most recent messages of clients, oldest first, at most `appliedMessagesLimit`.
     package var appliedMessages: [MessageID]
     package var hold: Hold?
+    package var updates = UpdateLedger()
 
     package static let appliedMessagesLimit = 128
 
@@ -84,6 +85,12 @@ package struct InstanceState: Hashable, Sendable {
         case .suspended, .completed, .failed, .canceled, .terminated, .continuedAsNew: return false
         }
     }
+
+    /// Whether it ended without its code's having a part in that.
+    package var hasImposedEnd: Bool { status == .terminated || status == .failed && failure?.isImposed == true }
+
+    /// Whether updates wait that the code may be asked about.
+    package var mayAdmitUpdates: Bool { status == .running && hold == nil && !updates.requested.isEmpty }
 
     /// Length of a history, in events, past which an operator is warned.
     package static let longHistory = 10_000

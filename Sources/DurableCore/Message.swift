@@ -30,7 +30,9 @@ package struct Message: Hashable, Sendable {
     /// Whether clients may send it; anything else counts only when a worker published it.
     package var isClientMessage: Bool {
         switch event.kind {
-        case .executionStarted, .eventRaised, .executionTerminated, .executionSuspended, .executionResumed: true
+        case .executionStarted, .eventRaised, .executionTerminated, .executionSuspended, .executionResumed,
+            .updateRequested:
+            true
         default: false
         }
     }

@@ -17,6 +17,8 @@ package enum OrchestratorAction: Hashable, Sendable {
     /// The code has reached that patch for the first time. Has no event ID, so that those of other actions do not
     /// depend on it.
     case recordPatch(id: String, isDeprecated: Bool)
+    /// The handler of an update has ended. Has no event ID.
+    case completeUpdate(id: UpdateID, result: Payload?, failure: FailureDetails?)
 }
 
 /// An external event as its instance keeps it.
@@ -52,6 +54,7 @@ extension OrchestratorAction {
         case .createSubOrchestration(_, let child): child.input?.count
         case .completeOrchestration(_, _, let result, _): result?.count
         case .setCustomStatus(let status): status?.count
+        case .completeUpdate(_, let result, _): result?.count
         case .createTimer, .cancelTimer, .recordPatch: nil
         }
     }
@@ -67,6 +70,7 @@ extension OrchestratorAction {
         case .setCustomStatus: "the custom status"
         case .createTimer, .cancelTimer: "a timer"
         case .recordPatch: "a patch"
+        case .completeUpdate(let id, _, _): "the result of update \"\(id)\""
         }
     }
 
@@ -76,7 +80,7 @@ extension OrchestratorAction {
             .createSubOrchestration(let id, _), .continueAsNew(let id, _, _, _),
             .completeOrchestration(let id, _, _, _):
             id
-        case .setCustomStatus, .recordPatch: .none
+        case .setCustomStatus, .recordPatch, .completeUpdate: .none
         }
     }
 }

@@ -26,6 +26,10 @@ extension InstanceState: WireCodable {
         inbox = try wire.inbox.map(HistoryEvent.init)
         appliedMessages = wire.appliedMessages.map(MessageID.init)
         if wire.hasHold { hold = Hold(wire.hold) }
+        updates = UpdateLedger(
+            requested: wire.requestedUpdates.map(UpdateRequest.init), open: wire.openUpdates.map(UpdateID.init),
+            ended: try wire.endedUpdates.map(UpdateLedger.Ended.init),
+            rejected: try wire.rejectedUpdates.map(UpdateLedger.Ended.init))
     }
 
     package var wireBytes: [UInt8] {
@@ -69,11 +73,16 @@ extension InstanceState: WireCodable {
         wire.inbox = inbox.map(PBHistoryEvent.init)
         wire.appliedMessages = appliedMessages.map(\.value)
         if let hold { wire.hold = PBHold(hold) }
+        wire.requestedUpdates = updates.requested.map(PBUpdateRequested.init)
+        wire.openUpdates = updates.open.map(\.value)
+        wire.endedUpdates = updates.ended.map(PBEndedUpdate.init)
+        wire.rejectedUpdates = updates.rejected.map(PBEndedUpdate.init)
         return (consume wire).aloneBytes(version: format)
     }
 
     /// The oldest version of the layout whose readers make no mistake about it.
     private var format: Int32 {
+        if !updates.isEmpty { return 4 }
         if status == .suspended || !patches.isEmpty { return 3 }
         return openChildren.isEmpty && parent == nil ? 1 : 2
     }

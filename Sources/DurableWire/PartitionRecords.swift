@@ -60,7 +60,8 @@ extension PartitionRecord: WireCodable {
         guard case .checkpoint(let checkpoint) = self else { return 1 }
         var format: Int32 = 1
         for change in checkpoint.changes {
-            if change.continuesAsNew { return 3 }
+            if change.continuesAsNew { format = max(format, 3) }
+            if !change.requestedUpdates.isEmpty || !change.rejectedUpdates.isEmpty { format = max(format, 4) }
             for event in change.history { format = max(format, event.recordFormat(isBuffered: false)) }
             for event in change.buffered { format = max(format, event.recordFormat(isBuffered: true)) }
         }
@@ -69,11 +70,19 @@ extension PartitionRecord: WireCodable {
 }
 
 extension HistoryEvent {
-    var isPatch: Bool { if case .patchRecorded = kind { true } else { false } }
+    /// The oldest version of histories whose readers make no mistake about it.
+    var historyFormat: Int32 {
+        switch kind {
+        case .updateRequested, .updateCompleted: 3
+        case .patchRecorded: 2
+        default: 1
+        }
+    }
 
     /// The oldest version of records whose readers make no mistake about it.
     fileprivate func recordFormat(isBuffered: Bool) -> Int32 {
         switch kind {
+        case .updateRequested, .updateCompleted: 4
         case .patchRecorded: 3
         // In a history it is over.
         case .executionSuspended, .executionResumed: isBuffered ? 3 : 1

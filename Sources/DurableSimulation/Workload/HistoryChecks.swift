@@ -155,8 +155,10 @@ extension HistoryEvent {
 
     /// Whether it records an action that has an event ID.
     fileprivate var hasActionID: Bool {
-        if case .patchRecorded = kind { return false }
-        return isAction && !isTerminationsEnd
+        switch kind {
+        case .patchRecorded, .updateCompleted: false
+        default: isAction && !isTerminationsEnd
+        }
     }
 
     /// The end of a terminated instance, which its code did not ask for.

@@ -48,6 +48,8 @@ extension OrchestratorAction {
                 kind: .executionCompleted(status: status, result: result, failure: failure))
         case .recordPatch(let id, let isDeprecated):
             HistoryEvent(timestamp: time, kind: .patchRecorded(id: id, isDeprecated: isDeprecated))
+        case .completeUpdate(let id, let result, let failure):
+            HistoryEvent(timestamp: time, kind: .updateCompleted(id: id, result: result, failure: failure))
         case .cancelTimer, .setCustomStatus: nil
         }
     }
@@ -113,7 +115,8 @@ struct Driver {
             case .scheduleTask, .createTimer: open.append(action)
             case .createSubOrchestration(_, let child): if !child.isDetached { open.append(action) }
             case .cancelTimer(let id): open.removeAll { $0.eventID == id }
-            case .sendEvent, .continueAsNew, .completeOrchestration, .setCustomStatus, .recordPatch: break
+            case .sendEvent, .continueAsNew, .completeOrchestration, .setCustomStatus, .recordPatch, .completeUpdate:
+                break
             }
         }
         episodes.append(RecordedEpisode(newEvents: events, actions: actions))
@@ -180,7 +183,7 @@ extension OrchestratorAction {
             .createSubOrchestration(let id, _), .continueAsNew(let id, _, _, _),
             .completeOrchestration(let id, _, _, _):
             id
-        case .setCustomStatus, .recordPatch: nil
+        case .setCustomStatus, .recordPatch, .completeUpdate: nil
         }
     }
 }
