@@ -26,12 +26,14 @@ extension InstanceState {
             openTasks[task.taskID] = OpenTask(dispatch: task.dispatch, outboxID: task.outboxID)
         }
         for timer in change.canceledTimers { openTimers[timer] = nil }
+        for task in change.canceledTasks { openTasks[task] = nil }
         appliedMessages += change.appliedMessages
         if appliedMessages.count > Self.appliedMessagesLimit {
             appliedMessages.removeFirst(appliedMessages.count - Self.appliedMessagesLimit)
         }
         if case .set(let value) = change.customStatus { customStatus = value }
         if case .set(let value) = change.hold { hold = value }
+        if case .set(let value) = change.compensatesTermination { compensatesTermination = value }
         if status == .continuedAsNew { startOver() }
         if status.isTerminal {
             openTasks = [:]
@@ -40,6 +42,8 @@ extension InstanceState {
             inbox = []
             hold = nil
             updates.endInstance()
+            compensatesTermination = false
+            isTerminating = false
         }
     }
 
@@ -59,6 +63,8 @@ extension InstanceState {
         openChildren = [:]
         patches = []
         updates.endExecution()
+        compensatesTermination = false
+        isTerminating = false
     }
 
     private mutating func apply(_ event: HistoryEvent) {
@@ -76,6 +82,8 @@ extension InstanceState {
             updates.begin(request.id)
         case .updateCompleted(let id, let result, let failure):
             updates.end(id, failure.map { .failed($0) } ?? .completed(result))
+        case .executionTerminated:
+            isTerminating = true
         case .executionCompleted(let status, let result, let failure):
             self.status = status
             output = result
@@ -90,6 +98,8 @@ extension InstanceState {
         switch event.kind {
         case .executionSuspended: status = .suspended
         case .executionResumed: status = historyCount == 0 ? .pending : .running
+        // What is to be undone does not wait any longer.
+        case .executionTerminated where compensatesTermination && status == .suspended: status = .running
         default: break
         }
     }

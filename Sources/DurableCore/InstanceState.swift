@@ -37,6 +37,10 @@ package struct InstanceState: Hashable, Sendable {
     package var appliedMessages: [MessageID]
     package var hold: Hold?
     package var updates = UpdateLedger()
+    /// A termination is told to the code, which has something to undo then.
+    package var compensatesTermination: Bool
+    /// The code was told of a termination: whatever it does, the instance ends as terminated.
+    package var isTerminating: Bool
 
     package static let appliedMessagesLimit = 128
 
@@ -70,6 +74,8 @@ package struct InstanceState: Hashable, Sendable {
         historyCount = 0
         inbox = []
         appliedMessages = []
+        compensatesTermination = false
+        isTerminating = false
     }
 
     /// The time of what happens to it at `now`: owners' clocks differ and may be set back, an instance's time never
@@ -86,8 +92,14 @@ package struct InstanceState: Hashable, Sendable {
         }
     }
 
-    /// Whether it ended without its code's having a part in that.
-    package var hasImposedEnd: Bool { status == .terminated || status == .failed && failure?.isImposed == true }
+    /// Whether it may have ended without its code's having a part in that; the end of its history says.
+    package var mayHaveImposedEnd: Bool {
+        switch status {
+        case .terminated, .canceled: true
+        case .failed: failure?.isImposed == true
+        default: false
+        }
+    }
 
     /// Whether updates wait that the code may be asked about.
     package var mayAdmitUpdates: Bool { status == .running && hold == nil && !updates.requested.isEmpty }

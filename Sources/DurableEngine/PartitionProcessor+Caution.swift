@@ -84,8 +84,8 @@ extension PartitionProcessor {
 
     /// Whether an episode of the instance would run its code now.
     private func runsCode(_ entry: InstanceEntry, at now: Timestamp) -> Bool {
-        if entry.state.isTerminationRequested { return false }
-        return entry.state.mayAdmitUpdates
-            || !entry.state.inbox.isEmpty && entry.state.mayRun(at: entry.state.time(at: now))
+        let now = entry.state.time(at: now)
+        if entry.state.isEndImposed(at: now) { return false }
+        return entry.state.mayAdmitUpdates || !entry.state.inbox.isEmpty && entry.state.mayRun(at: now)
     }
 }

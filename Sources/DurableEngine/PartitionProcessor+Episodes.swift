@@ -12,12 +12,8 @@ extension PartitionProcessor {
     private func runInbox(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
         if entry.state.inbox.isEmpty { return }
         let now = entry.state.time(at: batch.now)
-        if entry.state.isTerminationRequested {
-            for (_, task) in entry.state.openTasks.sorted(by: { $0.key < $1.key })
-            where state.outbox[task.outboxID] != nil {
-                batch.outboxRemoved.append(task.outboxID)
-            }
-            let (change, messages) = entry.state.terminate(at: now)
+        if entry.state.isEndImposed(at: now) {
+            let (change, messages) = entry.state.imposeEnd(at: now)
             addToOutbox(messages, in: &batch)
             apply(change, to: entry, in: &batch)
             return
@@ -76,6 +72,10 @@ extension PartitionProcessor {
     }
 
     func apply(_ change: InstanceChange, to entry: InstanceEntry, in batch: inout Batch) {
+        for (key, outboxID) in entry.state.tasksAbandoned(by: change) {
+            batch.abandonedTasks.append(key)
+            if state.outbox[outboxID] != nil { batch.outboxRemoved.append(outboxID) }
+        }
         fold(change, into: entry)
         batch.note(change, of: entry)
         if entry.state.status.isTerminal {
@@ -128,9 +128,10 @@ extension PartitionProcessor {
                 position += page.count
             }
             if !entry.unflushed.isEmpty {
-                let rest = has(.replaysTooLittle) ? entry.unflushed.dropLast() : entry.unflushed
-                try session.replay(ending.passing(rest))
+                let page = has(.replaysTooLittle) ? entry.unflushed.dropLast() : entry.unflushed
+                try session.replay(ending.passing(page))
             }
+            if !ending.rest.isEmpty { try session.replay(ending.rest) }
             return session
         } catch let failure as EpisodeFailure {
             session.evict()
@@ -217,22 +218,25 @@ extension PartitionProcessor {
     }
 }
 
-/// Keeps an end that the code had no part in from being replayed: the instance was terminated, or its worker refused what
-/// the code asked for. Then the last episode is left out.
+/// Keeps an end that the code had no part in from being replayed: the instance was ended from outside, or its worker
+/// refused what the code asked for. Then the last episode is left out.
 private struct ImposedEnd {
-    private let isImposed: Bool
+    private let isPossible: Bool
     /// The episode that may be the last one.
     private var kept: [HistoryEvent] = []
 
-    init(of state: InstanceState) { isImposed = state.hasImposedEnd }
+    init(of state: InstanceState) { isPossible = state.mayHaveImposedEnd }
 
     /// - Parameter page: The next events of the history.
     /// - Returns: Those that may be replayed by now.
     mutating func passing(_ page: [HistoryEvent]) -> [HistoryEvent] {
-        guard isImposed else { return page }
+        guard isPossible else { return page }
         kept += page
         guard let last = kept.lastIndex(where: { $0.kind == .orchestratorStarted }) else { return [] }
         defer { kept.removeFirst(last) }
         return Array(kept[..<last])
     }
+
+    /// What of the last episode is to be replayed.
+    var rest: [HistoryEvent] { kept.withoutImposedEnd }
 }

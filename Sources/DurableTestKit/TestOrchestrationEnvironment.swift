@@ -150,7 +150,7 @@ public final class TestOrchestrationEnvironment: Sendable {
 
     private func runInbox(of instance: InstanceUnderTest) throws {
         guard let events = hub.withLock({ $0.beginEpisode(of: instance) }) else {
-            return hub.withLock { $0.terminate(instance) }
+            return hub.withLock { $0.imposeEnd(on: instance) }
         }
         try runCode(of: instance, over: events)
     }

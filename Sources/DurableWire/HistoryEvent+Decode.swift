@@ -73,6 +73,11 @@ extension HistoryEvent.Kind {
                 result: wire.updateCompleted.hasResult ? Payload(wire.updateCompleted.result) : nil,
                 failure: wire.updateCompleted.hasFailure ? FailureDetails(wire.updateCompleted.failure) : nil)
         case .genericEvent(let wire):
+            if wire.hasCancellation {
+                let request = wire.cancellation
+                self = .cancellationRequested(reason: request.hasReason ? Payload(request.reason) : nil)
+                return
+            }
             try required(!wire.patch.isEmpty, "GenericEvent: patch")
             self = .patchRecorded(id: wire.patch, isDeprecated: wire.isDeprecated)
         case .continueAsNew(let wire):

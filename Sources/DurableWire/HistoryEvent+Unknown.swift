@@ -87,10 +87,12 @@ extension PBTaskFailed {
 
 extension PBGenericEvent {
     fileprivate var residue: Self? {
+        let cancellation = hasCancellation ? cancellation.unknownPart : nil
         let requested = hasUpdateRequested ? updateRequested.unknownPart : nil
         let completed = hasUpdateCompleted ? updateCompleted.residue : nil
-        if unknownFields.isEmpty && requested == nil && completed == nil { return nil }
+        if unknownFields.isEmpty && cancellation == nil && requested == nil && completed == nil { return nil }
         var rest = unknownPart ?? Self()
+        if let cancellation { rest.cancellation = cancellation }
         if let requested { rest.updateRequested = requested }
         if let completed { rest.updateCompleted = completed }
         return rest

@@ -30,6 +30,8 @@ extension InstanceState: WireCodable {
             requested: wire.requestedUpdates.map(UpdateRequest.init), open: wire.openUpdates.map(UpdateID.init),
             ended: try wire.endedUpdates.map(UpdateLedger.Ended.init),
             rejected: try wire.rejectedUpdates.map(UpdateLedger.Ended.init))
+        compensatesTermination = wire.compensatesTermination
+        isTerminating = wire.isTerminating
     }
 
     package var wireBytes: [UInt8] {
@@ -77,12 +79,17 @@ extension InstanceState: WireCodable {
         wire.openUpdates = updates.open.map(\.value)
         wire.endedUpdates = updates.ended.map(PBEndedUpdate.init)
         wire.rejectedUpdates = updates.rejected.map(PBEndedUpdate.init)
+        wire.compensatesTermination = compensatesTermination
+        wire.isTerminating = isTerminating
         return (consume wire).aloneBytes(version: format)
     }
 
     /// The oldest version of the layout whose readers make no mistake about it.
     private var format: Int32 {
-        if !updates.isEmpty { return 4 }
+        if !updates.isEmpty || compensatesTermination || isTerminating || inbox.contains(where: \.isCancellationRequest)
+        {
+            return 4
+        }
         if status == .suspended || !patches.isEmpty { return 3 }
         return openChildren.isEmpty && parent == nil ? 1 : 2
     }

@@ -75,7 +75,10 @@ import Testing
             bytes: "82 01 0b 0a 01 49 12 01 4e 1a 03 0a 01 69"),
         Fixture(
             field: 17, kind: .eventRaised(name: "N", input: Payload("i")), bytes: "8a 01 08 0a 01 4e 12 03 0a 01 69"),
-        // Our own fields 1000 and 1001.
+        // Our own fields 1000, 1001 and 1002.
+        Fixture(
+            field: 18, kind: .cancellationRequested(reason: Payload("r")), bytes: "92 01 08 d2 3e 05 0a 03 0a 01 72",
+            format: 3),
         Fixture(
             field: 18, kind: .patchRecorded(id: "p", isDeprecated: true), bytes: "92 01 07 c2 3e 01 70 c8 3e 01",
             format: 2),

@@ -52,7 +52,11 @@ extension OrchestratorRuntime {
             beginUpdate(request, event)
         case .updateCompleted:
             match(event)
-        case .executionStarted, .executionTerminated, .executionSuspended, .executionResumed, .continueAsNew:
+        case .cancellationRequested(let reason):
+            requestCancellation(reason)
+        case .executionTerminated(let reason, _):
+            tellOfTermination(reason)
+        case .executionStarted, .executionSuspended, .executionResumed, .continueAsNew:
             break
         }
     }

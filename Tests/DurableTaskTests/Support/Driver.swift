@@ -50,7 +50,7 @@ extension OrchestratorAction {
             HistoryEvent(timestamp: time, kind: .patchRecorded(id: id, isDeprecated: isDeprecated))
         case .completeUpdate(let id, let result, let failure):
             HistoryEvent(timestamp: time, kind: .updateCompleted(id: id, result: result, failure: failure))
-        case .cancelTimer, .setCustomStatus: nil
+        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination: nil
         }
     }
 }
@@ -60,6 +60,7 @@ struct Driver {
     static let instanceID = InstanceID("order-1")
     static let executionID = ExecutionID("e-1")
 
+    let orchestration: AnyOrchestration
     var session: NativeOrchestration
     var episodes: [RecordedEpisode] = []
     /// Open activities and timers, in order of request.
@@ -72,6 +73,7 @@ struct Driver {
     private var time = Timestamp(millisecondsSinceEpoch: 1000)
 
     init(_ orchestration: AnyOrchestration, options: NativeOrchestration.Options = .init()) {
+        self.orchestration = orchestration
         session = Self.session(orchestration, options: options)
     }
 
@@ -115,7 +117,9 @@ struct Driver {
             case .scheduleTask, .createTimer: open.append(action)
             case .createSubOrchestration(_, let child): if !child.isDetached { open.append(action) }
             case .cancelTimer(let id): open.removeAll { $0.eventID == id }
-            case .sendEvent, .continueAsNew, .completeOrchestration, .setCustomStatus, .recordPatch, .completeUpdate:
+            // What is cancelled may be answered all the same.
+            case .cancelTask, .cancelChild, .sendEvent, .continueAsNew, .completeOrchestration, .setCustomStatus,
+                .recordPatch, .completeUpdate, .setCompensatesTermination:
                 break
             }
         }
@@ -179,11 +183,12 @@ extension HistoryEvent.Kind {
 extension OrchestratorAction {
     var eventID: EventID? {
         switch self {
-        case .scheduleTask(let id, _, _), .createTimer(let id, _), .cancelTimer(let id), .sendEvent(let id, _, _, _),
-            .createSubOrchestration(let id, _), .continueAsNew(let id, _, _, _),
+        case .scheduleTask(let id, _, _), .createTimer(let id, _), .cancelTimer(let id), .cancelTask(let id),
+            .cancelChild(let id), .sendEvent(let id, _, _, _), .createSubOrchestration(let id, _),
+            .continueAsNew(let id, _, _, _),
             .completeOrchestration(let id, _, _, _):
             id
-        case .setCustomStatus, .recordPatch, .completeUpdate: nil
+        case .setCustomStatus, .recordPatch, .completeUpdate, .setCompensatesTermination: nil
         }
     }
 }
