@@ -31,7 +31,8 @@ let package = Package(
         .target(name: "DurableTask", dependencies: ["DurableCore", .log]),
         .target(name: "DurableSchedules", dependencies: ["DurableTask", "DurableCore"]),
         .target(name: "DurableTestKit", dependencies: ["DurableTask", "DurableCore", "DurableJSON", .heap, .log]),
-        .target(name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log, .ordered]),
+        .target(
+            name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log, .ordered]),
         .target(name: "DurableClient", dependencies: ["DurableCore", "DurableWire", "DurableBackend", "DurableTask"]),
 
         // Copies of whole hubs, for operators.

@@ -43,6 +43,10 @@ package struct InstanceChange: Hashable, Sendable {
     package var heartbeats: [Heartbeat]
     package var customStatus: Update<Payload?>
     package var hold: Update<Hold?>
+    /// Updates that arrived, to wait until the code lets them begin.
+    package var requestedUpdates: [UpdateRequest] = []
+    /// Updates that were refused, with the reason; they wait no longer.
+    package var rejectedUpdates: [UpdateLedger.Ended] = []
     package var compensatesTermination: Update<Bool>
 
     package init(

@@ -36,6 +36,7 @@ package struct InstanceState: Hashable, Sendable {
     /// Most recent messages of clients, oldest first, at most `appliedMessagesLimit`.
     package var appliedMessages: [MessageID]
     package var hold: Hold?
+    package var updates = UpdateLedger()
     /// A termination is told to the code, which has something to undo then.
     package var compensatesTermination: Bool
     /// The code was told of a termination: whatever it does, the instance ends as terminated.
@@ -101,6 +102,18 @@ package struct InstanceState: Hashable, Sendable {
         case .suspended, .completed, .failed, .canceled, .terminated, .continuedAsNew: return false
         }
     }
+
+    /// Whether it may have ended without its code's having a part in that; the end of its history says.
+    package var mayHaveImposedEnd: Bool {
+        switch status {
+        case .terminated, .canceled: true
+        case .failed: failure?.isImposed == true
+        default: false
+        }
+    }
+
+    /// Whether updates wait that the code may be asked about.
+    package var mayAdmitUpdates: Bool { status == .running && hold == nil && !updates.requested.isEmpty }
 
     /// Length of a history, in events, past which an operator is warned.
     package static let longHistory = 10_000

@@ -1,5 +1,5 @@
 /// A question to the owner of a partition, answered from durable state, not behind its backlog.
-package enum Query: Hashable, Sendable {
+package enum Question: Hashable, Sendable {
     case status(InstanceID)
     /// - `after`: index of the last event already known, -1 for all.
     case history(InstanceID, after: Int, limit: Int)
@@ -15,6 +15,10 @@ package enum Query: Hashable, Sendable {
     case release(InstanceID)
     /// A worker says which activities run on it, and asks whether they are still wanted.
     case heartbeat([TaskHeartbeat])
+    /// Asks the code of an instance, which answers from its state and changes nothing.
+    case handler(InstanceID, name: String, input: Payload?)
+    /// Answered when the update has ended; asked again by the client on silence.
+    case update(InstanceID, UpdateID)
 }
 
 /// Word of an activity that runs.
@@ -90,6 +94,13 @@ package enum QueryAnswer: Hashable, Sendable {
     case released(Hold?)
     /// What is known of each of those activities that is still wanted.
     case tasks([OpenTaskDetails])
+    /// What the instance's code answered.
+    case value(Payload?)
+    /// What the handler of the query threw.
+    case handlerFailed(FailureDetails)
+    case update(UpdateOutcome)
+    /// The instance is there, and has no such update, or not any more.
+    case unknownUpdate(OrchestrationStatus)
     /// No such instance.
     case notFound
     /// The owner could not answer; the text says why.
@@ -161,6 +172,8 @@ public struct InstanceSnapshot: Hashable, Sendable {
     public var openChildCount: Int
     /// Accepted messages no episode has handled yet.
     public var inboxCount: Int
+    /// Updates that wait to begin, and those whose handler has not ended.
+    public var openUpdateCount: Int
     /// Error code and text when the instance is held; nil otherwise.
     public var holdCode: String?
     public var holdText: String?
@@ -183,6 +196,7 @@ public struct InstanceSnapshot: Hashable, Sendable {
         openTimerCount = state.openTimers.count
         openChildCount = state.openChildren.count
         inboxCount = state.inbox.count
+        openUpdateCount = state.updates.openCount
         holdCode = state.hold?.code
         holdText = state.hold?.text
     }
@@ -201,5 +215,6 @@ public struct InstanceSnapshot: Hashable, Sendable {
         openTimerCount = 0
         openChildCount = 0
         inboxCount = 0
+        openUpdateCount = 0
     }
 }

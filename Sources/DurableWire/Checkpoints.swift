@@ -56,6 +56,8 @@ extension PBInstanceChange {
             if let value { update.value = PBHold(value) }
             hold = update
         }
+        requestedUpdates = change.requestedUpdates.map(PBUpdateRequested.init)
+        rejectedUpdates = change.rejectedUpdates.map(PBEndedUpdate.init)
     }
 }
 
@@ -80,6 +82,8 @@ extension InstanceChange {
             customStatus = .set(wire.customStatus.hasValue ? Payload(wire.customStatus.value) : nil)
         }
         if wire.hasHold { hold = .set(wire.hold.hasValue ? Hold(wire.hold.value) : nil) }
+        requestedUpdates = wire.requestedUpdates.map(UpdateRequest.init)
+        rejectedUpdates = try wire.rejectedUpdates.map(UpdateLedger.Ended.init)
         if continuesAsNew {
             guard case .executionStarted? = buffered.first?.kind else {
                 throw .undecodable(

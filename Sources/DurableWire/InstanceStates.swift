@@ -28,6 +28,10 @@ extension InstanceState: WireCodable {
         inbox = try wire.inbox.map(HistoryEvent.init)
         appliedMessages = wire.appliedMessages.map(MessageID.init)
         if wire.hasHold { hold = Hold(wire.hold) }
+        updates = UpdateLedger(
+            requested: wire.requestedUpdates.map(UpdateRequest.init), open: wire.openUpdates.map(UpdateID.init),
+            ended: try wire.endedUpdates.map(UpdateLedger.Ended.init),
+            rejected: try wire.rejectedUpdates.map(UpdateLedger.Ended.init))
         compensatesTermination = wire.compensatesTermination
         isTerminating = wire.isTerminating
     }
@@ -74,6 +78,10 @@ extension InstanceState: WireCodable {
         wire.inbox = inbox.map(PBHistoryEvent.init)
         wire.appliedMessages = appliedMessages.map(\.value)
         if let hold { wire.hold = PBHold(hold) }
+        wire.requestedUpdates = updates.requested.map(PBUpdateRequested.init)
+        wire.openUpdates = updates.open.map(\.value)
+        wire.endedUpdates = updates.ended.map(PBEndedUpdate.init)
+        wire.rejectedUpdates = updates.rejected.map(PBEndedUpdate.init)
         wire.compensatesTermination = compensatesTermination
         wire.isTerminating = isTerminating
         return (consume wire).aloneBytes(version: format)
@@ -81,7 +89,10 @@ extension InstanceState: WireCodable {
 
     /// The oldest version of the layout whose readers make no mistake about it.
     private var format: Int32 {
-        if compensatesTermination || isTerminating || inbox.contains(where: \.isCancellationRequest) { return 4 }
+        if !updates.isEmpty || compensatesTermination || isTerminating || inbox.contains(where: \.isCancellationRequest)
+        {
+            return 4
+        }
         if status == .suspended || !patches.isEmpty { return 3 }
         return openChildren.isEmpty && parent == nil ? 1 : 2
     }

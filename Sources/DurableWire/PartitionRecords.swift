@@ -70,15 +70,18 @@ extension PartitionRecord: WireCodable {
 }
 
 extension InstanceChange {
-    /// Readers of format 3 would keep activities open, or end code that has something to undo.
-    fileprivate var saysWhatFormat3DoesNot: Bool { !canceledTasks.isEmpty || compensatesTermination != .unchanged }
+    /// Readers of format 3 would keep activities open, end code that has something to undo, or lose updates.
+    fileprivate var saysWhatFormat3DoesNot: Bool {
+        !canceledTasks.isEmpty || compensatesTermination != .unchanged || !requestedUpdates.isEmpty
+            || !rejectedUpdates.isEmpty
+    }
 }
 
 extension HistoryEvent {
     /// The oldest version of histories that knows its kind.
     var historyFormat: Int32 {
         switch kind {
-        case .cancellationRequested: 3
+        case .cancellationRequested, .updateRequested, .updateCompleted: 3
         case .patchRecorded: 2
         default: 1
         }
@@ -89,7 +92,7 @@ extension HistoryEvent {
     /// The oldest version of records whose readers make no mistake about it.
     fileprivate func recordFormat(isBuffered: Bool) -> Int32 {
         switch kind {
-        case .cancellationRequested: 4
+        case .cancellationRequested, .updateRequested, .updateCompleted: 4
         case .patchRecorded: 3
         // In a history it is over.
         case .executionSuspended, .executionResumed: isBuffered ? 3 : 1

@@ -124,7 +124,7 @@ import Testing
         let old = try await hub.startLoneProcessor("old", [flow], epoch: 1)
         let key = TaskKey(
             instanceID: InstanceID("gone"), executionID: ExecutionID("x"), taskID: EventID(0), dispatch: 1)
-        let question = Query.heartbeat([.init(task: key, details: Payload("1"))])
+        let question = Question.heartbeat([.init(task: key, details: Payload("1"))])
         try await hub.eventually("it answers") { try await hub.ask(question) == .tasks([]) }
         let new = try await hub.startLoneProcessor("new", [flow], epoch: 2)
         try await hub.eventually("the new one has begun") { try await hub.ask(.counts) != nil }

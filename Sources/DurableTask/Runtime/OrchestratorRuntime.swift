@@ -33,6 +33,10 @@ final class OrchestratorRuntime: @unchecked Sendable {
     /// Bytes of the payloads handed to the code, which it may still hold.
     var deliveredBytes = 0
     private var recordedValues: RecordedValues?
+    var handlers = Handlers()
+    var conditions = Conditions()
+    /// Set while something runs that may only look.
+    var reading: Reading?
     var patches: Patches
     /// Tasks that the cancellation of whoever waits for them does not reach, in order of their begin.
     private var shieldedTasks: [(number: Int, cancel: () -> Void)] = []
@@ -93,7 +97,12 @@ final class OrchestratorRuntime: @unchecked Sendable {
 
     /// Whether what the code asks for still counts.
     func mayAct(_ call: @autoclosure () -> String) -> Bool {
-        isInside(call()) && !mode.isEvicted && fault == nil && unencodable == nil && !isComplete
+        guard isInside(call()) else { return false }
+        if reading != nil {
+            noteViolation("used \(call())")
+            return false
+        }
+        return !mode.isEvicted && fault == nil && unencodable == nil && !isComplete
     }
 
     /// Lets a durable wait begin, or throws since the instance ended or the surrounding task is cancelled.
@@ -131,7 +140,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
     // MARK: Waiting
 
     /// How many durable waits are open.
-    var waitingCount: Int { operations.waitingCount + events.waitingCount }
+    var waitingCount: Int { operations.waitingCount + events.waitingCount + conditions.waitingCount }
 
     /// Ends every wait; what the code does from now on is ignored.
     func interruptAll() {
@@ -140,7 +149,9 @@ final class OrchestratorRuntime: @unchecked Sendable {
         feed.unload()
         for continuation in operations.settleAll() { continuation.resume(returning: .interrupted) }
         for waiter in events.removeAllWaiters() { waiter.continuation.resume(returning: .interrupted) }
+        for continuation in conditions.removeAll() { continuation.resume(returning: .interrupted) }
         for task in shieldedTasks { task.cancel() }
+        cancelHandlers()
     }
 
     /// Runs `body` where the cancellation of the surrounding task does not reach it, and waits for its end.
@@ -257,7 +268,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
     }
 
     /// A task that does not prefer this executor, such as `Task.immediate`, would be resumed elsewhere.
-    private func checkTask() throws {
+    func checkTask() throws {
         let prefersExecutor = withUnsafeCurrentTask {
             $0?.unownedTaskExecutor == executor.asUnownedTaskExecutor()
         }
@@ -313,6 +324,10 @@ final class OrchestratorRuntime: @unchecked Sendable {
     /// Draws from the instance's series of recorded values.
     func draw<Value>(_ body: (inout RecordedValues) -> Value) -> Value {
         var values = recordedValues ?? RecordedValues(instanceID: instanceID, executionID: executionID)
+        if reading != nil {
+            noteViolation("drew a recorded value")
+            return body(&values)
+        }
         defer { recordedValues = values }
         return body(&values)
     }
@@ -322,6 +337,12 @@ final class OrchestratorRuntime: @unchecked Sendable {
         _ input: some Encodable & Sendable, version: String?
     ) throws(PayloadError) -> ContinuedAsNew {
         let what = "the input of the next execution"
+        if let update = HandlerScope.update {
+            fault = .contextMisuse(
+                "context.continueAsNew was called in the handler of update \"\(update)\"; let it change a state that the "
+                    + "orchestration's function waits for (context.wait), and continue as new there")
+            return ContinuedAsNew()
+        }
         // Code of another version may take another input.
         if version == nil || version == self.version, let reason = inputDefect(input) {
             let error = PayloadError(direction: .encoding, subject: what, reason: reason)

@@ -453,6 +453,10 @@ nonisolated struct PBInstanceChange: Sendable {
 
   var heartbeats: [PBInstanceChange.Heartbeat] = []
 
+  var requestedUpdates: [PBUpdateRequested] = []
+
+  var rejectedUpdates: [PBEndedUpdate] = []
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct ScheduledTask: Sendable {
@@ -534,6 +538,131 @@ nonisolated struct PBInstanceChange: Sendable {
   fileprivate var _customStatus: PBInstanceChange.CustomStatusUpdate? = nil
   fileprivate var _hold: PBInstanceChange.HoldUpdate? = nil
   fileprivate var _compensatesTermination: Bool? = nil
+}
+
+/// What became of an update.
+nonisolated struct PBUpdateOutcome: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var kind: PBUpdateOutcome.OneOf_Kind? = nil
+
+  var completed: PBUpdateOutcome.Completed {
+    get {
+      if case .completed(let v)? = kind {return v}
+      return PBUpdateOutcome.Completed()
+    }
+    set {kind = .completed(newValue)}
+  }
+
+  var failed: PBFailureDetails {
+    get {
+      if case .failed(let v)? = kind {return v}
+      return PBFailureDetails()
+    }
+    set {kind = .failed(newValue)}
+  }
+
+  var rejected: PBFailureDetails {
+    get {
+      if case .rejected(let v)? = kind {return v}
+      return PBFailureDetails()
+    }
+    set {kind = .rejected(newValue)}
+  }
+
+  var notBegun: PBUpdateOutcome.None {
+    get {
+      if case .notBegun(let v)? = kind {return v}
+      return PBUpdateOutcome.None()
+    }
+    set {kind = .notBegun(newValue)}
+  }
+
+  var notFinished: PBUpdateOutcome.None {
+    get {
+      if case .notFinished(let v)? = kind {return v}
+      return PBUpdateOutcome.None()
+    }
+    set {kind = .notFinished(newValue)}
+  }
+
+  var forgotten: PBUpdateOutcome.None {
+    get {
+      if case .forgotten(let v)? = kind {return v}
+      return PBUpdateOutcome.None()
+    }
+    set {kind = .forgotten(newValue)}
+  }
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated enum OneOf_Kind: Equatable, Sendable {
+    case completed(PBUpdateOutcome.Completed)
+    case failed(PBFailureDetails)
+    case rejected(PBFailureDetails)
+    case notBegun(PBUpdateOutcome.None)
+    case notFinished(PBUpdateOutcome.None)
+    case forgotten(PBUpdateOutcome.None)
+
+  }
+
+  nonisolated struct Completed: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var result: Data {
+      get {_result ?? Data()}
+      set {_result = newValue}
+    }
+    /// Returns true if `result` has been explicitly set.
+    var hasResult: Bool {self._result != nil}
+    /// Clears the value of `result`. Subsequent reads from it will return its default value.
+    mutating func clearResult() {self._result = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _result: Data? = nil
+  }
+
+  nonisolated struct None: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  init() {}
+}
+
+nonisolated struct PBEndedUpdate: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var id: String = String()
+
+  var outcome: PBUpdateOutcome {
+    get {_outcome ?? PBUpdateOutcome()}
+    set {_outcome = newValue}
+  }
+  /// Returns true if `outcome` has been explicitly set.
+  var hasOutcome: Bool {self._outcome != nil}
+  /// Clears the value of `outcome`. Subsequent reads from it will return its default value.
+  mutating func clearOutcome() {self._outcome = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _outcome: PBUpdateOutcome? = nil
 }
 
 nonisolated struct PBCheckpoint: Sendable {
@@ -962,6 +1091,26 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
     set {_uniqueStorage()._isTerminating = newValue}
   }
 
+  var requestedUpdates: [PBUpdateRequested] {
+    get {_storage._requestedUpdates}
+    set {_uniqueStorage()._requestedUpdates = newValue}
+  }
+
+  var openUpdates: [String] {
+    get {_storage._openUpdates}
+    set {_uniqueStorage()._openUpdates = newValue}
+  }
+
+  var endedUpdates: [PBEndedUpdate] {
+    get {_storage._endedUpdates}
+    set {_uniqueStorage()._endedUpdates = newValue}
+  }
+
+  var rejectedUpdates: [PBEndedUpdate] {
+    get {_storage._rejectedUpdates}
+    set {_uniqueStorage()._rejectedUpdates = newValue}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct OpenTask: Sendable {
@@ -1196,6 +1345,22 @@ nonisolated struct PBQuery: Sendable {
     set {kind = .heartbeat(newValue)}
   }
 
+  var handler: PBQuery.Handler {
+    get {
+      if case .handler(let v)? = kind {return v}
+      return PBQuery.Handler()
+    }
+    set {kind = .handler(newValue)}
+  }
+
+  var update: PBQuery.Update {
+    get {
+      if case .update(let v)? = kind {return v}
+      return PBQuery.Update()
+    }
+    set {kind = .update(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1207,6 +1372,8 @@ nonisolated struct PBQuery: Sendable {
     case redrive(PBQuery.Redrive)
     case release(PBQuery.Instance)
     case heartbeat(PBQuery.Heartbeat)
+    case handler(PBQuery.Handler)
+    case update(PBQuery.Update)
 
   }
 
@@ -1299,6 +1466,45 @@ nonisolated struct PBQuery: Sendable {
     // methods supported on all messages.
 
     var tasks: [PBTaskDetails] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct Handler: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var id: String = String()
+
+    var name: String = String()
+
+    var input: Data {
+      get {_input ?? Data()}
+      set {_input = newValue}
+    }
+    /// Returns true if `input` has been explicitly set.
+    var hasInput: Bool {self._input != nil}
+    /// Clears the value of `input`. Subsequent reads from it will return its default value.
+    mutating func clearInput() {self._input = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _input: Data? = nil
+  }
+
+  nonisolated struct Update: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var id: String = String()
+
+    var updateID: String = String()
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1436,6 +1642,11 @@ nonisolated struct PBInstanceSnapshot: @unchecked Sendable {
     set {_uniqueStorage()._openChildCount = newValue}
   }
 
+  var openUpdateCount: Int64 {
+    get {_storage._openUpdateCount}
+    set {_uniqueStorage()._openUpdateCount = newValue}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -1522,6 +1733,39 @@ nonisolated struct PBQueryAnswer: Sendable {
     set {kind = .tasks(newValue)}
   }
 
+  var value: PBQueryAnswer.Value {
+    get {
+      if case .value(let v)? = kind {return v}
+      return PBQueryAnswer.Value()
+    }
+    set {kind = .value(newValue)}
+  }
+
+  /// What the handler of a query threw.
+  var handlerFailed: PBFailureDetails {
+    get {
+      if case .handlerFailed(let v)? = kind {return v}
+      return PBFailureDetails()
+    }
+    set {kind = .handlerFailed(newValue)}
+  }
+
+  var update: PBUpdateOutcome {
+    get {
+      if case .update(let v)? = kind {return v}
+      return PBUpdateOutcome()
+    }
+    set {kind = .update(newValue)}
+  }
+
+  var unknownUpdate: PBQueryAnswer.UnknownUpdate {
+    get {
+      if case .unknownUpdate(let v)? = kind {return v}
+      return PBQueryAnswer.UnknownUpdate()
+    }
+    set {kind = .unknownUpdate(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1534,6 +1778,11 @@ nonisolated struct PBQueryAnswer: Sendable {
     case redriven(PBQueryAnswer.Redriven)
     case released(PBQueryAnswer.Released)
     case tasks(PBQueryAnswer.Tasks)
+    case value(PBQueryAnswer.Value)
+    /// What the handler of a query threw.
+    case handlerFailed(PBFailureDetails)
+    case update(PBUpdateOutcome)
+    case unknownUpdate(PBQueryAnswer.UnknownUpdate)
 
   }
 
@@ -1661,6 +1910,40 @@ nonisolated struct PBQueryAnswer: Sendable {
     // methods supported on all messages.
 
     var text: String = String()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct Value: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var value: Data {
+      get {_value ?? Data()}
+      set {_value = newValue}
+    }
+    /// Returns true if `value` has been explicitly set.
+    var hasValue: Bool {self._value != nil}
+    /// Clears the value of `value`. Subsequent reads from it will return its default value.
+    mutating func clearValue() {self._value = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _value: Data? = nil
+  }
+
+  nonisolated struct UnknownUpdate: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// Of the instance.
+    var status: PBOrchestrationStatus = .running
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -3526,7 +3809,7 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
 
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{4}\u{d}requested_updates\0\u{3}rejected_updates\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3546,6 +3829,8 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 25: try { try decoder.decodeRepeatedInt32Field(value: &self.canceledTasks) }()
       case 26: try { try decoder.decodeSingularBoolField(value: &self._compensatesTermination) }()
       case 27: try { try decoder.decodeRepeatedMessageField(value: &self.heartbeats) }()
+      case 40: try { try decoder.decodeRepeatedMessageField(value: &self.requestedUpdates) }()
+      case 41: try { try decoder.decodeRepeatedMessageField(value: &self.rejectedUpdates) }()
       default: break
       }
     }
@@ -3592,6 +3877,12 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     if !self.heartbeats.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.heartbeats, fieldNumber: 27)
     }
+    if !self.requestedUpdates.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.requestedUpdates, fieldNumber: 40)
+    }
+    if !self.rejectedUpdates.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.rejectedUpdates, fieldNumber: 41)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3608,6 +3899,8 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.canceledTasks != rhs.canceledTasks {return false}
     if lhs._compensatesTermination != rhs._compensatesTermination {return false}
     if lhs.heartbeats != rhs.heartbeats {return false}
+    if lhs.requestedUpdates != rhs.requestedUpdates {return false}
+    if lhs.rejectedUpdates != rhs.rejectedUpdates {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3751,6 +4044,233 @@ nonisolated extension PBInstanceChange.Heartbeat: SwiftProtobuf.Message, SwiftPr
   static func ==(lhs: PBInstanceChange.Heartbeat, rhs: PBInstanceChange.Heartbeat) -> Bool {
     if lhs.taskID != rhs.taskID {return false}
     if lhs.details != rhs.details {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBUpdateOutcome: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".UpdateOutcome"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}completed\0\u{1}failed\0\u{1}rejected\0\u{3}not_begun\0\u{3}not_finished\0\u{1}forgotten\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: PBUpdateOutcome.Completed?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .completed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .completed(v)
+        }
+      }()
+      case 2: try {
+        var v: PBFailureDetails?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .failed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .failed(v)
+        }
+      }()
+      case 3: try {
+        var v: PBFailureDetails?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .rejected(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .rejected(v)
+        }
+      }()
+      case 4: try {
+        var v: PBUpdateOutcome.None?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .notBegun(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .notBegun(v)
+        }
+      }()
+      case 5: try {
+        var v: PBUpdateOutcome.None?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .notFinished(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .notFinished(v)
+        }
+      }()
+      case 6: try {
+        var v: PBUpdateOutcome.None?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .forgotten(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .forgotten(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.kind {
+    case .completed?: try {
+      guard case .completed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    }()
+    case .failed?: try {
+      guard case .failed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .rejected?: try {
+      guard case .rejected(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .notBegun?: try {
+      guard case .notBegun(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case .notFinished?: try {
+      guard case .notFinished(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case .forgotten?: try {
+      guard case .forgotten(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBUpdateOutcome, rhs: PBUpdateOutcome) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBUpdateOutcome.Completed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBUpdateOutcome.protoMessageName + ".Completed"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}result\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self._result) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._result {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBUpdateOutcome.Completed, rhs: PBUpdateOutcome.Completed) -> Bool {
+    if lhs._result != rhs._result {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBUpdateOutcome.None: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBUpdateOutcome.protoMessageName + ".None"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBUpdateOutcome.None, rhs: PBUpdateOutcome.None) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEndedUpdate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EndedUpdate"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}outcome\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._outcome) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    }
+    try { if let v = self._outcome {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEndedUpdate, rhs: PBEndedUpdate) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs._outcome != rhs._outcome {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4251,7 +4771,7 @@ nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceState"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{e}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0")
 
   fileprivate class _StorageClass {
     var _format: Int32 = 0
@@ -4280,6 +4800,10 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _patches: [String] = []
     var _compensatesTermination: Bool = false
     var _isTerminating: Bool = false
+    var _requestedUpdates: [PBUpdateRequested] = []
+    var _openUpdates: [String] = []
+    var _endedUpdates: [PBEndedUpdate] = []
+    var _rejectedUpdates: [PBEndedUpdate] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4316,6 +4840,10 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _patches = source._patches
       _compensatesTermination = source._compensatesTermination
       _isTerminating = source._isTerminating
+      _requestedUpdates = source._requestedUpdates
+      _openUpdates = source._openUpdates
+      _endedUpdates = source._endedUpdates
+      _rejectedUpdates = source._rejectedUpdates
     }
   }
 
@@ -4360,6 +4888,10 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 24: try { try decoder.decodeRepeatedStringField(value: &_storage._patches) }()
         case 25: try { try decoder.decodeSingularBoolField(value: &_storage._compensatesTermination) }()
         case 26: try { try decoder.decodeSingularBoolField(value: &_storage._isTerminating) }()
+        case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
+        case 41: try { try decoder.decodeRepeatedStringField(value: &_storage._openUpdates) }()
+        case 42: try { try decoder.decodeRepeatedMessageField(value: &_storage._endedUpdates) }()
+        case 43: try { try decoder.decodeRepeatedMessageField(value: &_storage._rejectedUpdates) }()
         default: break
         }
       }
@@ -4450,6 +4982,18 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       if _storage._isTerminating != false {
         try visitor.visitSingularBoolField(value: _storage._isTerminating, fieldNumber: 26)
       }
+      if !_storage._requestedUpdates.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._requestedUpdates, fieldNumber: 40)
+      }
+      if !_storage._openUpdates.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._openUpdates, fieldNumber: 41)
+      }
+      if !_storage._endedUpdates.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._endedUpdates, fieldNumber: 42)
+      }
+      if !_storage._rejectedUpdates.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._rejectedUpdates, fieldNumber: 43)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -4485,6 +5029,10 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._patches != rhs_storage._patches {return false}
         if _storage._compensatesTermination != rhs_storage._compensatesTermination {return false}
         if _storage._isTerminating != rhs_storage._isTerminating {return false}
+        if _storage._requestedUpdates != rhs_storage._requestedUpdates {return false}
+        if _storage._openUpdates != rhs_storage._openUpdates {return false}
+        if _storage._endedUpdates != rhs_storage._endedUpdates {return false}
+        if _storage._rejectedUpdates != rhs_storage._rejectedUpdates {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -4743,7 +5291,7 @@ nonisolated extension PBTaskDetails: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Query"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0\u{1}release\0\u{2}\u{9}heartbeat\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0\u{1}release\0\u{2}\u{9}heartbeat\0\u{2}\u{f}handler\0\u{1}update\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4856,6 +5404,32 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
           self.kind = .heartbeat(v)
         }
       }()
+      case 40: try {
+        var v: PBQuery.Handler?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .handler(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .handler(v)
+        }
+      }()
+      case 41: try {
+        var v: PBQuery.Update?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .update(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .update(v)
+        }
+      }()
       default: break
       }
     }
@@ -4901,6 +5475,14 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     case .heartbeat?: try {
       guard case .heartbeat(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
+    }()
+    case .handler?: try {
+      guard case .handler(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
+    }()
+    case .update?: try {
+      guard case .update(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
     }()
     case nil: break
     }
@@ -5097,9 +5679,88 @@ nonisolated extension PBQuery.Heartbeat: SwiftProtobuf.Message, SwiftProtobuf._M
   }
 }
 
+nonisolated extension PBQuery.Handler: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQuery.protoMessageName + ".Handler"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}name\0\u{1}input\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self._input) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 2)
+    }
+    try { if let v = self._input {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQuery.Handler, rhs: PBQuery.Handler) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs._input != rhs._input {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQuery.Update: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQuery.protoMessageName + ".Update"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}update_id\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.updateID) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    }
+    if !self.updateID.isEmpty {
+      try visitor.visitSingularStringField(value: self.updateID, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQuery.Update, rhs: PBQuery.Update) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.updateID != rhs.updateID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceSnapshot"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}execution_id\0\u{1}name\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{1}input\0\u{1}output\0\u{1}failure\0\u{3}custom_status\0\u{1}tags\0\u{3}history_count\0\u{3}open_task_count\0\u{3}open_timer_count\0\u{3}inbox_count\0\u{3}hold_code\0\u{3}hold_text\0\u{3}open_child_count\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}execution_id\0\u{1}name\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{1}input\0\u{1}output\0\u{1}failure\0\u{3}custom_status\0\u{1}tags\0\u{3}history_count\0\u{3}open_task_count\0\u{3}open_timer_count\0\u{3}inbox_count\0\u{3}hold_code\0\u{3}hold_text\0\u{3}open_child_count\0\u{4}\u{15}open_update_count\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
@@ -5121,6 +5782,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
     var _holdCode: String? = nil
     var _holdText: String? = nil
     var _openChildCount: Int64 = 0
+    var _openUpdateCount: Int64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -5150,6 +5812,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       _holdCode = source._holdCode
       _holdText = source._holdText
       _openChildCount = source._openChildCount
+      _openUpdateCount = source._openUpdateCount
     }
   }
 
@@ -5187,6 +5850,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         case 17: try { try decoder.decodeSingularStringField(value: &_storage._holdCode) }()
         case 18: try { try decoder.decodeSingularStringField(value: &_storage._holdText) }()
         case 19: try { try decoder.decodeSingularInt64Field(value: &_storage._openChildCount) }()
+        case 40: try { try decoder.decodeSingularInt64Field(value: &_storage._openUpdateCount) }()
         default: break
         }
       }
@@ -5256,6 +5920,9 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       if _storage._openChildCount != 0 {
         try visitor.visitSingularInt64Field(value: _storage._openChildCount, fieldNumber: 19)
       }
+      if _storage._openUpdateCount != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._openUpdateCount, fieldNumber: 40)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -5284,6 +5951,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         if _storage._holdCode != rhs_storage._holdCode {return false}
         if _storage._holdText != rhs_storage._holdText {return false}
         if _storage._openChildCount != rhs_storage._openChildCount {return false}
+        if _storage._openUpdateCount != rhs_storage._openUpdateCount {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -5295,7 +5963,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".QueryAnswer"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0\u{1}released\0\u{2}\u{11}tasks\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0\u{1}released\0\u{2}\u{11}tasks\0\u{2}\u{f}value\0\u{3}handler_failed\0\u{1}update\0\u{3}unknown_update\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5420,6 +6088,58 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.kind = .tasks(v)
         }
       }()
+      case 40: try {
+        var v: PBQueryAnswer.Value?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .value(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .value(v)
+        }
+      }()
+      case 41: try {
+        var v: PBFailureDetails?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .handlerFailed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .handlerFailed(v)
+        }
+      }()
+      case 42: try {
+        var v: PBUpdateOutcome?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .update(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .update(v)
+        }
+      }()
+      case 43: try {
+        var v: PBQueryAnswer.UnknownUpdate?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .unknownUpdate(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .unknownUpdate(v)
+        }
+      }()
       default: break
       }
     }
@@ -5466,6 +6186,22 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
     case .tasks?: try {
       guard case .tasks(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
+    }()
+    case .value?: try {
+      guard case .value(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
+    }()
+    case .handlerFailed?: try {
+      guard case .handlerFailed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
+    }()
+    case .update?: try {
+      guard case .update(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 42)
+    }()
+    case .unknownUpdate?: try {
+      guard case .unknownUpdate(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 43)
     }()
     case nil: break
     }
@@ -5767,6 +6503,70 @@ nonisolated extension PBQueryAnswer.Failed: SwiftProtobuf.Message, SwiftProtobuf
 
   static func ==(lhs: PBQueryAnswer.Failed, rhs: PBQueryAnswer.Failed) -> Bool {
     if lhs.text != rhs.text {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQueryAnswer.Value: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".Value"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}value\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self._value) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._value {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQueryAnswer.Value, rhs: PBQueryAnswer.Value) -> Bool {
+    if lhs._value != rhs._value {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQueryAnswer.UnknownUpdate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".UnknownUpdate"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.status) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.status != .running {
+      try visitor.visitSingularEnumField(value: self.status, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQueryAnswer.UnknownUpdate, rhs: PBQueryAnswer.UnknownUpdate) -> Bool {
+    if lhs.status != rhs.status {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
