@@ -33,7 +33,7 @@ package enum BrokerRole: String, CaseIterable, Sendable {
             Permissions(
                 configure: names("(work|reply|fleet|log|archive)\\..+"),
                 write: names(
-                    "journal", "own", "control", "wake", "work", "reply", "fleet", "dead", "log",
+                    "journal", "own", "client", "control", "wake", "work", "reply", "fleet", "dead", "log",
                     "(work|reply|fleet|log|archive)\\..+"),
                 read: names(
                     "hub", "journal", "work", "reply", "fleet", "log",

@@ -67,8 +67,8 @@ extension HubClient {
 
     private func purge(_ ids: [InstanceID], of partition: PartitionID) async throws -> QueryAnswer.Purged {
         var sum = QueryAnswer.Purged()
-        for start in stride(from: 0, to: ids.count, by: Query.purgeLimit) {
-            let some = Array(ids[start..<min(start + Query.purgeLimit, ids.count)])
+        for start in stride(from: 0, to: ids.count, by: Question.purgeLimit) {
+            let some = Array(ids[start..<min(start + Question.purgeLimit, ids.count)])
             let answer = try await ask(.purge(some), of: partition)
             guard case .purged(let purged) = answer else { throw unexpected(answer, "purging of instances") }
             sum.add(purged)

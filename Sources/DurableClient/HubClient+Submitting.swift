@@ -70,12 +70,12 @@ extension HubClient {
         return message
     }
 
-    private func message(to id: InstanceID, _ kind: HistoryEvent.Kind) -> Message {
+    func message(to id: InstanceID, _ kind: HistoryEvent.Kind) -> Message {
         Message(
             id: MessageID(makeID()), instanceID: id, event: HistoryEvent(timestamp: clock.now(), kind: kind))
     }
 
-    private func submit(_ message: Message) async throws -> Submission {
+    func submit(_ message: Message) async throws -> Submission {
         let partition = partition(of: message.instanceID)
         let correlationID = message.id.value
         try await replies.open()

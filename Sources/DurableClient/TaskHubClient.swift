@@ -177,12 +177,7 @@ public final class TaskHubClient: Sendable {
                     errorType: "Orchestration\(end.status == .terminated ? "Terminated" : "Canceled")",
                     message: "instance \(id) is \(end.status)", isNonRetryable: true)
         }
-        do {
-            return try PayloadCoding.decode(Output.self, from: end.output, as: "the output of instance \(id)")
-        } catch {
-            throw ClientError(
-                .payloadUnreadable, "\(error). Ask for the type that the orchestration returns.", cause: error)
-        }
+        return try decode(end.output, "the output of instance \(id)")
     }
 
     /// Waits for the end of an instance of `orchestration` and decodes what it returned.
@@ -200,7 +195,16 @@ public final class TaskHubClient: Sendable {
         await onClose()
     }
 
-    private func encode(_ value: some Encodable, _ what: String) throws -> Payload? {
+    func decode<Value: Decodable>(_ payload: Payload?, _ what: String) throws -> Value {
+        do {
+            return try PayloadCoding.decode(Value.self, from: payload, as: what)
+        } catch {
+            throw ClientError(
+                .payloadUnreadable, "\(error). Ask for the type that the orchestration returns.", cause: error)
+        }
+    }
+
+    func encode(_ value: some Encodable, _ what: String) throws -> Payload? {
         do {
             return try PayloadCoding.encode(value, as: what)
         } catch {

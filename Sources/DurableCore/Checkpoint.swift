@@ -39,8 +39,14 @@ package struct InstanceChange: Hashable, Sendable {
     package var canceledTimers: [EventID]
     /// Activities whose results nobody waits for any more.
     package var canceledTasks: [EventID]
+    /// How far activities have come.
+    package var heartbeats: [Heartbeat]
     package var customStatus: Update<Payload?>
     package var hold: Update<Hold?>
+    /// Updates that arrived, to wait until the code lets them begin.
+    package var requestedUpdates: [UpdateRequest] = []
+    /// Updates that were refused, with the reason; they wait no longer.
+    package var rejectedUpdates: [UpdateLedger.Ended] = []
     package var compensatesTermination: Update<Bool>
     /// It begins an instance in place of another one of its ID, which is gone from here on as if it was purged.
     package var replaces: Bool
@@ -48,9 +54,8 @@ package struct InstanceChange: Hashable, Sendable {
     package init(
         instanceID: InstanceID, time: Timestamp, history: [HistoryEvent] = [], buffered: [HistoryEvent] = [],
         appliedMessages: [MessageID] = [], scheduledTasks: [ScheduledTask] = [], canceledTimers: [EventID] = [],
-        canceledTasks: [EventID] = [], customStatus: Update<Payload?> = .unchanged,
-        hold: Update<Hold?> = .unchanged, compensatesTermination: Update<Bool> = .unchanged,
-        replaces: Bool = false
+        canceledTasks: [EventID] = [], heartbeats: [Heartbeat] = [], customStatus: Update<Payload?> = .unchanged,
+        hold: Update<Hold?> = .unchanged, compensatesTermination: Update<Bool> = .unchanged, replaces: Bool = false
     ) {
         self.instanceID = instanceID
         self.time = time
@@ -60,6 +65,7 @@ package struct InstanceChange: Hashable, Sendable {
         self.scheduledTasks = scheduledTasks
         self.canceledTimers = canceledTimers
         self.canceledTasks = canceledTasks
+        self.heartbeats = heartbeats
         self.customStatus = customStatus
         self.hold = hold
         self.compensatesTermination = compensatesTermination
@@ -74,6 +80,15 @@ package struct InstanceChange: Hashable, Sendable {
     package enum Update<Value: Hashable & Sendable>: Hashable, Sendable {
         case unchanged
         case set(Value)
+    }
+
+    package struct Heartbeat: Hashable, Sendable {
+        package var taskID: EventID
+        package var details: Payload
+        package init(taskID: EventID, details: Payload) {
+            self.taskID = taskID
+            self.details = details
+        }
     }
 
     /// Pairs a `taskScheduled` event with the outbox entry that dispatches it.

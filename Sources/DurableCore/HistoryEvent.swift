@@ -38,6 +38,10 @@ public struct HistoryEvent: Hashable, Sendable {
         /// The code reached a change of its own for the first time in this execution, and took the new way.
         /// `isDeprecated`: by code that has no other way any more, so that later code need not ask either.
         case patchRecorded(id: String, isDeprecated: Bool)
+        /// An update. Sent to an instance it asks to be let in; in a history it was, and its handler has begun.
+        case updateRequested(UpdateRequest)
+        /// The handler of an update has ended: with a result, or with what it threw.
+        case updateCompleted(id: UpdateID, result: Payload?, failure: FailureDetails?)
     }
 
     /// Name of the kind as it stands in `type` properties, logs and `dtq history`, such as `TaskScheduled`.
@@ -62,6 +66,8 @@ public struct HistoryEvent: Hashable, Sendable {
         case .subOrchestrationFailed: "SubOrchestrationInstanceFailed"
         case .continueAsNew: "ContinueAsNew"
         case .patchRecorded: "PatchRecorded"
+        case .updateRequested: "UpdateRequested"
+        case .updateCompleted: "UpdateCompleted"
         }
     }
 }
@@ -157,6 +163,8 @@ extension HistoryEvent {
             input?.count
         case .subOrchestrationCreated(let child): child.input?.count
         case .taskCompleted(_, let result), .subOrchestrationCompleted(_, let result): result?.count
+        case .updateRequested(let request): request.input?.count
+        case .updateCompleted(_, let result, _): result?.count
         case .orchestratorStarted, .taskFailed, .timerCreated, .timerFired, .subOrchestrationFailed, .patchRecorded: nil
         }
     }
@@ -188,7 +196,7 @@ extension [HistoryEvent] {
             switch event.kind {
             case .executionCompleted(.terminated, _, _), .executionCompleted(.canceled, _, _): event.eventID == .none
             case .executionCompleted(.failed, _, let failure?):
-                [FailureDetails.payloadTooLarge, FailureDetails.tooManyEvents].contains(failure.errorType)
+                failure.isImposed
             default: false
             }
         }

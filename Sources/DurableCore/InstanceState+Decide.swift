@@ -62,6 +62,10 @@ extension InstanceState {
         case .subOrchestrationCompleted(let taskID, _), .subOrchestrationFailed(let taskID, _):
             guard message.executionID == executionID, openChildren[taskID] != nil else { return .ignored(.unexpected) }
             return accept(message, at: now, remember: false)
+        case .updateRequested(let request):
+            if updates.standing(of: request.id) != nil { return .ignored(.duplicate) }
+            if status.isTerminal { return .ignored(.ended) }
+            return .accepted(arrival(of: request, at: now), verdict: .accepted)
         default:
             return .ignored(.unexpected)
         }
@@ -192,6 +196,8 @@ extension InstanceState {
                 if let answer = answerToParent(status, result, failure, at: now) { _ = send(.message(answer)) }
             case .recordPatch(let patchID, let isDeprecated):
                 record(.none, .patchRecorded(id: patchID, isDeprecated: isDeprecated))
+            case .completeUpdate(let id, let result, let failure):
+                record(.none, .updateCompleted(id: id, result: result, failure: failure))
             case .setCustomStatus(let payload):
                 change.customStatus = .set(payload)
             }
@@ -372,7 +378,10 @@ extension InstanceChange {
         appliedMessages += later.appliedMessages
         scheduledTasks += later.scheduledTasks
         canceledTimers += later.canceledTimers
+        requestedUpdates += later.requestedUpdates
+        rejectedUpdates += later.rejectedUpdates
         canceledTasks += later.canceledTasks
+        heartbeats += later.heartbeats
         if case .set = later.customStatus { customStatus = later.customStatus }
         if case .set = later.hold { hold = later.hold }
         if case .set = later.compensatesTermination { compensatesTermination = later.compensatesTermination }

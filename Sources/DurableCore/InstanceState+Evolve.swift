@@ -12,6 +12,8 @@ extension InstanceState {
     /// Folds one durable change in. Live work and recovery both come through here.
     package mutating func evolve(with change: InstanceChange) {
         lastUpdatedAt = max(lastUpdatedAt, change.time)
+        updates.request(change.requestedUpdates)
+        updates.reject(change.rejectedUpdates)
         for event in change.history { apply(event) }
         historyCount += change.history.count
         for event in change.buffered {
@@ -25,6 +27,7 @@ extension InstanceState {
         }
         for timer in change.canceledTimers { openTimers[timer] = nil }
         for task in change.canceledTasks { openTasks[task] = nil }
+        for heartbeat in change.heartbeats { openTasks[heartbeat.taskID]?.details = heartbeat.details }
         appliedMessages += change.appliedMessages
         if appliedMessages.count > Self.appliedMessagesLimit {
             appliedMessages.removeFirst(appliedMessages.count - Self.appliedMessagesLimit)
@@ -39,6 +42,7 @@ extension InstanceState {
             openChildren = [:]
             inbox = []
             hold = nil
+            updates.endInstance()
             compensatesTermination = false
             isTerminating = false
         }
@@ -59,6 +63,7 @@ extension InstanceState {
         openTimers = [:]
         openChildren = [:]
         patches = []
+        updates.endExecution()
         compensatesTermination = false
         isTerminating = false
     }
@@ -74,6 +79,10 @@ extension InstanceState {
             if !child.isDetached { openChildren[event.eventID] = child.instanceID }
         case .patchRecorded(let id, _):
             patches.insert(id)
+        case .updateRequested(let request):
+            updates.begin(request.id)
+        case .updateCompleted(let id, let result, let failure):
+            updates.end(id, failure.map { .failed($0) } ?? .completed(result))
         case .executionTerminated:
             isTerminating = true
         case .executionCompleted(let status, let result, let failure):

@@ -33,7 +33,7 @@ package struct Message: Hashable, Sendable {
     package var isClientMessage: Bool {
         switch event.kind {
         case .executionStarted, .eventRaised, .executionTerminated, .cancellationRequested, .executionSuspended,
-            .executionResumed:
+            .executionResumed, .updateRequested:
             true
         default: false
         }

@@ -22,6 +22,8 @@ package enum OrchestratorAction: Hashable, Sendable {
     /// The code has reached that patch for the first time. Has no event ID, so that those of other actions do not
     /// depend on it.
     case recordPatch(id: String, isDeprecated: Bool)
+    /// The handler of an update has ended. Has no event ID.
+    case completeUpdate(id: UpdateID, result: Payload?, failure: FailureDetails?)
     /// Whether a termination is to be told to the code, which has something to undo then; leaves no history event.
     case setCompensatesTermination(Bool)
 }
@@ -59,6 +61,7 @@ extension OrchestratorAction {
         case .createSubOrchestration(_, let child): child.input?.count
         case .completeOrchestration(_, _, let result, _): result?.count
         case .setCustomStatus(let status): status?.count
+        case .completeUpdate(_, let result, _): result?.count
         case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination: nil
         }
     }
@@ -75,6 +78,7 @@ extension OrchestratorAction {
         case .createTimer, .cancelTimer: "a timer"
         case .cancelTask, .cancelChild: "a cancellation"
         case .recordPatch: "a patch"
+        case .completeUpdate(let id, _, _): "the result of update \"\(id)\""
         case .setCompensatesTermination: "a scope with compensations"
         }
     }
@@ -86,7 +90,7 @@ extension OrchestratorAction {
             .continueAsNew(let id, _, _, _),
             .completeOrchestration(let id, _, _, _):
             id
-        case .setCustomStatus, .recordPatch, .setCompensatesTermination: .none
+        case .setCustomStatus, .recordPatch, .completeUpdate, .setCompensatesTermination: .none
         }
     }
 }

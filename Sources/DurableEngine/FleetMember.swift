@@ -25,7 +25,8 @@ package actor FleetMember {
     ///   - describe: Gives this worker's heartbeat as of now.
     ///   - interval: Between heartbeats at the latest.
     ///   - onDrain: Called when somebody asks this worker to stop in order, with the grace period asked for.
-    ///   - onCancellation: Called with activities whose results nobody waits for any more, wherever they are.
+    ///   - onCancellation: Called with activities, wherever they are, whose results nobody waits for any more, as
+    ///     somebody says.
     package init(
         worker: WorkerID, transport: any MessageTransport, topology: HubTopology, clock: any EngineClock,
         interval: Duration, logger: Logger, describe: @escaping @Sendable () async -> WorkerHeartbeat,

@@ -33,6 +33,29 @@ package enum OperatorText {
         return hold
     }
 
+    package static func noHandler(_ query: String, known: [String], of state: InstanceState) -> String {
+        let names = known.map { "\"\($0)\"" }.joined(separator: ", ")
+        return "DTQ2015 instance \(state.id) (\(state.name)) has no handler of query \"\(query)\"; it answers "
+            + "\(names.isEmpty ? "none so far" : names). Nothing was changed. Check the name, or have the orchestration call "
+            + "context.handle before its first await"
+    }
+
+    package static func notBegun(_ state: InstanceState) -> String {
+        "DTQ2015 instance \(state.id) (\(state.name)) is \(state.status) and has not begun, so that it answers no query. "
+            + "Nothing was changed. Ask again when it has"
+    }
+
+    package static func misusedQuery(_ query: String, _ violation: String, of state: InstanceState) -> String {
+        "DTQ2016 the handler of query \"\(query)\" of instance \(state.id) (\(state.name)) \(violation), though a query may "
+            + "only look. Nothing was changed. Make it an update, or mend the handler"
+    }
+
+    package static func unanswerable(_ query: String, of state: InstanceState, since hold: Hold) -> String {
+        "\(hold.code) query \"\(query)\" cannot be answered, since the code of this worker does not fit instance "
+            + "\(state.id) (\(state.name)), which goes on as it is. Deploy code that fits its history; "
+            + "replay-check shows what does not"
+    }
+
     package static func longHistory(of state: InstanceState) -> String {
         "DTQ2010 instance \(state.id) (\(state.name)): its history has \(state.historyCount) events, all of which are "
             + "read again whenever it is not in memory. It goes on. End executions that go on for ever with "

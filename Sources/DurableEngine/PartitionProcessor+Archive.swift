@@ -63,17 +63,20 @@ extension PartitionProcessor {
         do throws(StoreError) { return try archive.mayHave(id) } catch { throw PartitionEnd(error) }
     }
 
-    func mustWaitForArchive(_ query: Query) throws(PartitionEnd) -> Bool {
+    func mustWaitForArchive(_ query: Question) throws(PartitionEnd) -> Bool {
         guard parts.storage.archive?.isComplete == false, !has(.forgetsArchive) else { return false }
         switch query {
-        case .status(let id), .history(let id, _, _), .wait(let id), .release(let id): return try mustWaitForArchive(id)
+        case .status(let id), .history(let id, _, _), .wait(let id), .release(let id), .handler(let id, _, _),
+            .update(let id, _):
+            return try mustWaitForArchive(id)
         case .list(let filter, _, _), .count(let filter):
             return filter.statuses.isEmpty || filter.statuses.contains(where: \.isTerminal)
         case .counts: return true
         case .purge(let ids):
             for id in ids where try mustWaitForArchive(id) { return true }
             return false
-        case .redrive: return false
+        // What is in the archive has ended.
+        case .redrive, .heartbeat: return false
         }
     }
 

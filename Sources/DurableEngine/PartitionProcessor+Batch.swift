@@ -69,6 +69,7 @@ extension PartitionProcessor {
         try fireTimers(into: &batch, limit: parts.configuration.batchLimit)
         try runBegun(into: &batch, limit: parts.configuration.batchLimit)
         try retryHeld(into: &batch, limit: parts.configuration.batchLimit)
+        try askAgain(into: &batch, limit: parts.configuration.batchLimit)
         holdEscaped(in: &batch)
         if deliveries.isEmpty && batch.touched.isEmpty { return false }
         try await run(batch)
@@ -174,6 +175,9 @@ extension PartitionProcessor {
                     "DTQ3001", "instance \(message.instanceID) belongs to partition \(home), not \(parts.partition)"
                 )
             }
+            if case .updateRequested(let request) = message.event.kind, let defect = request.id.defect {
+                return ("DTQ3001", defect)
+            }
             if let bytes = message.event.payloadBytes, bytes > parts.configuration.payloadLimit {
                 return ("DTQ2007", "\(bytes) bytes of data, the limit is \(parts.configuration.payloadLimit)")
             }
@@ -256,7 +260,11 @@ extension PartitionProcessor {
             checkpointCount += 1
             for entry in batch.touched where entry.state.status.isTerminal { entry.endedAt = position }
         }
-        release(batch)
+        try release(batch)
         for entry in batch.touched { cache.touch(entry) }
+        if !postponedQueries.isEmpty {
+            withheld.retriedQueries += postponedQueries
+            postponedQueries = []
+        }
     }
 }

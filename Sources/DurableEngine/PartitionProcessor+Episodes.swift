@@ -6,6 +6,11 @@ import Logging
 extension PartitionProcessor {
     func runEpisode(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
         endPredecessors(of: entry, in: &batch)
+        try runInbox(of: entry, in: &batch)
+        try runUpdates(of: entry, in: &batch)
+    }
+
+    private func runInbox(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
         if entry.state.inbox.isEmpty { return }
         let now = entry.state.time(at: batch.now)
         if entry.state.isEndImposed(at: now) {
@@ -15,20 +20,30 @@ extension PartitionProcessor {
             return
         }
         guard entry.state.mayRun(at: now) else { return }
-        let events = entry.state.episodeEvents(at: now)
         do throws(EpisodeEnd) {
-            let actions = try actions(of: entry, over: events)
-            episodeCount += 1
-            let (change, outbox) = entry.state.finishEpisode(
-                over: events, actions: limited(actions), at: now, epoch: parts.epoch, outboxID: &batch.outboxID)
-            batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
-            apply(change, to: entry, in: &batch)
-            if parts.configuration.checksReplay { try checkReplay(of: entry) }
+            try runCode(of: entry, over: entry.state.episodeEvents(at: now), at: now, in: &batch)
         } catch {
-            switch error {
-            case .end(let end): throw end
-            case .held(let hold): self.hold(entry, hold, in: &batch)
-            }
+            try end(error, entry, in: &batch)
+        }
+    }
+
+    func runCode(
+        of entry: InstanceEntry, over events: [HistoryEvent], at now: Timestamp, in batch: inout Batch
+    ) throws(EpisodeEnd) {
+        let actions = try actions(of: entry, over: events)
+        episodeCount += 1
+        let (change, outbox) = entry.state.finishEpisode(
+            over: events, actions: limited(actions), at: now, epoch: parts.epoch, outboxID: &batch.outboxID)
+        batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
+        apply(change, to: entry, in: &batch)
+        if parts.configuration.checksReplay { try checkReplay(of: entry) }
+    }
+
+    /// What an episode that cannot be used comes to: its instance is held, or the partition ends.
+    func end(_ end: EpisodeEnd, _ entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
+        switch end {
+        case .end(let end): throw end
+        case .held(let hold): self.hold(entry, hold, in: &batch)
         }
     }
 
@@ -76,7 +91,7 @@ extension PartitionProcessor {
         apply(InstanceChange(instanceID: entry.state.id, time: batch.now, hold: .set(hold)), to: entry, in: &batch)
     }
 
-    private func apply(_ change: InstanceChange, to entry: InstanceEntry, in batch: inout Batch) {
+    func apply(_ change: InstanceChange, to entry: InstanceEntry, in batch: inout Batch) {
         abandonTasks(of: entry.state, by: change, in: &batch)
         fold(change, into: entry)
         batch.note(change, of: entry)
@@ -106,7 +121,7 @@ extension PartitionProcessor {
     }
 
     /// The suspended code of an instance, rebuilt from its history when it is not in memory.
-    private func session(of entry: InstanceEntry) throws(EpisodeEnd) -> any OrchestrationSession {
+    func session(of entry: InstanceEntry) throws(EpisodeEnd) -> any OrchestrationSession {
         if let session = entry.session { return session }
         let session = try rebuiltSession(of: entry)
         entry.session = session
@@ -123,14 +138,17 @@ extension PartitionProcessor {
         else { throw .held(OperatorText.noCode(for: state)) }
         do {
             var position = 0
+            var ending = ImposedEnd(of: state)
             while position < entry.flushedCount {
                 let page = try history(of: entry, from: position)
-                try session.replay(page)
+                try session.replay(ending.passing(page))
                 position += page.count
             }
             if !entry.unflushed.isEmpty {
-                try session.replay(has(.replaysTooLittle) ? entry.unflushed.dropLast() : entry.unflushed)
+                let page = has(.replaysTooLittle) ? entry.unflushed.dropLast() : entry.unflushed
+                try session.replay(ending.passing(page))
             }
+            if !ending.rest.isEmpty { try session.replay(ending.rest) }
             return session
         } catch let failure as EpisodeFailure {
             session.evict()
@@ -144,7 +162,7 @@ extension PartitionProcessor {
         }
     }
 
-    private func history(of entry: InstanceEntry, from position: Int) throws(PartitionEnd) -> [HistoryEvent] {
+    func history(of entry: InstanceEntry, from position: Int) throws(PartitionEnd) -> [HistoryEvent] {
         do {
             let page = try parts.storage.store.history(of: entry.state.id, from: position, byteLimit: 256 << 10)
             if page.isEmpty {
@@ -161,15 +179,20 @@ extension PartitionProcessor {
         }
     }
 
-    /// A payload over the limit fails the orchestration, and so do too many events that it left to its next execution:
+    /// A payload over the limit fails the orchestration (that of an update fails the update alone), and so do too many events that it left to its next execution:
     /// nothing of that size may enter the log.
     private func limited(_ actions: [OrchestratorAction]) -> [OrchestratorAction] {
         let limits = parts.configuration
-        for action in actions {
+        var actions = actions
+        for (index, action) in actions.enumerated() {
             let failure: FailureDetails
             if let bytes = action.payloadBytes, bytes > limits.payloadLimit {
                 failure = OperatorText.payloadTooLarge(
                     bytes, limit: limits.payloadLimit, what: action.payloadDescription)
+                if case .completeUpdate(let id, _, _) = action {
+                    actions[index] = .completeUpdate(id: id, result: nil, failure: failure)
+                    continue
+                }
             } else if case .continueAsNew(_, _, _, let events) = action,
                 case let bytes = events.reduce(0, { $0 + $1.estimatedBytes }), bytes > limits.carryOverLimit
             {
@@ -210,4 +233,27 @@ extension PartitionProcessor {
         let session = try rebuiltSession(of: entry)
         session.evict()
     }
+}
+
+/// Keeps an end that the code had no part in from being replayed: the instance was ended from outside, or its worker
+/// refused what the code asked for. Then the last episode is left out.
+private struct ImposedEnd {
+    private let isPossible: Bool
+    /// The episode that may be the last one.
+    private var kept: [HistoryEvent] = []
+
+    init(of state: InstanceState) { isPossible = state.mayHaveImposedEnd }
+
+    /// - Parameter page: The next events of the history.
+    /// - Returns: Those that may be replayed by now.
+    mutating func passing(_ page: [HistoryEvent]) -> [HistoryEvent] {
+        guard isPossible else { return page }
+        kept += page
+        guard let last = kept.lastIndex(where: { $0.kind == .orchestratorStarted }) else { return [] }
+        defer { kept.removeFirst(last) }
+        return Array(kept[..<last])
+    }
+
+    /// What of the last episode is to be replayed.
+    var rest: [HistoryEvent] { kept.withoutImposedEnd }
 }

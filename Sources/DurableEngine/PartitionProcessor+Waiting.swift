@@ -17,7 +17,8 @@ extension PartitionProcessor {
         if isStopping || arrivalsEnded || !queries.isEmpty || !withheld.retriedQueries.isEmpty { return }
         if compaction?.isPrepared != nil { return }
         if !isPaused
-            && (!arrivals.isEmpty || !retries.isEmpty || !escapes.isEmpty || timers.needsPage || !begun.isEmpty)
+            && (!arrivals.isEmpty || !retries.isEmpty || !escapes.isEmpty || timers.needsPage || !begun.isEmpty
+                || !askedAgain.isEmpty)
         {
             return
         }

@@ -63,6 +63,14 @@ extension HistoryEvent {
             fields += detail("tags", child.tags.isEmpty ? nil : .json(Self.json(of: child.tags)))
         case .patchRecorded(let id, let isDeprecated):
             fields = [field("patch", .text(id))] + (isDeprecated ? [field("deprecated", .flag(true))] : [])
+        case .updateRequested(let request):
+            fields = [
+                field("name", .text(request.name)), field("update", .text(request.id.value)),
+                field("input", .payload(request.input)),
+            ]
+        case .updateCompleted(let id, let result, let failure):
+            fields = [field("update", .text(id.value)), field("result", .payload(result))]
+            if let failure { fields.append(field("failure", .failure(failure))) }
         case .continueAsNew(let input): fields = [field("input", .payload(input))]
         }
         return fields + detail("unknownFields", unknownFields.isEmpty ? nil : .text(Base64.encode(unknownFields)))

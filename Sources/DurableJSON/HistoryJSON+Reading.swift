@@ -79,6 +79,13 @@ private struct EventReader {
             return .subOrchestrationFailed(taskID: try id("task"), failure: try failure("failure"))
         case "PatchRecorded":
             return .patchRecorded(id: try text("patch"), isDeprecated: try optional("deprecated", flag) ?? false)
+        case "UpdateRequested":
+            return .updateRequested(
+                UpdateRequest(id: UpdateID(try text("update")), name: try text("name"), input: try payload("input")))
+        case "UpdateCompleted":
+            return .updateCompleted(
+                id: UpdateID(try text("update")), result: try payload("result"),
+                failure: try optional("failure", failure))
         case "ContinueAsNew": return .continueAsNew(input: try payload("input"))
         default: throw error("\"\(type)\" is no type of event that this version knows")
         }

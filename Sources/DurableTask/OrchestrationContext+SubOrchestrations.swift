@@ -16,56 +16,61 @@ extension OrchestrationContext {
     ///   - instanceID: Of the child. nil: one of its own, the same on replay. Further attempts have this one with
     ///     `:attempt-2`, `:attempt-3` and so on after it; it must be short enough for that.
     ///   - retry: When to try again; nil: a failure is final.
+    ///   - whenCancelled: What becomes of the child when this task is cancelled while it waits.
     ///   - tags: Of the child, which has none of its parent's; at most 16, keys of up to 64 bytes, values of up to 256.
     /// - Throws: `SubOrchestrationFailure` if the child failed (in the last attempt) or was terminated, or an instance
     ///   of that ID is there already; `CancellationError` if this task is cancelled (before: nothing was requested;
-    ///   while waiting: the child is cancelled too, and what comes of it is ignored; between attempts: no further one is
-    ///   made); `InvalidInstanceID`; `InvalidTags`; `PayloadError` if the result is no `Output`;
-    ///   `InvalidRetryPolicy`.
+    ///   while waiting: the child is cancelled too, unless asked otherwise, and what comes of it is ignored; between
+    ///   attempts: no further one is made); `InvalidInstanceID`; `InvalidTags`; `PayloadError` if the result is no
+    ///   `Output`; `InvalidRetryPolicy`.
     public func callSubOrchestration<Input, Output>(
         _ orchestration: Orchestration<Input, Output>, _ input: Input, version: String? = nil,
-        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil, tags: [String: String] = [:]
+        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil, tags: [String: String] = [:],
+        whenCancelled: ChildCancellation = .cancel
     ) async throws -> Output {
         try await callSubOrchestration(
-            orchestration.name, input, version: version, instanceID: instanceID, retry: retry, tags: tags,
-            as: Output.self)
+            orchestration.name, input, version: version, instanceID: instanceID, retry: retry,
+            tags: tags, whenCancelled: whenCancelled, as: Output.self)
     }
 
     /// Starts a child that takes no input, and waits for its result.
     public func callSubOrchestration<Output>(
         _ orchestration: Orchestration<NoValue, Output>, version: String? = nil, instanceID: InstanceID? = nil,
-        retry: RetryPolicy? = nil, tags: [String: String] = [:]
+        retry: RetryPolicy? = nil, tags: [String: String] = [:],
+        whenCancelled: ChildCancellation = .cancel
     ) async throws -> Output {
         try await callSubOrchestration(
-            orchestration.name, NoValue(), version: version, instanceID: instanceID, retry: retry, tags: tags,
-            as: Output.self)
+            orchestration.name, NoValue(), version: version, instanceID: instanceID, retry: retry,
+            tags: tags, whenCancelled: whenCancelled, as: Output.self)
     }
 
     /// Starts a child that returns nothing, and waits for its end.
     public func callSubOrchestration<Input>(
         _ orchestration: Orchestration<Input, NoValue>, _ input: Input, version: String? = nil,
-        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil, tags: [String: String] = [:]
+        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil, tags: [String: String] = [:],
+        whenCancelled: ChildCancellation = .cancel
     ) async throws {
         _ = try await callSubOrchestration(
-            orchestration.name, input, version: version, instanceID: instanceID, retry: retry, tags: tags,
-            as: NoValue.self)
+            orchestration.name, input, version: version, instanceID: instanceID, retry: retry,
+            tags: tags, whenCancelled: whenCancelled, as: NoValue.self)
     }
 
     /// Starts a child that neither takes nor returns anything, and waits for its end.
     public func callSubOrchestration(
         _ orchestration: Orchestration<NoValue, NoValue>, version: String? = nil, instanceID: InstanceID? = nil,
-        retry: RetryPolicy? = nil, tags: [String: String] = [:]
+        retry: RetryPolicy? = nil, tags: [String: String] = [:],
+        whenCancelled: ChildCancellation = .cancel
     ) async throws {
         _ = try await callSubOrchestration(
-            orchestration.name, NoValue(), version: version, instanceID: instanceID, retry: retry, tags: tags,
-            as: NoValue.self)
+            orchestration.name, NoValue(), version: version, instanceID: instanceID, retry: retry,
+            tags: tags, whenCancelled: whenCancelled, as: NoValue.self)
     }
 
     /// Starts a child of the orchestration of that name, wherever it is written, and waits for its result.
     public func callSubOrchestration<Output: Decodable & Sendable>(
         _ name: String, _ input: some Encodable & Sendable = NoValue(), version: String? = nil,
         instanceID: InstanceID? = nil, retry: RetryPolicy? = nil, tags: [String: String] = [:],
-        as type: Output.Type = Output.self
+        whenCancelled: ChildCancellation = .cancel, as type: Output.Type = Output.self
     ) async throws -> Output {
         try await runtime.admit("context.callSubOrchestration")
         let longest = instanceID?.ofAttempt(max(1, retry?.maximumAttempts ?? 1))
@@ -75,7 +80,7 @@ extension OrchestrationContext {
             let payload = try runtime.encodeUnlessReplaying(input, as: "the input of orchestration \"\(name)\"")
             return try await runtime.callSubOrchestration(
                 name, version: version, instanceID: instanceID?.ofAttempt(attempt), input: payload,
-                tags: kept)
+                tags: kept, whenCancelled: whenCancelled)
         }
         return try PayloadCoding.decode(type, from: result, as: "the result of orchestration \"\(name)\"")
     }
@@ -117,6 +122,14 @@ extension OrchestrationContext {
         if let defect = tags.defect { throw InvalidTags(description: defect) }
         return tags
     }
+}
+
+/// What becomes of a sub-orchestration when the call that waits for it is cancelled.
+public enum ChildCancellation: Hashable, Sendable {
+    /// It is asked to end: its code is cancelled.
+    case cancel
+    /// It goes on by itself.
+    case abandon
 }
 
 extension InstanceID {

@@ -97,7 +97,7 @@ extension TestOrchestrationEnvironment {
         try reason.flatMap { try PayloadCoding.encode($0, as: "the reason") }
     }
 
-    private func send(_ kind: HistoryEvent.Kind, to id: InstanceID) throws {
+    func send(_ kind: HistoryEvent.Kind, to id: InstanceID) throws {
         switch hub.withLock({ $0.send(kind, to: id) }) {
         case .notFound: throw notFound(id)
         case .ended:

@@ -40,6 +40,12 @@ extension PBInstanceChange {
         canceledTimers = change.canceledTimers.map(\.value)
         canceledTasks = change.canceledTasks.map(\.value)
         replaces = change.replaces
+        heartbeats = change.heartbeats.map { heartbeat in
+            var wire = Heartbeat()
+            wire.taskID = heartbeat.taskID.value
+            wire.details = heartbeat.details.data
+            return wire
+        }
         if case .set(let value) = change.compensatesTermination { compensatesTermination = value }
         if case .set(let status) = change.customStatus {
             var update = CustomStatusUpdate()
@@ -51,6 +57,8 @@ extension PBInstanceChange {
             if let value { update.value = PBHold(value) }
             hold = update
         }
+        requestedUpdates = change.requestedUpdates.map(PBUpdateRequested.init)
+        rejectedUpdates = change.rejectedUpdates.map(PBEndedUpdate.init)
     }
 }
 
@@ -66,7 +74,10 @@ extension InstanceChange {
                 ScheduledTask(taskID: EventID($0.taskID), dispatch: $0.dispatch, outboxID: OutboxID($0.outboxID))
             },
             canceledTimers: wire.canceledTimers.map(EventID.init),
-            canceledTasks: wire.canceledTasks.map(EventID.init), replaces: wire.replaces)
+            canceledTasks: wire.canceledTasks.map(EventID.init),
+            heartbeats: wire.heartbeats.map {
+                Heartbeat(taskID: EventID($0.taskID), details: Payload($0.details))
+            }, replaces: wire.replaces)
         if replaces, InstanceState.created(by: self) == nil {
             throw .undecodable("a change of instance \(instanceID) replaces another one and has no start")
         }
@@ -75,6 +86,8 @@ extension InstanceChange {
             customStatus = .set(wire.customStatus.hasValue ? Payload(wire.customStatus.value) : nil)
         }
         if wire.hasHold { hold = .set(wire.hold.hasValue ? Hold(wire.hold.value) : nil) }
+        requestedUpdates = wire.requestedUpdates.map(UpdateRequest.init)
+        rejectedUpdates = try wire.rejectedUpdates.map(UpdateLedger.Ended.init)
         if continuesAsNew {
             guard case .executionStarted? = buffered.first?.kind else {
                 throw .undecodable(

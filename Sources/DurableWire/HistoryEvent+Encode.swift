@@ -110,6 +110,16 @@ extension PBHistoryEvent.OneOf_Kind {
             wire.patch = id
             wire.isDeprecated = isDeprecated
             self = .genericEvent(wire)
+        case .updateRequested(let request):
+            var wire = PBGenericEvent()
+            wire.updateRequested = PBUpdateRequested(request)
+            self = .genericEvent(wire)
+        case .updateCompleted(let id, let result, let failure):
+            var wire = PBGenericEvent()
+            wire.updateCompleted.id = id.value
+            if let result { wire.updateCompleted.result = Google_Protobuf_BytesValue(result) }
+            if let failure { wire.updateCompleted.failure = PBFailureDetails(failure) }
+            self = .genericEvent(wire)
         case .continueAsNew(let input):
             var wire = PBContinueAsNew()
             if let input { wire.input = Google_Protobuf_BytesValue(input) }

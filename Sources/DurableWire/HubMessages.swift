@@ -50,7 +50,7 @@ extension HubTopology {
     ///
     /// - Parameter replyTo: Routing key of the asker's private queue.
     package func question(
-        _ query: Query, to partition: PartitionID, correlationID: String, replyTo: String, at now: Timestamp
+        _ query: Question, to partition: PartitionID, correlationID: String, replyTo: String, at now: Timestamp
     ) -> OutgoingMessage {
         var properties = properties("Query", at: now, correlationID: correlationID)
         properties.replyTo = replyTo

@@ -6,6 +6,7 @@ extension PBInstanceSnapshot {
         id = snapshot.id.value
         executionID = snapshot.executionID.value
         name = snapshot.name
+        if let version = snapshot.version { self.version = version }
         status = PBOrchestrationStatus(snapshot.status)
         createdAtMs = snapshot.createdAt.millisecondsSinceEpoch
         lastUpdatedAtMs = snapshot.lastUpdatedAt.millisecondsSinceEpoch
@@ -20,6 +21,7 @@ extension PBInstanceSnapshot {
         openTimerCount = Int64(snapshot.openTimerCount)
         openChildCount = Int64(snapshot.openChildCount)
         inboxCount = Int64(snapshot.inboxCount)
+        openUpdateCount = Int64(snapshot.openUpdateCount)
         if let holdCode = snapshot.holdCode { self.holdCode = holdCode }
         if let holdText = snapshot.holdText { self.holdText = holdText }
         if let parent = snapshot.parent { self.parent = parent.value }
@@ -31,6 +33,7 @@ extension InstanceSnapshot {
         self.init(
             id: InstanceID(wire.id), executionID: ExecutionID(wire.executionID), name: wire.name,
             status: try OrchestrationStatus(wire.status))
+        if wire.hasVersion { version = wire.version }
         createdAt = Timestamp(ms: wire.createdAtMs)
         lastUpdatedAt = Timestamp(ms: wire.lastUpdatedAtMs)
         if wire.hasStartAtMs { startAt = Timestamp(ms: wire.startAtMs) }
@@ -44,6 +47,7 @@ extension InstanceSnapshot {
         openTimerCount = try checkedCount(wire.openTimerCount, "open timers of instance \(wire.id)")
         openChildCount = try checkedCount(wire.openChildCount, "open children of instance \(wire.id)")
         inboxCount = try checkedCount(wire.inboxCount, "inbox count of instance \(wire.id)")
+        openUpdateCount = try checkedCount(wire.openUpdateCount, "open updates of instance \(wire.id)")
         if wire.hasHoldCode { holdCode = wire.holdCode }
         if wire.hasHoldText { holdText = wire.holdText }
         if wire.hasParent { parent = InstanceID(wire.parent) }

@@ -17,7 +17,9 @@ extension InstanceState: WireCodable {
         if wire.hasOutput { output = Payload(wire.output) }
         if wire.hasFailure { failure = FailureDetails(wire.failure) }
         for task in wire.openTasks {
-            openTasks[EventID(task.taskID)] = OpenTask(dispatch: task.dispatch, outboxID: OutboxID(task.outboxID))
+            openTasks[EventID(task.taskID)] = OpenTask(
+                dispatch: task.dispatch, outboxID: OutboxID(task.outboxID),
+                details: task.hasDetails ? Payload(task.details) : nil)
         }
         for timer in wire.openTimers { openTimers[EventID(timer.timerID)] = Timestamp(ms: timer.fireAtMs) }
         for child in wire.openChildren { openChildren[EventID(child.taskID)] = InstanceID(child.instanceID) }
@@ -26,6 +28,10 @@ extension InstanceState: WireCodable {
         inbox = try wire.inbox.map(HistoryEvent.init)
         appliedMessages = wire.appliedMessages.map(MessageID.init)
         if wire.hasHold { hold = Hold(wire.hold) }
+        updates = UpdateLedger(
+            requested: wire.requestedUpdates.map(UpdateRequest.init), open: wire.openUpdates.map(UpdateID.init),
+            ended: try wire.endedUpdates.map(UpdateLedger.Ended.init),
+            rejected: try wire.rejectedUpdates.map(UpdateLedger.Ended.init))
         compensatesTermination = wire.compensatesTermination
         isTerminating = wire.isTerminating
     }
@@ -52,6 +58,7 @@ extension InstanceState: WireCodable {
             wire.taskID = id.value
             wire.dispatch = task.dispatch
             wire.outboxID = task.outboxID.value
+            if let details = task.details { wire.details = details.data }
             return wire
         }
         wire.openTimers = openTimers.sorted { $0.key < $1.key }.map { id, fireAt in
@@ -71,6 +78,10 @@ extension InstanceState: WireCodable {
         wire.inbox = inbox.map(PBHistoryEvent.init)
         wire.appliedMessages = appliedMessages.map(\.value)
         if let hold { wire.hold = PBHold(hold) }
+        wire.requestedUpdates = updates.requested.map(PBUpdateRequested.init)
+        wire.openUpdates = updates.open.map(\.value)
+        wire.endedUpdates = updates.ended.map(PBEndedUpdate.init)
+        wire.rejectedUpdates = updates.rejected.map(PBEndedUpdate.init)
         wire.compensatesTermination = compensatesTermination
         wire.isTerminating = isTerminating
         return (consume wire).aloneBytes(version: format)
@@ -78,7 +89,10 @@ extension InstanceState: WireCodable {
 
     /// The oldest version of the layout whose readers make no mistake about it.
     private var format: Int32 {
-        if compensatesTermination || isTerminating || inbox.contains(where: \.isCancellationRequest) { return 4 }
+        if !updates.isEmpty || compensatesTermination || isTerminating || inbox.contains(where: \.isCancellationRequest)
+        {
+            return 4
+        }
         if status == .suspended || !patches.isEmpty { return 3 }
         return openChildren.isEmpty && parent == nil ? 1 : 2
     }

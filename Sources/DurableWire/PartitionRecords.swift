@@ -80,10 +80,11 @@ extension PartitionRecord: WireCodable {
 }
 
 extension InstanceChange {
-    /// Readers of format 3 would keep activities open, end code that has something to undo, or go on with an instance that
-    /// another one has replaced.
+    /// Readers of format 3 would keep activities open, end code that has something to undo, lose updates, or go on with an
+    /// instance that another one has replaced.
     fileprivate var saysWhatFormat3DoesNot: Bool {
-        !canceledTasks.isEmpty || compensatesTermination != .unchanged || replaces
+        !canceledTasks.isEmpty || compensatesTermination != .unchanged || !requestedUpdates.isEmpty
+            || !rejectedUpdates.isEmpty || replaces
     }
 }
 
@@ -91,7 +92,7 @@ extension HistoryEvent {
     /// The oldest version of histories that knows its kind.
     var historyFormat: Int32 {
         switch kind {
-        case .cancellationRequested: 3
+        case .cancellationRequested, .updateRequested, .updateCompleted: 3
         case .patchRecorded: 2
         default: 1
         }
@@ -102,7 +103,7 @@ extension HistoryEvent {
     /// The oldest version of records whose readers make no mistake about it.
     fileprivate func recordFormat(isBuffered: Bool) -> Int32 {
         switch kind {
-        case .cancellationRequested: 4
+        case .cancellationRequested, .updateRequested, .updateCompleted: 4
         case .patchRecorded: 3
         // In a history it is over.
         case .executionSuspended, .executionResumed: isBuffered ? 3 : 1

@@ -1,6 +1,6 @@
 package import DurableCore
 
-extension Query: WireCodable {
+extension Question: WireCodable {
     package init(wire bytes: [UInt8]) throws(WireError) {
         switch try PBQuery(alone: bytes).kind {
         case .status(let wire):
@@ -23,10 +23,17 @@ extension Query: WireCodable {
             self = .redrive
         case .release(let wire):
             self = .release(InstanceID(wire.id))
+        case .heartbeat(let wire):
+            self = .heartbeat(wire.tasks.map { TaskHeartbeat(task: TaskKey($0.task), details: $0.payload) })
+        case .handler(let wire):
+            self = .handler(
+                InstanceID(wire.id), name: wire.name, input: wire.hasInput ? Payload(wire.input) : nil)
+        case .update(let wire):
+            self = .update(InstanceID(wire.id), UpdateID(wire.updateID))
         case .count(let wire):
             self = .count(try ListFilter(wire.filter))
         case .purge(let wire):
-            guard (1...Query.purgeLimit).contains(wire.ids.count) else {
+            guard (1...Question.purgeLimit).contains(wire.ids.count) else {
                 throw .undecodable("a request to purge \(wire.ids.count) instances at once")
             }
             self = .purge(wire.ids.map { InstanceID($0) })
@@ -54,8 +61,17 @@ extension Query: WireCodable {
             wire.wait.id = id.value
         case .release(let id):
             wire.release.id = id.value
+        case .handler(let id, let name, let input):
+            wire.handler.id = id.value
+            wire.handler.name = name
+            if let input { wire.handler.input = input.data }
+        case .update(let id, let updateID):
+            wire.update.id = id.value
+            wire.update.updateID = updateID.value
         case .redrive:
             wire.redrive = PBQuery.Redrive()
+        case .heartbeat(let heartbeats):
+            wire.heartbeat.tasks = heartbeats.map { PBTaskDetails($0.task, $0.details) }
         case .counts:
             wire.counts = PBQuery.Counts()
         case .count(let filter):

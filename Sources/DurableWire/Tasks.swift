@@ -34,25 +34,40 @@ extension TaskMessage {
 
 extension TaskCancellation: WireCodable {
     package init(wire bytes: [UInt8]) throws(WireError) {
-        let wire = try PBTaskCancellation(alone: bytes)
-        self.init(
-            tasks: wire.tasks.map { task in
-                TaskKey(
-                    instanceID: InstanceID(task.instanceID), executionID: ExecutionID(task.executionID),
-                    taskID: EventID(task.taskID), dispatch: task.dispatch)
-            })
+        self.init(tasks: try PBTaskCancellation(alone: bytes).tasks.map(TaskKey.init))
     }
 
     package var wireBytes: [UInt8] {
         var wire = PBTaskCancellation()
-        wire.tasks = tasks.map { task in
-            var wire = PBTaskCancellation.Task()
-            wire.instanceID = task.instanceID.value
-            wire.executionID = task.executionID.value
-            wire.taskID = task.taskID.value
-            wire.dispatch = task.dispatch
-            return wire
-        }
+        wire.tasks = tasks.map(PBTaskKey.init)
         return wire.aloneBytes()
     }
+}
+
+extension PBTaskKey {
+    init(_ key: TaskKey) {
+        self.init()
+        instanceID = key.instanceID.value
+        executionID = key.executionID.value
+        taskID = key.taskID.value
+        dispatch = key.dispatch
+    }
+}
+
+extension TaskKey {
+    init(_ wire: PBTaskKey) {
+        self.init(
+            instanceID: InstanceID(wire.instanceID), executionID: ExecutionID(wire.executionID),
+            taskID: EventID(wire.taskID), dispatch: wire.dispatch)
+    }
+}
+
+extension PBTaskDetails {
+    init(_ key: TaskKey, _ details: Payload?) {
+        self.init()
+        task = PBTaskKey(key)
+        if let details { self.details = details.data }
+    }
+
+    var payload: Payload? { hasDetails ? Payload(details) : nil }
 }

@@ -51,7 +51,7 @@ extension Versioned {
 extension PBMessageBatch: Versioned {}
 extension PBTaskMessage: Versioned {}
 extension PBHistory: Versioned {
-    /// 2: patches, a kind of event that earlier builds do not know. 3: requests to cancel.
+    /// 2: patches, a kind of event that earlier builds do not know. 3: requests to cancel, updates.
     static var newestFormat: Int32 { 3 }
 }
 extension PBOutboxEntry: Versioned {}
@@ -59,8 +59,8 @@ extension PBPartitionRecord: Versioned {
     /// 2: sub-orchestrations that are waited for, whose answers would be taken for unexpected.
     /// 3: an execution that continues as new, which would be taken for the instance's end; suspensions, of which
     /// nothing would come; patches, without which replay would go another way.
-    /// 4: activities given up, which would stay open; requests to cancel, and terminations that the code is told of;
-    /// instances that were purged, which would still be there.
+    /// 4: activities given up, which would stay open; requests to cancel, and terminations that the code is told of; updates,
+    /// which would be lost; instances that were purged, which would still be there.
     static var newestFormat: Int32 { 4 }
 }
 extension PBCrashEvidence: Versioned {}

@@ -1,4 +1,5 @@
 package import DurableBackend
+import DurableClient
 package import DurableCore
 package import DurableEngine
 package import DurableTask
@@ -46,6 +47,8 @@ package actor WorkerHost {
     private let startedUptime: Duration
     private let threads: [any PartitionExecutor]
     private let activities: ActivityHost
+    /// Asks the owners of partitions.
+    private let client: HubClient
     private var fleet: FleetMember?
     private var owners: [PartitionID: Owned] = [:]  // sorted before use
     private var view: FleetView
@@ -74,13 +77,24 @@ package actor WorkerHost {
             worker: parts.worker, partitionCount: parts.descriptor.partitionCount,
             desertion: parts.configuration.heartbeatInterval * 3, uptime: startedUptime)
         rates = Rates(since: startedAt, interval: parts.configuration.heartbeatInterval)
+        let questions = PlatformLock(0)
+        // IDs that no other process gives, without a random number.
+        client = HubClient(
+            descriptor: parts.descriptor, transport: parts.transport, clock: parts.clock,
+            makeID: { [worker = parts.worker] in
+                let number = questions.withLock { number in
+                    number += 1
+                    return number
+                }
+                return "\(worker)/\(number)"
+            })
         threads = (0..<max(1, parts.configuration.partitionThreads)).map { _ in parts.instruments.makeExecutor() }
         activities = ActivityHost(
             .init(
                 topology: parts.descriptor.topology, registry: parts.registry, transport: parts.transport,
                 clock: parts.clock, slots: parts.configuration.slots,
                 payloadLimit: parts.configuration.engine.payloadLimit,
-                defect: parts.configuration.engine.defect),
+                heartbeatInterval: parts.configuration.heartbeatInterval, client: client, defect: parts.configuration.engine.defect),
             logger: logger)
     }
 
@@ -100,7 +114,7 @@ package actor WorkerHost {
                 logger.info("asked to drain")
                 self.stop(grace: grace)
             },
-            onCancellation: { [activities] tasks in await activities.cancel(tasks) })
+            onCancellation: { [activities] tasks in await activities.doubt(tasks) })
         self.fleet = fleet
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await fleet.run { await self.rebalance() } }
@@ -114,6 +128,7 @@ package actor WorkerHost {
             await fleet.leave()
             group.cancelAll()
         }
+        await client.close()
         for thread in threads { thread.stop() }
         return receipt
     }

@@ -64,7 +64,7 @@ import Testing
             OutgoingMessage(
                 exchange: hub.topology.name(.client), routingKey: hub.topology.queryKey(PartitionID(0)),
                 properties: MessageProperties(type: "Query", correlationID: "w", replyTo: "waiting"),
-                body: Query.wait(InstanceID(id)).wireBytes)
+                body: Question.wait(InstanceID(id)).wireBytes)
         ])
         // Questions are answered in order.
         _ = try await hub.ask(.counts)
@@ -113,7 +113,9 @@ import Testing
         try await worker.stop()
     }
 
-    @Test("A running instance is left, or ends: whoever waits for it, its parent, its children, its activities hear of it")
+    @Test(
+        "A running instance is left, or ends: whoever waits for it, its parent, its children, its activities hear of it"
+    )
     func running() async throws {
         let hub = try await EngineHarness()
         try await hub.client.declare(hub.topology.work(activities: ["Nobody"]))
@@ -219,6 +221,30 @@ import Testing
         let history = try opened.store.history(of: InstanceID("a"), from: 0, byteLimit: 1 << 20)
         #expect(history.executionStarted?.executionID == ExecutionID("s2"))
         #expect(try opened.store.instance(InstanceID("a"))?.historyCount == history.count)
+    }
+
+    @Test("An instance is started again with the same name, input and tags, under another ID or its own")
+    func restart() async throws {
+        let hub = try await EngineHarness(partitions: 2)
+        let worker = try hub.startWorker("w", [quick])
+        let client = client(of: hub)
+        let tags = [ExecutionStarted.Tag(key: "region", value: "eu")]
+        let a = InstanceID("a")
+        _ = try await client.start(StartRequest(name: "Quick", id: a, input: Payload("4"), tags: tags))
+        let first = try await hub.wait(for: "a", .completed)
+        #expect(try await client.restart(a, as: InstanceID("b"))?.outcome == .verdict(.created))
+        let second = try await hub.wait(for: "b", .completed)
+        #expect(second.output == Payload("8") && second.tags == tags && second.input == Payload("4"))
+        #expect(try await client.restart(a, as: a)?.outcome == .verdict(.exists))
+        #expect(try await hub.snapshot("a")?.executionID == first.executionID)
+        #expect(try await client.restart(a, as: a, idReuse: IDReuse(ended: .allow))?.outcome == .verdict(.created))
+        try await hub.eventually("the third run") {
+            let snapshot = try await hub.snapshot("a")
+            return snapshot?.executionID != first.executionID && snapshot?.output == Payload("8")
+        }
+        #expect(try await client.restart(InstanceID("nobody")) == nil)
+        await client.close()
+        try await worker.stop()
     }
 
     @Test("Several in one delivery: the last counts, and each before it has ended")

@@ -29,6 +29,17 @@ import Testing
         try driver.checkReplay()
     }
 
+    @Test("A child that is to be abandoned goes on when its call is cancelled") func abandoned() throws {
+        var driver = Driver(
+            orchestrate { context -> Int in
+                try await context.callSubOrchestration("Child", 1, whenCancelled: .abandon)
+            })
+        try driver.start()
+        let actions = try driver.episode([cancel])
+        #expect(actions.count == 1)
+        #expect(isEnd(actions.last, .canceled, "\"changed\""))
+    }
+
     @Test("Code that goes on ends as it likes") func goesOn() throws {
         var driver = Driver(
             orchestrate { context -> String in

@@ -60,7 +60,21 @@ enum Samples {
         .continueAsNew(input: nil),
         .patchRecorded(id: "p-1", isDeprecated: false),
         .patchRecorded(id: "p-2", isDeprecated: true),
+        .updateRequested(UpdateRequest(id: UpdateID("u-1"), name: "addItem", input: Payload("1"))),
+        .updateRequested(UpdateRequest(id: UpdateID("u-2"), name: "pay", input: nil)),
+        .updateCompleted(id: UpdateID("u-1"), result: Payload("2"), failure: nil),
+        .updateCompleted(id: UpdateID("u-2"), result: nil, failure: failure),
+        .updateCompleted(id: UpdateID("u-3"), result: nil, failure: nil),
     ]
+
+    static let outcomes: [UpdateOutcome] = [
+        .completed(Payload("1")), .completed(nil), .failed(failure), .rejected(failure), .notBegun, .notFinished,
+        .forgotten,
+    ]
+
+    static let endedUpdates = outcomes.enumerated().map { number, outcome in
+        UpdateLedger.Ended(id: UpdateID("u-\(number)"), outcome: outcome)
+    }
 
     static let events = kinds.enumerated().map { index, kind in
         HistoryEvent(eventID: index % 3 == 0 ? .none : EventID(Int32(index)), timestamp: time, kind: kind)
@@ -85,7 +99,8 @@ enum Samples {
     }
 
     static let batches = [
-        MessageBatch(messages: [message, bareMessage]), MessageBatch(messages: reusing), MessageBatch(marker: epoch), MessageBatch(),
+        MessageBatch(messages: [message, bareMessage]), MessageBatch(messages: reusing), MessageBatch(marker: epoch),
+        MessageBatch(),
         MessageBatch(messages: [message], applied: applied), MessageBatch(applied: applied),
     ]
 
@@ -110,10 +125,12 @@ enum Samples {
             instanceID: InstanceID("o-1881"), time: time, history: events, buffered: [events[0]],
             appliedMessages: [MessageID("m-1"), MessageID("m-2")],
             scheduledTasks: [.init(taskID: EventID(4), dispatch: 1, outboxID: OutboxID(12))],
-            canceledTimers: [EventID(0), EventID(9)], customStatus: .set(Payload("half")),
-            hold: .set(Hold(code: "DTQ2003", text: "diverged"))),
+            canceledTimers: [EventID(0), EventID(9)], canceledTasks: [EventID(2), EventID(7)],
+            heartbeats: [.init(taskID: EventID(4), details: Payload("12"))], customStatus: .set(Payload("half")),
+            hold: .set(Hold(code: "DTQ2003", text: "diverged")), compensatesTermination: .set(true)),
         InstanceChange(
-            instanceID: InstanceID("b"), time: .distantPast, customStatus: .set(nil), hold: .set(nil)),
+            instanceID: InstanceID("b"), time: .distantPast, customStatus: .set(nil), hold: .set(nil),
+            compensatesTermination: .set(false)),
         InstanceChange(instanceID: InstanceID("c"), time: .distantFuture),
         InstanceChange(
             instanceID: InstanceID("e"), time: time,
@@ -177,18 +194,24 @@ enum Samples {
             full.openTimers[EventID(Int32(100 + id))] = time + .seconds(id)
             full.openChildren[EventID(Int32(200 + id))] = InstanceID("child-\(id)")
         }
+        full.openTasks[EventID(3)]?.details = Payload("12")
+        full.compensatesTermination = true
+        full.isTerminating = true
         full.patches = ["p-2", "p-1", "ä"]
         full.historyCount = 77
         full.inbox = events
         full.appliedMessages = [MessageID("m-1"), MessageID("m-9")]
         full.hold = Hold(code: "DTQ2008", text: "ends workers", build: "1.4")
+        full.updates = UpdateLedger(
+            requested: [UpdateRequest(id: UpdateID("u-r"), name: "addItem", input: Payload("1"))],
+            open: [UpdateID("u-o"), UpdateID("u-p")], ended: endedUpdates, rejected: Array(endedUpdates.prefix(2)))
         let bare = InstanceState(
             start: ExecutionStarted(name: "A", instanceID: InstanceID("a"), executionID: ExecutionID("e")),
             startID: MessageID("m"), at: Timestamp(millisecondsSinceEpoch: -1))
         return [full, bare]
     }()
 
-    static let queries: [Query] = [
+    static let queries: [Question] = [
         .status(InstanceID("a")),
         .history(InstanceID("a"), after: -1, limit: 100),
         .list(
@@ -207,26 +230,36 @@ enum Samples {
         .counts,
         .redrive,
         .release(InstanceID("a")),
+        .heartbeat([.init(task: task.key, details: Payload("3")), .init(task: task.key, details: nil)]),
+        .handler(InstanceID("a"), name: "progress", input: Payload("1")),
+        .handler(InstanceID("a"), name: "progress", input: nil),
+        .update(InstanceID("a"), UpdateID("u-1")),
     ]
 
     static let snapshots: [InstanceSnapshot] = states.map { InstanceSnapshot($0, input: Payload("{}")) }
 
-    static let answers: [QueryAnswer] = [
-        .status(snapshots[0]),
-        .history(events, of: ExecutionID("e~2"), isComplete: true),
-        .history([], of: nil, isComplete: false),
-        .list(snapshots, isComplete: false),
-        .counts([.init(status: .running, count: 3), .init(status: .failed, count: 0)]),
-        .counts([]),
-        .redriven(Redriven(tasks: 1, messages: 2, timers: 3)),
-        .redriven(Redriven(tasks: 0, messages: 0, timers: 0)),
-        .released(nil),
-        .released(Hold(code: "DTQ2008", text: "ends workers", build: "1.4")),
-        .purged(.init(instances: 2, events: 17, running: [InstanceID("a")], missing: [InstanceID("b")])),
-        .purged(.init()),
-        .notFound,
-        .failed("the store is full"),
-    ]
+    static let answers: [QueryAnswer] =
+        [
+            .status(snapshots[0]),
+            .history(events, of: ExecutionID("e~2"), isComplete: true),
+            .history([], of: nil, isComplete: false),
+            .list(snapshots, isComplete: false),
+            .counts([.init(status: .running, count: 3), .init(status: .failed, count: 0)]),
+            .counts([]),
+            .redriven(Redriven(tasks: 1, messages: 2, timers: 3)),
+            .redriven(Redriven(tasks: 0, messages: 0, timers: 0)),
+            .tasks([.init(task: task.key, details: Payload("3")), .init(task: task.key, details: nil)]),
+            .released(nil),
+            .released(Hold(code: "DTQ2008", text: "ends workers", build: "1.4")),
+            .purged(.init(instances: 2, events: 17, running: [InstanceID("a")], missing: [InstanceID("b")])),
+            .purged(.init()),
+            .notFound,
+            .failed("the store is full"),
+            .value(Payload("1")),
+            .value(nil),
+            .handlerFailed(failure),
+            .unknownUpdate(.running),
+        ] + outcomes.map(QueryAnswer.update)
 
     static let replies: [Reply] = {
         let verdicts: [Verdict] = [.created, .exists, .joined, .accepted, .duplicate, .notFound, .ended, .unexpected]

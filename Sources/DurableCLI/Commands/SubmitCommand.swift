@@ -90,7 +90,7 @@ struct SubmitCommand: AsyncParsableCommand {
             let submission = try await client.start(request)
             let isRefused = submission.outcome == .verdict(.exists)
             if !wait || isRefused {
-                report(submission, environment)
+                submission.report(isJSON: output.json, environment)
                 if isRefused { throw ExitCode.failure }
                 return
             }
@@ -102,16 +102,20 @@ struct SubmitCommand: AsyncParsableCommand {
                 client, submission.instanceID, timeout: nil, environment)
         }
     }
+}
 
-    private func report(_ submission: Submission, _ environment: CommandEnvironment) {
-        let report = SubmissionReport(submission: submission)
-        if output.json {
+extension Submission {
+    /// Prints what became of a start.
+    func report(isJSON: Bool, _ environment: CommandEnvironment) {
+        let report = SubmissionReport(submission: self)
+        if isJSON {
             environment.print(JSONValue.object(report.members + [.init("instance", .null)]).text)
         } else {
             environment.print(report.line)
-            if case .acceptedNoVerdict(let silence) = submission.outcome { environment.printError(silence.text) }
-            if submission.outcome == .verdict(.exists) {
-                environment.printError("Nothing was started. Look at it with: dtq status \(submission.instanceID)")
+            if case .acceptedNoVerdict(let silence) = outcome { environment.printError(silence.text) }
+            if outcome == .verdict(.exists) {
+                environment.printError(
+                    "Nothing was started. Look at it with: dtq status \(TerminalText.safe(instanceID.value))")
             }
         }
     }

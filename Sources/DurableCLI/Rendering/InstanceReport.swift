@@ -12,6 +12,7 @@ struct InstanceReport {
         var fields = FieldList()
         fields.add("instance", TerminalText.safe(snapshot.id.value))
         fields.add("name", TerminalText.safe(snapshot.name))
+        fields.add("version", snapshot.version.map(TerminalText.safe))
         fields.add("status", style.status(snapshot.status))
         fields.add("created", moment(snapshot.createdAt))
         fields.add("updated", moment(snapshot.lastUpdatedAt))
@@ -39,6 +40,7 @@ struct InstanceReport {
         let parts = [
             (snapshot.openTaskCount, "activity", "activities"), (snapshot.openTimerCount, "timer", "timers"),
             (snapshot.openChildCount, "sub-orchestration", "sub-orchestrations"),
+            (snapshot.openUpdateCount, "update", "updates"),
             (snapshot.inboxCount, "unhandled message", "unhandled messages"),
         ].filter { $0.0 > 0 }.map { HumanText.count($0.0, $0.1, $0.2) }
         return parts.isEmpty ? nil : parts.joined(separator: ", ")
@@ -51,6 +53,7 @@ struct InstanceReport {
             .init("openTasks", .integer(snapshot.openTaskCount)),
             .init("openTimers", .integer(snapshot.openTimerCount)),
             .init("openChildren", .integer(snapshot.openChildCount)),
+            .init("openUpdates", .integer(snapshot.openUpdateCount)),
             .init("unhandledMessages", .integer(snapshot.inboxCount)),
             .init("customStatus", .payload(snapshot.customStatus)),
             .init("input", .payload(snapshot.input)),

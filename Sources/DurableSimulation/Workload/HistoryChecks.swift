@@ -155,8 +155,10 @@ extension HistoryEvent {
 
     /// Whether it records an action that has an event ID.
     fileprivate var hasActionID: Bool {
-        if case .patchRecorded = kind { return false }
-        return isAction && !isImposedEnd
+        switch kind {
+        case .patchRecorded, .updateCompleted: false
+        default: isAction && !isImposedEnd
+        }
     }
 
     /// The end of an instance that was ended from outside: its code did not ask for it.

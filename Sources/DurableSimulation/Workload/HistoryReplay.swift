@@ -35,7 +35,8 @@ extension HistoryEvent {
     /// Whether it records what the code, or who ended it, asked for.
     var isAction: Bool {
         switch kind {
-        case .taskScheduled, .timerCreated, .eventSent, .executionCompleted, .subOrchestrationCreated, .patchRecorded:
+        case .taskScheduled, .timerCreated, .eventSent, .executionCompleted, .subOrchestrationCreated, .patchRecorded,
+            .updateCompleted:
             true
         default: false
         }
@@ -183,6 +184,8 @@ extension OrchestratorAction {
         case .completeOrchestration(_, let status, let result, let failure):
             kind = .executionCompleted(status: status, result: result, failure: failure)
         case .recordPatch(let id, let isDeprecated): kind = .patchRecorded(id: id, isDeprecated: isDeprecated)
+        case .completeUpdate(let id, let result, let failure):
+            kind = .updateCompleted(id: id, result: result, failure: failure)
         case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination: return nil
         }
         return HistoryEvent(eventID: eventID, timestamp: time, kind: kind)

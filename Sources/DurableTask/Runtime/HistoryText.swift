@@ -20,6 +20,7 @@ package enum HistoryText {
             event.eventID == id && recorded == status
         case (.executionCompleted(.continuedAsNew, _, _), .continueAsNew(let id, _, _, _)): event.eventID == id
         case (.patchRecorded(let recorded, _), .recordPatch(let id, _)): recorded == id
+        case (.updateCompleted(let recorded, _, _), .completeUpdate(let id, _, _)): recorded == id
         default: false
         }
     }
@@ -35,6 +36,8 @@ package enum HistoryText {
             "SubOrchestrationInstanceCreated \(describe(child)) (event ID \(event.eventID))"
         case .patchRecorded(let id, let isDeprecated):
             #"PatchRecorded "\#(id)"\#(isDeprecated ? ", deprecated" : "")"#
+        case .updateRequested(let request): #"UpdateRequested "\#(request.name)" (update ID "\#(request.id)")"#
+        case .updateCompleted(let id, _, _): #"UpdateCompleted of update ID "\#(id)""#
         case .taskCompleted(let id, _), .taskFailed(let id, _), .subOrchestrationCompleted(let id, _),
             .subOrchestrationFailed(let id, _), .timerFired(let id, _):
             "\(event.typeName) for event ID \(id)"
@@ -62,6 +65,7 @@ package enum HistoryText {
         case .setCustomStatus: "to set its custom status"
         case .setCompensatesTermination: "to be told of a termination"
         case .recordPatch(let id, _): #"whether it is patched with "\#(id)""#
+        case .completeUpdate(let id, _, _): #"to end the update of ID "\#(id)""#
         }
     }
 }

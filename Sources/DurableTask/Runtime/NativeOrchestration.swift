@@ -24,7 +24,7 @@ package final class NativeOrchestration {
     }
 
     private let orchestration: AnyOrchestration
-    private let runtime: OrchestratorRuntime
+    let runtime: OrchestratorRuntime
     private var root: Task<Void, Never>?
     private var hasStarted = false
     private var hasRun = false
@@ -115,6 +115,7 @@ package final class NativeOrchestration {
             runtime.apply(event)
             if case .executionStarted(let started) = event.kind { start(started) }
             runtime.executor.run()
+            while runtime.resumeCondition() { runtime.executor.run() }
             if let fault = runtime.fault ?? misuse() ?? escape() {
                 runtime.fault = fault
                 throw fault
@@ -169,7 +170,7 @@ extension OrchestratorAction {
     fileprivate var leavesHistoryEvent: Bool {
         switch self {
         case .scheduleTask, .createTimer, .sendEvent, .createSubOrchestration, .continueAsNew, .completeOrchestration,
-            .recordPatch:
+            .recordPatch, .completeUpdate:
             true
         case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination: false
         }

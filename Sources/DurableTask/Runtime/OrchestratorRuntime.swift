@@ -35,11 +35,17 @@ final class OrchestratorRuntime: @unchecked Sendable {
     /// Bytes of the payloads handed to the code, which it may still hold.
     var deliveredBytes = 0
     private var recordedValues: RecordedValues?
+    var handlers = Handlers()
+    var conditions = Conditions()
+    /// Set while something runs that may only look.
+    var reading: Reading?
     var patches: Patches
     /// Tasks that the cancellation of whoever waits for them does not reach, in order of their begin.
     private var shieldedTasks: [(number: Int, cancel: () -> Void)] = []
     private var lastShieldedTask = 0
     var ending = RequestedEnd()
+    /// Sub-orchestrations that go on when the call is cancelled. Look-up only.
+    private var abandonedWhenCancelled: Set<EventID> = []
 
     /// The first use of the context from another thread.
     private let misuse = PlatformLock<String?>(nil)
@@ -93,7 +99,12 @@ final class OrchestratorRuntime: @unchecked Sendable {
 
     /// Whether what the code asks for still counts.
     func mayAct(_ call: @autoclosure () -> String) -> Bool {
-        isInside(call()) && !mode.isEvicted && fault == nil && unencodable == nil && !isComplete
+        guard isInside(call()) else { return false }
+        if reading != nil {
+            noteViolation("used \(call())")
+            return false
+        }
+        return !mode.isEvicted && fault == nil && unencodable == nil && !isComplete
     }
 
     /// Lets a durable wait begin, or throws since the instance ended or the surrounding task is cancelled.
@@ -131,7 +142,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
     // MARK: Waiting
 
     /// How many durable waits are open.
-    var waitingCount: Int { operations.waitingCount + events.waitingCount }
+    var waitingCount: Int { operations.waitingCount + events.waitingCount + conditions.waitingCount }
 
     /// Ends every wait; what the code does from now on is ignored.
     func interruptAll() {
@@ -140,7 +151,9 @@ final class OrchestratorRuntime: @unchecked Sendable {
         feed.unload()
         for continuation in operations.settleAll() { continuation.resume(returning: .interrupted) }
         for waiter in events.removeAllWaiters() { waiter.continuation.resume(returning: .interrupted) }
+        for continuation in conditions.removeAll() { continuation.resume(returning: .interrupted) }
         for task in shieldedTasks { task.cancel() }
+        cancelHandlers()
     }
 
     /// Runs `body` where the cancellation of the surrounding task does not reach it, and waits for its end.
@@ -169,9 +182,12 @@ final class OrchestratorRuntime: @unchecked Sendable {
     }
 
     func callSubOrchestration(
-        _ name: String, version: String?, instanceID: InstanceID?, input: Payload?, tags: [ExecutionStarted.Tag]
+        _ name: String, version: String?, instanceID: InstanceID?, input: Payload?, tags: [ExecutionStarted.Tag],
+        whenCancelled: ChildCancellation
     ) async throws -> Payload? {
         let id = operations.add(.child(nil))
+        if whenCancelled == .abandon { abandonedWhenCancelled.insert(id) }
+        defer { if whenCancelled == .abandon { abandonedWhenCancelled.remove(id) } }
         let start = ChildStart(
             instanceID: childID(instanceID, id), name: name, version: version, input: input, tags: tags)
         asked.append(.createSubOrchestration(id: id, start))
@@ -255,7 +271,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
     }
 
     /// A task that does not prefer this executor, such as `Task.immediate`, would be resumed elsewhere.
-    private func checkTask() throws {
+    func checkTask() throws {
         let prefersExecutor = withUnsafeCurrentTask {
             $0?.unownedTaskExecutor == executor.asUnownedTaskExecutor()
         }
@@ -272,7 +288,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
         switch operation {
         case .timer: dropTimer(id)
         case .task: askUnlessReplaying(.cancelTask(id: id))
-        case .child: askUnlessReplaying(.cancelChild(id: id))
+        case .child: if !abandonedWhenCancelled.contains(id) { askUnlessReplaying(.cancelChild(id: id)) }
         case .settled, .eventTimeout: break
         }
         continuation.resume(returning: .cancelled)
@@ -311,6 +327,10 @@ final class OrchestratorRuntime: @unchecked Sendable {
     /// Draws from the instance's series of recorded values.
     func draw<Value>(_ body: (inout RecordedValues) -> Value) -> Value {
         var values = recordedValues ?? RecordedValues(instanceID: instanceID, executionID: executionID)
+        if reading != nil {
+            noteViolation("drew a recorded value")
+            return body(&values)
+        }
         defer { recordedValues = values }
         return body(&values)
     }
@@ -320,6 +340,12 @@ final class OrchestratorRuntime: @unchecked Sendable {
         _ input: some Encodable & Sendable, version: String?
     ) throws(PayloadError) -> ContinuedAsNew {
         let what = "the input of the next execution"
+        if let update = HandlerScope.update {
+            fault = .contextMisuse(
+                "context.continueAsNew was called in the handler of update \"\(update)\"; let it change a state that the "
+                    + "orchestration's function waits for (context.wait), and continue as new there")
+            return ContinuedAsNew()
+        }
         // Code of another version may take another input.
         if version == nil || version == self.version, let reason = inputDefect(input) {
             let error = PayloadError(direction: .encoding, subject: what, reason: reason)

@@ -29,7 +29,7 @@ final class InstanceUnderTest {
     var current: RecordedExecution { executions[executions.count - 1] }
 
     func mayRun(at now: Timestamp) -> Bool {
-        if state.inbox.isEmpty { return false }
+        if state.inbox.isEmpty { return state.mayAdmitUpdates }
         return state.isEndImposed(at: now) || state.mayRun(at: now)
     }
 
@@ -53,6 +53,8 @@ final class InstanceUnderTest {
     /// What the instance waits for, for people.
     var waits: String {
         var waits = (session?.awaitedEvents ?? []).map { "external event \"\($0)\"" }
+        if !state.updates.open.isEmpty { waits.append("the end of \(state.updates.open.count) updates") }
+        waits += state.updates.requested.map { "a handler of update \"\($0.name)\"" }
         waits += state.openTasks.keys.sorted().map { "activity of event ID \($0)" }
         waits += state.openChildren.sorted { $0.key < $1.key }.map { "sub-orchestration \"\($0.value)\"" }
         if isSuspended { waits = ["resume, since it is suspended"] }

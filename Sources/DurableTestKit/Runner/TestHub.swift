@@ -135,6 +135,22 @@ struct TestHub {
         return instance.state.episodeEvents(at: now)
     }
 
+    /// The update that the instance's code is to be asked about next.
+    func nextUpdate(of instance: InstanceUnderTest, notIn passedOver: Set<UpdateID>) -> UpdateRequest? {
+        guard instance.state.mayAdmitUpdates else { return nil }
+        return instance.state.updates.requested.first { !passedOver.contains($0.id) }
+    }
+
+    /// Begins the episode in which an update begins.
+    mutating func begin(_ update: UpdateRequest, of instance: InstanceUnderTest) -> [HistoryEvent] {
+        isInEpisode = true
+        return instance.state.beginning(of: update, at: now)
+    }
+
+    mutating func reject(_ update: UpdateRequest, of instance: InstanceUnderTest, because reason: FailureDetails) {
+        instance.state.evolve(with: instance.state.rejection(of: update, because: reason, at: now))
+    }
+
     /// Ends an instance from outside; its code is not asked.
     mutating func imposeEnd(on instance: InstanceUnderTest) {
         let (change, messages) = instance.state.imposeEnd(at: now)

@@ -399,6 +399,25 @@ nonisolated struct PBTaskMessage: Sendable {
   fileprivate var _traceParent: String? = nil
 }
 
+/// Which dispatch of which activity.
+nonisolated struct PBTaskKey: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var instanceID: String = String()
+
+  var executionID: String = String()
+
+  var taskID: Int32 = 0
+
+  var dispatch: UInt32 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 nonisolated struct PBHistory: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -488,57 +507,99 @@ nonisolated struct PBHold: Sendable {
   fileprivate var _build: String? = nil
 }
 
-nonisolated struct PBInstanceChange: Sendable {
+nonisolated struct PBInstanceChange: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var instanceID: String = String()
+  var instanceID: String {
+    get {_storage._instanceID}
+    set {_uniqueStorage()._instanceID = newValue}
+  }
 
-  var timeMs: Int64 = 0
+  var timeMs: Int64 {
+    get {_storage._timeMs}
+    set {_uniqueStorage()._timeMs = newValue}
+  }
 
-  var history: [PBHistoryEvent] = []
+  var history: [PBHistoryEvent] {
+    get {_storage._history}
+    set {_uniqueStorage()._history = newValue}
+  }
 
-  var buffered: [PBHistoryEvent] = []
+  var buffered: [PBHistoryEvent] {
+    get {_storage._buffered}
+    set {_uniqueStorage()._buffered = newValue}
+  }
 
-  var appliedMessages: [String] = []
+  var appliedMessages: [String] {
+    get {_storage._appliedMessages}
+    set {_uniqueStorage()._appliedMessages = newValue}
+  }
 
-  var scheduledTasks: [PBInstanceChange.ScheduledTask] = []
+  var scheduledTasks: [PBInstanceChange.ScheduledTask] {
+    get {_storage._scheduledTasks}
+    set {_uniqueStorage()._scheduledTasks = newValue}
+  }
 
-  var canceledTimers: [Int32] = []
+  var canceledTimers: [Int32] {
+    get {_storage._canceledTimers}
+    set {_uniqueStorage()._canceledTimers = newValue}
+  }
 
   var customStatus: PBInstanceChange.CustomStatusUpdate {
-    get {_customStatus ?? PBInstanceChange.CustomStatusUpdate()}
-    set {_customStatus = newValue}
+    get {_storage._customStatus ?? PBInstanceChange.CustomStatusUpdate()}
+    set {_uniqueStorage()._customStatus = newValue}
   }
   /// Returns true if `customStatus` has been explicitly set.
-  var hasCustomStatus: Bool {self._customStatus != nil}
+  var hasCustomStatus: Bool {_storage._customStatus != nil}
   /// Clears the value of `customStatus`. Subsequent reads from it will return its default value.
-  mutating func clearCustomStatus() {self._customStatus = nil}
+  mutating func clearCustomStatus() {_uniqueStorage()._customStatus = nil}
 
   var hold: PBInstanceChange.HoldUpdate {
-    get {_hold ?? PBInstanceChange.HoldUpdate()}
-    set {_hold = newValue}
+    get {_storage._hold ?? PBInstanceChange.HoldUpdate()}
+    set {_uniqueStorage()._hold = newValue}
   }
   /// Returns true if `hold` has been explicitly set.
-  var hasHold: Bool {self._hold != nil}
+  var hasHold: Bool {_storage._hold != nil}
   /// Clears the value of `hold`. Subsequent reads from it will return its default value.
-  mutating func clearHold() {self._hold = nil}
+  mutating func clearHold() {_uniqueStorage()._hold = nil}
 
-  var canceledTasks: [Int32] = []
+  var canceledTasks: [Int32] {
+    get {_storage._canceledTasks}
+    set {_uniqueStorage()._canceledTasks = newValue}
+  }
 
   /// Absent: as it was.
   var compensatesTermination: Bool {
-    get {_compensatesTermination ?? false}
-    set {_compensatesTermination = newValue}
+    get {_storage._compensatesTermination ?? false}
+    set {_uniqueStorage()._compensatesTermination = newValue}
   }
   /// Returns true if `compensatesTermination` has been explicitly set.
-  var hasCompensatesTermination: Bool {self._compensatesTermination != nil}
+  var hasCompensatesTermination: Bool {_storage._compensatesTermination != nil}
   /// Clears the value of `compensatesTermination`. Subsequent reads from it will return its default value.
-  mutating func clearCompensatesTermination() {self._compensatesTermination = nil}
+  mutating func clearCompensatesTermination() {_uniqueStorage()._compensatesTermination = nil}
+
+  var heartbeats: [PBInstanceChange.Heartbeat] {
+    get {_storage._heartbeats}
+    set {_uniqueStorage()._heartbeats = newValue}
+  }
+
+  var requestedUpdates: [PBUpdateRequested] {
+    get {_storage._requestedUpdates}
+    set {_uniqueStorage()._requestedUpdates = newValue}
+  }
+
+  var rejectedUpdates: [PBEndedUpdate] {
+    get {_storage._rejectedUpdates}
+    set {_uniqueStorage()._rejectedUpdates = newValue}
+  }
 
   /// It begins an instance in place of another one of its ID, which is gone from here on.
-  var replaces: Bool = false
+  var replaces: Bool {
+    get {_storage._replaces}
+    set {_uniqueStorage()._replaces = newValue}
+  }
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -601,11 +662,149 @@ nonisolated struct PBInstanceChange: Sendable {
     fileprivate var _value: PBHold? = nil
   }
 
+  /// How far an activity has come.
+  nonisolated struct Heartbeat: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var taskID: Int32 = 0
+
+    var details: Data = Data()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
   init() {}
 
-  fileprivate var _customStatus: PBInstanceChange.CustomStatusUpdate? = nil
-  fileprivate var _hold: PBInstanceChange.HoldUpdate? = nil
-  fileprivate var _compensatesTermination: Bool? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// What became of an update.
+nonisolated struct PBUpdateOutcome: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var kind: PBUpdateOutcome.OneOf_Kind? = nil
+
+  var completed: PBUpdateOutcome.Completed {
+    get {
+      if case .completed(let v)? = kind {return v}
+      return PBUpdateOutcome.Completed()
+    }
+    set {kind = .completed(newValue)}
+  }
+
+  var failed: PBFailureDetails {
+    get {
+      if case .failed(let v)? = kind {return v}
+      return PBFailureDetails()
+    }
+    set {kind = .failed(newValue)}
+  }
+
+  var rejected: PBFailureDetails {
+    get {
+      if case .rejected(let v)? = kind {return v}
+      return PBFailureDetails()
+    }
+    set {kind = .rejected(newValue)}
+  }
+
+  var notBegun: PBUpdateOutcome.None {
+    get {
+      if case .notBegun(let v)? = kind {return v}
+      return PBUpdateOutcome.None()
+    }
+    set {kind = .notBegun(newValue)}
+  }
+
+  var notFinished: PBUpdateOutcome.None {
+    get {
+      if case .notFinished(let v)? = kind {return v}
+      return PBUpdateOutcome.None()
+    }
+    set {kind = .notFinished(newValue)}
+  }
+
+  var forgotten: PBUpdateOutcome.None {
+    get {
+      if case .forgotten(let v)? = kind {return v}
+      return PBUpdateOutcome.None()
+    }
+    set {kind = .forgotten(newValue)}
+  }
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated enum OneOf_Kind: Equatable, Sendable {
+    case completed(PBUpdateOutcome.Completed)
+    case failed(PBFailureDetails)
+    case rejected(PBFailureDetails)
+    case notBegun(PBUpdateOutcome.None)
+    case notFinished(PBUpdateOutcome.None)
+    case forgotten(PBUpdateOutcome.None)
+
+  }
+
+  nonisolated struct Completed: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var result: Data {
+      get {_result ?? Data()}
+      set {_result = newValue}
+    }
+    /// Returns true if `result` has been explicitly set.
+    var hasResult: Bool {self._result != nil}
+    /// Clears the value of `result`. Subsequent reads from it will return its default value.
+    mutating func clearResult() {self._result = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _result: Data? = nil
+  }
+
+  nonisolated struct None: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  init() {}
+}
+
+nonisolated struct PBEndedUpdate: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var id: String = String()
+
+  var outcome: PBUpdateOutcome {
+    get {_outcome ?? PBUpdateOutcome()}
+    set {_outcome = newValue}
+  }
+  /// Returns true if `outcome` has been explicitly set.
+  var hasOutcome: Bool {self._outcome != nil}
+  /// Clears the value of `outcome`. Subsequent reads from it will return its default value.
+  mutating func clearOutcome() {self._outcome = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _outcome: PBUpdateOutcome? = nil
 }
 
 nonisolated struct PBCheckpoint: Sendable {
@@ -1070,6 +1269,26 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
     set {_uniqueStorage()._isTerminating = newValue}
   }
 
+  var requestedUpdates: [PBUpdateRequested] {
+    get {_storage._requestedUpdates}
+    set {_uniqueStorage()._requestedUpdates = newValue}
+  }
+
+  var openUpdates: [String] {
+    get {_storage._openUpdates}
+    set {_uniqueStorage()._openUpdates = newValue}
+  }
+
+  var endedUpdates: [PBEndedUpdate] {
+    get {_storage._endedUpdates}
+    set {_uniqueStorage()._endedUpdates = newValue}
+  }
+
+  var rejectedUpdates: [PBEndedUpdate] {
+    get {_storage._rejectedUpdates}
+    set {_uniqueStorage()._rejectedUpdates = newValue}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct OpenTask: Sendable {
@@ -1083,9 +1302,20 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
 
     var outboxID: UInt64 = 0
 
+    var details: Data {
+      get {_details ?? Data()}
+      set {_details = newValue}
+    }
+    /// Returns true if `details` has been explicitly set.
+    var hasDetails: Bool {self._details != nil}
+    /// Clears the value of `details`. Subsequent reads from it will return its default value.
+    mutating func clearDetails() {self._details = nil}
+
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
+
+    fileprivate var _details: Data? = nil
   }
 
   nonisolated struct OpenTimer: Sendable {
@@ -1226,6 +1456,38 @@ nonisolated struct PBListCursor: Sendable {
   init() {}
 }
 
+/// An activity, and how far it has come.
+nonisolated struct PBTaskDetails: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var task: PBTaskKey {
+    get {_task ?? PBTaskKey()}
+    set {_task = newValue}
+  }
+  /// Returns true if `task` has been explicitly set.
+  var hasTask: Bool {self._task != nil}
+  /// Clears the value of `task`. Subsequent reads from it will return its default value.
+  mutating func clearTask() {self._task = nil}
+
+  var details: Data {
+    get {_details ?? Data()}
+    set {_details = newValue}
+  }
+  /// Returns true if `details` has been explicitly set.
+  var hasDetails: Bool {self._details != nil}
+  /// Clears the value of `details`. Subsequent reads from it will return its default value.
+  mutating func clearDetails() {self._details = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _task: PBTaskKey? = nil
+  fileprivate var _details: Data? = nil
+}
+
 nonisolated struct PBQuery: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1291,6 +1553,30 @@ nonisolated struct PBQuery: Sendable {
     set {kind = .release(newValue)}
   }
 
+  var heartbeat: PBQuery.Heartbeat {
+    get {
+      if case .heartbeat(let v)? = kind {return v}
+      return PBQuery.Heartbeat()
+    }
+    set {kind = .heartbeat(newValue)}
+  }
+
+  var handler: PBQuery.Handler {
+    get {
+      if case .handler(let v)? = kind {return v}
+      return PBQuery.Handler()
+    }
+    set {kind = .handler(newValue)}
+  }
+
+  var update: PBQuery.Update {
+    get {
+      if case .update(let v)? = kind {return v}
+      return PBQuery.Update()
+    }
+    set {kind = .update(newValue)}
+  }
+
   var count: PBQuery.Count {
     get {
       if case .count(let v)? = kind {return v}
@@ -1317,6 +1603,9 @@ nonisolated struct PBQuery: Sendable {
     case counts(PBQuery.Counts)
     case redrive(PBQuery.Redrive)
     case release(PBQuery.Instance)
+    case heartbeat(PBQuery.Heartbeat)
+    case handler(PBQuery.Handler)
+    case update(PBQuery.Update)
     case count(PBQuery.Count)
     case purge(PBQuery.Purge)
 
@@ -1398,6 +1687,58 @@ nonisolated struct PBQuery: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
     // methods supported on all messages.
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  /// Activities that run on the worker that asks, with what is new of them.
+  nonisolated struct Heartbeat: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var tasks: [PBTaskDetails] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct Handler: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var id: String = String()
+
+    var name: String = String()
+
+    var input: Data {
+      get {_input ?? Data()}
+      set {_input = newValue}
+    }
+    /// Returns true if `input` has been explicitly set.
+    var hasInput: Bool {self._input != nil}
+    /// Clears the value of `input`. Subsequent reads from it will return its default value.
+    mutating func clearInput() {self._input = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _input: Data? = nil
+  }
+
+  nonisolated struct Update: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var id: String = String()
+
+    var updateID: String = String()
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1568,6 +1909,11 @@ nonisolated struct PBInstanceSnapshot: @unchecked Sendable {
     set {_uniqueStorage()._openChildCount = newValue}
   }
 
+  var openUpdateCount: Int64 {
+    get {_storage._openUpdateCount}
+    set {_uniqueStorage()._openUpdateCount = newValue}
+  }
+
   /// ID of the instance that called it.
   var parent: String {
     get {_storage._parent ?? String()}
@@ -1577,6 +1923,15 @@ nonisolated struct PBInstanceSnapshot: @unchecked Sendable {
   var hasParent: Bool {_storage._parent != nil}
   /// Clears the value of `parent`. Subsequent reads from it will return its default value.
   mutating func clearParent() {_uniqueStorage()._parent = nil}
+
+  var version: String {
+    get {_storage._version ?? String()}
+    set {_uniqueStorage()._version = newValue}
+  }
+  /// Returns true if `version` has been explicitly set.
+  var hasVersion: Bool {_storage._version != nil}
+  /// Clears the value of `version`. Subsequent reads from it will return its default value.
+  mutating func clearVersion() {_uniqueStorage()._version = nil}
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1656,6 +2011,47 @@ nonisolated struct PBQueryAnswer: Sendable {
     set {kind = .released(newValue)}
   }
 
+  var tasks: PBQueryAnswer.Tasks {
+    get {
+      if case .tasks(let v)? = kind {return v}
+      return PBQueryAnswer.Tasks()
+    }
+    set {kind = .tasks(newValue)}
+  }
+
+  var value: PBQueryAnswer.Value {
+    get {
+      if case .value(let v)? = kind {return v}
+      return PBQueryAnswer.Value()
+    }
+    set {kind = .value(newValue)}
+  }
+
+  /// What the handler of a query threw.
+  var handlerFailed: PBFailureDetails {
+    get {
+      if case .handlerFailed(let v)? = kind {return v}
+      return PBFailureDetails()
+    }
+    set {kind = .handlerFailed(newValue)}
+  }
+
+  var update: PBUpdateOutcome {
+    get {
+      if case .update(let v)? = kind {return v}
+      return PBUpdateOutcome()
+    }
+    set {kind = .update(newValue)}
+  }
+
+  var unknownUpdate: PBQueryAnswer.UnknownUpdate {
+    get {
+      if case .unknownUpdate(let v)? = kind {return v}
+      return PBQueryAnswer.UnknownUpdate()
+    }
+    set {kind = .unknownUpdate(newValue)}
+  }
+
   var purged: PBQueryAnswer.Purged {
     get {
       if case .purged(let v)? = kind {return v}
@@ -1675,6 +2071,12 @@ nonisolated struct PBQueryAnswer: Sendable {
     case failed(PBQueryAnswer.Failed)
     case redriven(PBQueryAnswer.Redriven)
     case released(PBQueryAnswer.Released)
+    case tasks(PBQueryAnswer.Tasks)
+    case value(PBQueryAnswer.Value)
+    /// What the handler of a query threw.
+    case handlerFailed(PBFailureDetails)
+    case update(PBUpdateOutcome)
+    case unknownUpdate(PBQueryAnswer.UnknownUpdate)
     case purged(PBQueryAnswer.Purged)
 
   }
@@ -1774,6 +2176,19 @@ nonisolated struct PBQueryAnswer: Sendable {
     fileprivate var _hold: PBHold? = nil
   }
 
+  /// Those that are still wanted.
+  nonisolated struct Tasks: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var tasks: [PBTaskDetails] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
   nonisolated struct Purged: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1810,6 +2225,40 @@ nonisolated struct PBQueryAnswer: Sendable {
     // methods supported on all messages.
 
     var text: String = String()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct Value: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var value: Data {
+      get {_value ?? Data()}
+      set {_value = newValue}
+    }
+    /// Returns true if `value` has been explicitly set.
+    var hasValue: Bool {self._value != nil}
+    /// Clears the value of `value`. Subsequent reads from it will return its default value.
+    mutating func clearValue() {self._value = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _value: Data? = nil
+  }
+
+  nonisolated struct UnknownUpdate: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// Of the instance.
+    var status: PBOrchestrationStatus = .running
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2174,27 +2623,9 @@ nonisolated struct PBTaskCancellation: Sendable {
 
   var format: Int32 = 0
 
-  var tasks: [PBTaskCancellation.Task] = []
+  var tasks: [PBTaskKey] = []
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
-
-  nonisolated struct Task: Sendable {
-    // SwiftProtobuf.Message conformance is added in an extension below. See the
-    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
-    // methods supported on all messages.
-
-    var instanceID: String = String()
-
-    var executionID: String = String()
-
-    var taskID: Int32 = 0
-
-    var dispatch: UInt32 = 0
-
-    var unknownFields = SwiftProtobuf.UnknownStorage()
-
-    init() {}
-  }
 
   init() {}
 }
@@ -3592,6 +4023,51 @@ nonisolated extension PBTaskMessage: SwiftProtobuf.Message, SwiftProtobuf._Messa
   }
 }
 
+nonisolated extension PBTaskKey: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".TaskKey"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}execution_id\0\u{3}task_id\0\u{1}dispatch\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.executionID) }()
+      case 3: try { try decoder.decodeSingularInt32Field(value: &self.taskID) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.dispatch) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.instanceID.isEmpty {
+      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 1)
+    }
+    if !self.executionID.isEmpty {
+      try visitor.visitSingularStringField(value: self.executionID, fieldNumber: 2)
+    }
+    if self.taskID != 0 {
+      try visitor.visitSingularInt32Field(value: self.taskID, fieldNumber: 3)
+    }
+    if self.dispatch != 0 {
+      try visitor.visitSingularUInt32Field(value: self.dispatch, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBTaskKey, rhs: PBTaskKey) -> Bool {
+    if lhs.instanceID != rhs.instanceID {return false}
+    if lhs.executionID != rhs.executionID {return false}
+    if lhs.taskID != rhs.taskID {return false}
+    if lhs.dispatch != rhs.dispatch {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBHistory: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".History"
   static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}events\0")
@@ -3755,88 +4231,167 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
 
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{2}\u{4}replaces\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{2}\u{3}replaces\0\u{4}\u{a}requested_updates\0\u{3}rejected_updates\0")
+
+  fileprivate class _StorageClass {
+    var _instanceID: String = String()
+    var _timeMs: Int64 = 0
+    var _history: [PBHistoryEvent] = []
+    var _buffered: [PBHistoryEvent] = []
+    var _appliedMessages: [String] = []
+    var _scheduledTasks: [PBInstanceChange.ScheduledTask] = []
+    var _canceledTimers: [Int32] = []
+    var _customStatus: PBInstanceChange.CustomStatusUpdate? = nil
+    var _hold: PBInstanceChange.HoldUpdate? = nil
+    var _canceledTasks: [Int32] = []
+    var _compensatesTermination: Bool? = nil
+    var _heartbeats: [PBInstanceChange.Heartbeat] = []
+    var _requestedUpdates: [PBUpdateRequested] = []
+    var _rejectedUpdates: [PBEndedUpdate] = []
+    var _replaces: Bool = false
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _instanceID = source._instanceID
+      _timeMs = source._timeMs
+      _history = source._history
+      _buffered = source._buffered
+      _appliedMessages = source._appliedMessages
+      _scheduledTasks = source._scheduledTasks
+      _canceledTimers = source._canceledTimers
+      _customStatus = source._customStatus
+      _hold = source._hold
+      _canceledTasks = source._canceledTasks
+      _compensatesTermination = source._compensatesTermination
+      _heartbeats = source._heartbeats
+      _requestedUpdates = source._requestedUpdates
+      _rejectedUpdates = source._rejectedUpdates
+      _replaces = source._replaces
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
-      case 2: try { try decoder.decodeSingularInt64Field(value: &self.timeMs) }()
-      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.history) }()
-      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.buffered) }()
-      case 5: try { try decoder.decodeRepeatedStringField(value: &self.appliedMessages) }()
-      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.scheduledTasks) }()
-      case 7: try { try decoder.decodeRepeatedInt32Field(value: &self.canceledTimers) }()
-      case 10: try { try decoder.decodeSingularMessageField(value: &self._customStatus) }()
-      case 11: try { try decoder.decodeSingularMessageField(value: &self._hold) }()
-      case 25: try { try decoder.decodeRepeatedInt32Field(value: &self.canceledTasks) }()
-      case 26: try { try decoder.decodeSingularBoolField(value: &self._compensatesTermination) }()
-      case 30: try { try decoder.decodeSingularBoolField(value: &self.replaces) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._instanceID) }()
+        case 2: try { try decoder.decodeSingularInt64Field(value: &_storage._timeMs) }()
+        case 3: try { try decoder.decodeRepeatedMessageField(value: &_storage._history) }()
+        case 4: try { try decoder.decodeRepeatedMessageField(value: &_storage._buffered) }()
+        case 5: try { try decoder.decodeRepeatedStringField(value: &_storage._appliedMessages) }()
+        case 6: try { try decoder.decodeRepeatedMessageField(value: &_storage._scheduledTasks) }()
+        case 7: try { try decoder.decodeRepeatedInt32Field(value: &_storage._canceledTimers) }()
+        case 10: try { try decoder.decodeSingularMessageField(value: &_storage._customStatus) }()
+        case 11: try { try decoder.decodeSingularMessageField(value: &_storage._hold) }()
+        case 25: try { try decoder.decodeRepeatedInt32Field(value: &_storage._canceledTasks) }()
+        case 26: try { try decoder.decodeSingularBoolField(value: &_storage._compensatesTermination) }()
+        case 27: try { try decoder.decodeRepeatedMessageField(value: &_storage._heartbeats) }()
+        case 30: try { try decoder.decodeSingularBoolField(value: &_storage._replaces) }()
+        case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
+        case 41: try { try decoder.decodeRepeatedMessageField(value: &_storage._rejectedUpdates) }()
+        default: break
+        }
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.instanceID.isEmpty {
-      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 1)
-    }
-    if self.timeMs != 0 {
-      try visitor.visitSingularInt64Field(value: self.timeMs, fieldNumber: 2)
-    }
-    if !self.history.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.history, fieldNumber: 3)
-    }
-    if !self.buffered.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.buffered, fieldNumber: 4)
-    }
-    if !self.appliedMessages.isEmpty {
-      try visitor.visitRepeatedStringField(value: self.appliedMessages, fieldNumber: 5)
-    }
-    if !self.scheduledTasks.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.scheduledTasks, fieldNumber: 6)
-    }
-    if !self.canceledTimers.isEmpty {
-      try visitor.visitPackedInt32Field(value: self.canceledTimers, fieldNumber: 7)
-    }
-    try { if let v = self._customStatus {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
-    } }()
-    try { if let v = self._hold {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
-    } }()
-    if !self.canceledTasks.isEmpty {
-      try visitor.visitPackedInt32Field(value: self.canceledTasks, fieldNumber: 25)
-    }
-    try { if let v = self._compensatesTermination {
-      try visitor.visitSingularBoolField(value: v, fieldNumber: 26)
-    } }()
-    if self.replaces != false {
-      try visitor.visitSingularBoolField(value: self.replaces, fieldNumber: 30)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._instanceID.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._instanceID, fieldNumber: 1)
+      }
+      if _storage._timeMs != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._timeMs, fieldNumber: 2)
+      }
+      if !_storage._history.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._history, fieldNumber: 3)
+      }
+      if !_storage._buffered.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._buffered, fieldNumber: 4)
+      }
+      if !_storage._appliedMessages.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._appliedMessages, fieldNumber: 5)
+      }
+      if !_storage._scheduledTasks.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._scheduledTasks, fieldNumber: 6)
+      }
+      if !_storage._canceledTimers.isEmpty {
+        try visitor.visitPackedInt32Field(value: _storage._canceledTimers, fieldNumber: 7)
+      }
+      try { if let v = _storage._customStatus {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+      } }()
+      try { if let v = _storage._hold {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+      } }()
+      if !_storage._canceledTasks.isEmpty {
+        try visitor.visitPackedInt32Field(value: _storage._canceledTasks, fieldNumber: 25)
+      }
+      try { if let v = _storage._compensatesTermination {
+        try visitor.visitSingularBoolField(value: v, fieldNumber: 26)
+      } }()
+      if !_storage._heartbeats.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._heartbeats, fieldNumber: 27)
+      }
+      if _storage._replaces != false {
+        try visitor.visitSingularBoolField(value: _storage._replaces, fieldNumber: 30)
+      }
+      if !_storage._requestedUpdates.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._requestedUpdates, fieldNumber: 40)
+      }
+      if !_storage._rejectedUpdates.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._rejectedUpdates, fieldNumber: 41)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: PBInstanceChange, rhs: PBInstanceChange) -> Bool {
-    if lhs.instanceID != rhs.instanceID {return false}
-    if lhs.timeMs != rhs.timeMs {return false}
-    if lhs.history != rhs.history {return false}
-    if lhs.buffered != rhs.buffered {return false}
-    if lhs.appliedMessages != rhs.appliedMessages {return false}
-    if lhs.scheduledTasks != rhs.scheduledTasks {return false}
-    if lhs.canceledTimers != rhs.canceledTimers {return false}
-    if lhs._customStatus != rhs._customStatus {return false}
-    if lhs._hold != rhs._hold {return false}
-    if lhs.canceledTasks != rhs.canceledTasks {return false}
-    if lhs._compensatesTermination != rhs._compensatesTermination {return false}
-    if lhs.replaces != rhs.replaces {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._instanceID != rhs_storage._instanceID {return false}
+        if _storage._timeMs != rhs_storage._timeMs {return false}
+        if _storage._history != rhs_storage._history {return false}
+        if _storage._buffered != rhs_storage._buffered {return false}
+        if _storage._appliedMessages != rhs_storage._appliedMessages {return false}
+        if _storage._scheduledTasks != rhs_storage._scheduledTasks {return false}
+        if _storage._canceledTimers != rhs_storage._canceledTimers {return false}
+        if _storage._customStatus != rhs_storage._customStatus {return false}
+        if _storage._hold != rhs_storage._hold {return false}
+        if _storage._canceledTasks != rhs_storage._canceledTasks {return false}
+        if _storage._compensatesTermination != rhs_storage._compensatesTermination {return false}
+        if _storage._heartbeats != rhs_storage._heartbeats {return false}
+        if _storage._requestedUpdates != rhs_storage._requestedUpdates {return false}
+        if _storage._rejectedUpdates != rhs_storage._rejectedUpdates {return false}
+        if _storage._replaces != rhs_storage._replaces {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3945,6 +4500,268 @@ nonisolated extension PBInstanceChange.HoldUpdate: SwiftProtobuf.Message, SwiftP
 
   static func ==(lhs: PBInstanceChange.HoldUpdate, rhs: PBInstanceChange.HoldUpdate) -> Bool {
     if lhs._value != rhs._value {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBInstanceChange.Heartbeat: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBInstanceChange.protoMessageName + ".Heartbeat"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}task_id\0\u{1}details\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.taskID) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.details) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.taskID != 0 {
+      try visitor.visitSingularInt32Field(value: self.taskID, fieldNumber: 1)
+    }
+    if !self.details.isEmpty {
+      try visitor.visitSingularBytesField(value: self.details, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBInstanceChange.Heartbeat, rhs: PBInstanceChange.Heartbeat) -> Bool {
+    if lhs.taskID != rhs.taskID {return false}
+    if lhs.details != rhs.details {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBUpdateOutcome: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".UpdateOutcome"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}completed\0\u{1}failed\0\u{1}rejected\0\u{3}not_begun\0\u{3}not_finished\0\u{1}forgotten\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: PBUpdateOutcome.Completed?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .completed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .completed(v)
+        }
+      }()
+      case 2: try {
+        var v: PBFailureDetails?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .failed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .failed(v)
+        }
+      }()
+      case 3: try {
+        var v: PBFailureDetails?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .rejected(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .rejected(v)
+        }
+      }()
+      case 4: try {
+        var v: PBUpdateOutcome.None?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .notBegun(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .notBegun(v)
+        }
+      }()
+      case 5: try {
+        var v: PBUpdateOutcome.None?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .notFinished(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .notFinished(v)
+        }
+      }()
+      case 6: try {
+        var v: PBUpdateOutcome.None?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .forgotten(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .forgotten(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.kind {
+    case .completed?: try {
+      guard case .completed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    }()
+    case .failed?: try {
+      guard case .failed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .rejected?: try {
+      guard case .rejected(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .notBegun?: try {
+      guard case .notBegun(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case .notFinished?: try {
+      guard case .notFinished(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case .forgotten?: try {
+      guard case .forgotten(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBUpdateOutcome, rhs: PBUpdateOutcome) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBUpdateOutcome.Completed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBUpdateOutcome.protoMessageName + ".Completed"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}result\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self._result) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._result {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBUpdateOutcome.Completed, rhs: PBUpdateOutcome.Completed) -> Bool {
+    if lhs._result != rhs._result {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBUpdateOutcome.None: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBUpdateOutcome.protoMessageName + ".None"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBUpdateOutcome.None, rhs: PBUpdateOutcome.None) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEndedUpdate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EndedUpdate"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}outcome\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._outcome) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    }
+    try { if let v = self._outcome {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEndedUpdate, rhs: PBEndedUpdate) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs._outcome != rhs._outcome {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4506,7 +5323,7 @@ nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceState"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{e}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0")
 
   fileprivate class _StorageClass {
     var _format: Int32 = 0
@@ -4535,6 +5352,10 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _patches: [String] = []
     var _compensatesTermination: Bool = false
     var _isTerminating: Bool = false
+    var _requestedUpdates: [PBUpdateRequested] = []
+    var _openUpdates: [String] = []
+    var _endedUpdates: [PBEndedUpdate] = []
+    var _rejectedUpdates: [PBEndedUpdate] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4571,6 +5392,10 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _patches = source._patches
       _compensatesTermination = source._compensatesTermination
       _isTerminating = source._isTerminating
+      _requestedUpdates = source._requestedUpdates
+      _openUpdates = source._openUpdates
+      _endedUpdates = source._endedUpdates
+      _rejectedUpdates = source._rejectedUpdates
     }
   }
 
@@ -4615,6 +5440,10 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 24: try { try decoder.decodeRepeatedStringField(value: &_storage._patches) }()
         case 25: try { try decoder.decodeSingularBoolField(value: &_storage._compensatesTermination) }()
         case 26: try { try decoder.decodeSingularBoolField(value: &_storage._isTerminating) }()
+        case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
+        case 41: try { try decoder.decodeRepeatedStringField(value: &_storage._openUpdates) }()
+        case 42: try { try decoder.decodeRepeatedMessageField(value: &_storage._endedUpdates) }()
+        case 43: try { try decoder.decodeRepeatedMessageField(value: &_storage._rejectedUpdates) }()
         default: break
         }
       }
@@ -4705,6 +5534,18 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       if _storage._isTerminating != false {
         try visitor.visitSingularBoolField(value: _storage._isTerminating, fieldNumber: 26)
       }
+      if !_storage._requestedUpdates.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._requestedUpdates, fieldNumber: 40)
+      }
+      if !_storage._openUpdates.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._openUpdates, fieldNumber: 41)
+      }
+      if !_storage._endedUpdates.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._endedUpdates, fieldNumber: 42)
+      }
+      if !_storage._rejectedUpdates.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._rejectedUpdates, fieldNumber: 43)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -4740,6 +5581,10 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._patches != rhs_storage._patches {return false}
         if _storage._compensatesTermination != rhs_storage._compensatesTermination {return false}
         if _storage._isTerminating != rhs_storage._isTerminating {return false}
+        if _storage._requestedUpdates != rhs_storage._requestedUpdates {return false}
+        if _storage._openUpdates != rhs_storage._openUpdates {return false}
+        if _storage._endedUpdates != rhs_storage._endedUpdates {return false}
+        if _storage._rejectedUpdates != rhs_storage._rejectedUpdates {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -4751,7 +5596,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension PBInstanceState.OpenTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = PBInstanceState.protoMessageName + ".OpenTask"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}task_id\0\u{1}dispatch\0\u{3}outbox_id\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}task_id\0\u{1}dispatch\0\u{3}outbox_id\0\u{1}details\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4762,12 +5607,17 @@ nonisolated extension PBInstanceState.OpenTask: SwiftProtobuf.Message, SwiftProt
       case 1: try { try decoder.decodeSingularInt32Field(value: &self.taskID) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.dispatch) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.outboxID) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self._details) }()
       default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.taskID != 0 {
       try visitor.visitSingularInt32Field(value: self.taskID, fieldNumber: 1)
     }
@@ -4777,6 +5627,9 @@ nonisolated extension PBInstanceState.OpenTask: SwiftProtobuf.Message, SwiftProt
     if self.outboxID != 0 {
       try visitor.visitSingularUInt64Field(value: self.outboxID, fieldNumber: 3)
     }
+    try { if let v = self._details {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 4)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4784,6 +5637,7 @@ nonisolated extension PBInstanceState.OpenTask: SwiftProtobuf.Message, SwiftProt
     if lhs.taskID != rhs.taskID {return false}
     if lhs.dispatch != rhs.dispatch {return false}
     if lhs.outboxID != rhs.outboxID {return false}
+    if lhs._details != rhs._details {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4997,9 +5851,48 @@ nonisolated extension PBListCursor: SwiftProtobuf.Message, SwiftProtobuf._Messag
   }
 }
 
+nonisolated extension PBTaskDetails: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".TaskDetails"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}task\0\u{1}details\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._task) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self._details) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._task {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._details {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBTaskDetails, rhs: PBTaskDetails) -> Bool {
+    if lhs._task != rhs._task {return false}
+    if lhs._details != rhs._details {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Query"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0\u{1}release\0\u{2}\u{e}count\0\u{1}purge\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0\u{1}release\0\u{2}\u{9}heartbeat\0\u{2}\u{5}count\0\u{1}purge\0\u{2}\u{9}handler\0\u{1}update\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5099,6 +5992,19 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
           self.kind = .release(v)
         }
       }()
+      case 25: try {
+        var v: PBQuery.Heartbeat?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .heartbeat(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .heartbeat(v)
+        }
+      }()
       case 30: try {
         var v: PBQuery.Count?
         var hadOneofValue = false
@@ -5123,6 +6029,32 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
           self.kind = .purge(v)
+        }
+      }()
+      case 40: try {
+        var v: PBQuery.Handler?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .handler(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .handler(v)
+        }
+      }()
+      case 41: try {
+        var v: PBQuery.Update?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .update(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .update(v)
         }
       }()
       default: break
@@ -5167,6 +6099,10 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
       guard case .release(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
     }()
+    case .heartbeat?: try {
+      guard case .heartbeat(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
+    }()
     case .count?: try {
       guard case .count(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
@@ -5174,6 +6110,14 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     case .purge?: try {
       guard case .purge(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 31)
+    }()
+    case .handler?: try {
+      guard case .handler(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
+    }()
+    case .update?: try {
+      guard case .update(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
     }()
     case nil: break
     }
@@ -5340,6 +6284,115 @@ nonisolated extension PBQuery.Redrive: SwiftProtobuf.Message, SwiftProtobuf._Mes
   }
 }
 
+nonisolated extension PBQuery.Heartbeat: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQuery.protoMessageName + ".Heartbeat"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tasks\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.tasks) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.tasks.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.tasks, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQuery.Heartbeat, rhs: PBQuery.Heartbeat) -> Bool {
+    if lhs.tasks != rhs.tasks {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQuery.Handler: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQuery.protoMessageName + ".Handler"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}name\0\u{1}input\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self._input) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 2)
+    }
+    try { if let v = self._input {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQuery.Handler, rhs: PBQuery.Handler) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs._input != rhs._input {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQuery.Update: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQuery.protoMessageName + ".Update"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}update_id\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.updateID) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    }
+    if !self.updateID.isEmpty {
+      try visitor.visitSingularStringField(value: self.updateID, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQuery.Update, rhs: PBQuery.Update) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.updateID != rhs.updateID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBQuery.Count: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = PBQuery.protoMessageName + ".Count"
   static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}filter\0")
@@ -5406,7 +6459,7 @@ nonisolated extension PBQuery.Purge: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceSnapshot"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}execution_id\0\u{1}name\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{1}input\0\u{1}output\0\u{1}failure\0\u{3}custom_status\0\u{1}tags\0\u{3}history_count\0\u{3}open_task_count\0\u{3}open_timer_count\0\u{3}inbox_count\0\u{3}hold_code\0\u{3}hold_text\0\u{3}open_child_count\0\u{2}\u{b}parent\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}execution_id\0\u{1}name\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{1}input\0\u{1}output\0\u{1}failure\0\u{3}custom_status\0\u{1}tags\0\u{3}history_count\0\u{3}open_task_count\0\u{3}open_timer_count\0\u{3}inbox_count\0\u{3}hold_code\0\u{3}hold_text\0\u{3}open_child_count\0\u{2}\u{b}parent\0\u{4}\u{a}open_update_count\0\u{2}\u{14}version\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
@@ -5428,7 +6481,9 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
     var _holdCode: String? = nil
     var _holdText: String? = nil
     var _openChildCount: Int64 = 0
+    var _openUpdateCount: Int64 = 0
     var _parent: String? = nil
+    var _version: String? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -5458,7 +6513,9 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       _holdCode = source._holdCode
       _holdText = source._holdText
       _openChildCount = source._openChildCount
+      _openUpdateCount = source._openUpdateCount
       _parent = source._parent
+      _version = source._version
     }
   }
 
@@ -5497,6 +6554,8 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         case 18: try { try decoder.decodeSingularStringField(value: &_storage._holdText) }()
         case 19: try { try decoder.decodeSingularInt64Field(value: &_storage._openChildCount) }()
         case 30: try { try decoder.decodeSingularStringField(value: &_storage._parent) }()
+        case 40: try { try decoder.decodeSingularInt64Field(value: &_storage._openUpdateCount) }()
+        case 60: try { try decoder.decodeSingularStringField(value: &_storage._version) }()
         default: break
         }
       }
@@ -5569,6 +6628,12 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       try { if let v = _storage._parent {
         try visitor.visitSingularStringField(value: v, fieldNumber: 30)
       } }()
+      if _storage._openUpdateCount != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._openUpdateCount, fieldNumber: 40)
+      }
+      try { if let v = _storage._version {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 60)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -5597,7 +6662,9 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         if _storage._holdCode != rhs_storage._holdCode {return false}
         if _storage._holdText != rhs_storage._holdText {return false}
         if _storage._openChildCount != rhs_storage._openChildCount {return false}
+        if _storage._openUpdateCount != rhs_storage._openUpdateCount {return false}
         if _storage._parent != rhs_storage._parent {return false}
+        if _storage._version != rhs_storage._version {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -5609,7 +6676,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".QueryAnswer"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0\u{1}released\0\u{2}\u{16}purged\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0\u{1}released\0\u{2}\u{11}tasks\0\u{2}\u{5}purged\0\u{2}\u{a}value\0\u{3}handler_failed\0\u{1}update\0\u{3}unknown_update\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5721,6 +6788,19 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.kind = .released(v)
         }
       }()
+      case 25: try {
+        var v: PBQueryAnswer.Tasks?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .tasks(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .tasks(v)
+        }
+      }()
       case 30: try {
         var v: PBQueryAnswer.Purged?
         var hadOneofValue = false
@@ -5732,6 +6812,58 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
         if let v = v {
           if hadOneofValue {try decoder.handleConflictingOneOf()}
           self.kind = .purged(v)
+        }
+      }()
+      case 40: try {
+        var v: PBQueryAnswer.Value?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .value(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .value(v)
+        }
+      }()
+      case 41: try {
+        var v: PBFailureDetails?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .handlerFailed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .handlerFailed(v)
+        }
+      }()
+      case 42: try {
+        var v: PBUpdateOutcome?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .update(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .update(v)
+        }
+      }()
+      case 43: try {
+        var v: PBQueryAnswer.UnknownUpdate?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .unknownUpdate(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .unknownUpdate(v)
         }
       }()
       default: break
@@ -5777,9 +6909,29 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
       guard case .released(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
     }()
+    case .tasks?: try {
+      guard case .tasks(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
+    }()
     case .purged?: try {
       guard case .purged(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
+    }()
+    case .value?: try {
+      guard case .value(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
+    }()
+    case .handlerFailed?: try {
+      guard case .handlerFailed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
+    }()
+    case .update?: try {
+      guard case .update(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 42)
+    }()
+    case .unknownUpdate?: try {
+      guard case .unknownUpdate(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 43)
     }()
     case nil: break
     }
@@ -6007,6 +7159,36 @@ nonisolated extension PBQueryAnswer.Released: SwiftProtobuf.Message, SwiftProtob
   }
 }
 
+nonisolated extension PBQueryAnswer.Tasks: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".Tasks"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tasks\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.tasks) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.tasks.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.tasks, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQueryAnswer.Tasks, rhs: PBQueryAnswer.Tasks) -> Bool {
+    if lhs.tasks != rhs.tasks {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBQueryAnswer.Purged: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".Purged"
   static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}instances\0\u{1}events\0\u{1}running\0\u{1}missing\0")
@@ -6096,6 +7278,70 @@ nonisolated extension PBQueryAnswer.Failed: SwiftProtobuf.Message, SwiftProtobuf
 
   static func ==(lhs: PBQueryAnswer.Failed, rhs: PBQueryAnswer.Failed) -> Bool {
     if lhs.text != rhs.text {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQueryAnswer.Value: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".Value"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}value\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self._value) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._value {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQueryAnswer.Value, rhs: PBQueryAnswer.Value) -> Bool {
+    if lhs._value != rhs._value {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQueryAnswer.UnknownUpdate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".UnknownUpdate"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.status) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.status != .running {
+      try visitor.visitSingularEnumField(value: self.status, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQueryAnswer.UnknownUpdate, rhs: PBQueryAnswer.UnknownUpdate) -> Bool {
+    if lhs.status != rhs.status {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -6648,51 +7894,6 @@ nonisolated extension PBTaskCancellation: SwiftProtobuf.Message, SwiftProtobuf._
   static func ==(lhs: PBTaskCancellation, rhs: PBTaskCancellation) -> Bool {
     if lhs.format != rhs.format {return false}
     if lhs.tasks != rhs.tasks {return false}
-    if lhs.unknownFields != rhs.unknownFields {return false}
-    return true
-  }
-}
-
-nonisolated extension PBTaskCancellation.Task: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = PBTaskCancellation.protoMessageName + ".Task"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}execution_id\0\u{3}task_id\0\u{1}dispatch\0")
-
-  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
-      case 2: try { try decoder.decodeSingularStringField(value: &self.executionID) }()
-      case 3: try { try decoder.decodeSingularInt32Field(value: &self.taskID) }()
-      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.dispatch) }()
-      default: break
-      }
-    }
-  }
-
-  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.instanceID.isEmpty {
-      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 1)
-    }
-    if !self.executionID.isEmpty {
-      try visitor.visitSingularStringField(value: self.executionID, fieldNumber: 2)
-    }
-    if self.taskID != 0 {
-      try visitor.visitSingularInt32Field(value: self.taskID, fieldNumber: 3)
-    }
-    if self.dispatch != 0 {
-      try visitor.visitSingularUInt32Field(value: self.dispatch, fieldNumber: 4)
-    }
-    try unknownFields.traverse(visitor: &visitor)
-  }
-
-  static func ==(lhs: PBTaskCancellation.Task, rhs: PBTaskCancellation.Task) -> Bool {
-    if lhs.instanceID != rhs.instanceID {return false}
-    if lhs.executionID != rhs.executionID {return false}
-    if lhs.taskID != rhs.taskID {return false}
-    if lhs.dispatch != rhs.dispatch {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

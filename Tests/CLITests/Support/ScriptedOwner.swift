@@ -12,6 +12,11 @@ final class ScriptedOwner: Sendable {
         /// What a new instance becomes at once.
         var outcome: @Sendable (InstanceSnapshot) -> InstanceSnapshot = { $0 }
         var givesVerdicts = true
+        /// What instances answer to queries by name.
+        var handlers: [String: @Sendable (InstanceSnapshot, Payload?) -> QueryAnswer] = [:]
+        /// What becomes of the updates whose requests come, and what is known of updates by ID.
+        var outcomes: @Sendable (UpdateRequest) -> UpdateOutcome = { .completed($0.input) }
+        var updates: [UpdateID: UpdateOutcome] = [:]
         /// Questions to leave unanswered before the first answer.
         var ignoredQueries = 0
         /// Questions to answer with "not found" before the first other answer.
@@ -93,7 +98,7 @@ final class ScriptedOwner: Sendable {
         } else if delivery.consumerTag.hasPrefix("control") {
             for message in try MessageBatch(wire: delivery.body).messages { try await handle(message) }
         } else {
-            let query = try Query(wire: delivery.body)
+            let query = try Question(wire: delivery.body)
             let partition = PartitionID(Int(delivery.consumerTag.dropFirst("query.".count)) ?? 0)
             let answer = state.withLock { state -> QueryAnswer? in
                 state.queryCount += 1
@@ -167,7 +172,13 @@ extension ScriptedOwner.Script {
         let existing = find(message.instanceID)
         switch message.event.kind {
         case .executionStarted(let start):
-            if existing != nil { return .exists }
+            if let existing {
+                let isEnded = existing.status.isTerminal
+                guard isEnded ? message.idReuse.ended == .allow : message.idReuse.running == .terminate else {
+                    return !isEnded && message.idReuse.running == .useExisting ? .joined : .exists
+                }
+                instances.removeAll { $0.id == existing.id }
+            }
             var instance = InstanceSnapshot(
                 id: start.instanceID, executionID: start.executionID, name: start.name, status: .running)
             instance.createdAt = now
@@ -176,13 +187,19 @@ extension ScriptedOwner.Script {
             instance.tags = start.tags
             instances.append(outcome(instance))
             return .created
+        case .updateRequested(let request):
+            guard let existing else { return .notFound }
+            if updates[request.id] != nil { return .duplicate }
+            if existing.status.isTerminal { return .ended }
+            updates[request.id] = outcomes(request)
+            return .accepted
         default:
             guard let existing else { return .notFound }
             return existing.status.isTerminal ? .ended : .accepted
         }
     }
 
-    fileprivate mutating func answer(_ query: Query, _ partition: PartitionID, of count: Int) -> QueryAnswer? {
+    fileprivate mutating func answer(_ query: Question, _ partition: PartitionID, of count: Int) -> QueryAnswer? {
         switch query {
         case .status(let id): return find(id).map(QueryAnswer.status) ?? .notFound
         case .history(let id, let after, let limit):
@@ -202,6 +219,15 @@ extension ScriptedOwner.Script {
         case .release(let id):
             guard let instance = find(id) else { return .notFound }
             return .released(instance.holdCode.map { Hold(code: $0, text: instance.holdText ?? "") })
+        // Only workers ask that.
+        case .heartbeat: return .tasks([])
+        case .handler(let id, let name, let input):
+            guard let instance = find(id) else { return .notFound }
+            return handlers[name]?(instance, input)
+                ?? .failed("DTQ2015 instance \(id) (\(instance.name)) has no handler of query \"\(name)\"")
+        case .update(let id, let updateID):
+            guard let instance = find(id) else { return .notFound }
+            return updates[updateID].map(QueryAnswer.update) ?? .unknownUpdate(instance.status)
         case .redrive: return .redriven(Redriven(tasks: 3, messages: partition.index, timers: 1200))
         case .counts: return counts(ListFilter(), partition, of: count)
         case .count(let filter): return counts(filter, partition, of: count)

@@ -1,9 +1,9 @@
 import DurableCore
 import OrderedCollections
 
-/// Activities that were cancelled lately: whoever is given one of them need not begin it. Of many it forgets the oldest,
-/// which run for nothing then.
-struct RecentCancellations {
+/// Activities that nobody waits for any more, as somebody said lately: whoever is given one of them asks before it
+/// begins. Of many it forgets the oldest, which run for nothing then.
+struct DoubtedTasks {
     private var keys: OrderedSet<TaskKey> = []
 
     static var limit: Int { 10_000 }
