@@ -1,5 +1,5 @@
-import ArgumentParser
-import DurableCore
+public import ArgumentParser
+public import DurableCore
 
 /// What a start does where there is an instance of its ID.
 struct IDReuseOptions: ParsableArguments {
