@@ -28,16 +28,23 @@ import Testing
                 instanceID: state.id, time: now,
                 history: state.episodeEvents(at: now)
                     + (status.isTerminal
-                        ? [HistoryEvent(
-                            timestamp: now, kind: .executionCompleted(status: status, result: nil, failure: nil))]
+                        ? [
+                            HistoryEvent(
+                                timestamp: now, kind: .executionCompleted(status: status, result: nil, failure: nil))
+                        ]
                         : [])))
         return state
     }
 
-    private func outcome(_ acceptance: Acceptance) -> (verdict: Verdict, replaces: Bool) {
+    private struct Outcome: Equatable {
+        var verdict: Verdict
+        var replaces = false
+    }
+
+    private func outcome(_ acceptance: Acceptance) -> Outcome {
         switch acceptance {
-        case .ignored(let verdict): (verdict, false)
-        case .accepted(let change, let verdict): (verdict, change.replaces)
+        case .ignored(let verdict): Outcome(verdict: verdict)
+        case .accepted(let change, let verdict): Outcome(verdict: verdict, replaces: change.replaces)
         }
     }
 
@@ -55,9 +62,12 @@ import Testing
                         : running == .terminate
                     let refusal: Verdict = !state.status.isTerminal && running == .useExisting ? .joined : .exists
                     let found = outcome(state.decide(start("second", reuse), at: now))
-                    #expect(found == (mayBegin ? .created : refusal, mayBegin), "\(status) \(reuse)")
-                    #expect(outcome(state.decide(start("first", reuse), at: now)) == (.created, false))
-                    #expect(outcome(state.decide(start("second", reuse, parent: true), at: now)) == (.exists, false))
+                    let expected = Outcome(verdict: mayBegin ? .created : refusal, replaces: mayBegin)
+                    #expect(found == expected, "\(status) \(reuse)")
+                    let repeated = outcome(state.decide(start("first", reuse), at: now))
+                    #expect(repeated == Outcome(verdict: .created))
+                    let called = outcome(state.decide(start("second", reuse, parent: true), at: now))
+                    #expect(called == Outcome(verdict: .exists))
                 }
             }
         }
@@ -82,7 +92,9 @@ import Testing
         #expect(next.appliedMessages.count == InstanceState.appliedMessagesLimit)
         #expect(next.appliedMessages.last == MessageID("first"))
         #expect(next.appliedMessages.contains(MessageID("m-137")))
-        #expect(outcome(next.decide(start("first", terminate), at: now)) == (.exists, false))
-        #expect(outcome(next.decide(start("third", terminate), at: now)) == (.created, true))
+        let old = outcome(next.decide(start("first", terminate), at: now))
+        #expect(old == Outcome(verdict: .exists))
+        let new = outcome(next.decide(start("third", terminate), at: now))
+        #expect(new == Outcome(verdict: .created, replaces: true))
     }
 }

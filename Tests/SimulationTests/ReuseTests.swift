@@ -1,3 +1,4 @@
+import DurableCore
 import DurableSimulation
 import Testing
 
