@@ -15,8 +15,8 @@ import Testing
     func drawn() {
         #expect((30...70).contains(Self.seeds.count))
         let steps = Self.seeds.flatMap { SimulationPlan(seed: $0).reuses }.flatMap(\.steps)
-        let choices = Set(
-            steps.compactMap { step in if case .start(_, _, let choice, _) = step { choice } else { nil } })
+        var choices: Set<IDReuse> = []
+        for case .start(_, _, let choice, _) in steps { choices.insert(choice) }
         #expect(choices.count == 7)
         #expect(steps.contains(.purge) && steps.contains(.waitForEnd))
     }
