@@ -1,3 +1,4 @@
+import DurableBackend
 import DurableClient
 import DurableCore
 
