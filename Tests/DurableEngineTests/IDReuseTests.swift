@@ -22,8 +22,8 @@ import Testing
         let answer: String
         do {
             answer = try await context.callSubOrchestration("Waiting", instanceID: InstanceID(id))
-        } catch let failure as FailureDetails {
-            return failure.errorType
+        } catch let failure as SubOrchestrationFailure {
+            return failure.details.errorType
         }
         return try await "\(answer) \(task)"
     }
