@@ -74,6 +74,7 @@ extension InstanceState: WireCodable {
 
     /// The oldest version of the layout whose readers make no mistake about it.
     private var format: Int32 {
+        if inbox.contains(where: \.isSealed) { return 4 }
         if status == .suspended || !patches.isEmpty { return 3 }
         return openChildren.isEmpty && parent == nil ? 1 : 2
     }

@@ -51,20 +51,22 @@ extension Versioned {
 extension PBMessageBatch: Versioned {}
 extension PBTaskMessage: Versioned {}
 extension PBHistory: Versioned {
-    /// 2: patches, a kind of event that earlier builds do not know.
-    static var newestFormat: Int32 { 2 }
+    /// 2: patches, a kind of event that earlier builds do not know. 4: payloads in envelopes, which earlier builds would
+    /// hand to code as they are.
+    static var newestFormat: Int32 { 4 }
 }
 extension PBOutboxEntry: Versioned {}
 extension PBPartitionRecord: Versioned {
     /// 2: sub-orchestrations that are waited for, whose answers would be taken for unexpected.
     /// 3: an execution that continues as new, which would be taken for the instance's end; suspensions, of which
     /// nothing would come; patches, without which replay would go another way.
-    static var newestFormat: Int32 { 3 }
+    /// 4: payloads in envelopes, which earlier builds would hand to code as they are.
+    static var newestFormat: Int32 { 4 }
 }
 extension PBCrashEvidence: Versioned {}
 extension PBInstanceState: Versioned {
-    /// 2, 3: as in records.
-    static var newestFormat: Int32 { 3 }
+    /// 2, 3, 4: as in records.
+    static var newestFormat: Int32 { 4 }
 }
 extension PBQuery: Versioned {}
 extension PBReply: Versioned {}
