@@ -25,6 +25,10 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         /// An input cannot be encoded, or an output cannot be decoded.
         public static let payloadUnreadable = Code("DTQ2004")
         public static let payloadTooLarge = Code("DTQ2007")
+        /// A payload cannot be encoded or opened: its key or codec is not here, or its bytes were changed.
+        public static let payloadSealed = Code("DTQ2018")
+        /// The payload store cannot be reached, or has not what was stored.
+        public static let payloadStoreUnavailable = Code("DTQ2019")
         /// What came back cannot be read.
         public static let messageUndecodable = Code("DTQ3001")
         public static let brokerUnreachable = Code("DTQ4001")

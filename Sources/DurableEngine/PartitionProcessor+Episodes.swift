@@ -19,18 +19,45 @@ extension PartitionProcessor {
         }
         guard entry.state.mayRun(at: now) else { return }
         let events = entry.state.episodeEvents(at: now)
+        let actions: [OrchestratorAction]
+        var contents: [SealedPayload.Content] = []
         do throws(EpisodeEnd) {
-            let actions = try actions(of: entry, over: events)
-            episodeCount += 1
-            let (change, outbox) = entry.state.finishEpisode(
-                over: events, actions: limited(actions), at: now, epoch: parts.epoch, outboxID: &batch.outboxID)
-            batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
-            apply(change, to: entry, in: &batch)
-            if parts.configuration.checksReplay { try checkReplay(of: entry) }
+            actions = limited(
+                try sealed(try self.actions(of: entry, over: events), of: entry, contents: &contents))
+        } catch {
+            switch error {
+            case .end(let end): throw end
+            case .held(let hold): return self.hold(entry, hold, in: &batch)
+            case .missing(let references): return park(entry, until: references, in: &batch)
+            }
+        }
+        fetches.arrived[entry.state.id] = nil
+        episodeCount += 1
+        if contents.isEmpty {
+            try finish(entry, over: events, actions, in: &batch)
+        } else {
+            batch.pending.append(PendingEpisode(entry: entry, events: events, actions: actions, contents: contents))
+        }
+    }
+
+    /// Makes history and messages of what the code asked for.
+    func finish(
+        _ entry: InstanceEntry, over events: [HistoryEvent], _ actions: [OrchestratorAction], in batch: inout Batch
+    ) throws(PartitionEnd) {
+        fetches.forget(entry.state.id)
+        let (change, outbox) = entry.state.finishEpisode(
+            over: events, actions: actions, at: entry.state.time(at: batch.now), epoch: parts.epoch,
+            outboxID: &batch.outboxID)
+        batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
+        apply(change, to: entry, in: &batch)
+        guard parts.configuration.checksReplay else { return }
+        do throws(EpisodeEnd) {
+            try checkReplay(of: entry)
         } catch {
             switch error {
             case .end(let end): throw end
             case .held(let hold): self.hold(entry, hold, in: &batch)
+            case .missing: break
             }
         }
     }
@@ -54,18 +81,17 @@ extension PartitionProcessor {
     }
 
     func hold(_ entry: InstanceEntry, _ hold: Hold, in batch: inout Batch) {
-        entry.session?.evict()
-        entry.session = nil
+        entry.dropCode()
+        fetches.arrived[entry.state.id] = nil
         logger.warning("\(hold.text)")
         apply(InstanceChange(instanceID: entry.state.id, time: batch.now, hold: .set(hold)), to: entry, in: &batch)
     }
 
-    private func apply(_ change: InstanceChange, to entry: InstanceEntry, in batch: inout Batch) {
+    func apply(_ change: InstanceChange, to entry: InstanceEntry, in batch: inout Batch) {
         fold(change, into: entry)
         batch.note(change, of: entry)
         if entry.state.status.isTerminal {
-            entry.session?.evict()
-            entry.session = nil
+            entry.dropCode()
             batch.ended.append(entry)
         } else if entry.state.historyHasPassed(InstanceState.longHistory, grownBy: change.history.count) {
             logger.warning("\(OperatorText.longHistory(of: entry.state))")
@@ -74,6 +100,8 @@ extension PartitionProcessor {
 
     enum EpisodeEnd: Error {
         case held(Hold)
+        /// Stored payloads are not here yet.
+        case missing([StoredPayload])
         case end(PartitionEnd)
     }
 
@@ -81,6 +109,7 @@ extension PartitionProcessor {
         of entry: InstanceEntry, over events: [HistoryEvent]
     ) throws(EpisodeEnd) -> [OrchestratorAction] {
         let session = try session(of: entry)
+        let events = try opened(events, of: entry)
         do {
             return try session.run(events)
         } catch {
@@ -98,50 +127,46 @@ extension PartitionProcessor {
 
     func rebuiltSession(of entry: InstanceEntry) throws(EpisodeEnd) -> any OrchestrationSession {
         let state = entry.state
+        let begun = entry.rebuilding
+        entry.rebuilding = nil
         guard
-            let session = parts.executor.makeSession(
-                name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID,
-                patches: has(.forgetsPatches) ? [] : state.patches,
-                onEscape: { [weak self, id = state.id] in Task { await self?.noteEscape(of: id) } })
+            let session = begun?.session
+                ?? parts.executor.makeSession(
+                    name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID,
+                    patches: has(.forgetsPatches) ? [] : state.patches,
+                    onEscape: { [weak self, id = state.id] in Task { await self?.noteEscape(of: id) } })
         else { throw .held(OperatorText.noCode(for: state)) }
-        do {
-            var position = 0
+        do throws(EpisodeEnd) {
+            var position = begun?.position ?? 0
             while position < entry.flushedCount {
                 let page = try history(of: entry, from: position)
-                try session.replay(page)
+                try replay(page, from: position, in: session, of: entry)
                 position += page.count
             }
-            if !entry.unflushed.isEmpty {
-                try session.replay(has(.replaysTooLittle) ? entry.unflushed.dropLast() : entry.unflushed)
+            let rest = entry.unflushed.dropFirst(position - entry.flushedCount)
+            if !rest.isEmpty {
+                try replay(has(.replaysTooLittle) ? rest.dropLast() : rest, from: position, in: session, of: entry)
             }
             return session
-        } catch let failure as EpisodeFailure {
-            session.evict()
-            throw .held(OperatorText.episodeFailure(failure, of: state))
-        } catch let end as PartitionEnd {
-            session.evict()
-            throw .end(end)
         } catch {
+            if case .missing = error { throw error }
             session.evict()
-            throw .end(.corrupt("\(error)"))
+            throw error
         }
     }
 
-    private func history(of entry: InstanceEntry, from position: Int) throws(PartitionEnd) -> [HistoryEvent] {
+    private func history(of entry: InstanceEntry, from position: Int) throws(EpisodeEnd) -> [HistoryEvent] {
+        let page: [HistoryEvent]
         do {
-            let page = try parts.storage.store.history(of: entry.state.id, from: position, byteLimit: 256 << 10)
-            if page.isEmpty {
-                throw PartitionEnd.corrupt(
-                    "history of instance \(entry.state.id) ends at event \(position) of \(entry.flushedCount)")
-            }
-            return page
-        } catch let end as PartitionEnd {
-            throw end
-        } catch let error as StoreError {
-            throw PartitionEnd(error)
+            page = try parts.storage.store.history(of: entry.state.id, from: position, byteLimit: 256 << 10)
         } catch {
-            throw .corrupt("\(error)")
+            throw .end(PartitionEnd(error))
         }
+        if page.isEmpty {
+            throw .end(
+                .corrupt("history of instance \(entry.state.id) ends at event \(position) of \(entry.flushedCount)"))
+        }
+        return page
     }
 
     /// A payload over the limit fails the orchestration, and so do too many events that it left to its next execution:
@@ -190,7 +215,12 @@ extension PartitionProcessor {
     /// Test aid: what replay makes of the history must be what the cached code is.
     private func checkReplay(of entry: InstanceEntry) throws(EpisodeEnd) {
         guard !entry.state.status.isTerminal else { return }
-        let session = try rebuiltSession(of: entry)
-        session.evict()
+        do throws(EpisodeEnd) {
+            try rebuiltSession(of: entry).evict()
+        } catch {
+            entry.rebuilding?.session.evict()
+            entry.rebuilding = nil
+            throw error
+        }
     }
 }

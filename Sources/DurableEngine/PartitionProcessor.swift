@@ -86,6 +86,8 @@ package actor PartitionProcessor {
     var retries: [InstanceID] = []
     /// Instances whose present execution began in this epoch: to be run, if a message has not done so since.
     var begun: [InstanceID] = []
+    /// Stored payloads that code is to be given.
+    var fetches = PayloadFetches()
     /// Instances whose code came back from an await that is not durable.
     var escapes: [InstanceID] = []
     /// What the alarm at the broker was last set to, if that is known.

@@ -15,6 +15,7 @@ actor ActivityHost {
         var clock: any EngineClock
         var slots: Int
         var payloadLimit: Int
+        var payloads: any PayloadAccess
         var defect: EngineDefect?
     }
 
@@ -34,8 +35,8 @@ actor ActivityHost {
         var settled: Settled
     }
 
-    private let parts: Parts
-    private let logger: Logger
+    let parts: Parts
+    let logger: Logger
     private let lane: PublishLane<Settled>
     private let freeSlots: SlotPool
     private let changed = Signal()
@@ -209,9 +210,28 @@ actor ActivityHost {
             attempt: 1, deliveryCount: deliveryCount, logger: logger)
         running[number] = Run(
             task: Task.detached {
-                let result = await activity.run(input: task.input, context: context)
+                guard let input = await self.input(of: task, number, deliveryCount) else { return }
+                var result: Result<Payload?, FailureDetails>
+                switch input {
+                case .success(let input): result = await activity.run(input: input, context: context)
+                case .failure(let failure): result = .failure(failure)
+                }
+                if case .success(let output) = result { result = await self.sealed(output, of: task) }
                 await self.finish(number, task, result, settled)
             }, settled: settled)
+    }
+
+    /// Returns a task that was begun and that this worker cannot run, for another one: after a while, so that it is not
+    /// delivered again and again. Its slot is free meanwhile.
+    func giveBack(_ number: Int, after pause: Duration) async {
+        if running[number] == nil { return }
+        freeSlots.give()
+        await backingOff.sleep(for: pause)
+        // Cut off by `stop`, which has done so.
+        guard let run = running.removeValue(forKey: number) else { return }
+        inFlight[run.settled.activity, default: 1] -= 1
+        run.settled.channel.reject(run.settled.tag, requeue: true)
+        changed.raise()
     }
 
     // MARK: - Completing them

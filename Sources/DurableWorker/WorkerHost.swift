@@ -16,11 +16,13 @@ package actor WorkerHost {
         package var clock: any EngineClock
         package var configuration: WorkerConfiguration
         package var instruments: EngineInstruments
+        package var payloads: any PayloadAccess
 
         package init(
             worker: WorkerID, descriptor: HubDescriptor, registry: Registry, transport: any MessageTransport,
             storage: any PartitionStorage, epochs: any EpochAuthority, clock: any EngineClock,
-            configuration: WorkerConfiguration, instruments: EngineInstruments = EngineInstruments()
+            configuration: WorkerConfiguration, instruments: EngineInstruments = EngineInstruments(),
+            payloads: any PayloadAccess = PlainPayloads()
         ) {
             self.worker = worker
             self.descriptor = descriptor
@@ -31,6 +33,7 @@ package actor WorkerHost {
             self.clock = clock
             self.configuration = configuration
             self.instruments = instruments
+            self.payloads = payloads
         }
     }
 
@@ -79,7 +82,7 @@ package actor WorkerHost {
             .init(
                 topology: parts.descriptor.topology, registry: parts.registry, transport: parts.transport,
                 clock: parts.clock, slots: parts.configuration.slots,
-                payloadLimit: parts.configuration.engine.payloadLimit,
+                payloadLimit: parts.configuration.engine.payloadLimit, payloads: parts.payloads,
                 defect: parts.configuration.engine.defect),
             logger: logger)
     }
@@ -232,7 +235,7 @@ package actor WorkerHost {
                 executor: NativeExecutor(registry: parts.registry, options: .init(logger: logger)),
                 transport: parts.transport, clock: parts.clock, configuration: parts.configuration.engine,
                 thread: threads[partition.index % threads.count],
-                probe: parts.instruments.probe),
+                probe: parts.instruments.probe, payloads: parts.payloads),
             logger: logger, onChange: { fleet?.announce() })
         owners[partition] = Owned(
             owner: owner,
