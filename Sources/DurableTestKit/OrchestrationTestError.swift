@@ -27,6 +27,8 @@ public struct OrchestrationTestError: Error, Hashable, Sendable, CustomStringCon
         public static let instanceEnded = Code(description: "instance ended")
         /// Something runs the environment already: another task, or the code that is being run.
         public static let alreadyRunning = Code(description: "already running")
+        /// A payload did not come through the codecs (DTQ2018), or has too many bytes (DTQ2007).
+        public static let payloadUnusable = Code(description: "payload unusable")
         /// A fixture cannot be read, or is of another orchestration.
         public static let fixtureUnusable = Code(description: "fixture unusable")
     }
