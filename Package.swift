@@ -37,10 +37,8 @@ let package = Package(
         .target(
             name: "DurableTestKit",
             dependencies: ["DurableTask", "DurableBackend", "DurableCore", "DurableJSON", "DurablePayloads", .heap, .log]),
-        .target(name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log]),
-        .target(
-            name: "DurableClient",
-            dependencies: ["DurableCore", "DurableWire", "DurableBackend", "DurableTask"]),
+        .target(name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log, .ordered]),
+        .target(name: "DurableClient", dependencies: ["DurableCore", "DurableWire", "DurableBackend", "DurableTask"]),
 
         // Copies of whole hubs, for operators.
         .target(

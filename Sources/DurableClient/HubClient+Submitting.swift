@@ -27,6 +27,13 @@ extension HubClient {
         return try await submit(message(to: id, .executionTerminated(reason: reason, recurse: recurse)))
     }
 
+    /// Asks an instance to end: its code is cancelled, and does what it does then. Verdicts as of `terminate`.
+    package func cancel(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
+        try check(id)
+        let reason = try await sealed(reason, for: PayloadOwner(id), "the reason to cancel instance \(id)")
+        return try await submit(message(to: id, .cancellationRequested(reason: reason)))
+    }
+
     /// Has an instance keep what arrives and run nothing, until it is resumed: verdict `accepted`, `duplicate`,
     /// `notFound` or `ended`.
     package func suspend(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {

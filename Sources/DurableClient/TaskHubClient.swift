@@ -97,13 +97,22 @@ public final class TaskHubClient: Sendable {
         Accepted(try await core.raiseEvent(name, to: id))
     }
 
-    /// Ends an instance from outside. Its code does not run again.
+    /// Ends an instance from outside. Its code does not run again, unless it is in a `withCompensation` that includes
+    /// termination; activities that run are cancelled.
     ///
     /// - Parameter recurse: Whether the sub-orchestrations it waits for end with it, and theirs.
     @discardableResult
     public func terminate(_ id: InstanceID, reason: String? = nil, recurse: Bool = true) async throws -> Accepted {
         let payload = try reason.flatMap { try encode($0, "the reason to terminate") }
         return Accepted(try await core.terminate(id, reason: payload, recurse: recurse))
+    }
+
+    /// Asks an instance to end: its function's task is cancelled, and so is what it waits for. What it does then counts;
+    /// if it throws `CancellationError` it ends as canceled. One whose start time has not come ends at once.
+    @discardableResult
+    public func cancel(_ id: InstanceID, reason: String? = nil) async throws -> Accepted {
+        let payload = try reason.flatMap { try encode($0, "the reason to cancel") }
+        return Accepted(try await core.cancel(id, reason: payload))
     }
 
     /// Has an instance run nothing until it is resumed. What arrives meanwhile is kept, timers that come due wait;

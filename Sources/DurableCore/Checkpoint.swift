@@ -37,13 +37,17 @@ package struct InstanceChange: Hashable, Sendable {
     package var appliedMessages: [MessageID]
     package var scheduledTasks: [ScheduledTask]
     package var canceledTimers: [EventID]
+    /// Activities whose results nobody waits for any more.
+    package var canceledTasks: [EventID]
     package var customStatus: Update<Payload?>
     package var hold: Update<Hold?>
+    package var compensatesTermination: Update<Bool>
 
     package init(
         instanceID: InstanceID, time: Timestamp, history: [HistoryEvent] = [], buffered: [HistoryEvent] = [],
         appliedMessages: [MessageID] = [], scheduledTasks: [ScheduledTask] = [], canceledTimers: [EventID] = [],
-        customStatus: Update<Payload?> = .unchanged, hold: Update<Hold?> = .unchanged
+        canceledTasks: [EventID] = [], customStatus: Update<Payload?> = .unchanged,
+        hold: Update<Hold?> = .unchanged, compensatesTermination: Update<Bool> = .unchanged
     ) {
         self.instanceID = instanceID
         self.time = time
@@ -52,8 +56,10 @@ package struct InstanceChange: Hashable, Sendable {
         self.appliedMessages = appliedMessages
         self.scheduledTasks = scheduledTasks
         self.canceledTimers = canceledTimers
+        self.canceledTasks = canceledTasks
         self.customStatus = customStatus
         self.hold = hold
+        self.compensatesTermination = compensatesTermination
     }
 
     /// Whether the instance's history begins anew after it: the next execution is in `buffered`.

@@ -22,6 +22,8 @@ public struct HistoryEvent: Hashable, Sendable {
         case executionStarted(ExecutionStarted)
         case executionCompleted(status: OrchestrationStatus, result: Payload?, failure: FailureDetails?)
         case executionTerminated(reason: Payload?, recurse: Bool)
+        /// Asks the code to end: its task is cancelled, what it does then counts.
+        case cancellationRequested(reason: Payload?)
         case executionSuspended(reason: Payload?)
         case executionResumed(reason: Payload?)
         case taskScheduled(name: String, input: Payload?)
@@ -47,6 +49,7 @@ public struct HistoryEvent: Hashable, Sendable {
         case .executionStarted: "ExecutionStarted"
         case .executionCompleted: "ExecutionCompleted"
         case .executionTerminated: "ExecutionTerminated"
+        case .cancellationRequested: "CancellationRequested"
         case .executionSuspended: "ExecutionSuspended"
         case .executionResumed: "ExecutionResumed"
         case .taskScheduled: "TaskScheduled"
@@ -144,7 +147,8 @@ extension HistoryEvent {
         switch kind {
         case .executionStarted(let start): start.input?.count
         case .executionCompleted(_, let result, _): result?.count
-        case .executionTerminated(let reason, _), .executionSuspended(let reason), .executionResumed(let reason):
+        case .executionTerminated(let reason, _), .cancellationRequested(let reason), .executionSuspended(let reason),
+            .executionResumed(let reason):
             reason?.count
         case .taskScheduled(_, let input), .eventSent(_, _, let input), .eventRaised(_, let input),
             .continueAsNew(let input):
@@ -175,12 +179,12 @@ extension Sequence<HistoryEvent> {
 }
 
 extension [HistoryEvent] {
-    /// What the code had a part in: without the last episode where the instance was terminated, or where its worker
-    /// refused what the code asked for.
+    /// What the code had a part in: without the last episode where the instance was ended from outside, or where its
+    /// worker refused what the code asked for.
     package var withoutImposedEnd: [HistoryEvent] {
         let isImposed = contains { event in
             switch event.kind {
-            case .executionTerminated: true
+            case .executionCompleted(.terminated, _, _), .executionCompleted(.canceled, _, _): event.eventID == .none
             case .executionCompleted(.failed, _, let failure?):
                 [FailureDetails.payloadTooLarge, FailureDetails.tooManyEvents].contains(failure.errorType)
             default: false

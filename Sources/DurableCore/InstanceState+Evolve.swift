@@ -24,12 +24,14 @@ extension InstanceState {
             openTasks[task.taskID] = OpenTask(dispatch: task.dispatch, outboxID: task.outboxID)
         }
         for timer in change.canceledTimers { openTimers[timer] = nil }
+        for task in change.canceledTasks { openTasks[task] = nil }
         appliedMessages += change.appliedMessages
         if appliedMessages.count > Self.appliedMessagesLimit {
             appliedMessages.removeFirst(appliedMessages.count - Self.appliedMessagesLimit)
         }
         if case .set(let value) = change.customStatus { customStatus = value }
         if case .set(let value) = change.hold { hold = value }
+        if case .set(let value) = change.compensatesTermination { compensatesTermination = value }
         if status == .continuedAsNew { startOver() }
         if status.isTerminal {
             openTasks = [:]
@@ -37,6 +39,8 @@ extension InstanceState {
             openChildren = [:]
             inbox = []
             hold = nil
+            compensatesTermination = false
+            isTerminating = false
         }
     }
 
@@ -55,6 +59,8 @@ extension InstanceState {
         openTimers = [:]
         openChildren = [:]
         patches = []
+        compensatesTermination = false
+        isTerminating = false
     }
 
     private mutating func apply(_ event: HistoryEvent) {
@@ -68,6 +74,8 @@ extension InstanceState {
             if !child.isDetached { openChildren[event.eventID] = child.instanceID }
         case .patchRecorded(let id, _):
             patches.insert(id)
+        case .executionTerminated:
+            isTerminating = true
         case .executionCompleted(let status, let result, let failure):
             self.status = status
             output = result
@@ -82,6 +90,8 @@ extension InstanceState {
         switch event.kind {
         case .executionSuspended: status = .suspended
         case .executionResumed: status = historyCount == 0 ? .pending : .running
+        // What is to be undone does not wait any longer.
+        case .executionTerminated where compensatesTermination && status == .suspended: status = .running
         default: break
         }
     }

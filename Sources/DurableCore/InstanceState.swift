@@ -36,6 +36,10 @@ package struct InstanceState: Hashable, Sendable {
     /// Most recent messages of clients, oldest first, at most `appliedMessagesLimit`.
     package var appliedMessages: [MessageID]
     package var hold: Hold?
+    /// A termination is told to the code, which has something to undo then.
+    package var compensatesTermination: Bool
+    /// The code was told of a termination: whatever it does, the instance ends as terminated.
+    package var isTerminating: Bool
 
     package static let appliedMessagesLimit = 128
 
@@ -69,6 +73,8 @@ package struct InstanceState: Hashable, Sendable {
         historyCount = 0
         inbox = []
         appliedMessages = []
+        compensatesTermination = false
+        isTerminating = false
     }
 
     /// The time of what happens to it at `now`: owners' clocks differ and may be set back, an instance's time never

@@ -74,6 +74,12 @@ extension Payload {
     /// Whether its bytes are not the value's own JSON, but say what they are in a header: encrypted, compressed, a
     /// protobuf message, or a reference to a payload store.
     public var isInEnvelope: Bool { bytes.starts(with: PayloadEnvelope.magic) }
+
+    /// Whether it is as histories hold it, encoded or stored, and not as code sees it.
+    package var isSealed: Bool {
+        guard isInEnvelope, let envelope = try? PayloadEnvelope.read(self) else { return false }
+        return envelope.layer != .value
+    }
 }
 
 /// Where a payload store keeps a payload, as histories and messages hold it.

@@ -5,7 +5,9 @@ extension HistoryEvent {
             switch kind {
             case .executionStarted(let start): start.input
             case .executionCompleted(_, let result, _): result
-            case .executionTerminated(let reason, _), .executionSuspended(let reason), .executionResumed(let reason):
+            case .executionTerminated(let reason, _), .cancellationRequested(let reason),
+                .executionSuspended(let reason),
+                .executionResumed(let reason):
                 reason
             case .taskScheduled(_, let input), .eventSent(_, _, let input), .eventRaised(_, let input),
                 .continueAsNew(let input):
@@ -25,6 +27,7 @@ extension HistoryEvent {
             case .executionCompleted(let status, _, let failure):
                 kind = .executionCompleted(status: status, result: newValue, failure: failure)
             case .executionTerminated(_, let recurse): kind = .executionTerminated(reason: newValue, recurse: recurse)
+            case .cancellationRequested: kind = .cancellationRequested(reason: newValue)
             case .executionSuspended: kind = .executionSuspended(reason: newValue)
             case .executionResumed: kind = .executionResumed(reason: newValue)
             case .taskScheduled(let name, _): kind = .taskScheduled(name: name, input: newValue)
@@ -63,7 +66,7 @@ extension OrchestratorAction {
             case .createSubOrchestration(_, let child): child.input
             case .completeOrchestration(_, _, let result, _): result
             case .setCustomStatus(let status): status
-            case .createTimer, .cancelTimer, .recordPatch: nil
+            case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination: nil
             }
         }
         set {
@@ -79,7 +82,7 @@ extension OrchestratorAction {
             case .completeOrchestration(let id, let status, _, let failure):
                 self = .completeOrchestration(id: id, status: status, result: newValue, failure: failure)
             case .setCustomStatus: self = .setCustomStatus(newValue)
-            case .createTimer, .cancelTimer, .recordPatch: break
+            case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination: break
             }
         }
     }
@@ -99,7 +102,9 @@ extension OrchestratorAction {
                 ?? PayloadOwner(state.id, state.executionID)
         // Outlives the execution.
         case .setCustomStatus: PayloadOwner(state.id)
-        case .scheduleTask, .createTimer, .cancelTimer, .recordPatch: PayloadOwner(state.id, state.executionID)
+        case .scheduleTask, .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch,
+            .setCompensatesTermination:
+            PayloadOwner(state.id, state.executionID)
         }
     }
 }

@@ -26,6 +26,8 @@ struct Batch {
     var acknowledgements: [DeliveryTag] = []
     var verdicts: [(address: ReplyAddress, verdict: Verdict)] = []
     var ended: [InstanceEntry] = []
+    /// Nobody waits for these activities any more.
+    var abandonedTasks: [TaskKey] = []
     /// How many of this epoch's markers came by.
     var markersTaken = 0
     /// Whose messages came: they are told what was applied, and told again when they repeat one.

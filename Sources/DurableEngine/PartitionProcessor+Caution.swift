@@ -85,7 +85,7 @@ extension PartitionProcessor {
 
     /// Whether an episode of the instance would run its code now.
     private func runsCode(_ entry: InstanceEntry, at now: Timestamp) -> Bool {
-        !entry.state.inbox.isEmpty && !entry.state.isTerminationRequested
-            && entry.state.mayRun(at: entry.state.time(at: now))
+        let now = entry.state.time(at: now)
+        return !entry.state.inbox.isEmpty && !entry.state.isEndImposed(at: now) && entry.state.mayRun(at: now)
     }
 }

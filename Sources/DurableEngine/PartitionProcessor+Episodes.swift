@@ -7,12 +7,8 @@ extension PartitionProcessor {
     func runEpisode(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
         if entry.state.inbox.isEmpty { return }
         let now = entry.state.time(at: batch.now)
-        if entry.state.isTerminationRequested {
-            for (_, task) in entry.state.openTasks.sorted(by: { $0.key < $1.key })
-            where state.outbox[task.outboxID] != nil {
-                batch.outboxRemoved.append(task.outboxID)
-            }
-            let (change, messages) = entry.state.terminate(at: now)
+        if entry.state.isEndImposed(at: now) {
+            let (change, messages) = entry.state.imposeEnd(at: now)
             addToOutbox(messages, in: &batch)
             apply(change, to: entry, in: &batch)
             return
@@ -88,6 +84,10 @@ extension PartitionProcessor {
     }
 
     func apply(_ change: InstanceChange, to entry: InstanceEntry, in batch: inout Batch) {
+        for (key, outboxID) in entry.state.tasksAbandoned(by: change) {
+            batch.abandonedTasks.append(key)
+            if state.outbox[outboxID] != nil { batch.outboxRemoved.append(outboxID) }
+        }
         fold(change, into: entry)
         batch.note(change, of: entry)
         if entry.state.status.isTerminal {

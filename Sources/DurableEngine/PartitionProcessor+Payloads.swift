@@ -105,7 +105,8 @@ extension PartitionProcessor {
     ) throws(EpisodeEnd) -> [OrchestratorAction] {
         var sealed = actions
         for index in sealed.indices {
-            guard let payload = sealed[index].payload else { continue }
+            // The reason of a requested end comes back as it came.
+            guard let payload = sealed[index].payload, !payload.isSealed else { continue }
             do {
                 let result = try parts.payloads.seal(payload, for: sealed[index].payloadOwner(entry.state))
                 sealed[index].payload = result.payload

@@ -41,7 +41,7 @@ extension HistoryEvent {
             if let failure { fields.append(field("failure", .failure(failure))) }
         case .executionTerminated(let reason, let recurse):
             fields = [field("reason", .payload(reason))] + detail("recurse", .flag(recurse))
-        case .executionSuspended(let reason), .executionResumed(let reason):
+        case .cancellationRequested(let reason), .executionSuspended(let reason), .executionResumed(let reason):
             fields = [field("reason", .payload(reason))]
         case .taskScheduled(let name, let input):
             fields = [field("name", .text(name)), field("input", .payload(input))]

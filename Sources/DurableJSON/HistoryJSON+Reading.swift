@@ -55,6 +55,7 @@ private struct EventReader {
                 status: status, result: try payload("result"), failure: try optional("failure", failure))
         case "ExecutionTerminated":
             return .executionTerminated(reason: try payload("reason"), recurse: try optional("recurse", flag) ?? false)
+        case "CancellationRequested": return .cancellationRequested(reason: try payload("reason"))
         case "ExecutionSuspended": return .executionSuspended(reason: try payload("reason"))
         case "ExecutionResumed": return .executionResumed(reason: try payload("reason"))
         case "TaskScheduled": return .taskScheduled(name: try text("name"), input: try payload("input"))

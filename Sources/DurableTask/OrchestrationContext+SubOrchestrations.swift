@@ -4,8 +4,8 @@ extension OrchestrationContext {
     // MARK: Sub-orchestrations
 
     /// Starts another instance, its child, and waits for its result. It runs wherever its partition is, on its own
-    /// history; this one waits as for an activity. A child goes on when its parent ends; terminating a parent
-    /// terminates those that have not ended, unless asked not to.
+    /// history; this one waits as for an activity. Where this task is cancelled, so is the child: its code is, and ends
+    /// as it likes. Terminating a parent terminates children that have not ended, unless asked not to.
     ///
     /// With a policy, each attempt is a child of its own with an ID of its own, so that those that failed can still be
     /// looked at. (The Durable Task Framework starts the same ID again over the failed instance; here an ID is used
@@ -18,8 +18,8 @@ extension OrchestrationContext {
     ///   - retry: When to try again; nil: a failure is final.
     /// - Throws: `SubOrchestrationFailure` if the child failed (in the last attempt) or was terminated, or an instance
     ///   of that ID is there already; `CancellationError` if this task is cancelled (before: nothing was requested;
-    ///   while waiting: the child goes on and its result is ignored; between attempts: no further one is made);
-    ///   `InvalidInstanceID`; `PayloadError` if the result is no `Output`; `InvalidRetryPolicy`.
+    ///   while waiting: the child is cancelled too, and what comes of it is ignored; between attempts: no further one is
+    ///   made); `InvalidInstanceID`; `PayloadError` if the result is no `Output`; `InvalidRetryPolicy`.
     public func callSubOrchestration<Input, Output>(
         _ orchestration: Orchestration<Input, Output>, _ input: Input, version: String? = nil,
         instanceID: InstanceID? = nil, retry: RetryPolicy? = nil

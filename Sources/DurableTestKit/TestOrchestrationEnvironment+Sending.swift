@@ -53,7 +53,15 @@ extension TestOrchestrationEnvironment {
         try send(.eventRaised(name: name, input: payload), to: id)
     }
 
-    /// Ends an instance from outside. Its code does not run again.
+    /// Asks an instance to end: its function's task is cancelled, and so is what it waits for.
+    ///
+    /// - Throws: `OrchestrationTestError.Code.instanceNotFound` or `.instanceEnded`.
+    public func cancel(_ id: InstanceID, reason: String? = nil) throws {
+        try send(.cancellationRequested(reason: try encode(reason)), to: id)
+    }
+
+    /// Ends an instance from outside. Its code does not run again, unless it is in a `withCompensation` that includes
+    /// termination.
     ///
     /// - Parameter recurse: Whether the sub-orchestrations it waits for end with it, and theirs.
     /// - Throws: `OrchestrationTestError.Code.instanceNotFound` or `.instanceEnded`.

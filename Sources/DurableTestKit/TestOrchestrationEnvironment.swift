@@ -149,7 +149,7 @@ public final class TestOrchestrationEnvironment: Sendable {
     private func runEpisode(of instance: InstanceUnderTest) throws {
         defer { instance.dropSessionIfOver() }
         guard let events = hub.withLock({ $0.beginEpisode(of: instance) }) else {
-            return hub.withLock { $0.terminate(instance) }
+            return hub.withLock { $0.imposeEnd(on: instance) }
         }
         defer { hub.withLock { $0.isInEpisode = false } }
         do {

@@ -38,6 +38,8 @@ extension PBInstanceChange {
             return wire
         }
         canceledTimers = change.canceledTimers.map(\.value)
+        canceledTasks = change.canceledTasks.map(\.value)
+        if case .set(let value) = change.compensatesTermination { compensatesTermination = value }
         if case .set(let status) = change.customStatus {
             var update = CustomStatusUpdate()
             if let status { update.value = status.data }
@@ -62,7 +64,9 @@ extension InstanceChange {
             scheduledTasks: wire.scheduledTasks.map {
                 ScheduledTask(taskID: EventID($0.taskID), dispatch: $0.dispatch, outboxID: OutboxID($0.outboxID))
             },
-            canceledTimers: wire.canceledTimers.map(EventID.init))
+            canceledTimers: wire.canceledTimers.map(EventID.init),
+            canceledTasks: wire.canceledTasks.map(EventID.init))
+        if wire.hasCompensatesTermination { compensatesTermination = .set(wire.compensatesTermination) }
         if wire.hasCustomStatus {
             customStatus = .set(wire.customStatus.hasValue ? Payload(wire.customStatus.value) : nil)
         }

@@ -66,6 +66,11 @@ extension HistoryEvent.Kind {
             self = .subOrchestrationFailed(
                 taskID: EventID(wire.taskScheduledID), failure: FailureDetails(wire.failure))
         case .genericEvent(let wire):
+            if wire.hasCancellation {
+                let request = wire.cancellation
+                self = .cancellationRequested(reason: request.hasReason ? Payload(request.reason) : nil)
+                return
+            }
             try required(!wire.patch.isEmpty, "GenericEvent: patch")
             self = .patchRecorded(id: wire.patch, isDeprecated: wire.isDeprecated)
         case .continueAsNew(let wire):

@@ -38,6 +38,11 @@ extension PBHistoryEvent.OneOf_Kind {
             if let reason { wire.reason = Google_Protobuf_BytesValue(reason) }
             wire.recurse = recurse
             self = .executionTerminated(wire)
+        case .cancellationRequested(let reason):
+            var wire = PBGenericEvent()
+            wire.cancellation = PBGenericEvent.CancellationRequest()
+            if let reason { wire.cancellation.reason = Google_Protobuf_BytesValue(reason) }
+            self = .genericEvent(wire)
         case .executionSuspended(let reason):
             var wire = PBExecutionSuspended()
             if let reason { wire.reason = Google_Protobuf_BytesValue(reason) }

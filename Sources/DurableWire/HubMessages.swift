@@ -80,6 +80,11 @@ extension HubTopology {
         notice("DrainRequest", request.wireBytes, at: now)
     }
 
+    /// Tells the workers that run them.
+    package func taskCancellation(_ cancellation: TaskCancellation, at now: Timestamp) -> OutgoingMessage {
+        notice("TaskCancellation", cancellation.wireBytes, at: now)
+    }
+
     /// The alarm clock of a partition that nobody may own when `due` comes: it goes to the control queue then, without
     /// changing anything there.
     package func wakeUp(of partition: PartitionID, at due: Timestamp, now: Timestamp) -> OutgoingMessage {

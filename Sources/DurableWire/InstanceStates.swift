@@ -26,6 +26,8 @@ extension InstanceState: WireCodable {
         inbox = try wire.inbox.map(HistoryEvent.init)
         appliedMessages = wire.appliedMessages.map(MessageID.init)
         if wire.hasHold { hold = Hold(wire.hold) }
+        compensatesTermination = wire.compensatesTermination
+        isTerminating = wire.isTerminating
     }
 
     package var wireBytes: [UInt8] {
@@ -69,12 +71,15 @@ extension InstanceState: WireCodable {
         wire.inbox = inbox.map(PBHistoryEvent.init)
         wire.appliedMessages = appliedMessages.map(\.value)
         if let hold { wire.hold = PBHold(hold) }
+        wire.compensatesTermination = compensatesTermination
+        wire.isTerminating = isTerminating
         return (consume wire).aloneBytes(version: format)
     }
 
     /// The oldest version of the layout whose readers make no mistake about it.
     private var format: Int32 {
-        if inbox.contains(where: \.isSealed) { return 4 }
+        if compensatesTermination || isTerminating { return 4 }
+        if inbox.contains(where: { $0.isCancellationRequest || $0.isSealed }) { return 4 }
         if status == .suspended || !patches.isEmpty { return 3 }
         return openChildren.isEmpty && parent == nil ? 1 : 2
     }

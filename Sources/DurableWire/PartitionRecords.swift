@@ -60,6 +60,7 @@ extension PartitionRecord: WireCodable {
         guard case .checkpoint(let checkpoint) = self else { return 1 }
         var format: Int32 = 1
         for change in checkpoint.changes {
+            if change.saysWhatFormat3DoesNot { return 4 }
             if change.continuesAsNew { format = max(format, 3) }
             for event in change.history { format = max(format, event.recordFormat(isBuffered: false)) }
             for event in change.buffered { format = max(format, event.recordFormat(isBuffered: true)) }
@@ -68,19 +69,32 @@ extension PartitionRecord: WireCodable {
     }
 }
 
+extension InstanceChange {
+    /// Readers of format 3 would keep activities open, or end code that has something to undo.
+    fileprivate var saysWhatFormat3DoesNot: Bool { !canceledTasks.isEmpty || compensatesTermination != .unchanged }
+}
+
 extension HistoryEvent {
-    var isPatch: Bool { if case .patchRecorded = kind { true } else { false } }
+    /// The oldest version of histories whose readers make no mistake about it.
+    var historyFormat: Int32 {
+        if isSealed { return 4 }
+        return switch kind {
+        case .cancellationRequested: 3
+        case .patchRecorded: 2
+        default: 1
+        }
+    }
+
+    var isCancellationRequest: Bool { if case .cancellationRequested = kind { true } else { false } }
 
     /// Whether code would be handed what only this version opens.
     var isSealed: Bool { handsPayloadToCode && payload?.isInEnvelope == true }
-
-    /// The oldest version of histories whose readers make no mistake about it.
-    var historyFormat: Int32 { isSealed ? 4 : isPatch ? 2 : 1 }
 
     /// The oldest version of records whose readers make no mistake about it.
     fileprivate func recordFormat(isBuffered: Bool) -> Int32 {
         if isSealed { return 4 }
         return switch kind {
+        case .cancellationRequested: 4
         case .patchRecorded: 3
         // In a history it is over.
         case .executionSuspended, .executionResumed: isBuffered ? 3 : 1

@@ -31,3 +31,28 @@ extension TaskMessage {
             traceParent: wire.hasTraceParent ? wire.traceParent : nil, isRedispatch: wire.isRedispatch)
     }
 }
+
+extension TaskCancellation: WireCodable {
+    package init(wire bytes: [UInt8]) throws(WireError) {
+        let wire = try PBTaskCancellation(alone: bytes)
+        self.init(
+            tasks: wire.tasks.map { task in
+                TaskKey(
+                    instanceID: InstanceID(task.instanceID), executionID: ExecutionID(task.executionID),
+                    taskID: EventID(task.taskID), dispatch: task.dispatch)
+            })
+    }
+
+    package var wireBytes: [UInt8] {
+        var wire = PBTaskCancellation()
+        wire.tasks = tasks.map { task in
+            var wire = PBTaskCancellation.Task()
+            wire.instanceID = task.instanceID.value
+            wire.executionID = task.executionID.value
+            wire.taskID = task.taskID.value
+            wire.dispatch = task.dispatch
+            return wire
+        }
+        return wire.aloneBytes()
+    }
+}

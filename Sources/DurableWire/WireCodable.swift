@@ -51,8 +51,8 @@ extension Versioned {
 extension PBMessageBatch: Versioned {}
 extension PBTaskMessage: Versioned {}
 extension PBHistory: Versioned {
-    /// 2: patches, a kind of event that earlier builds do not know. 4: payloads in envelopes, which earlier builds would
-    /// hand to code as they are.
+    /// 2: patches, a kind of event that earlier builds do not know. 3: requests to cancel. 4: payloads in envelopes, which
+    /// earlier builds would hand to code as they are.
     static var newestFormat: Int32 { 4 }
 }
 extension PBOutboxEntry: Versioned {}
@@ -60,7 +60,8 @@ extension PBPartitionRecord: Versioned {
     /// 2: sub-orchestrations that are waited for, whose answers would be taken for unexpected.
     /// 3: an execution that continues as new, which would be taken for the instance's end; suspensions, of which
     /// nothing would come; patches, without which replay would go another way.
-    /// 4: payloads in envelopes, which earlier builds would hand to code as they are.
+    /// 4: activities given up, which would stay open; requests to cancel, and terminations that the code is told of.
+    /// Payloads in envelopes, which earlier builds would hand to code as they are.
     static var newestFormat: Int32 { 4 }
 }
 extension PBCrashEvidence: Versioned {}
@@ -72,6 +73,7 @@ extension PBQuery: Versioned {}
 extension PBReply: Versioned {}
 extension PBWorkerHeartbeat: Versioned {}
 extension PBDrainRequest: Versioned {}
+extension PBTaskCancellation: Versioned {}
 extension PBJournalRecord: Versioned {
     /// 2: an announcement with an archive, without which what has ended would be forgotten.
     static var newestFormat: Int32 { 2 }

@@ -31,8 +31,11 @@ actor ActivityHost {
     }
 
     private struct Run {
+        var key: TaskKey
         var task: Task<Void, Never>
         var settled: Settled
+        /// Nobody waits for its result any more.
+        var isCancelled = false
     }
 
     let parts: Parts
@@ -44,6 +47,7 @@ actor ActivityHost {
 
     private var running: [Int: Run] = [:]  // by number, in order of start when sorted
     private var nextRun = 0
+    private var cancelled = RecentCancellations()
     private var inFlight: [String: Int] = [:]
     private var channels: [String: any ConsumerChannel] = [:]
     private var isStopping = false
@@ -201,6 +205,10 @@ actor ActivityHost {
             setAside(delivery, settled, reason: "cannot be decoded: \(error)")
             return
         }
+        if cancelled.remove(task.key) {
+            freeSlots.give()
+            return channel.acknowledge(delivery.tag, multiple: false)
+        }
         if parts.defect == .acknowledgesTasksAtOnce { channel.acknowledge(delivery.tag, multiple: false) }
         runCount += 1
         inFlight[activity.name, default: 0] += 1
@@ -209,6 +217,7 @@ actor ActivityHost {
             name: activity.name, instanceID: task.instanceID, executionID: task.executionID, taskID: task.taskID,
             attempt: 1, deliveryCount: deliveryCount, logger: logger)
         running[number] = Run(
+            key: task.key,
             task: Task.detached {
                 guard let input = await self.input(of: task, number, deliveryCount) else { return }
                 var result: Result<Payload?, FailureDetails>
@@ -229,9 +238,25 @@ actor ActivityHost {
         await backingOff.sleep(for: pause)
         // Cut off by `stop`, which has done so.
         guard let run = running.removeValue(forKey: number) else { return }
+        if run.isCancelled { return settle([run.settled]) }
         inFlight[run.settled.activity, default: 1] -= 1
         run.settled.channel.reject(run.settled.tag, requeue: true)
         changed.raise()
+    }
+
+    // MARK: - Cancelling them
+
+    /// Cancels those of the activities that run here, and does not begin those that come yet.
+    func cancel(_ tasks: [TaskKey]) {
+        let keys = Set(tasks)
+        var found: Set<TaskKey> = []
+        for (number, run) in running where keys.contains(run.key) {
+            found.insert(run.key)
+            running[number]?.isCancelled = true
+            run.task.cancel()
+        }
+        // Those that do not run here may come yet, or come again.
+        for key in tasks where !found.contains(key) { cancelled.insert(key) }
     }
 
     // MARK: - Completing them
@@ -240,8 +265,9 @@ actor ActivityHost {
         _ number: Int, _ task: TaskMessage, _ result: Result<Payload?, FailureDetails>, _ settled: Settled
     ) {
         // Cut off by `stop`: decided already, nothing may be published.
-        guard running.removeValue(forKey: number) != nil else { return }
+        guard let run = running.removeValue(forKey: number) else { return }
         freeSlots.give()
+        if run.isCancelled { return settle([settled]) }
         lane.submit([.init(key: settled, message: completion(of: task, with: result))])
         changed.raise()
     }

@@ -90,7 +90,7 @@ package actor WorkerHost {
     /// Works until `stop()`.
     ///
     /// - Returns: What became of the work in hand.
-    /// - Throws: What kept the worker from starting: the broker's refusal of its work queues, no connection.
+    /// - Throws: What kept the worker from starting: the broker's refusal of its work queues.
     package func run() async throws -> WorkerReceipt {
         let configuration = parts.configuration
         if configuration.runsActivities {
@@ -102,7 +102,8 @@ package actor WorkerHost {
             onDrain: { [logger] grace in
                 logger.info("asked to drain")
                 self.stop(grace: grace)
-            })
+            },
+            onCancellation: { [activities] tasks in await activities.cancel(tasks) })
         self.fleet = fleet
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await fleet.run { await self.rebalance() } }
@@ -123,16 +124,17 @@ package actor WorkerHost {
     /// Declaring is idempotent: a connection lost meanwhile is no reason to give up.
     private func declareWorkQueues() async throws {
         let topology = parts.descriptor.topology.work(activities: parts.registry.activityNames)
-        for _ in 0..<5 {
+        var pause = Duration.milliseconds(200)
+        while !requestedGrace.withLock({ $0.isStopped }) {
             do throws(TransportError) {
                 return try await parts.transport.declare(topology)
             } catch {
                 guard case .connectionLost = error else { throw error }
-                logger.info("lost the connection while declaring work queues, trying again")
-                await parts.clock.sleep(for: .milliseconds(200))
+                logger.info("lost the connection while declaring work queues, trying again in \(pause)")
+                await parts.clock.sleep(for: pause)
+                pause = min(pause * 2, .seconds(5))
             }
         }
-        try await parts.transport.declare(topology)
     }
 
     /// Asks the worker to stop in order. Returns at once; only the first call counts.

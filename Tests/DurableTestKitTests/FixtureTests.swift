@@ -38,6 +38,7 @@ import Testing
             .executionCompleted(status: .failed, result: nil, failure: failure),
             .executionCompleted(status: .continuedAsNew, result: Payload("7"), failure: nil),
             .executionTerminated(reason: nil, recurse: true),
+            .cancellationRequested(reason: Payload("\"r\"")),
             .executionTerminated(reason: Payload("\"r\""), recurse: false),
             .executionSuspended(reason: Payload("\"r\"")), .executionResumed(reason: nil),
             .taskFailed(taskID: EventID(3), failure: failure),

@@ -73,7 +73,9 @@ import Testing
             bytes: "82 01 0b 0a 01 49 12 01 4e 1a 03 0a 01 69"),
         Fixture(
             field: 17, kind: .eventRaised(name: "N", input: Payload("i")), bytes: "8a 01 08 0a 01 4e 12 03 0a 01 69"),
-        // Our own fields 1000 and 1001.
+        // Our own fields 1000, 1001 and 1002.
+        Fixture(
+            field: 18, kind: .cancellationRequested(reason: Payload("r")), bytes: "92 01 08 d2 3e 05 0a 03 0a 01 72"),
         Fixture(
             field: 18, kind: .patchRecorded(id: "p", isDeprecated: true), bytes: "92 01 07 c2 3e 01 70 c8 3e 01"),
         Fixture(field: 20, kind: .continueAsNew(input: Payload("i")), bytes: "a2 01 05 0a 03 0a 01 69"),
@@ -88,8 +90,14 @@ import Testing
         let tagBytes = tag < 0x80 ? [UInt8(tag)] : [UInt8(tag & 0x7f) | 0x80, UInt8(tag >> 7)]
         #expect(Hex.bytes(fixture.bytes).starts(with: tagBytes))
         let inner = Hex.bytes("08 01 12 0b \(Self.timeBytes) \(fixture.bytes)")
-        // Earlier builds do not know patches.
-        let blob = [0x08, fixture.field == 18 ? 2 : 1, 0x12, UInt8(inner.count)] + inner
+        // Earlier builds do not know patches, nor requests to cancel.
+        let format: UInt8 =
+            switch fixture.kind {
+            case .cancellationRequested: 3
+            case .patchRecorded: 2
+            default: 1
+            }
+        let blob = [0x08, format, 0x12, UInt8(inner.count)] + inner
         #expect(Hex.text(HistoryCodec.encode([event])) == Hex.text(blob))
         #expect(try HistoryCodec.decode(blob) == [event])
     }

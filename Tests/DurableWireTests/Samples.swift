@@ -30,6 +30,8 @@ enum Samples {
         .executionCompleted(status: .failed, result: nil, failure: failure),
         .executionTerminated(reason: Payload("too late"), recurse: true),
         .executionTerminated(reason: nil, recurse: false),
+        .cancellationRequested(reason: Payload("changed her mind")),
+        .cancellationRequested(reason: nil),
         .executionSuspended(reason: Payload("audit")),
         .executionSuspended(reason: nil),
         .executionResumed(reason: Payload("done")),

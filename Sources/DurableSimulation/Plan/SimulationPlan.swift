@@ -75,6 +75,8 @@ package struct SimulationPlan: Sendable {
         var patchRandom = SeededGenerator(seed: seed, purpose: "code changes")
         let hasPatches = patchRandom.chance(0.15)
         if hasPatches { workload.add(Programs.patches, from: &patchRandom) }
+        var cancelRandom = SeededGenerator(seed: seed, purpose: "called off")
+        if cancelRandom.chance(0.15) { workload.add(Programs.cancellations, from: &cancelRandom) }
         // What is long lets the broker give up on silent workers; most runs need no more than their work takes.
         faultsEnd = random.chance(0.15) ? .seconds(Int(10 + random.next() % 16)) : .seconds(Int(1 + random.next() % 8))
         var faultRandom = SeededGenerator(seed: seed, purpose: "faults")

@@ -52,12 +52,15 @@ package enum HistoryText {
         case .scheduleTask(let id, let name, _): #"activity "\#(name)" (event ID \#(id))"#
         case .createTimer(let id, let fireAt): "a timer due \(fireAt) (event ID \(id))"
         case .cancelTimer(let id): "to cancel the timer of event ID \(id)"
+        case .cancelTask(let id): "to cancel the activity of event ID \(id)"
+        case .cancelChild(let id): "to cancel the sub-orchestration of event ID \(id)"
         case .sendEvent(let id, let target, let name, _):
             #"to raise event "\#(name)" for instance "\#(target)" (event ID \#(id))"#
         case .createSubOrchestration(let id, let child): "sub-orchestration \(describe(child)) (event ID \(id))"
         case .continueAsNew(let id, _, _, _): "to continue as new (event ID \(id))"
         case .completeOrchestration(let id, let status, _, _): "to end as \(status) (event ID \(id))"
         case .setCustomStatus: "to set its custom status"
+        case .setCompensatesTermination: "to be told of a termination"
         case .recordPatch(let id, _): #"whether it is patched with "\#(id)""#
         }
     }

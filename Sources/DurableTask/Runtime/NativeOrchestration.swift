@@ -95,6 +95,7 @@ package final class NativeOrchestration {
         runtime.interruptAll()
         root?.cancel()
         root = nil
+        runtime.ending.cancelCode = nil
         executor.run()
         executor.leave()
         executor.abandon()
@@ -126,9 +127,11 @@ package final class NativeOrchestration {
         hasStarted = true
         runtime.deliveredBytes += input?.count ?? 0
         // Detached: no task-locals, no priority of whoever runs the episode. The task must not keep `self`.
-        root = Task.detached(executorPreference: runtime.executor) { [runtime, orchestration] in
+        let task = Task.detached(executorPreference: runtime.executor) { [runtime, orchestration] in
             runtime.finish(await orchestration.run(input, OrchestrationContext(runtime: runtime)))
         }
+        root = task
+        runtime.ending.cancelCode = { task.cancel() }
     }
 
     private func misuse() -> EpisodeFailure? {
@@ -166,7 +169,7 @@ extension OrchestratorAction {
         case .scheduleTask, .createTimer, .sendEvent, .createSubOrchestration, .continueAsNew, .completeOrchestration,
             .recordPatch:
             true
-        case .cancelTimer, .setCustomStatus: false
+        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination: false
         }
     }
 }

@@ -48,7 +48,11 @@ extension OrchestratorRuntime {
             settle(id, event, .failed(failure))
         case .eventRaised(let name, let input):
             raise(name, input, recorded: event.sealedPayload ?? input)
-        case .executionStarted, .executionTerminated, .executionSuspended, .executionResumed, .continueAsNew:
+        case .cancellationRequested(let reason):
+            requestCancellation(reason)
+        case .executionTerminated(let reason, _):
+            tellOfTermination(reason)
+        case .executionStarted, .executionSuspended, .executionResumed, .continueAsNew:
             break
         }
     }

@@ -37,6 +37,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
     /// Tasks that the cancellation of whoever waits for them does not reach, in order of their begin.
     private var shieldedTasks: [(number: Int, cancel: () -> Void)] = []
     private var lastShieldedTask = 0
+    var ending = RequestedEnd()
 
     /// The first use of the context from another thread.
     private let misuse = PlatformLock<String?>(nil)
@@ -266,7 +267,12 @@ final class OrchestratorRuntime: @unchecked Sendable {
     private func cancelWait(for id: EventID) {
         guard isInside("Task.cancel"), !mode.isEvicted, let operation = operations[id] else { return }
         guard let continuation = operations.settle(id) else { return }
-        if case .timer = operation { dropTimer(id) }
+        switch operation {
+        case .timer: dropTimer(id)
+        case .task: askUnlessReplaying(.cancelTask(id: id))
+        case .child: askUnlessReplaying(.cancelChild(id: id))
+        case .settled, .eventTimeout: break
+        }
         continuation.resume(returning: .cancelled)
     }
 
@@ -281,9 +287,12 @@ final class OrchestratorRuntime: @unchecked Sendable {
         waiter.continuation.resume(returning: .cancelled)
     }
 
-    /// The timer's result is not wanted any more. Leaves no history event, so that replay has nothing to match.
-    func dropTimer(_ id: EventID) {
-        if !mode.isReplaying { asked.append(.cancelTimer(id: id)) }
+    /// The timer's result is not wanted any more.
+    func dropTimer(_ id: EventID) { askUnlessReplaying(.cancelTimer(id: id)) }
+
+    /// What leaves no history event, so that replay has nothing to match.
+    func askUnlessReplaying(_ action: OrchestratorAction) {
+        if !mode.isReplaying { asked.append(action) }
     }
 
     // MARK: At once
@@ -294,7 +303,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
     }
 
     func setCustomStatus(_ status: Payload?) {
-        if !mode.isReplaying { asked.append(.setCustomStatus(status)) }
+        askUnlessReplaying(.setCustomStatus(status))
     }
 
     /// Draws from the instance's series of recorded values.
@@ -327,11 +336,15 @@ final class OrchestratorRuntime: @unchecked Sendable {
 
     /// The orchestration returned or threw.
     func finish(_ end: OrchestrationEnd) {
-        if mode.isEvicted || fault != nil || unencodable != nil { return }
+        if mode.isEvicted || fault != nil || unencodable != nil || isComplete { return }
         isComplete = true
         let id = operations.add(.settled)
+        if let (status, reason) = ending.imposed(on: end) {
+            asked.append(.completeOrchestration(id: id, status: status, result: reason, failure: nil))
+            return
+        }
         switch end {
-        case .failed(let failure):
+        case .failed(let failure), .canceled(let failure):
             asked.append(.completeOrchestration(id: id, status: .failed, result: nil, failure: failure))
         case .completed(let output):
             if continueIfAsked(id) { return }

@@ -30,7 +30,7 @@ final class InstanceUnderTest {
 
     func mayRun(at now: Timestamp) -> Bool {
         if state.inbox.isEmpty { return false }
-        return state.isTerminationRequested || state.mayRun(at: now)
+        return state.isEndImposed(at: now) || state.mayRun(at: now)
     }
 
     /// Keeps what happened in an episode, and folds it in.
@@ -87,7 +87,7 @@ extension RecordedExecution {
 struct RecordedEpisode {
     /// `orchestratorStarted`, then what had arrived.
     var received: [HistoryEvent]
-    /// What the code asked for; nil: it was terminated without being asked.
+    /// What the code asked for; nil: it was ended without being asked.
     var actions: [OrchestratorAction]?
     /// What of that went into history.
     var recorded: [HistoryEvent]

@@ -420,6 +420,18 @@ nonisolated struct PBInstanceChange: Sendable {
   /// Clears the value of `hold`. Subsequent reads from it will return its default value.
   mutating func clearHold() {self._hold = nil}
 
+  var canceledTasks: [Int32] = []
+
+  /// Absent: as it was.
+  var compensatesTermination: Bool {
+    get {_compensatesTermination ?? false}
+    set {_compensatesTermination = newValue}
+  }
+  /// Returns true if `compensatesTermination` has been explicitly set.
+  var hasCompensatesTermination: Bool {self._compensatesTermination != nil}
+  /// Clears the value of `compensatesTermination`. Subsequent reads from it will return its default value.
+  mutating func clearCompensatesTermination() {self._compensatesTermination = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct ScheduledTask: Sendable {
@@ -485,6 +497,7 @@ nonisolated struct PBInstanceChange: Sendable {
 
   fileprivate var _customStatus: PBInstanceChange.CustomStatusUpdate? = nil
   fileprivate var _hold: PBInstanceChange.HoldUpdate? = nil
+  fileprivate var _compensatesTermination: Bool? = nil
 }
 
 nonisolated struct PBCheckpoint: Sendable {
@@ -901,6 +914,16 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
   var patches: [String] {
     get {_storage._patches}
     set {_uniqueStorage()._patches = newValue}
+  }
+
+  var compensatesTermination: Bool {
+    get {_storage._compensatesTermination}
+    set {_uniqueStorage()._compensatesTermination = newValue}
+  }
+
+  var isTerminating: Bool {
+    get {_storage._isTerminating}
+    set {_uniqueStorage()._isTerminating = newValue}
   }
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1869,6 +1892,39 @@ nonisolated struct PBDrainRequest: Sendable {
   init() {}
 
   fileprivate var _graceMs: Int64? = nil
+}
+
+/// Tells workers of activities whose results nobody waits for any more.
+nonisolated struct PBTaskCancellation: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var format: Int32 = 0
+
+  var tasks: [PBTaskCancellation.Task] = []
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated struct Task: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var instanceID: String = String()
+
+    var executionID: String = String()
+
+    var taskID: Int32 = 0
+
+    var dispatch: UInt32 = 0
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  init() {}
 }
 
 nonisolated struct PBJournalRecord: Sendable {
@@ -3320,7 +3376,7 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
 
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3337,6 +3393,8 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 7: try { try decoder.decodeRepeatedInt32Field(value: &self.canceledTimers) }()
       case 10: try { try decoder.decodeSingularMessageField(value: &self._customStatus) }()
       case 11: try { try decoder.decodeSingularMessageField(value: &self._hold) }()
+      case 25: try { try decoder.decodeRepeatedInt32Field(value: &self.canceledTasks) }()
+      case 26: try { try decoder.decodeSingularBoolField(value: &self._compensatesTermination) }()
       default: break
       }
     }
@@ -3374,6 +3432,12 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     try { if let v = self._hold {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
     } }()
+    if !self.canceledTasks.isEmpty {
+      try visitor.visitPackedInt32Field(value: self.canceledTasks, fieldNumber: 25)
+    }
+    try { if let v = self._compensatesTermination {
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 26)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3387,6 +3451,8 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.canceledTimers != rhs.canceledTimers {return false}
     if lhs._customStatus != rhs._customStatus {return false}
     if lhs._hold != rhs._hold {return false}
+    if lhs.canceledTasks != rhs.canceledTasks {return false}
+    if lhs._compensatesTermination != rhs._compensatesTermination {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3995,7 +4061,7 @@ nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceState"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0")
 
   fileprivate class _StorageClass {
     var _format: Int32 = 0
@@ -4022,6 +4088,8 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _hold: PBHold? = nil
     var _openChildren: [PBInstanceState.OpenChild] = []
     var _patches: [String] = []
+    var _compensatesTermination: Bool = false
+    var _isTerminating: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4056,6 +4124,8 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _hold = source._hold
       _openChildren = source._openChildren
       _patches = source._patches
+      _compensatesTermination = source._compensatesTermination
+      _isTerminating = source._isTerminating
     }
   }
 
@@ -4098,6 +4168,8 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 22: try { try decoder.decodeSingularMessageField(value: &_storage._hold) }()
         case 23: try { try decoder.decodeRepeatedMessageField(value: &_storage._openChildren) }()
         case 24: try { try decoder.decodeRepeatedStringField(value: &_storage._patches) }()
+        case 25: try { try decoder.decodeSingularBoolField(value: &_storage._compensatesTermination) }()
+        case 26: try { try decoder.decodeSingularBoolField(value: &_storage._isTerminating) }()
         default: break
         }
       }
@@ -4182,6 +4254,12 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       if !_storage._patches.isEmpty {
         try visitor.visitRepeatedStringField(value: _storage._patches, fieldNumber: 24)
       }
+      if _storage._compensatesTermination != false {
+        try visitor.visitSingularBoolField(value: _storage._compensatesTermination, fieldNumber: 25)
+      }
+      if _storage._isTerminating != false {
+        try visitor.visitSingularBoolField(value: _storage._isTerminating, fieldNumber: 26)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -4215,6 +4293,8 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._hold != rhs_storage._hold {return false}
         if _storage._openChildren != rhs_storage._openChildren {return false}
         if _storage._patches != rhs_storage._patches {return false}
+        if _storage._compensatesTermination != rhs_storage._compensatesTermination {return false}
+        if _storage._isTerminating != rhs_storage._isTerminating {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -5872,6 +5952,86 @@ nonisolated extension PBDrainRequest: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.format != rhs.format {return false}
     if lhs.workers != rhs.workers {return false}
     if lhs._graceMs != rhs._graceMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBTaskCancellation: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".TaskCancellation"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}tasks\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.format) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.tasks) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.format != 0 {
+      try visitor.visitSingularInt32Field(value: self.format, fieldNumber: 1)
+    }
+    if !self.tasks.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.tasks, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBTaskCancellation, rhs: PBTaskCancellation) -> Bool {
+    if lhs.format != rhs.format {return false}
+    if lhs.tasks != rhs.tasks {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBTaskCancellation.Task: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBTaskCancellation.protoMessageName + ".Task"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}execution_id\0\u{3}task_id\0\u{1}dispatch\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.executionID) }()
+      case 3: try { try decoder.decodeSingularInt32Field(value: &self.taskID) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.dispatch) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.instanceID.isEmpty {
+      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 1)
+    }
+    if !self.executionID.isEmpty {
+      try visitor.visitSingularStringField(value: self.executionID, fieldNumber: 2)
+    }
+    if self.taskID != 0 {
+      try visitor.visitSingularInt32Field(value: self.taskID, fieldNumber: 3)
+    }
+    if self.dispatch != 0 {
+      try visitor.visitSingularUInt32Field(value: self.dispatch, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBTaskCancellation.Task, rhs: PBTaskCancellation.Task) -> Bool {
+    if lhs.instanceID != rhs.instanceID {return false}
+    if lhs.executionID != rhs.executionID {return false}
+    if lhs.taskID != rhs.taskID {return false}
+    if lhs.dispatch != rhs.dispatch {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

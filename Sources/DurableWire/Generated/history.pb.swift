@@ -662,7 +662,7 @@ nonisolated struct PBContinueAsNew: Sendable {
 }
 
 /// Of the public protocol's kind for what has no kind of its own, which its other implementations pass over: one that
-/// holds a patch is ours. Its own field, 1, is left out here.
+/// holds a patch or a request to cancel is ours. Its own field, 1, is left out here.
 nonisolated struct PBGenericEvent: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -674,9 +674,42 @@ nonisolated struct PBGenericEvent: Sendable {
   /// Ours: recorded by code that has no other way any more.
   var isDeprecated: Bool = false
 
+  /// Ours: in the place of a patch.
+  var cancellation: PBGenericEvent.CancellationRequest {
+    get {_cancellation ?? PBGenericEvent.CancellationRequest()}
+    set {_cancellation = newValue}
+  }
+  /// Returns true if `cancellation` has been explicitly set.
+  var hasCancellation: Bool {self._cancellation != nil}
+  /// Clears the value of `cancellation`. Subsequent reads from it will return its default value.
+  mutating func clearCancellation() {self._cancellation = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
+  nonisolated struct CancellationRequest: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var reason: SwiftProtobuf.Google_Protobuf_BytesValue {
+      get {_reason ?? SwiftProtobuf.Google_Protobuf_BytesValue()}
+      set {_reason = newValue}
+    }
+    /// Returns true if `reason` has been explicitly set.
+    var hasReason: Bool {self._reason != nil}
+    /// Clears the value of `reason`. Subsequent reads from it will return its default value.
+    mutating func clearReason() {self._reason = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _reason: SwiftProtobuf.Google_Protobuf_BytesValue? = nil
+  }
+
   init() {}
+
+  fileprivate var _cancellation: PBGenericEvent.CancellationRequest? = nil
 }
 
 /// Numbers 15, 19 and 23 to 30 belong to kinds of the public protocol that this version does not use.
@@ -1805,7 +1838,7 @@ nonisolated extension PBContinueAsNew: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension PBGenericEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".GenericEvent"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}h\u{f}patch\0\u{3}is_deprecated\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}h\u{f}patch\0\u{3}is_deprecated\0\u{1}cancellation\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1815,24 +1848,67 @@ nonisolated extension PBGenericEvent: SwiftProtobuf.Message, SwiftProtobuf._Mess
       switch fieldNumber {
       case 1000: try { try decoder.decodeSingularStringField(value: &self.patch) }()
       case 1001: try { try decoder.decodeSingularBoolField(value: &self.isDeprecated) }()
+      case 1002: try { try decoder.decodeSingularMessageField(value: &self._cancellation) }()
       default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.patch.isEmpty {
       try visitor.visitSingularStringField(value: self.patch, fieldNumber: 1000)
     }
     if self.isDeprecated != false {
       try visitor.visitSingularBoolField(value: self.isDeprecated, fieldNumber: 1001)
     }
+    try { if let v = self._cancellation {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1002)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: PBGenericEvent, rhs: PBGenericEvent) -> Bool {
     if lhs.patch != rhs.patch {return false}
     if lhs.isDeprecated != rhs.isDeprecated {return false}
+    if lhs._cancellation != rhs._cancellation {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBGenericEvent.CancellationRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBGenericEvent.protoMessageName + ".CancellationRequest"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}reason\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._reason) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._reason {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBGenericEvent.CancellationRequest, rhs: PBGenericEvent.CancellationRequest) -> Bool {
+    if lhs._reason != rhs._reason {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
