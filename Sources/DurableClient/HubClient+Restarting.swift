@@ -14,9 +14,11 @@ extension HubClient {
         _ id: InstanceID, as newID: InstanceID? = nil, idReuse: IDReuse = .refuse
     ) async throws -> Submission? {
         guard let instance = try await status(of: id) else { return nil }
+        // What is stored belongs to that instance: the new one gets its own.
+        let input = try await opened(instance.input, "the input of instance \(id)")
         return try await start(
             StartRequest(
-                name: instance.name, id: newID, input: instance.input, version: instance.version, tags: instance.tags,
+                name: instance.name, id: newID, input: input, version: instance.version, tags: instance.tags,
                 idReuse: idReuse))
     }
 }
