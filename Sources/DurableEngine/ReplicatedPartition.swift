@@ -183,7 +183,8 @@ final class ReplicatedPartition: PartitionLog, PartitionStore, PartitionArchive 
         do throws(StoreError) {
             let frozen = try copy.frozen()
             let renewal = GenerationRenewal(
-                self, from: old, to: StreamLog(storage.parts(of: generation)), frozen, archive: known.withLock(\.archive),
+                self, from: old, to: StreamLog(storage.parts(of: generation)), frozen,
+                archive: known.withLock(\.archive),
                 removed: removed)
             guard try frozen.recover().position == old.position else {
                 frozen.close()

@@ -128,7 +128,8 @@ package final class MemoryStore: PartitionCopy {
                 contents.outbox[message.entry.id] = nil
                 contents.sent[message.place] = message.entry.wireBytes
             }
-            contents.sent = contents.sent.filter { place, _ in place.sequence > flush.delivered[place.destination] ?? 0 }
+            contents.sent = contents.sent.filter { place, _ in place.sequence > flush.delivered[place.destination] ?? 0
+            }
             contents.state = flush.state
             contents.position = flush.position.value
             contents.bookmark = flush.bookmark

@@ -63,8 +63,10 @@ enum ArchiveTable {
             try $0.integer(0)
         }
         if known == sum { return }
-        try database.cachedStatement(sql: "INSERT OR REPLACE INTO archive_filter (id, filter, checksum) VALUES (1, ?, ?)")
-            .execute(arguments: [Data(missing.filter.bytes), sum])
+        try database.cachedStatement(
+            sql: "INSERT OR REPLACE INTO archive_filter (id, filter, checksum) VALUES (1, ?, ?)"
+        )
+        .execute(arguments: [Data(missing.filter.bytes), sum])
     }
 
     private static func checksum(_ bytes: [UInt8]) -> Int64 {

@@ -94,7 +94,8 @@ package actor WorkerHost {
                 topology: parts.descriptor.topology, registry: parts.registry, transport: parts.transport,
                 clock: parts.clock, slots: parts.configuration.slots,
                 payloadLimit: parts.configuration.engine.payloadLimit,
-                heartbeatInterval: parts.configuration.heartbeatInterval, client: client, defect: parts.configuration.engine.defect),
+                heartbeatInterval: parts.configuration.heartbeatInterval, client: client,
+                defect: parts.configuration.engine.defect),
             logger: logger)
     }
 
