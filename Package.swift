@@ -132,7 +132,8 @@ let package = Package(
             name: "FaultTests",
             dependencies: [
                 "dtq", "hello-cities", "word-count", "approval", "ledger", "order-saga", "monitor", "fan-out",
-                "nightly-schedule", "video-pipeline", "faults", "DurableAMQP", "DurableBackend", "DurableCore", "DurableFaults", .log,
+                "nightly-schedule", "video-pipeline", "faults", "DurableAMQP", "DurableBackend", "DurableCore",
+                "DurableFaults", .log,
             ]),
         .testTarget(
             name: "DurableTestKitTests",
@@ -141,6 +142,7 @@ let package = Package(
                 .log,
             ],
             exclude: ["Fixtures"]),
+        .testTarget(name: "DocumentationTests", dependencies: ["Durable", "DurableTestKit"]),
         .testTarget(name: "LintTests"),
     ]
 )
