@@ -23,6 +23,7 @@ extension PBInstanceSnapshot {
         openUpdateCount = Int64(snapshot.openUpdateCount)
         if let holdCode = snapshot.holdCode { self.holdCode = holdCode }
         if let holdText = snapshot.holdText { self.holdText = holdText }
+        if let parent = snapshot.parent { self.parent = parent.value }
     }
 }
 
@@ -47,5 +48,6 @@ extension InstanceSnapshot {
         openUpdateCount = try checkedCount(wire.openUpdateCount, "open updates of instance \(wire.id)")
         if wire.hasHoldCode { holdCode = wire.holdCode }
         if wire.hasHoldText { holdText = wire.holdText }
+        if wire.hasParent { parent = InstanceID(wire.parent) }
     }
 }
