@@ -13,6 +13,15 @@ func look(_ client: TaskHubClient) async throws {
     print(end?.status ?? .running)
 }
 
+func tidyUp(_ client: TaskHubClient) async throws {
+    try await client.start(readMeters, input: ["north"], tags: ["region": "eu"])
+    let european = InstanceQuery(tags: ["region": "eu"])
+    print(try await client.count(european)[.failed] ?? 0)
+    for snapshot in try await client.list(european, limit: 20) { print("\(snapshot.id) is \(snapshot.status)") }
+    let purged = try await client.purge(all: european)
+    print("\(purged.instanceCount) removed")
+}
+
 func connect() async throws -> TaskHubClient {
     try await TaskHubClient.connect(broker: "amqp://guest:guest@127.0.0.1:5672", hub: "orders")
 }
