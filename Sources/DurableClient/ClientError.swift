@@ -39,6 +39,10 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let handlerMisuse = Code("DTQ2016")
         /// An instance has not ended, as it must have for what was asked.
         public static let instanceNotEnded = Code("DTQ2013")
+        /// A payload cannot be encoded or opened: its key or codec is not here, or its bytes were changed.
+        public static let payloadSealed = Code("DTQ2018")
+        /// The payload store cannot be reached, or has not what was stored.
+        public static let payloadStoreUnavailable = Code("DTQ2019")
         /// What came back cannot be read.
         public static let messageUndecodable = Code("DTQ3001")
         /// No connection to the broker came about; nothing was sent.

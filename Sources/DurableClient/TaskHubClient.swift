@@ -9,7 +9,7 @@ public import DurableTask
 /// let greetings = try await client.output(of: helloCities, started.id)
 /// ```
 ///
-/// Inputs are encoded as the workers decode them: JSON. What fails throws a `ClientError` with a code and what to do.
+/// Inputs are encoded as the workers decode them: JSON, and what the hub's `PayloadOptions` make of it. What fails throws a `ClientError` with a code and what to do.
 public final class TaskHubClient: Sendable {
     package let core: HubClient
     private let onClose: @Sendable () async -> Void
@@ -141,11 +141,19 @@ public final class TaskHubClient: Sendable {
 
     // MARK: - Asking
 
+    /// Payloads that this client cannot open are as they are kept (`Payload.isInEnvelope`).
+    ///
     /// - Returns: nil when there is no such instance.
-    public func status(of id: InstanceID) async throws -> InstanceSnapshot? { try await core.status(of: id) }
+    public func status(of id: InstanceID) async throws -> InstanceSnapshot? {
+        guard let snapshot = try await core.status(of: id) else { return nil }
+        return await core.opened(snapshot)
+    }
 
-    /// All events of an instance, oldest first; nil when there is no such instance.
-    public func history(of id: InstanceID) async throws -> [HistoryEvent]? { try await core.history(of: id) }
+    /// All events of an instance, oldest first, payloads as of `status(of:)`; nil when there is no such instance.
+    public func history(of id: InstanceID) async throws -> [HistoryEvent]? {
+        guard let events = try await core.history(of: id) else { return nil }
+        return await core.opened(events)
+    }
 
     /// Waits until an instance has ended.
     ///
@@ -155,7 +163,7 @@ public final class TaskHubClient: Sendable {
     ///   started without a verdict may still be in its queue: wait a little and ask again.
     public func waitForEnd(of id: InstanceID, timeout: Duration? = nil) async throws -> InstanceSnapshot? {
         switch try await core.wait(for: id, timeout: timeout) {
-        case .ended(let snapshot): snapshot
+        case .ended(let snapshot): await core.opened(snapshot)
         case .timedOut: nil
         }
     }
@@ -165,14 +173,15 @@ public final class TaskHubClient: Sendable {
     /// - Throws: `FailureDetails` when the instance failed, was canceled or terminated.
     public func output<Output: Decodable>(of id: InstanceID, as type: Output.Type = Output.self) async throws -> Output
     {
-        guard let end = try await waitForEnd(of: id) else { throw CancellationError() }
+        guard case .ended(let end) = try await core.wait(for: id) else { throw CancellationError() }
         guard end.status == .completed else {
             throw end.failure
                 ?? FailureDetails(
                     errorType: "Orchestration\(end.status == .terminated ? "Terminated" : "Canceled")",
                     message: "instance \(id) is \(end.status)", isNonRetryable: true)
         }
-        return try decode(end.output, "the output of instance \(id)")
+        let output = try await core.opened(end.output, "the output of instance \(id)")
+        return try decode(output, "the output of instance \(id)")
     }
 
     /// Waits for the end of an instance of `orchestration` and decodes what it returned.

@@ -8,6 +8,8 @@ public struct HistoryEvent: Hashable, Sendable {
     public var kind: Kind
     /// Fields of a newer version that this one does not know, kept byte for byte; empty almost always.
     package var unknownFields: [UInt8] = []
+    /// What history holds where `kind` has been given an opened payload for code; nil otherwise, and never written.
+    package var sealedPayload: Payload?
 
     /// Of what was recorded elsewhere, such as a fixture.
     public init(eventID: EventID = .none, timestamp: Timestamp, kind: Kind) {

@@ -15,6 +15,8 @@ struct Batch {
     var applied: [Origin] = []
     /// To parents whose child could not be started.
     var refusals: [Message] = []
+    /// Episodes whose payloads must be stored first.
+    var pending: [PendingEpisode] = []
     /// Sequences given out so far, on top of the partition's.
     var sequences: [PartitionID: UInt64] = [:]
     /// Watermarks with what this batch applied.
@@ -42,6 +44,9 @@ struct Batch {
         sources = whole.sources
     }
 
+    /// Whether an episode of the instance waits for its payloads to be stored.
+    func isPending(_ entry: InstanceEntry) -> Bool { pending.contains { $0.entry === entry } }
+
     mutating func note(_ change: InstanceChange, of entry: InstanceEntry) {
         if changes[change.instanceID]?.merge(change) == nil {
             changes[change.instanceID] = change
@@ -65,6 +70,7 @@ extension PartitionProcessor {
         try runBegun(into: &batch, limit: parts.configuration.batchLimit)
         try retryHeld(into: &batch, limit: parts.configuration.batchLimit)
         try askAgain(into: &batch, limit: parts.configuration.batchLimit)
+        try runFetched(into: &batch, limit: parts.configuration.batchLimit)
         holdEscaped(in: &batch)
         if deliveries.isEmpty && batch.touched.isEmpty { return false }
         try await run(batch)
@@ -79,6 +85,7 @@ extension PartitionProcessor {
     func run(_ batch: Batch) async throws(PartitionEnd) {
         var batch = batch
         for index in batch.touched.indices { try runEpisode(of: batch.touched[index], in: &batch) }
+        if !batch.pending.isEmpty { try await finishPending(in: &batch) }
         try await save(batch)
     }
 

@@ -24,6 +24,7 @@ extension PartitionProcessor {
         answer.instances = going.count
         if going.isEmpty { return answer }
         try await append([.purged(.init(time: parts.clock.now(), ids: going))])
+        removePayloads(going.map { .instance($0) })
         logger.info("purged \(going.count) instances, as asked", metadata: ["events": "\(answer.events)"])
         return answer
     }
@@ -67,6 +68,7 @@ extension PartitionProcessor {
         try await append([
             .purged(.init(time: parts.clock.now(), ids: expired.map(\.id), expiredBefore: before))
         ])
+        removePayloads(expired.map { .instance($0.id) })
         logger.info("purged \(expired.count) instances that had ended before \(before ?? last.end)")
     }
 

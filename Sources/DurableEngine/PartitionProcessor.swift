@@ -93,6 +93,8 @@ package actor PartitionProcessor {
     var askedAgain: [InstanceID] = []
     /// Questions to the code of instances that are about to begin.
     var postponedQueries: [Delivery] = []
+    /// Stored payloads that code is to be given.
+    var fetches = PayloadFetches()
     /// Instances whose code came back from an await that is not durable.
     var escapes: [InstanceID] = []
     /// What the alarm at the broker was last set to, if that is known.

@@ -32,6 +32,8 @@ public struct OrchestrationTestError: Error, Hashable, Sendable, CustomStringCon
         public static let handlerMisuse = Code(description: "DTQ2016")
         /// Something runs the environment already: another task, or the code that is being run.
         public static let alreadyRunning = Code(description: "already running")
+        /// A payload did not come through the codecs (DTQ2018), or has too many bytes (DTQ2007).
+        public static let payloadUnusable = Code(description: "payload unusable")
         /// A fixture cannot be read, or is of another orchestration.
         public static let fixtureUnusable = Code(description: "fixture unusable")
     }

@@ -88,9 +88,10 @@ extension InstanceChange {
 }
 
 extension HistoryEvent {
-    /// The oldest version of histories that knows its kind.
+    /// The oldest version of histories whose readers make no mistake about it.
     var historyFormat: Int32 {
-        switch kind {
+        if isSealed { return 4 }
+        return switch kind {
         case .cancellationRequested, .updateRequested, .updateCompleted: 3
         case .patchRecorded: 2
         default: 1
@@ -99,9 +100,13 @@ extension HistoryEvent {
 
     var isCancellationRequest: Bool { if case .cancellationRequested = kind { true } else { false } }
 
+    /// Whether code would be handed what only this version opens.
+    var isSealed: Bool { handsPayloadToCode && payload?.isInEnvelope == true }
+
     /// The oldest version of records whose readers make no mistake about it.
     fileprivate func recordFormat(isBuffered: Bool) -> Int32 {
-        switch kind {
+        if isSealed { return 4 }
+        return switch kind {
         case .cancellationRequested, .updateRequested, .updateCompleted: 4
         case .patchRecorded: 3
         // In a history it is over.

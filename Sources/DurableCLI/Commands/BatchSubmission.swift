@@ -114,7 +114,7 @@ struct BatchLines: AsyncSequence {
                     continue
                 }
                 do {
-                    let message = try lines.client.message(for: try request(in: line))
+                    let message = try await lines.client.sealedMessage(for: try request(in: line))
                     lines.report.withLock { $0.lineNumbers.append(number) }
                     return message
                 } catch {
