@@ -36,7 +36,9 @@ let package = Package(
         .target(name: "DurableProtobuf", dependencies: ["DurableTask", "DurableCore", .protobuf]),
         .target(
             name: "DurableTestKit",
-            dependencies: ["DurableTask", "DurableBackend", "DurableCore", "DurableJSON", "DurablePayloads", .heap, .log]),
+            dependencies: [
+                "DurableTask", "DurableBackend", "DurableCore", "DurableJSON", "DurablePayloads", .heap, .log,
+            ]),
         .target(
             name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log, .ordered]),
         .target(name: "DurableClient", dependencies: ["DurableCore", "DurableWire", "DurableBackend", "DurableTask"]),
@@ -152,7 +154,8 @@ let package = Package(
         .testTarget(
             name: "DurableTestKitTests",
             dependencies: [
-                "DurableTestKit", "DurableBackend", "DurableCore", "DurableJSON", "DurablePayloads", "DurableTask", "approval",
+                "DurableTestKit", "DurableBackend", "DurableCore", "DurableJSON", "DurablePayloads", "DurableTask",
+                "approval",
                 "hello-cities", "word-count",
                 .log,
             ],
