@@ -36,7 +36,9 @@ let package = Package(
         .target(name: "DurableProtobuf", dependencies: ["DurableTask", "DurableCore", .protobuf]),
         .target(
             name: "DurableTestKit",
-            dependencies: ["DurableTask", "DurableBackend", "DurableCore", "DurableJSON", "DurablePayloads", .heap, .log]),
+            dependencies: [
+                "DurableTask", "DurableBackend", "DurableCore", "DurableJSON", "DurablePayloads", .heap, .log,
+            ]),
         .target(
             name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log, .ordered]),
         .target(name: "DurableClient", dependencies: ["DurableCore", "DurableWire", "DurableBackend", "DurableTask"]),
@@ -146,16 +148,19 @@ let package = Package(
             name: "FaultTests",
             dependencies: [
                 "dtq", "hello-cities", "word-count", "approval", "ledger", "order-saga", "monitor", "fan-out",
-                "nightly-schedule", "video-pipeline", "faults", "DurableAMQP", "DurableBackend", "DurableCore", "DurableFaults", .log,
+                "nightly-schedule", "video-pipeline", "faults", "DurableAMQP", "DurableBackend", "DurableCore",
+                "DurableFaults", .log,
             ]),
         .testTarget(
             name: "DurableTestKitTests",
             dependencies: [
-                "DurableTestKit", "DurableBackend", "DurableCore", "DurableJSON", "DurablePayloads", "DurableTask", "approval",
+                "DurableTestKit", "DurableBackend", "DurableCore", "DurableJSON", "DurablePayloads", "DurableTask",
+                "approval",
                 "hello-cities", "word-count",
                 .log,
             ],
             exclude: ["Fixtures"]),
+        .testTarget(name: "DocumentationTests", dependencies: ["Durable", "DurableTestKit"]),
         .testTarget(name: "LintTests"),
     ]
 )

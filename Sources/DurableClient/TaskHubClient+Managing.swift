@@ -6,6 +6,7 @@ public struct InstanceQuery: Hashable, Sendable {
     public var statuses: [OrchestrationStatus]
     /// Of the orchestration.
     public var name: String?
+    /// Their IDs begin with it; nil: any.
     public var idPrefix: String?
     /// Created at or after.
     public var createdFrom: Timestamp?
@@ -16,6 +17,7 @@ public struct InstanceQuery: Hashable, Sendable {
     /// The instance that called them.
     public var parent: InstanceID?
 
+    /// All that is given has to fit; without anything, every instance of the hub does.
     public init(
         statuses: [OrchestrationStatus] = [], name: String? = nil, idPrefix: String? = nil,
         createdFrom: Timestamp? = nil, createdTo: Timestamp? = nil, tags: [String: String?] = [:],

@@ -22,10 +22,13 @@ public final class TaskHubClient: Sendable {
 
     /// What the owner said to a start, a raised event or a termination. The broker holds the message in any case.
     public struct Accepted: Hashable, Sendable {
+        /// The instance that was started or written to; where the caller chose no ID, the one that was made.
         public let id: InstanceID
+        /// What its owner did with the message, as far as it is known.
         public let answer: Answer
     }
 
+    /// What an owner did with a message.
     public enum Answer: Hashable, Sendable {
         /// The instance was created by this call.
         case created

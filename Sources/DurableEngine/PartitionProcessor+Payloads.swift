@@ -337,7 +337,8 @@ extension PartitionProcessor {
                         continue
                     }
                     logger.warning(
-                        "stored payloads of an instance that is no more were not deleted: \(error.code) \(error.reason)")
+                        "stored payloads of an instance that is no more were not deleted: \(error.code) \(error.reason)"
+                    )
                 }
                 (scopes, attempt) = (scopes.dropFirst(), 0)
             }

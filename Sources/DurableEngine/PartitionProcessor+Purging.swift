@@ -54,6 +54,7 @@ extension PartitionProcessor {
     func noteReplaced(_ id: InstanceID, at position: LogPosition) {
         guard let gone = replaced.removeValue(forKey: id) else { return }
         purgedChanges.take(gone.state, endedAt: gone.endedAt, at: position)
+        removePayloads([.run(id, gone.state.executionID)])
     }
 
     /// Removes some of what was kept long enough, when it is time to look for that.

@@ -22,8 +22,10 @@ public protocol PayloadCodec: Sendable {
 public struct EncodedPayload: Hashable, Sendable {
     /// What `decode` needs beside the content, such as a key's ID; readable by everybody. At most 65,535 bytes.
     public var parameters: [UInt8]
+    /// What `decode` undoes; whoever has no such codec passes it on as it is.
     public var content: [UInt8]
 
+    /// For codecs, as the result of `encode`.
     public init(parameters: [UInt8] = [], content: [UInt8]) {
         self.parameters = parameters
         self.content = content
@@ -37,6 +39,7 @@ public struct PayloadCodecError: Error, Hashable, Sendable, CustomStringConverti
     /// The end of a sentence about the payload, such as `its key is not here`.
     public let reason: String
 
+    /// For codecs, to be thrown by `decode`.
     public init(isCurable: Bool, reason: String) {
         self.isCurable = isCurable
         self.reason = reason

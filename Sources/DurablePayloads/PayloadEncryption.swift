@@ -14,6 +14,7 @@ public struct PayloadEncryption: PayloadCodec {
     private static let saltSize = 16
     private let keys: PayloadKeys
 
+    /// Writes with the current one of `keys`, and reads with each of them.
     public init(_ keys: PayloadKeys) { self.keys = keys }
 
     public var name: String { Self.codecName }

@@ -23,5 +23,6 @@ public protocol PayloadStore: Sendable {
 /// A payload store cannot do what it was asked for. Its text names the key and the reason, no content.
 public struct PayloadStoreError: Error, Hashable, Sendable, CustomStringConvertible {
     public let description: String
+    /// For stores, to be thrown by what they do; no content, no credentials.
     public init(_ description: String) { self.description = description }
 }

@@ -13,8 +13,10 @@ public import SwiftProtobuf
 /// Fields that one side does not know survive, as in any protobuf message. A message of another name is refused. JSON in the
 /// protobuf mapping is read too, so that `dtq submit --input '{"orderId":"o-1"}'` starts an instance.
 public struct Protobuf<Message: SwiftProtobuf.Message & Sendable>: PayloadRepresentable, Sendable {
+    /// As SwiftProtobuf generated its type.
     public var message: Message
 
+    /// As an input, a result or an event's data.
     public init(_ message: Message) { self.message = message }
 
     public static var payloadForm: PayloadForm { PayloadForm(name: "protobuf", typeName: Message.protoMessageName) }

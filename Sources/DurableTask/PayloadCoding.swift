@@ -97,13 +97,19 @@ package protocol DescribedPayloadError: Error, CustomStringConvertible, Sendable
 /// A value could not be turned into a payload, or a payload not into the expected type. Its text holds types and
 /// paths, no content.
 public struct PayloadError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Which way it went wrong.
     public enum Direction: Hashable, Sendable {
-        case encoding, decoding
+        /// A value could not be made a payload.
+        case encoding
+        /// A payload does not fit the expected type.
+        case decoding
     }
 
+    /// Encoding: a value of this process does not fit. Decoding: what came does not.
     public let direction: Direction
     /// Whose payload it is, such as `the result of activity "Charge"`.
     public let subject: String
+    /// What was expected and where, never what stood there.
     public let reason: String
 
     static let encodingErrorType = "PayloadEncodingError"

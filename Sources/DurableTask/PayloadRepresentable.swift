@@ -11,6 +11,9 @@ public protocol PayloadRepresentable: Codable {
     /// The value's bytes: the same for equal values.
     func payloadContent() throws -> [UInt8]
 
+    /// Reads what `payloadContent()` gives.
+    ///
+    /// - Throws: The bytes are no such value; where code is given them it fails, as with JSON that does not fit.
     init(payloadContent: [UInt8]) throws
 
     /// From JSON, as `dtq submit --input` and clients in other languages send it.
@@ -24,6 +27,7 @@ public struct PayloadForm: Hashable, Sendable, CustomStringConvertible {
     /// Such as `shop.v1.Order`.
     public let typeName: String
 
+    /// Names a form; what is written under it is read under no other.
     public init(name: String, typeName: String) {
         self.name = name
         self.typeName = typeName

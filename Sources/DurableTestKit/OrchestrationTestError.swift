@@ -4,6 +4,7 @@ public import DurableCore
 ///
 /// An orchestration that fails on its own is no such error: its `FailureDetails` are thrown, as by a client.
 public struct OrchestrationTestError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What the environment found. The list may grow with new versions.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         public let description: String
 
@@ -37,6 +38,7 @@ public struct OrchestrationTestError: Error, Hashable, Sendable, CustomStringCon
         public static let fixtureUnusable = Code(description: "fixture unusable")
     }
 
+    /// What was found.
     public let code: Code
     /// The instance it is about, if it is about one.
     public let instanceID: InstanceID?
