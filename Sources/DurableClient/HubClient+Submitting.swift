@@ -80,9 +80,11 @@ extension HubClient {
             name: request.name, version: request.version, input: request.input, instanceID: id,
             executionID: ExecutionID(messageID), scheduledStart: request.startAt, traceParent: request.traceParent,
             tags: request.tags)
-        return Message(
+        var message = Message(
             id: MessageID(messageID), instanceID: id,
             event: HistoryEvent(timestamp: clock.now(), kind: .executionStarted(start)))
+        message.idReuse = request.idReuse
+        return message
     }
 
     func message(to id: InstanceID, _ kind: HistoryEvent.Kind) -> Message {

@@ -103,3 +103,26 @@ extension TaskHubClient {
         return Purged(instanceCount: sum.instances, eventCount: sum.events, running: sum.running)
     }
 }
+
+extension TaskHubClient {
+    /// Starts an instance again, with the name, input, version and tags of the one of that ID. One that has continued as
+    /// new is started with the input of its last execution; what was called by another instance has no parent when it is
+    /// started again.
+    ///
+    /// ```swift
+    /// try await client.restart(InstanceID("o-1881"))
+    /// try await client.restart(
+    ///     InstanceID("o-1881"), as: InstanceID("o-1881"), idReuse: IDReuse(ended: .allowUnlessCompleted))
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - newID: nil makes a UUID.
+    ///   - idReuse: What to do where there is an instance of the new ID; for the same ID the one that is started again.
+    /// - Returns: nil when there is no such instance.
+    @discardableResult
+    public func restart(
+        _ id: InstanceID, as newID: InstanceID? = nil, idReuse: IDReuse = .refuse
+    ) async throws -> Accepted? {
+        try await core.restart(id, as: newID, idReuse: idReuse).map { Accepted($0) }
+    }
+}

@@ -34,6 +34,8 @@ public final class TaskHubClient: Sendable {
         case created
         /// An instance of that ID was there already; nothing was started.
         case exists
+        /// An instance of that ID runs, and the start was content with it; nothing was started.
+        case joined
         /// The event or termination was taken.
         case accepted
         /// No such instance; the message was dropped.
@@ -49,44 +51,50 @@ public final class TaskHubClient: Sendable {
     /// Starts an instance by name.
     ///
     /// - Parameters:
-    ///   - id: Unique in the hub; nil makes a UUID. Choose it to make repeats harmless: a second start is refused.
+    ///   - id: Unique in the hub; nil makes a UUID. Choose it to make repeats harmless: a second start is refused, unless
+    ///     `idReuse` says otherwise.
     ///   - startAt: First episode not before this time.
     ///   - tags: What instances are listed, counted and purged by; at most 16, keys of up to 64 bytes, values of up to
     ///     256.
+    ///   - idReuse: What to do where there is an instance of that ID, running or ended.
     @discardableResult
     public func start<Input: Encodable>(
-        _ name: String, input: Input, id: InstanceID? = nil, startAt: Timestamp? = nil, tags: [String: String] = [:]
+        _ name: String, input: Input, id: InstanceID? = nil, startAt: Timestamp? = nil, tags: [String: String] = [:],
+        idReuse: IDReuse = .refuse
     ) async throws -> Accepted {
         let payload = try encode(input, "the input of orchestration \"\(name)\"")
         let request = StartRequest(
-            name: name, id: id, input: payload, startAt: startAt, tags: [ExecutionStarted.Tag](tags))
+            name: name, id: id, input: payload, startAt: startAt, tags: [ExecutionStarted.Tag](tags),
+            idReuse: idReuse)
         return Accepted(try await core.start(request))
     }
 
     /// Starts an instance of an orchestration that takes no input, by name.
     @discardableResult
     public func start(
-        _ name: String, id: InstanceID? = nil, startAt: Timestamp? = nil, tags: [String: String] = [:]
+        _ name: String, id: InstanceID? = nil, startAt: Timestamp? = nil, tags: [String: String] = [:],
+        idReuse: IDReuse = .refuse
     ) async throws -> Accepted {
-        try await start(name, input: NoValue(), id: id, startAt: startAt, tags: tags)
+        try await start(name, input: NoValue(), id: id, startAt: startAt, tags: tags, idReuse: idReuse)
     }
 
     /// Starts an instance with the input its code expects.
     @discardableResult
     public func start<Input, Output>(
         _ orchestration: Orchestration<Input, Output>, input: Input, id: InstanceID? = nil,
-        startAt: Timestamp? = nil, tags: [String: String] = [:]
+        startAt: Timestamp? = nil, tags: [String: String] = [:],
+        idReuse: IDReuse = .refuse
     ) async throws -> Accepted {
-        try await start(orchestration.name, input: input, id: id, startAt: startAt, tags: tags)
+        try await start(orchestration.name, input: input, id: id, startAt: startAt, tags: tags, idReuse: idReuse)
     }
 
     /// Starts an instance of an orchestration that takes no input.
     @discardableResult
     public func start<Output>(
         _ orchestration: Orchestration<NoValue, Output>, id: InstanceID? = nil, startAt: Timestamp? = nil,
-        tags: [String: String] = [:]
+        tags: [String: String] = [:], idReuse: IDReuse = .refuse
     ) async throws -> Accepted {
-        try await start(orchestration.name, input: NoValue(), id: id, startAt: startAt, tags: tags)
+        try await start(orchestration.name, input: NoValue(), id: id, startAt: startAt, tags: tags, idReuse: idReuse)
     }
 
     // MARK: - Sending
@@ -224,6 +232,7 @@ extension TaskHubClient.Accepted {
             switch submission.outcome {
             case .verdict(.created): .created
             case .verdict(.exists): .exists
+            case .verdict(.joined): .joined
             // A repeat was taken when it first came.
             case .verdict(.accepted), .verdict(.duplicate): .accepted
             case .verdict(.notFound): .notFound

@@ -168,6 +168,8 @@ public struct InstanceSnapshot: Hashable, Sendable {
     public var executionID: ExecutionID
     /// Of its orchestration.
     public var name: String
+    /// The code it keeps to; nil: none, or an owner of an earlier version does not say.
+    public var version: String?
     /// At the last checkpoint.
     public var status: OrchestrationStatus
     /// When its start was accepted; the same in all its executions.
@@ -209,6 +211,7 @@ public struct InstanceSnapshot: Hashable, Sendable {
         id = state.id
         executionID = state.executionID
         name = state.name
+        version = state.version
         status = state.status
         createdAt = state.createdAt
         lastUpdatedAt = state.lastUpdatedAt

@@ -13,6 +13,8 @@ package final class InstanceEntry {
     package var isDirty = false
     /// It is gone; what the store does not have yet it need not have.
     package var isPurged = false
+    /// Those of its ID before it whose ends were not told to anybody yet, newest first.
+    package var predecessors: [InstanceEntry] = []
     /// Of the append with which it ended; nil: it goes on, or that is known to the store.
     package var endedAt: LogPosition?
     /// Due time the timer queue (or the store behind its horizon) has for it; nil: none that is known of.

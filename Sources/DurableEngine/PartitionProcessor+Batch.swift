@@ -44,6 +44,11 @@ struct Batch {
         sources = whole.sources
     }
 
+    /// Another one takes its ID: what happened to it in this batch is of no interest any more.
+    mutating func drop(_ entry: InstanceEntry) {
+        if changes.removeValue(forKey: entry.state.id) != nil { touched.removeAll { $0 === entry } }
+    }
+
     /// Whether an episode of the instance waits for its payloads to be stored.
     func isPending(_ entry: InstanceEntry) -> Bool { pending.contains { $0.entry === entry } }
 
@@ -205,7 +210,10 @@ extension PartitionProcessor {
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }
         case .accepted(let change, let verdict):
             if let entry { settleOutbox(answeredBy: message, of: entry.state, in: &batch) }
+            let old = change.replaces ? entry : nil
+            if let old { batch.drop(old) }
             let entry = try self.entry(for: change)
+            if let old, !old.state.status.isTerminal { entry.predecessors = [old] + old.predecessors }
             fold(change, into: entry)
             batch.note(change, of: entry)
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }

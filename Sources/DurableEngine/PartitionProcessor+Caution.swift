@@ -64,6 +64,7 @@ extension PartitionProcessor {
                     $0 != parts.epoch && !parts.survivedEpochs.contains($0)
                 }
                 if epochs.count >= parts.configuration.attemptLimit {
+                    endPredecessors(of: entry, in: &part)
                     hold(entry, OperatorText.crashes(entry.state, in: epochs, build: build), in: &part)
                 } else {
                     try await append([

@@ -5,6 +5,7 @@ import Logging
 
 extension PartitionProcessor {
     func runEpisode(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
+        endPredecessors(of: entry, in: &batch)
         try runInbox(of: entry, in: &batch)
         // What is not finished yet comes first.
         if !batch.isPending(entry) { try runUpdates(of: entry, in: &batch) }
@@ -93,6 +94,25 @@ extension PartitionProcessor {
         }
     }
 
+    /// Tells whoever waits for instances whose ID this one has taken that they have ended.
+    func endPredecessors(of entry: InstanceEntry, in batch: inout Batch) {
+        for old in entry.predecessors.reversed() {
+            let (change, messages) = old.state.replaced(at: entry.state.createdAt)
+            addToOutbox(messages, in: &batch)
+            abandonTasks(of: old.state, by: change, in: &batch)
+            old.state.evolve(with: change)
+            batch.ended.append(old)
+        }
+        entry.predecessors = []
+    }
+
+    private func abandonTasks(of state: InstanceState, by change: InstanceChange, in batch: inout Batch) {
+        for (key, outboxID) in state.tasksAbandoned(by: change) {
+            batch.abandonedTasks.append(key)
+            if self.state.outbox[outboxID] != nil { batch.outboxRemoved.append(outboxID) }
+        }
+    }
+
     func hold(_ entry: InstanceEntry, _ hold: Hold, in batch: inout Batch) {
         entry.dropCode()
         fetches.arrived[entry.state.id] = nil
@@ -101,10 +121,7 @@ extension PartitionProcessor {
     }
 
     func apply(_ change: InstanceChange, to entry: InstanceEntry, in batch: inout Batch) {
-        for (key, outboxID) in entry.state.tasksAbandoned(by: change) {
-            batch.abandonedTasks.append(key)
-            if state.outbox[outboxID] != nil { batch.outboxRemoved.append(outboxID) }
-        }
+        abandonTasks(of: entry.state, by: change, in: &batch)
         fold(change, into: entry)
         batch.note(change, of: entry)
         if entry.state.status.isTerminal {

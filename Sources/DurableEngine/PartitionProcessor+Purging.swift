@@ -40,6 +40,22 @@ extension PartitionProcessor {
         for id in record.ids { heldInstances.remove(id) }
     }
 
+    /// Takes an instance out of memory because another one takes its ID.
+    func replace(_ entry: InstanceEntry) {
+        entry.isPurged = true
+        cache.remove(entry)
+        // The first of a batch is the one that the store may have.
+        if replaced[entry.state.id] == nil { replaced[entry.state.id] = (entry.state, entry.endedAt) }
+    }
+
+    /// Notes that it is gone, for good.
+    ///
+    /// - Parameter position: Of the record.
+    func noteReplaced(_ id: InstanceID, at position: LogPosition) {
+        guard let gone = replaced.removeValue(forKey: id) else { return }
+        purgedChanges.take(gone.state, endedAt: gone.endedAt, at: position)
+    }
+
     /// Removes some of what was kept long enough, when it is time to look for that.
     ///
     /// - Parameter now: The clock's uptime.

@@ -106,7 +106,7 @@ extension TestOrchestrationEnvironment {
         case .ended:
             throw OrchestrationTestError(
                 .instanceEnded, id, "instance \"\(id)\" has ended: it is \(try status(of: id)), and takes nothing more")
-        case .created, .exists, .accepted, .duplicate, .unexpected: break
+        case .created, .exists, .joined, .accepted, .duplicate, .unexpected: break
         }
     }
 

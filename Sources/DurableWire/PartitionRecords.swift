@@ -80,10 +80,11 @@ extension PartitionRecord: WireCodable {
 }
 
 extension InstanceChange {
-    /// Readers of format 3 would keep activities open, end code that has something to undo, or lose updates.
+    /// Readers of format 3 would keep activities open, end code that has something to undo, lose updates, or go on with an
+    /// instance that another one has replaced.
     fileprivate var saysWhatFormat3DoesNot: Bool {
         !canceledTasks.isEmpty || compensatesTermination != .unchanged || !requestedUpdates.isEmpty
-            || !rejectedUpdates.isEmpty
+            || !rejectedUpdates.isEmpty || replaces
     }
 }
 
