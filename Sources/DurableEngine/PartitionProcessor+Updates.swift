@@ -65,7 +65,9 @@ extension PartitionProcessor {
     /// Has the code of such instances run alone, after a record of it.
     func askAgainAlone(into batch: inout Batch, limit: Int) throws(PartitionEnd) {
         for entry in try takeAskedAgain(limit) {
-            batch.note(InstanceChange(instanceID: entry.state.id, time: batch.now), of: entry)
+            let change = InstanceChange(instanceID: entry.state.id, time: entry.state.time(at: batch.now))
+            fold(change, into: entry)
+            batch.note(change, of: entry)
         }
     }
 
