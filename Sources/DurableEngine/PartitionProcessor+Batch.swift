@@ -236,14 +236,22 @@ extension PartitionProcessor {
     private func settleOutbox(answeredBy message: Message, in batch: inout Batch) {
         switch message.event.kind {
         case .taskCompleted(let taskID, _), .taskFailed(let taskID, _):
-            let answered = state.outbox.values.first { entry in
-                guard case .task(let task) = entry.body else { return false }
-                return task.instanceID == message.instanceID && task.executionID == message.executionID
-                    && task.taskID == taskID && task.dispatch == message.dispatch
-            }
-            if let answered { batch.outboxRemoved.append(answered.id) }
+            guard let executionID = message.executionID else { return }
+            settleOutbox(
+                of: TaskKey(
+                    instanceID: message.instanceID, executionID: executionID, taskID: taskID,
+                    dispatch: message.dispatch), in: &batch)
         default: break
         }
+    }
+
+    /// Nobody waits for that activity: it need not be sent again.
+    func settleOutbox(of key: TaskKey, in batch: inout Batch) {
+        let entry = state.outbox.values.first { entry in
+            guard case .task(let task) = entry.body else { return false }
+            return task.key == key
+        }
+        if let entry { batch.outboxRemoved.append(entry.id) }
     }
 
     // MARK: - Checkpoint

@@ -16,7 +16,11 @@ extension PartitionProcessor {
         for heartbeat in heartbeats {
             guard let entry = try entry(for: heartbeat.task.instanceID),
                 let task = entry.state.openTask(heartbeat.task)
-            else { continue }
+            else {
+                // Whoever asks will not run it, so that no late result does this.
+                settleOutbox(of: heartbeat.task, in: &batch)
+                continue
+            }
             if let details = heartbeat.details, details.count <= TaskHeartbeat.detailsLimit {
                 let change = InstanceChange(
                     instanceID: entry.state.id, time: entry.state.time(at: batch.now),
@@ -26,7 +30,7 @@ extension PartitionProcessor {
             }
             wanted.append(.init(task: heartbeat.task, details: heartbeat.details == nil ? task.details : nil))
         }
-        if !batch.touched.isEmpty { try await save(batch) }
+        if !batch.touched.isEmpty || !batch.outboxRemoved.isEmpty { try await save(batch) }
         if wanted.count < heartbeats.count, position == asked { try await append([.delivered([])]) }
         return .tasks(wanted)
     }
