@@ -48,9 +48,7 @@ package struct SimulationPlan: Sendable {
     /// Bytes of the journal for each partition, and once more: enough for the snapshots of five authors in a row.
     static var smallestJournalShare: Int { 700 }
 
-    /// - Parameter reusesIDs: Whether IDs are used again in some runs. Off by default as long as an activity of an
-    ///   instance whose ID was taken may run once more (`ReuseTests`).
-    package init(seed: UInt64, reusesIDs: Bool = false) {
+    package init(seed: UInt64) {
         self.seed = seed
         var random = SeededGenerator(seed: seed, purpose: "plan")
         // Small hubs find more in the same time; a few large ones find what needs many.
@@ -82,7 +80,7 @@ package struct SimulationPlan: Sendable {
         var cancelRandom = SeededGenerator(seed: seed, purpose: "called off")
         if cancelRandom.chance(0.15) { workload.add(Programs.cancellations, from: &cancelRandom) }
         var reuseRandom = SeededGenerator(seed: seed, purpose: "reuse")
-        reuses = reusesIDs && reuseRandom.chance(0.12) ? PlannedReuse.draw(from: &reuseRandom) : []
+        reuses = reuseRandom.chance(0.12) ? PlannedReuse.draw(from: &reuseRandom) : []
         // What is long lets the broker give up on silent workers; most runs need no more than their work takes.
         faultsEnd = random.chance(0.15) ? .seconds(Int(10 + random.next() % 16)) : .seconds(Int(1 + random.next() % 8))
         var faultRandom = SeededGenerator(seed: seed, purpose: "faults")
