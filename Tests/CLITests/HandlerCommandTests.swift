@@ -1,5 +1,6 @@
 import DurableBackend
 import DurableCLI
+import DurableClient
 import DurableCore
 import DurableJSON
 import DurableMemory
@@ -70,5 +71,32 @@ import Testing
         #expect(late.code == 1)
         #expect(late.errors.contains("ended before it began"))
         #expect(await bench.run("update", "o-2", "weigh").code == 3)
+    }
+
+    @Test("An update that its owner has fetched and not come to is waited for, however often it is unknown")
+    func updateBehindBacklog() async throws {
+        let bench = try await Bench.withHub()
+        let owner = try await ScriptedOwner.serve(
+            bench, .init(instances: [instance("o-1")], questionsBeforeMessages: 9))
+        let run = await bench.run("update", "o-1", "weigh", "--input", "7", "--id", "u-1") { await $0.hurry() }
+        #expect(run == Run(code: 0, output: "7\n", errors: ""))
+        // The same request again: it is the same update.
+        #expect(owner.messages.count > 1)
+        #expect(Set(owner.messages.map(\.id)).count == 1)
+    }
+
+    @Test("An instance that is unknown while its start is in the queue may still be updated")
+    func updateBehindStart() async throws {
+        let bench = try await Bench.withHub()
+        let owner = try await ScriptedOwner.serve(bench, .init(questionsBeforeMessages: 9))
+        let client = try await bench.client(as: "starter")
+        let start = try client.message(for: StartRequest(name: "A", id: InstanceID("o-1")))
+        try await client.publish(
+            [bench.topology.controlMessage(
+                [start], to: client.partition(of: start.instanceID), through: .client, at: bench.clock.now())], "start")
+        let run = await bench.run("update", "o-1", "weigh", "--input", "7") { await $0.hurry() }
+        #expect(run == Run(code: 0, output: "7\n", errors: ""))
+        #expect(owner.queryCount > 8)
+        await client.close()
     }
 }
