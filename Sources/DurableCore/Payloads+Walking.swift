@@ -74,7 +74,9 @@ extension OrchestratorAction {
             case .createSubOrchestration(_, let child): child.input
             case .completeOrchestration(_, _, let result, _), .completeUpdate(_, let result, _): result
             case .setCustomStatus(let status): status
-            case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination: nil
+            case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination,
+                .passOn:
+                nil
             }
         }
         set {
@@ -92,7 +94,9 @@ extension OrchestratorAction {
             case .completeUpdate(let id, _, let failure):
                 self = .completeUpdate(id: id, result: newValue, failure: failure)
             case .setCustomStatus: self = .setCustomStatus(newValue)
-            case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination: break
+            case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination,
+                .passOn:
+                break
             }
         }
     }
@@ -110,10 +114,9 @@ extension OrchestratorAction {
         case .completeOrchestration:
             state.parent.map { PayloadOwner($0.instanceID, $0.executionID) }
                 ?? PayloadOwner(state.id, state.executionID)
-        // Outlive the execution.
-        case .setCustomStatus, .completeUpdate: PayloadOwner(state.id)
-        case .scheduleTask, .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch,
-            .setCompensatesTermination:
+        case .scheduleTask, .setCustomStatus, .completeUpdate, .createTimer, .cancelTimer, .cancelTask, .cancelChild,
+            .recordPatch,
+            .setCompensatesTermination, .passOn:
             PayloadOwner(state.id, state.executionID)
         }
     }

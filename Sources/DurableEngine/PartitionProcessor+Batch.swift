@@ -13,7 +13,7 @@ struct Batch {
     var outbox: [OutboxEntry] = []
     var outboxRemoved: [OutboxID] = []
     var applied: [Origin] = []
-    /// To parents whose child could not be started.
+    /// To parents whose child could not be started, or has ended before.
     var refusals: [Message] = []
     /// Episodes whose payloads must be stored first.
     var pending: [PendingEpisode] = []
@@ -77,7 +77,7 @@ extension PartitionProcessor {
         try askAgain(into: &batch, limit: parts.configuration.batchLimit)
         try runFetched(into: &batch, limit: parts.configuration.batchLimit)
         holdEscaped(in: &batch)
-        if deliveries.isEmpty && batch.touched.isEmpty { return false }
+        if deliveries.isEmpty && batch.touched.isEmpty && batch.pending.isEmpty { return false }
         try await run(batch)
         return true
     }
@@ -207,6 +207,10 @@ extension PartitionProcessor {
             if verdict == .duplicate || verdict == .unexpected { duplicateCount += 1 }
             if verdict == .unexpected || verdict == .notFound { settleOutbox(answeredBy: message, in: &batch) }
             if verdict == .exists, let refusal = message.refusal(at: batch.now) { batch.refusals.append(refusal) }
+            if verdict == .created, let answer = entry?.state.repeatedAnswer(at: batch.now) {
+                // Whoever was purged and begun anew by a copy of its start calls it once more.
+                batch.refusals.append(answer)
+            }
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }
         case .accepted(let change, let verdict):
             if let entry { settleOutbox(answeredBy: message, of: entry.state, in: &batch) }
@@ -237,21 +241,19 @@ extension PartitionProcessor {
         switch message.event.kind {
         case .taskCompleted(let taskID, _), .taskFailed(let taskID, _):
             guard let executionID = message.executionID else { return }
-            settleOutbox(
-                of: TaskKey(
-                    instanceID: message.instanceID, executionID: executionID, taskID: taskID,
-                    dispatch: message.dispatch), in: &batch)
+            let key = TaskKey(
+                instanceID: message.instanceID, executionID: executionID, taskID: taskID, dispatch: message.dispatch)
+            settleOutbox(of: [key], in: &batch)
         default: break
         }
     }
 
-    /// Nobody waits for that activity: it need not be sent again.
-    func settleOutbox(of key: TaskKey, in batch: inout Batch) {
-        let entry = state.outbox.values.first { entry in
-            guard case .task(let task) = entry.body else { return false }
-            return task.key == key
+    /// Nobody waits for these activities: they need not be sent again.
+    func settleOutbox(of keys: Set<TaskKey>, in batch: inout Batch) {
+        if keys.isEmpty { return }
+        for entry in state.outbox.values {
+            if case .task(let task) = entry.body, keys.contains(task.key) { batch.outboxRemoved.append(entry.id) }
         }
-        if let entry { batch.outboxRemoved.append(entry.id) }
     }
 
     // MARK: - Checkpoint

@@ -13,12 +13,12 @@ extension PartitionProcessor {
     ) async throws(PartitionEnd) -> QueryAnswer {
         var batch = newBatch(at: parts.clock.now())
         var wanted: [QueryAnswer.OpenTaskDetails] = []
+        var unwanted: Set<TaskKey> = []
         for heartbeat in heartbeats {
             guard let entry = try entry(for: heartbeat.task.instanceID),
                 let task = entry.state.openTask(heartbeat.task)
             else {
-                // Whoever asks will not run it, so that no late result does this.
-                settleOutbox(of: heartbeat.task, in: &batch)
+                unwanted.insert(heartbeat.task)
                 continue
             }
             if let details = heartbeat.details, details.count <= TaskHeartbeat.detailsLimit {
@@ -30,8 +30,10 @@ extension PartitionProcessor {
             }
             wanted.append(.init(task: heartbeat.task, details: heartbeat.details == nil ? task.details : nil))
         }
+        // Whoever asked will not run them, so that no late result does this.
+        settleOutbox(of: unwanted, in: &batch)
         if !batch.touched.isEmpty || !batch.outboxRemoved.isEmpty { try await save(batch) }
-        if wanted.count < heartbeats.count, position == asked { try await append([.delivered([])]) }
+        if !unwanted.isEmpty, position == asked { try await append([.delivered([])]) }
         return .tasks(wanted)
     }
 }
