@@ -191,8 +191,8 @@ import Testing
         #expect(
             run.output
                 == #"{"matched":40,"accepted":\#(40 - failed),"unanswered":0,"tooLate":0,"failed":\#(failed)}"# + "\n")
-        #expect(
-            run.errors.hasPrefix("DTQ1008 partition \(broken) of hub \"orders\" could not answer: its disk is full"))
+        #expect(run.errors.hasPrefix("DTQ1008 "))
+        #expect(run.errors.contains("of hub \"orders\" could not answer: its disk is full"))
         // The same of what the library offers.
         owner.change { script in script.instances = instances }
         let client = try await bench.client(as: "tester")
