@@ -150,19 +150,19 @@ import Testing
         let worker = try hub.startWorker("w", [quick])
         try await hub.wait(for: "a", .terminated)
         #expect(try await purge(["a"], in: hub)?.instances == 1)
-        let runs = Counter()
-        let counting = Activity("Double") { (number: Int, _: ActivityContext) in
-            runs.next()
-            return 2 * number
-        }
-        let runner = try hub.startWorker("r", [counting]) { $0.runsOrchestrations = false }
-        // A task is acknowledged once its result is in the control queue, a result once it is in the log.
-        func isIdle(_ queue: String) -> Bool {
-            hub.broker.readyMessages(in: queue).isEmpty && hub.broker.unacknowledgedCount(in: queue) == 0
-        }
+        let runner = try hub.startWorker("r", [double]) { $0.runsOrchestrations = false }
+        let work = hub.topology.workQueue("Double")
         try await hub.eventually("its result to be taken for an answer") {
-            runs.count > 0 && isIdle(hub.topology.workQueue("Double"))
-                && isIdle(hub.topology.queue(.control, PartitionID(0)))
+            // Nothing sends it any more.
+            for _ in 0..<20 {
+                let isIdle =
+                    hub.broker.readyMessages(in: work).isEmpty && hub.broker.unacknowledgedCount(in: work) == 0
+                    && hub.broker.unacknowledgedCount(in: hub.topology.queue(.control, PartitionID(0))) == 0
+                if !isIdle { return false }
+                hub.clock.advance(by: .seconds(1))
+                try await ContinuousClock().sleep(for: .microseconds(500))
+            }
+            return true
         }
         try await runner.stop()
         try await worker.stop()
