@@ -26,7 +26,7 @@ package struct Adapters: Sendable {
     ///   `replicated`: where this worker keeps its copies; nil: a place of the system's.
     package func worker(
         id: WorkerID, descriptor: HubDescriptor, registry: Registry, directory: String?,
-        configuration: WorkerConfiguration, payloads: PayloadOptions = PayloadOptions(), logger: Logger
+        configuration: WorkerConfiguration, payloads: PayloadOptions, logger: Logger
     ) throws -> WorkerHost {
         let journal = HubJournal(
             transport: transport, topology: descriptor.topology, clock: SystemClock(), makeNonce: RandomID.make)
@@ -74,13 +74,14 @@ extension TaskHubClient {
     /// - Parameters:
     ///   - broker: `amqp://USER:PASSWORD@HOST:PORT/VHOST`; several nodes of a cluster separated by commas.
     ///   - hub: Name of a hub that is there.
-    ///   - payloads: As of the hub's workers; `try PayloadOptions.environment()` reads them from the environment.
+    ///   - payloads: As of the hub's workers; nil: as `PayloadOptions.environment()` says.
     /// - Throws: `ClientError`: no such hub (DTQ1001), a newer format (DTQ1002), no broker (DTQ4001), login refused
-    ///   (DTQ4002), a URL or name that cannot be used (DTQ5003).
+    ///   (DTQ4002), a URL or name that cannot be used (DTQ5003). `PayloadKeysError`: the environment names keys that
+    ///   cannot be used.
     public static func connect(
-        broker: String, hub: String, payloads: PayloadOptions = PayloadOptions(),
-        logger: Logger = Logger(label: "dtq.client")
+        broker: String, hub: String, payloads: PayloadOptions? = nil, logger: Logger = Logger(label: "dtq.client")
     ) async throws -> TaskHubClient {
+        let payloads = try payloads ?? .environment()
         guard let name = HubName(hub) else {
             throw ClientError(.wrongArgument, "\"\(hub)\" is no hub name. Use letters, digits, - and _.")
         }

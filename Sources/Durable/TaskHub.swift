@@ -32,21 +32,23 @@ public final class TaskHub: Sendable {
     /// - Parameters:
     ///   - path: A directory for this hub alone; one process at a time.
     ///   - items: Activities and orchestrations.
-    ///   - payloads: How payloads are written and read.
-    /// - Throws: `ClientError` when the files cannot be used (DTQ1004 to DTQ1008), `RegistryError`.
+    ///   - payloads: How payloads are written and read; nil: as `PayloadOptions.environment()` says.
+    /// - Throws: `ClientError` when the files cannot be used (DTQ1004 to DTQ1008), `RegistryError`, `PayloadKeysError`
+    ///   when the environment names keys that cannot be used.
     public static func embedded(
-        path: String, _ items: any Registrable..., payloads: PayloadOptions = PayloadOptions(),
+        path: String, _ items: any Registrable..., payloads: PayloadOptions? = nil,
         logger: Logger = Logger(label: "dtq")
     ) async throws -> TaskHub {
         var registry = Registry()
         for item in items { try item.register(in: &registry) }
         return try await embedded(
-            path: path, registry: registry, configuration: WorkerConfiguration(), payloads: payloads, logger: logger)
+            path: path, registry: registry, configuration: WorkerConfiguration(),
+            payloads: try payloads ?? .environment(), logger: logger)
     }
 
     package static func embedded(
         path: String, registry: Registry, configuration: WorkerConfiguration,
-        payloads options: PayloadOptions = PayloadOptions(), logger: Logger
+        payloads options: PayloadOptions, logger: Logger
     ) async throws -> TaskHub {
         let clock = SystemClock()
         let descriptor: HubDescriptor

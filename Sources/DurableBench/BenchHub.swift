@@ -115,7 +115,7 @@ struct BenchHub: Sendable {
         let adapters = try adapters(settings, logger)
         let host = try adapters.worker(
             id: id, descriptor: descriptor, registry: BenchPrograms.registry(tally), directory: directory,
-            configuration: configuration, logger: logger)
+            configuration: configuration, payloads: PayloadOptions(), logger: logger)
         return RunningWorker(host: host, adapters: adapters, running: Task { try await host.run() })
     }
 

@@ -84,7 +84,7 @@ extension ConnectionOptions {
         _ environment: CommandEnvironment, _ body: (HubClient) async throws -> Result
     ) async throws -> Result {
         try await withTransport(environment) { transport, hub in
-            let payloads = try await environment.payloadOptions()
+            let payloads = try environment.payloadOptions()
             let client = try await HubClient.connect(
                 transport: transport, hub: hub, clock: environment.clock,
                 payloads: { PayloadPipeline(payloads, hubID: $0) }, makeID: environment.makeID)

@@ -62,7 +62,8 @@ extension HubClient {
 
     /// The same of the instances that fit `filter`.
     package func counts(_ filter: ListFilter) async throws -> [QueryAnswer.StatusCount] {
-        try await sum(.count(filter))
+        try check(filter)
+        return try await sum(.count(filter))
     }
 
     private func sum(_ query: Question) async throws -> [QueryAnswer.StatusCount] {

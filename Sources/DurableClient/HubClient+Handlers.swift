@@ -46,24 +46,32 @@ extension HubClient {
             request.input, for: PayloadOwner(id, sentIn: MessageID(request.id.value)),
             "the input of update \"\(request.name)\" for instance \(id)")
         let deadline = timeout.map { clock.uptime() + $0 }
-        let submission = try await submit(message(to: id, .updateRequested(request)))
-        switch submission.outcome {
-        case .verdict(.notFound): throw notFound(id)
-        case .verdict(.ended): return .ended(.notBegun)
-        case .verdict: break
-        case .acceptedNoVerdict(let silence): if !silence.isServed { onSilence(silence) }
+        let message = message(to: id, .updateRequested(request))
+        var (isTaken, hasToldSilence) = (false, false)
+        while true {
+            switch try await submit(message).outcome {
+            case .verdict(.notFound): throw notFound(id)
+            case .verdict(.ended): return .ended(.notBegun)
+            case .verdict: isTaken = true
+            case .acceptedNoVerdict(let silence):
+                if !silence.isServed, !hasToldSilence {
+                    hasToldSilence = true
+                    onSilence(silence)
+                }
+            }
+            if let result = try await outcome(of: request.id, id, until: deadline, isTaken: isTaken) { return result }
         }
-        var hasVerdict = false
-        if case .verdict = submission.outcome { hasVerdict = true }
-        return try await outcome(of: request.id, id, until: deadline, isTaken: hasVerdict)
     }
 
     /// Waits for the end of an update that was sent.
     ///
-    /// - Parameter isTaken: Its request has reached the instance; otherwise it may still be in the queue.
+    /// - Parameter isTaken: Its request has reached the instance; otherwise it may still be on its way.
+    /// - Returns: nil when the instance goes on saying that it knows nothing of it, though its queue is empty. That
+    ///   proves nothing, since questions overtake what an owner has fetched: the answer to the request itself does, so it
+    ///   is to be sent again.
     private func outcome(
         of updateID: UpdateID, _ id: InstanceID, until deadline: Duration?, isTaken: Bool
-    ) async throws -> UpdateResult {
+    ) async throws -> UpdateResult? {
         let partition = partition(of: id)
         func patience(_ most: Duration) -> Duration {
             deadline.map { max(.zero, min(most, $0 - clock.uptime())) } ?? most
@@ -80,24 +88,22 @@ extension HubClient {
                         .completed(
                             try await opened(result, "the result of update \(updateID) of instance \(id)")))
                 case .update(let outcome)?: return .ended(outcome)
-                case .unknownUpdate?:
-                    // So long ago that it is not known any more.
-                    if isTaken { return .ended(.forgotten) }
+                // So long ago that it is not known any more.
+                case .unknownUpdate? where isTaken: return .ended(.forgotten)
+                case .notFound? where isTaken: throw notFound(id)
+                case .unknownUpdate?, .notFound?:
                     if try await isQueueEmpty(partition) { unknownCount += 1 }
-                    if unknownCount > 3 { return .ended(.notBegun) }
-                case .notFound?:
-                    if try await isQueueEmpty(partition) { unknownCount += 1 }
-                    if isTaken || unknownCount > 3 { throw notFound(id) }
                 case nil: break
                 case let other?: throw unexpected(other, "update \(updateID) of instance \(id)")
                 }
                 if let deadline, clock.uptime() >= deadline { return .timedOut }
+                if unknownCount > 3 { return nil }
                 if reply != nil { await clock.sleep(for: patience(.milliseconds(200 + 200 * unknownCount))) }
             }
         }
     }
 
-    /// Whether what was sent before has been taken by the owner.
+    /// Whether the owner has fetched what was sent before.
     private func isQueueEmpty(_ partition: PartitionID) async throws -> Bool {
         let silence = try await silence(of: partition)
         return silence.isServed && silence.waitingMessages == 0

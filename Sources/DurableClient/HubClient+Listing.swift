@@ -13,11 +13,16 @@ extension HubClient {
     /// Instances of the whole hub, oldest first: pages of all partitions, merged.
     ///
     /// - Parameter limit: 1 to 10,000.
-    /// - Throws: `ClientError`, DTQ5001 when a partition has no worker: a list with holes would mislead.
+    /// - Throws: `ClientError`: DTQ5001 when a partition has no worker: a list with holes would mislead. DTQ5003 when the
+    ///   limit or the filter cannot be used.
     package func list(
         _ filter: ListFilter = ListFilter(), after cursor: ListCursor? = nil, limit: Int = 50
     ) async throws -> InstancePage {
-        let limit = min(max(limit, 1), 10_000)
+        guard (1...10_000).contains(limit) else {
+            throw ClientError(
+                .wrongArgument, "the limit of a list is 1 to 10,000 instances, this is \(limit). Nothing was asked.")
+        }
+        try check(filter)
         var sources = topology.partitions.map { ListSource(partition: $0, after: cursor) }
         var instances: [InstanceSnapshot] = []
         while true {
@@ -37,6 +42,11 @@ extension HubClient {
                 return InstancePage(instances: instances, next: isMore ? instances.last.map(ListCursor.init) : nil)
             }
         }
+    }
+
+    /// - Throws: `ClientError` DTQ5003 when no owner would take it.
+    func check(_ filter: ListFilter) throws {
+        if let defect = filter.defect { throw ClientError(.wrongArgument, "\(defect). Nothing was asked.") }
     }
 
     private func fill(

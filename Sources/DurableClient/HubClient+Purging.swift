@@ -10,14 +10,29 @@ package struct PurgeOutcome: Hashable, Sendable {
     package var running: [InstanceID]
 }
 
+/// What became of a request to purge many instances.
+package struct BulkPurge: Sendable {
+    package var purged = QueryAnswer.Purged()
+    /// Instances that no owner said anything of: some of them may be gone.
+    package var untoldCount = 0
+    /// Why, of the first partition that failed; nil: all of them answered.
+    package var failure: ClientError?
+
+    fileprivate mutating func add(_ other: BulkPurge) {
+        purged.add(other.purged)
+        untoldCount += other.untoldCount
+        failure = failure ?? other.failure
+    }
+}
+
 extension HubClient {
     /// Removes an instance that has ended for good, with its history. It is gone from everywhere when this returns.
     ///
     /// - Parameter recursive: Whether the sub-orchestrations that it called, and theirs, go with it, as far as they have
     ///   ended. They go first: one that was cut short can be repeated.
     /// - Returns: nil when there is no such instance.
-    /// - Throws: `ClientError`, DTQ2013 when it has not ended (nothing was purged), DTQ5001 when no worker answers for a
-    ///   partition.
+    /// - Throws: `ClientError`, DTQ2013 when it has not ended, DTQ5001 when no worker answers for a partition. The text
+    ///   says how many instances were purged before.
     package func purge(_ id: InstanceID, recursive: Bool = true) async throws -> PurgeOutcome? {
         guard let root = try await status(of: id) else { return nil }
         if !root.status.isTerminal { throw notEnded(id, root.status) }
@@ -36,42 +51,61 @@ extension HubClient {
             }
         }
         for level in levels.reversed() {
-            let purged = try await purge(level)
-            outcome.instances += purged.instances
-            outcome.events += purged.events
-            outcome.running += purged.running
+            try await purge(level, &outcome)
         }
-        let purged = try await purge([id])
-        if !purged.running.isEmpty { throw notEnded(id, .running) }
-        outcome.instances += purged.instances
-        outcome.events += purged.events
+        let left = outcome.running.count
+        try await purge([id], &outcome)
+        if outcome.running.count > left {
+            throw notEnded(id, .running, purged: outcome.instances, outcome.events)
+        }
         return outcome
     }
 
-    /// Removes those of the instances that have ended, some at a time; what they called stays.
-    package func purge(_ ids: [InstanceID]) async throws -> QueryAnswer.Purged {
+    private func purge(_ ids: [InstanceID], _ outcome: inout PurgeOutcome) async throws {
+        let result = try await purge(ids)
+        outcome.instances += result.purged.instances
+        outcome.events += result.purged.events
+        outcome.running += result.purged.running
+        if let failure = result.failure {
+            throw failure.afterPurge(of: outcome.instances, events: outcome.events)
+        }
+    }
+
+    /// Removes those of the instances that have ended, some at a time; what they called stays. What one partition cannot
+    /// do keeps no other from it.
+    ///
+    /// - Throws: `ClientError` when an ID cannot be used (nothing was purged). `CancellationError`.
+    package func purge(_ ids: [InstanceID]) async throws -> BulkPurge {
         var byPartition: [PartitionID: [InstanceID]] = [:]  // sorted before use
         for id in ids {
             try check(id)
             byPartition[partition(of: id), default: []].append(id)
         }
-        return try await withThrowingTaskGroup(of: QueryAnswer.Purged.self) { group in
-            for (partition, ids) in byPartition.sorted(by: { $0.key < $1.key }) {
-                group.addTask { try await self.purge(ids, of: partition) }
+        return try await withThrowingTaskGroup(of: (PartitionID, BulkPurge).self) { group in
+            for (partition, ids) in byPartition {
+                group.addTask { (partition, try await self.purge(ids, of: partition)) }
             }
-            var sum = QueryAnswer.Purged()
-            for try await purged in group { sum.add(purged) }
+            var results: [(partition: PartitionID, result: BulkPurge)] = []
+            for try await result in group { results.append(result) }
+            var sum = BulkPurge()
+            for (_, result) in results.sorted(by: { $0.partition < $1.partition }) { sum.add(result) }
             return sum
         }
     }
 
-    private func purge(_ ids: [InstanceID], of partition: PartitionID) async throws -> QueryAnswer.Purged {
-        var sum = QueryAnswer.Purged()
+    private func purge(_ ids: [InstanceID], of partition: PartitionID) async throws -> BulkPurge {
+        var sum = BulkPurge()
         for start in stride(from: 0, to: ids.count, by: Question.purgeLimit) {
             let some = Array(ids[start..<min(start + Question.purgeLimit, ids.count)])
-            let answer = try await ask(.purge(some), of: partition)
-            guard case .purged(let purged) = answer else { throw unexpected(answer, "purging of instances") }
-            sum.add(purged)
+            do {
+                let answer = try await ask(.purge(some), of: partition)
+                guard case .purged(let purged) = answer else { throw unexpected(answer, "purging of instances") }
+                sum.purged.add(purged)
+            } catch let failure as ClientError {
+                sum.failure = failure
+                sum.untoldCount = ids.count - start
+                return sum
+            }
         }
         return sum
     }
@@ -98,11 +132,33 @@ extension HubClient {
         return children
     }
 
-    private func notEnded(_ id: InstanceID, _ status: OrchestrationStatus) -> ClientError {
-        ClientError(
+    private func notEnded(
+        _ id: InstanceID, _ status: OrchestrationStatus, purged instances: Int = 0, _ events: Int = 0
+    ) -> ClientError {
+        let done =
+            instances == 0
+            ? "Nothing was purged."
+            : "Of what it called, \(ClientError.purged(instances, events)) purged before that was known."
+        return ClientError(
             .instanceNotEnded,
-            "instance \(id) of hub \"\(hub)\" is \(status): only what has ended can be purged. Nothing was purged. "
+            "instance \(id) of hub \"\(hub)\" is \(status): only what has ended can be purged. \(done) "
                 + "Wait for its end, or terminate it.")
+    }
+}
+
+extension ClientError {
+    /// The same with what had been purged when it came to pass.
+    func afterPurge(of instances: Int, events: Int) -> ClientError {
+        let done =
+            instances == 0
+            ? "Nothing is known to be purged." : "\(Self.purged(instances, events)) purged before that, for good."
+        let end = text.hasSuffix(".") ? "" : "."
+        return ClientError(code, "\(text)\(end) \(done) It is safe to repeat.", cause: cause ?? self)
+    }
+
+    fileprivate static func purged(_ instances: Int, _ events: Int) -> String {
+        "\(instances) instance\(instances == 1 ? "" : "s") with \(events) event\(events == 1 ? "" : "s") "
+            + (instances == 1 ? "was" : "were")
     }
 }
 

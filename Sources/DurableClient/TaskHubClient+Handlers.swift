@@ -60,7 +60,7 @@ extension TaskHubClient {
         let payload = try encode(input, "the input of update \"\(name)\"")
         let request = UpdateRequest(id: updateID ?? UpdateID(core.makeID()), name: name, input: payload)
         guard case .ended(let outcome) = try await core.update(request, of: id) else { throw CancellationError() }
-        if let failure = UpdateFailure(outcome, of: request, id) { throw failure }
+        if let failure = UpdateFailure(outcome, of: request.name, request.id, id) { throw failure }
         guard case .completed(let result) = outcome else { throw CancellationError() }
         return try decode(result, "the result of update \"\(name)\" of instance \(id)")
     }

@@ -56,7 +56,8 @@ extension TaskHubClient {
     ///   - limit: At most so many, 1 to 10,000.
     ///   - last: The last one of the page before; nil: from the first on.
     /// - Returns: Fewer than `limit`: there are no more.
-    /// - Throws: `ClientError`, DTQ5001 when a partition has no worker: a list with holes would mislead.
+    /// - Throws: `ClientError`: DTQ5001 when a partition has no worker: a list with holes would mislead. DTQ5003 when the
+    ///   limit cannot be used, or there are more than 16 tags.
     public func list(
         _ query: InstanceQuery = InstanceQuery(), limit: Int = 100, after last: InstanceSnapshot? = nil
     ) async throws -> [InstanceSnapshot] {
@@ -75,7 +76,8 @@ extension TaskHubClient {
     /// - Parameter recursive: Whether the sub-orchestrations that it called, and theirs, go with it, as far as they have
     ///   ended.
     /// - Returns: nil when there is no such instance.
-    /// - Throws: `ClientError.Code.instanceNotEnded` when it has not ended: nothing was purged.
+    /// - Throws: `ClientError.Code.instanceNotEnded` when it has not ended. Other errors say in their text how many
+    ///   instances were purged before.
     @discardableResult
     public func purge(_ id: InstanceID, recursive: Bool = true) async throws -> Purged? {
         try await core.purge(id, recursive: recursive).map {
@@ -85,6 +87,8 @@ extension TaskHubClient {
 
     /// Removes all instances that fit and have ended, with their histories, for good. What they called stays, unless it
     /// fits as well. To repeat it is safe.
+    ///
+    /// - Throws: `ClientError`; its text says how many instances were purged before.
     @discardableResult
     public func purge(all query: InstanceQuery) async throws -> Purged {
         var filter = query.filter
@@ -94,11 +98,17 @@ extension TaskHubClient {
         var sum = QueryAnswer.Purged()
         if !filter.statuses.isEmpty {
             var cursor: ListCursor?
-            repeat {
-                let page = try await core.list(filter, after: cursor, limit: 1000)
-                sum.add(try await core.purge(page.instances.map(\.id)))
-                cursor = page.next
-            } while cursor != nil
+            do {
+                repeat {
+                    let page = try await core.list(filter, after: cursor, limit: 1000)
+                    let result = try await core.purge(page.instances.map(\.id))
+                    sum.add(result.purged)
+                    if let failure = result.failure { throw failure }
+                    cursor = page.next
+                } while cursor != nil
+            } catch let failure as ClientError {
+                throw failure.afterPurge(of: sum.instances, events: sum.events)
+            }
         }
         return Purged(instanceCount: sum.instances, eventCount: sum.events, running: sum.running)
     }

@@ -82,6 +82,12 @@ package struct ListFilter: Hashable, Sendable {
         self.tags = tags
         self.parent = parent
     }
+
+    /// What makes it one that is refused; nil: nothing. More tags than an instance has would fit none.
+    package var defect: String? {
+        let limit = [ExecutionStarted.Tag].countLimit
+        return tags.count > limit ? "instances are found by at most \(limit) tags, these are \(tags.count)" : nil
+    }
 }
 
 /// Where a page of a list ended: lists are ordered by (creation time, ID).

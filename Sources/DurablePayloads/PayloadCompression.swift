@@ -5,15 +5,16 @@ import DurableCore
 public struct PayloadCompression: PayloadCodec {
     static let codecName = PayloadEnvelope.CodecName.compression
     private let minimumSize: Int
-    private let sizeLimit: Int
+    /// Most bytes that may come of a payload, as `PayloadOptions.sizeLimit` says.
+    private var sizeLimit = Int(Int32.max)
 
-    /// - Parameters:
-    ///   - minimumSize: Smaller payloads stay as they are; in bytes, 1 KiB unless said otherwise.
-    ///   - sizeLimit: A payload that would become larger than this when it is read is refused; in bytes, 64 MiB unless
-    ///     said otherwise.
-    public init(minimumSize: Int = 1 << 10, sizeLimit: Int = 64 << 20) {
-        self.minimumSize = minimumSize
-        self.sizeLimit = sizeLimit
+    /// - Parameter minimumSize: Smaller payloads stay as they are; in bytes, 1 KiB unless said otherwise.
+    public init(minimumSize: Int = 1 << 10) { self.minimumSize = minimumSize }
+
+    func limited(to sizeLimit: Int) -> PayloadCompression {
+        var copy = self
+        copy.sizeLimit = sizeLimit
+        return copy
     }
 
     public var name: String { Self.codecName }

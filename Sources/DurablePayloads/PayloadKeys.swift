@@ -40,7 +40,8 @@ public struct PayloadKeys: Sendable {
     /// - Throws: `PayloadKeysError`; its text holds no key.
     public init(text: String) throws {
         var (keys, current) = ([String: [UInt8]](), String?.none)
-        for (number, line) in text.split(whereSeparator: \.isNewline).enumerated() {
+        let lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" }
+        for (number, line) in lines.enumerated() {
             let words = line.split(whereSeparator: \.isWhitespace)
             guard let first = words.first, !first.hasPrefix("#") else { continue }
             let id = String(first)
@@ -60,13 +61,18 @@ public struct PayloadKeys: Sendable {
     ///
     /// - Throws: `PayloadKeysError`; its text holds no key.
     public init(file path: String) throws {
-        let bytes: Data
+        let bytes: [UInt8]
         do {
-            bytes = try Data(contentsOf: URL(fileURLWithPath: path))
-        } catch {
-            throw PayloadKeysError("file \(path) cannot be read")
+            guard let content = try StoreFiles.content(of: path, upTo: nil) else {
+                throw PayloadKeysError("there is no file \(path)")
+            }
+            bytes = content
+        } catch let failure as FileFailure {
+            throw PayloadKeysError(failure.description)
         }
-        guard let text = String(data: bytes, encoding: .utf8) else { throw PayloadKeysError("file \(path) is no text") }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw PayloadKeysError("file \(path) is no text")
+        }
         do {
             try self.init(text: text)
         } catch let error as PayloadKeysError {

@@ -10,17 +10,24 @@ extension PayloadOptions {
     ///
     /// - Parameter variables: Instead of this process's.
     /// - Throws: `PayloadKeysError`; its text holds no key.
-    public static func environment(
-        _ variables: [String: String]? = nil
+    public static func environment(_ variables: [String: String]? = nil) throws -> PayloadOptions {
+        try environment(variables ?? ProcessInfo.processInfo.environment) { $0 }
+    }
+
+    /// - Parameter place: Makes a path as it is given one that can be opened.
+    package static func environment(
+        _ variables: [String: String], place: (String) -> String
     ) throws -> PayloadOptions {
-        let variables = variables ?? ProcessInfo.processInfo.environment
+        func path(_ variable: String) -> String? { variables[variable].flatMap { $0.isEmpty ? nil : place($0) } }
         var options = PayloadOptions()
-        if let path = variables["DTQ_PAYLOAD_KEYS"], !path.isEmpty {
-            options.codecs = [PayloadEncryption(try PayloadKeys(file: path))]
+        if let path = path("DTQ_PAYLOAD_KEYS") {
+            do {
+                options.codecs = [PayloadEncryption(try PayloadKeys(file: path))]
+            } catch let error as PayloadKeysError {
+                throw PayloadKeysError("DTQ_PAYLOAD_KEYS: \(error)")
+            }
         }
-        if let path = variables["DTQ_PAYLOAD_STORE"], !path.isEmpty {
-            options.store = FileSystemPayloadStore(directory: path)
-        }
+        if let path = path("DTQ_PAYLOAD_STORE") { options.store = FileSystemPayloadStore(directory: path) }
         return options
     }
 }

@@ -20,12 +20,14 @@ public struct PayloadOptions: Sendable {
     public var store: (any PayloadStore)?
     /// Payloads with more bytes than this, after the codecs, go to the store; nil: none do, the store is for reading.
     public var storeThreshold: Int?
-    /// Most bytes of a payload before the codecs, and after them when it is read: one that claims more is refused.
+    /// Most bytes of a payload: one that has more is not written, one that claims more is not read. What codecs make of
+    /// it may have 64 KiB more.
     public var sizeLimit: Int
 
     /// - Parameters:
     ///   - storeThreshold: In bytes; 128 KiB unless said otherwise.
-    ///   - sizeLimit: In bytes; 64 MiB unless said otherwise. Without a store 1 MiB is the limit after the codecs.
+    ///   - sizeLimit: In bytes, below 2 GiB; 64 MiB unless said otherwise. Without a store 1 MiB is the limit after the
+    ///     codecs.
     public init(
         codecs: [any PayloadCodec] = [], readers: [any PayloadCodec] = [], store: (any PayloadStore)? = nil,
         storeThreshold: Int? = 128 << 10, sizeLimit: Int = 64 << 20

@@ -9,23 +9,30 @@ package struct PayloadPipeline: PayloadAccess {
     private let readers: [String: any PayloadCodec]  // look-up only
     private let payloadStore: (any PayloadStore)?
     private let threshold: Int?
+    /// Of what values are.
     private let sizeLimit: Int
+    /// Of what codecs make of it: an envelope and what else they add must not make the difference.
+    private let encodedLimit: Int
     /// Envelopes within each other, at most.
     private static let depthLimit = 16
 
     /// - Parameter hubID: What keys of the store begin with.
     package init(_ options: PayloadOptions, hubID: String) {
         self.hubID = hubID
+        // References hold sizes up to 2 GiB.
+        sizeLimit = min(options.sizeLimit, Int(Int32.max) - Self.overhead)
+        encodedLimit = sizeLimit + Self.overhead
         writers = options.codecs
-        var readers: [String: any PayloadCodec] = [
-            PayloadCompression.codecName: PayloadCompression(sizeLimit: options.sizeLimit)
-        ]
-        for codec in options.readers + options.codecs { readers[codec.name] = codec }
+        var readers: [String: any PayloadCodec] = [:]
+        for codec in [PayloadCompression()] + options.readers + options.codecs {
+            readers[codec.name] = (codec as? PayloadCompression)?.limited(to: encodedLimit) ?? codec
+        }
         self.readers = readers
         payloadStore = options.store
         threshold = options.store == nil ? nil : options.storeThreshold
-        sizeLimit = options.sizeLimit
     }
+
+    private static let overhead = 1 << 16
 
     // MARK: - Writing
 
@@ -40,15 +47,17 @@ package struct PayloadPipeline: PayloadAccess {
             } catch {
                 throw fault(of: codec.name, error)
             }
+            // It could be written, and not be read.
+            if payload.count > encodedLimit {
+                throw tooLarge("codec \"\(codec.name)\" made \(payload.count) bytes of it, the limit is \(sizeLimit)")
+            }
         }
         return payload
     }
 
     package func seal(_ payload: Payload, for owner: PayloadOwner) throws(PayloadFault) -> SealedPayload {
         if payload.count > sizeLimit, !writers.isEmpty || threshold != nil {
-            throw PayloadFault(
-                .tooLarge, "DTQ2007", "it has \(payload.count) bytes, the limit is \(sizeLimit)",
-                remedy: "Pass a reference instead of the data")
+            throw tooLarge("it has \(payload.count) bytes, the limit is \(sizeLimit)")
         }
         let payload = try encode(payload)
         guard let threshold, payload.count > threshold else { return SealedPayload(payload) }
@@ -105,18 +114,19 @@ package struct PayloadPipeline: PayloadAccess {
         } catch {
             throw fault(of: envelope.name, error)
         }
-        guard bytes.count <= sizeLimit else {
+        let decoded = Payload(bytes)
+        guard bytes.count <= (decoded.isInEnvelope ? encodedLimit : sizeLimit) else {
             throw PayloadFault(
                 .unreadable, "DTQ2018",
                 "codec \"\(envelope.name)\" made \(bytes.count) bytes of it, the limit is \(sizeLimit)",
                 remedy: "Raise PayloadOptions.sizeLimit, or terminate the instance")
         }
-        return Payload(bytes)
+        return decoded
     }
 
     package func fetch(_ reference: StoredPayload) async throws(PayloadFault) -> Payload {
         let store = try self.store()
-        guard reference.size <= sizeLimit + (1 << 16) else {
+        guard reference.size <= encodedLimit else {
             throw PayloadFault(
                 .unreadable, "DTQ2019",
                 "it has \(reference.size) bytes in the payload store, the limit is \(sizeLimit)",
@@ -124,7 +134,7 @@ package struct PayloadPipeline: PayloadAccess {
         }
         let found: [UInt8]?
         do {
-            found = try await store.get(reference.key)
+            found = try await store.get(reference.key, size: reference.size)
         } catch {
             throw unavailable("payload store \(store.description) does not give \(reference.key) (\(error))")
         }
@@ -132,9 +142,10 @@ package struct PayloadPipeline: PayloadAccess {
             throw unavailable("payload store \(store.description) has no \(reference.key)")
         }
         guard bytes.count == reference.size, Array(SHA256.hash(data: bytes)) == reference.sha256 else {
+            let found = bytes.count > reference.size ? "more than \(reference.size)" : "\(bytes.count)"
             throw PayloadFault(
                 .unreadable, "DTQ2019",
-                "what payload store \(store.description) has under \(reference.key) is damaged (\(bytes.count) bytes, "
+                "what payload store \(store.description) has under \(reference.key) is damaged (\(found) bytes, "
                     + "\(reference.size) were written)",
                 remedy: "Restore it from a backup, or terminate the instance")
         }
@@ -165,6 +176,10 @@ package struct PayloadPipeline: PayloadAccess {
     // MARK: - Faults
 
     private static let remedy = "Start workers with the payload options of those that wrote it"
+
+    private func tooLarge(_ reason: String) -> PayloadFault {
+        PayloadFault(.tooLarge, "DTQ2007", reason, remedy: "Pass a reference instead of the data")
+    }
 
     private func store() throws(PayloadFault) -> any PayloadStore {
         if let payloadStore { return payloadStore }

@@ -13,8 +13,10 @@ public protocol PayloadStore: Sendable {
     /// - Throws: It may or may not be there now; the call is repeated, or the reference never written.
     func put(_ content: [UInt8], as key: String) async throws
 
+    /// - Parameter size: Bytes that were written under that key. A store need not give more than one past them: it is
+    ///   damaged then.
     /// - Returns: nil when there is nothing under that key.
-    func get(_ key: String) async throws -> [UInt8]?
+    func get(_ key: String, size: Int) async throws -> [UInt8]?
 
     /// Deletes what is under the key `prefix`, and everything under keys that begin with `prefix` and `/`. It is no error
     /// when nothing is there.

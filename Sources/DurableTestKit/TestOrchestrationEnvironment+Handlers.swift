@@ -75,7 +75,7 @@ extension TestOrchestrationEnvironment {
     /// Has an instance change its state: sends the update, and runs until it has ended.
     ///
     /// - Parameter updateID: The same ID runs once, and gives the same answer again. nil: a new one.
-    /// - Throws: `UpdateTestFailure` if it was rejected or failed, or the instance ended first; `OrchestrationTestError`;
+    /// - Throws: `UpdateFailure` if it was rejected or failed, or the instance ended first; `OrchestrationTestError`;
     ///   `PayloadError`.
     @discardableResult
     public func update<Input, Output>(
@@ -122,61 +122,15 @@ extension TestOrchestrationEnvironment {
             }
         }
         try await drive(until: nil) { outcome($0) != nil }
-        switch hub.withLock({ outcome($0) }) {
-        case .completed(let result):
+        let ended = hub.withLock { outcome($0) }
+        if case .completed(let result)? = ended {
             return try PayloadCoding.decode(Output.self, from: result, as: "the result of update \"\(update.name)\"")
-        case let outcome?: throw UpdateTestFailure(outcome, update.name, updateID)
-        case nil:
-            let waits = hub.withLock { $0.instances[id]?.waits } ?? ""
-            throw OrchestrationTestError(
-                .stuck, id,
-                "update \"\(update.name)\" of instance \"\(id)\" has not ended, and nothing is due that could bring it to "
-                    + "an end: \(waits)")
         }
-    }
-}
-
-/// Why an update under test has no result.
-public struct UpdateTestFailure: Error, Hashable, Sendable, CustomStringConvertible {
-    /// How far the update came.
-    public enum Reason: Hashable, Sendable {
-        /// Its validator threw `details`; it is not in the history.
-        case rejected
-        /// Its handler threw `details`.
-        case failed
-        /// The instance ended before it began.
-        case notBegun
-        /// The execution ended before its handler did.
-        case notFinished
-    }
-
-    /// How far it came, and so whether anything was changed.
-    public let reason: Reason
-    /// Of its handler.
-    public let updateName: String
-    /// The one the test chose, or the one that was made.
-    public let updateID: UpdateID
-    /// What the validator or the handler threw; nil for other reasons.
-    public let details: FailureDetails?
-
-    init(_ outcome: UpdateOutcome, _ name: String, _ id: UpdateID) {
-        (updateName, updateID) = (name, id)
-        switch outcome {
-        case .rejected(let failure): (reason, details) = (.rejected, failure)
-        case .failed(let failure): (reason, details) = (.failed, failure)
-        case .notFinished: (reason, details) = (.notFinished, nil)
-        case .completed, .forgotten, .notBegun: (reason, details) = (.notBegun, nil)
-        }
-    }
-
-    public var description: String {
-        let what =
-            switch reason {
-            case .rejected: "rejected: \(details?.description ?? "")"
-            case .failed: "failed: \(details?.description ?? "")"
-            case .notBegun: "the instance ended before it began"
-            case .notFinished: "the execution ended before its handler did: await context.waitForHandlers() before"
-            }
-        return "update \"\(updateName)\" (ID \"\(updateID)\"): \(what)"
+        if let failure = ended.flatMap({ UpdateFailure($0, of: update.name, updateID, id) }) { throw failure }
+        let waits = hub.withLock { $0.instances[id]?.waits } ?? ""
+        throw OrchestrationTestError(
+            .stuck, id,
+            "update \"\(update.name)\" of instance \"\(id)\" has not ended, and nothing is due that could bring it to "
+                + "an end: \(waits)")
     }
 }

@@ -109,7 +109,7 @@ extension PBListFilter {
 
 extension ListFilter {
     init(_ wire: PBListFilter) throws(WireError) {
-        self.init(
+        let filter = ListFilter(
             statuses: try wire.statuses.map(OrchestrationStatus.init),
             name: wire.hasName ? wire.name : nil,
             idPrefix: wire.hasIDPrefix ? wire.idPrefix : nil,
@@ -117,6 +117,8 @@ extension ListFilter {
             createdTo: wire.hasCreatedToMs ? Timestamp(ms: wire.createdToMs) : nil,
             tags: wire.tags.map { TagFilter(key: $0.key, value: $0.hasValue ? $0.value : nil) },
             parent: wire.hasParent ? InstanceID(wire.parent) : nil)
+        if let defect = filter.defect { throw .undecodable(defect) }
+        self = filter
     }
 }
 

@@ -1,8 +1,10 @@
 import DurableBackend
 import DurableCLI
+import DurableClient
 import DurableCore
 import DurableJSON
 import DurableMemory
+import DurableWire
 import Testing
 
 @Suite("dtq query, update", .timeLimit(.minutes(5))) struct HandlerCommandTests {
@@ -55,7 +57,9 @@ import Testing
             await bench.run("update", "o-1", "weigh", "--input", "8", "--id", "u-1", "--json")
                 == Run(
                     code: 0,
-                    output: #"{"id":"o-1","update":"weigh","updateID":"u-1","outcome":"completed","result":7}"# + "\n",
+                    output:
+                        #"{"id":"o-1","update":"weigh","updateID":"u-1","outcome":"completed","result":7,"failure":null}"#
+                        + "\n",
                     errors: ""))
         #expect(
             await bench.run("update", "o-1", "reject", "--id", "u-2")
@@ -64,11 +68,46 @@ import Testing
                     errors: "update \"reject\" (ID \"u-2\") of instance \"o-1\" was rejected: TooHeavy: 7 kg\n"))
         let failed = await bench.run("update", "o-1", "fail", "--id", "u-3", "--json")
         #expect(failed.code == 1)
-        #expect(failed.output.contains(#""outcome":"failed","failure":{"#))
+        #expect(failed.output.contains(#""outcome":"failed","result":null,"failure":{"#))
         #expect(await bench.run("update", "o-1", "hang").errors.hasPrefix("DTQ2017 "))
+        let hanging = await bench.run("update", "o-1", "hang", "--id", "u-4", "--json")
+        #expect(hanging.code == 1)
+        #expect(
+            hanging.output
+                == #"{"id":"o-1","update":"hang","updateID":"u-4","outcome":"not-finished","result":null,"failure":null}"#
+                + "\n")
         let late = await bench.run("update", "o-3", "weigh")
         #expect(late.code == 1)
         #expect(late.errors.contains("ended before it began"))
         #expect(await bench.run("update", "o-2", "weigh").code == 3)
+    }
+
+    @Test("An update that its owner has fetched and not come to is waited for, however often it is unknown")
+    func updateBehindBacklog() async throws {
+        let bench = try await Bench.withHub()
+        let owner = try await ScriptedOwner.serve(
+            bench, .init(instances: [instance("o-1")], questionsBeforeMessages: 9))
+        let run = await bench.run("update", "o-1", "weigh", "--input", "7", "--id", "u-1") { await $0.hurry() }
+        #expect(run == Run(code: 0, output: "7\n", errors: ""))
+        // The same request again: it is the same update.
+        #expect(owner.messages.count > 1)
+        #expect(Set(owner.messages.map(\.id)).count == 1)
+    }
+
+    @Test("An instance that is unknown while its start is in the queue may still be updated")
+    func updateBehindStart() async throws {
+        let bench = try await Bench.withHub()
+        let owner = try await ScriptedOwner.serve(bench, .init(questionsBeforeMessages: 9))
+        let client = try await bench.client(as: "starter")
+        let start = try client.message(for: StartRequest(name: "A", id: InstanceID("o-1")))
+        try await client.publish(
+            [
+                bench.topology.controlMessage(
+                    [start], to: client.partition(of: start.instanceID), through: .client, at: bench.clock.now())
+            ], "start")
+        let run = await bench.run("update", "o-1", "weigh", "--input", "7") { await $0.hurry() }
+        #expect(run == Run(code: 0, output: "7\n", errors: ""))
+        #expect(owner.queryCount > 8)
+        await client.close()
     }
 }

@@ -178,6 +178,100 @@ import Testing
         _ = owner
     }
 
+    @Test("bulk purge tells what it did and what failed when one partition cannot, and ends with 1")
+    func bulkPartly() async throws {
+        let bench = try await Bench.withHub()
+        let instances = (0..<40).map { tagged("o-\($0)", ["batch": "7"]) }
+        let broken = instances[0].id.partition(of: bench.topology.partitionCount)
+        let failed = instances.count { $0.id.partition(of: bench.topology.partitionCount) == broken }
+        try #require((1..<40).contains(failed))
+        let owner = try await ScriptedOwner.serve(bench, .init(instances: instances, purgeFailures: [broken]))
+        let run = await bench.run("bulk", "purge", "--tag", "batch", "--yes", "--json")
+        #expect(run.code == 1)
+        #expect(
+            run.output
+                == #"{"matched":40,"accepted":\#(40 - failed),"unanswered":0,"tooLate":0,"failed":\#(failed)}"# + "\n")
+        #expect(run.errors.hasPrefix("DTQ1008 "))
+        #expect(run.errors.contains("of hub \"orders\" could not answer: its disk is full"))
+        // The same of what the library offers.
+        owner.change { script in script.instances = instances }
+        let client = try await bench.client(as: "tester")
+        do {
+            _ = try await TaskHubClient(client).purge(all: InstanceQuery())
+            Issue.record("it purged what it cannot")
+        } catch let error as ClientError {
+            let events = 3 * (40 - failed)
+            #expect(
+                error.text.hasSuffix(
+                    "its disk is full. \(40 - failed) instances with \(events) events were purged before that, for good. "
+                        + "It is safe to repeat."))
+        }
+        await client.close()
+    }
+
+    @Test("purge tells how many children are gone when the instance itself cannot be purged")
+    func purgePartly() async throws {
+        let bench = try await Bench.withHub()
+        let root = instance("o-1", "ShipOrder", .completed)
+        let count = bench.topology.partitionCount
+        let broken = root.id.partition(of: count)
+        let elsewhere = try #require(
+            (2..<100).map { "o-\($0)" }.first { InstanceID($0).partition(of: count) != broken })
+        let owner = try await ScriptedOwner.serve(
+            bench, .init(instances: [root, child(elsewhere, of: "o-1")], purgeFailures: [broken]))
+        let run = await bench.run("purge", "o-1", "--yes")
+        #expect(run.code == 1 && run.output.isEmpty)
+        #expect(
+            run.errors.contains("its disk is full. 1 instance with 3 events was purged before that, for good."),
+            "\(run.errors)")
+        #expect(await bench.run("status", elsewhere).code == 3)
+        withExtendedLifetime(owner) {}
+    }
+
+    @Test(
+        "Options that an action of bulk has no use for are wrong usage",
+        arguments: [
+            (["purge", "--reason", "old"], "bulk purge takes no --reason"),
+            (["release", "--reason", "mended"], "bulk release takes no --reason"),
+            (["suspend", "--recurse"], "bulk suspend takes no --recurse"),
+            (["cancel", "--no-recurse"], "bulk cancel takes no --no-recurse"),
+        ])
+    func bulkOptions(arguments: [String], text: String) async throws {
+        let bench = try await Bench.withHub()
+        let owner = try await ScriptedOwner.serve(bench, .init(instances: [instance("o-1", "ShipOrder", .completed)]))
+        let run = await bench.run(["bulk"] + arguments + ["--yes"])
+        #expect(run.code == 2)
+        #expect(run.errors.contains(text), "\(run.errors)")
+        #expect(owner.queryCount == 0 && owner.messages.isEmpty)
+    }
+
+    @Test("Lists of more than 10,000 instances or by more than 16 tags are refused, not cut short")
+    func limits() async throws {
+        let bench = try await Bench.withHub()
+        let owner = try await ScriptedOwner.serve(bench, .init(instances: [tagged("o-1", ["region": "eu"])]))
+        for limit in ["0", "-1", "10001"] {
+            let run = await bench.run("list", "--limit=\(limit)")
+            #expect(run.code == 2)
+            #expect(run.errors.contains("--limit is 1 to 10,000, this is \(limit)."))
+        }
+        #expect(await bench.run("list", "--count", "--limit", "5").code == 2)
+        let client = try await bench.client(as: "tester")
+        for limit in [0, -1, 10_001, .max] {
+            let error = await #expect(throws: ClientError.self) { try await TaskHubClient(client).list(limit: limit) }
+            #expect(error?.code == .wrongArgument)
+            #expect(error?.text == "the limit of a list is 1 to 10,000 instances, this is \(limit). Nothing was asked.")
+        }
+        let tags = (1...17).flatMap { ["--tag", "key-\($0)"] }
+        for command in [["list"], ["list", "--count"], ["bulk", "purge", "--yes"]] {
+            let run = await bench.run(command + tags)
+            #expect(run.code == 2)
+            #expect(run.errors.contains("instances are found by at most 16 tags, these are 17. Nothing was asked."))
+        }
+        #expect(owner.queryCount == 0)
+        #expect(await bench.run(["list"] + tags.prefix(32)).code == 0)
+        await client.close()
+    }
+
     @Test("A hub keeps what has ended for 30 days unless it is told otherwise")
     func retention() async throws {
         let bench = try Bench()
@@ -190,6 +284,10 @@ import Testing
         let other = await bench.run("hub", "create", "--hub", "c", "--retention", "1d")
         #expect(other.code == 1)
         #expect(other.errors.hasPrefix("DTQ1002 "))
-        #expect(await bench.run("hub", "create", "--hub", "d", "--retention", "0s").code == 2)
+        for span in ["0s", "999ms"] {
+            let short = await bench.run("hub", "create", "--hub", "d", "--retention", span)
+            #expect(short.code == 2)
+            #expect(short.errors.contains("--retention is at least 1s, or never; this is \(span)."))
+        }
     }
 }

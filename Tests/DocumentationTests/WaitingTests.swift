@@ -68,7 +68,7 @@ func shop(_ client: TaskHubClient, _ id: InstanceID) async throws -> Int {
         let environment = try TestOrchestrationEnvironment()
         let id = try environment.start(shopping)
         #expect(try await environment.update(addItem, of: id, Item(name: "tea", cents: 450)) == 1)
-        await #expect(throws: UpdateTestFailure.self) {
+        await #expect(throws: UpdateFailure.self) {
             try await environment.update(addItem, of: id, Item(name: "tea", cents: -1))
         }
         #expect(try environment.query(cartTotal, of: id) == 450)

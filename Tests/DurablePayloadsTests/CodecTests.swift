@@ -156,11 +156,22 @@ import Testing
             ("", "there is no key"), ("k1 AAAA", "key \"k1\" has 3 bytes, a key has 32"),
             ("k1", "line 1 is not an ID, a space, and 32 bytes in base64"),
             ("# c\nk/1 AAAA", "line 2 is not an ID, a space, and 32 bytes in base64"),
+            ("\n# c\n\n\nk/1 AAAA\n", "line 5 is not an ID, a space, and 32 bytes in base64"),
+            ("\r\n# c\r\nk/1 AAAA\r\n", "line 3 is not an ID, a space, and 32 bytes in base64"),
             ("k1 AAAA\nk1 AAAA", "key \"k1\" is there twice"),
         ])
     func refusesKeyFiles(text: String, reason: String) {
         #expect(throws: PayloadKeysError.self) { try PayloadKeys(text: text) }
         do { _ = try PayloadKeys(text: text) } catch { #expect("\(error)" == reason) }
+    }
+
+    @Test("A file of keys that cannot be read is told with the system's reason") func tellsWhyUnreadable() {
+        let missing = #expect(throws: PayloadKeysError.self) { try PayloadKeys(file: "/nowhere/keys") }
+        #expect(missing?.description == "there is no file /nowhere/keys")
+        let folder = #expect(throws: PayloadKeysError.self) { try PayloadKeys(file: "/") }
+        #expect(folder?.description == "cannot read /: Is a directory")
+        let through = #expect(throws: PayloadKeysError.self) { try PayloadKeys(file: "/dev/null/keys") }
+        #expect(through?.description == "cannot open /dev/null/keys: Not a directory")
     }
 
     // MARK: - Codecs of others
@@ -177,6 +188,43 @@ import Testing
         let sealed = try pipeline.seal(Payload("\"secret\""), for: owner).payload
         let fault = fault { () throws(PayloadFault) in _ = try pipeline.open(sealed) }
         #expect(fault?.reason == "codec \"failing\" failed with an error of type Secret")
+    }
+
+    @Test("The limit of the options is the only one: what it lets in comes out again") func hasOneLimit() throws {
+        // More than compression reads without options, and less.
+        let large = Payload(Array(repeating: 0x20, count: (64 << 20) + 1))
+        let wide = pipeline(PayloadCompression(), sizeLimit: 65 << 20)
+        let sealed = try wide.seal(large, for: owner).payload
+        #expect(try wide.open(sealed) == .payload(large))
+        let refused = fault { () throws(PayloadFault) in _ = try pipeline(PayloadCompression()).open(sealed) }
+        #expect(refused?.kind == .unreadable && refused?.code == "DTQ2018")
+        for limit in [Int.max, 1000] {
+            let pipeline = pipeline(PayloadCompression(), PayloadEncryption(try keys("k1")), sizeLimit: limit)
+            let most = Payload(Array(repeating: 0x20, count: 1000))
+            #expect(try pipeline.open(try pipeline.seal(most, for: owner).payload) == .payload(most))
+        }
+    }
+
+    /// Makes a hundred bytes of each.
+    private struct Inflating: PayloadCodec {
+        var name: String { "inflating" }
+        func encode(_ content: [UInt8]) throws -> EncodedPayload? {
+            EncodedPayload(content: content.flatMap { Array(repeating: $0, count: 100) })
+        }
+        func decode(_ encoded: EncodedPayload) throws -> [UInt8] {
+            stride(from: 0, to: encoded.content.count, by: 100).map { encoded.content[$0] }
+        }
+    }
+
+    @Test("What a codec makes too large to be read is not written") func limitsEncodedSize() throws {
+        let pipeline = pipeline(Inflating(), sizeLimit: 5000)
+        let small = Payload(Array(repeating: 0x20, count: 600))
+        #expect(try pipeline.open(try pipeline.seal(small, for: owner).payload) == .payload(small))
+        let fault = fault { () throws(PayloadFault) in
+            _ = try pipeline.seal(Payload(Array(repeating: 0x20, count: 1000)), for: owner)
+        }
+        #expect(fault?.kind == .tooLarge && fault?.code == "DTQ2007")
+        #expect(fault?.reason == "codec \"inflating\" made 100018 bytes of it, the limit is 5000")
     }
 
     @Test("A payload above the limit is refused before it is encoded") func limitsSize() throws {

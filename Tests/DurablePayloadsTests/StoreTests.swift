@@ -121,8 +121,7 @@ import Testing
 
     @Test("A missing or damaged file is told with its key and what to do") func tellsMissingAndDamaged() async throws {
         try await withStore { directory, pipeline in
-            let sealed = try #require(
-                try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1"), ExecutionID("r1"))))
+            let sealed = try #require(try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1"), ExecutionID("r1"))))
             let key = try #require(files(directory).first)
             try Data("other".utf8).write(to: URL(fileURLWithPath: "\(directory)/\(key)"))
             let damaged = await fault { () throws(PayloadFault) in _ = try await pipeline.openFully(sealed) }
@@ -151,21 +150,105 @@ import Testing
         #expect(fault?.reason.contains("Not a directory") == true)
     }
 
-    @Test("Writing and deleting at the same time leaves whole files or none") func survivesRaces() async throws {
-        try await withStore { directory, pipeline in
-            let id = InstanceID("o-1")
-            await withTaskGroup(of: Void.self) { group in
-                for number in 0..<40 {
-                    group.addTask {
-                        let payload = Payload("\"\(number) \(Self.large.text.dropFirst())")
-                        _ = try? await pipeline.sealFully(payload, for: PayloadOwner(id, ExecutionID("r\(number % 3)")))
-                    }
-                    group.addTask { try? await pipeline.remove(.run(id, ExecutionID("r\(number % 3)"))) }
+    /// What a store synchronizes, in order, without random names; and what happens right before.
+    private final class Synchronizations: Sendable {
+        let paths = PlatformLock<[String]>([])
+        let before = PlatformLock<@Sendable (_ path: String, _ count: Int) -> Void>({ _, _ in })
+
+        func store(_ directory: String) -> FileSystemPayloadStore {
+            FileSystemPayloadStore(directory: directory) { [self] path in
+                let isFile = path.split(separator: "/").last?.hasPrefix(".") == true
+                let shown = path.replacingOccurrences(of: directory, with: "")
+                let count = paths.withLock { paths in
+                    paths.append(isFile ? "FILE" : shown)
+                    return paths.count
+                }
+                before.withLock { $0 }(path, count)
+            }
+        }
+
+        /// Those since the last call.
+        func taken() -> [String] {
+            paths.withLock { paths in
+                defer { paths = [] }
+                return paths
+            }
+        }
+    }
+
+    @Test("Folders that another process has just made are synchronized into their parents, too, once")
+    func synchronizesFoldersOfOthers() async throws {
+        try await withStore { directory, _ in
+            let above = FileManager.default.temporaryDirectory.path
+            let synchronizations = Synchronizations()
+            let store = synchronizations.store(directory)
+            try FileManager.default.createDirectory(
+                atPath: "\(directory)/hub/o-1/r", withIntermediateDirectories: true)
+            try await store.put([1], as: "hub/o-1/r/a")
+            #expect(synchronizations.taken() == [above, "", "/hub", "/hub/o-1", "FILE", "/hub/o-1/r"])
+            try await store.put([2], as: "hub/o-1/r/b")
+            #expect(synchronizations.taken() == ["FILE", "/hub/o-1/r"])
+            // New ones of its own below what it knows.
+            try await store.put([3], as: "hub/o-1/s/c")
+            #expect(synchronizations.taken() == ["/hub/o-1", "FILE", "/hub/o-1/s"])
+            // Deleted by this process, and made again by another.
+            try await store.removeAll(under: "hub/o-1")
+            try FileManager.default.createDirectory(
+                atPath: "\(directory)/hub/o-1/r", withIntermediateDirectories: true)
+            try await store.put([4], as: "hub/o-1/r/a")
+            #expect(synchronizations.taken() == ["", "/hub", "/hub/o-1", "FILE", "/hub/o-1/r"])
+            #expect(try await store.get("hub/o-1/r/a", size: 1) == [4])
+        }
+    }
+
+    @Test(
+        "A folder that is deleted at any point of a write is made again, and the file is whole", arguments: 1...6)
+    func survivesDeletion(at point: Int) async throws {
+        try await withStore { directory, _ in
+            let synchronizations = Synchronizations()
+            let store = synchronizations.store(directory)
+            // Folders first, so that point 6 is the end of the write.
+            synchronizations.before.withLock { before in
+                before = { _, count in
+                    if count == point { try? FileManager.default.removeItem(atPath: "\(directory)/hub") }
                 }
             }
-            #expect(files(directory).allSatisfy { !$0.split(separator: "/").last!.hasPrefix(".") })
-            for run in 0..<3 { try await pipeline.remove(.run(id, ExecutionID("r\(run)"))) }
+            try await store.put(Self.large.bytes, as: "hub/o-1/r/a")
+            #expect(try await store.get("hub/o-1/r/a", size: Self.large.count) == Self.large.bytes)
+            #expect(files(directory) == ["hub/o-1/r/a"])
+            #expect(synchronizations.taken().count >= 6)
+        }
+    }
+
+    @Test("A folder that is deleted time after time is an error with its reason, and leaves nothing")
+    func tellsEndlessDeletion() async throws {
+        try await withStore { directory, _ in
+            let synchronizations = Synchronizations()
+            let store = synchronizations.store(directory)
+            synchronizations.before.withLock { before in
+                before = { path, _ in
+                    // Its file is there, and not yet under its name.
+                    if path.contains("/.") { try? FileManager.default.removeItem(atPath: "\(directory)/hub") }
+                }
+            }
+            let error = await #expect(throws: PayloadStoreError.self) { try await store.put([1], as: "hub/o-1/a") }
+            #expect(error?.description.hasPrefix("cannot rename \(directory)/hub/o-1/.") == true)
+            #expect(error?.description.hasSuffix(": No such file or directory") == true)
+            #expect(synchronizations.taken().count { $0 == "FILE" } == 5)
             #expect(files(directory).isEmpty)
+        }
+    }
+
+    @Test("Of a file that has grown no more is read than tells so") func readsNoMoreThanItNeeds() async throws {
+        try await withStore { directory, pipeline in
+            let sealed = try #require(try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1"), ExecutionID("r1"))))
+            let key = try #require(files(directory).first)
+            try Data(count: 20_000_000).write(to: URL(fileURLWithPath: "\(directory)/\(key)"))
+            let store = FileSystemPayloadStore(directory: directory)
+            #expect(try await store.get(key, size: Self.large.count)?.count == Self.large.count + 1)
+            let fault = await fault { () throws(PayloadFault) in _ = try await pipeline.openFully(sealed) }
+            #expect(fault?.kind == .unreadable)
+            #expect(fault?.reason.hasSuffix("is damaged (more than 5002 bytes, 5002 were written)") == true)
         }
     }
 
@@ -176,8 +259,7 @@ import Testing
                 PayloadOptions(
                     codecs: [PayloadEncryption(keys)], store: FileSystemPayloadStore(directory: directory),
                     storeThreshold: 1000), hubID: "hub-1")
-            let sealed = try #require(
-                try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1"), ExecutionID("r1"))))
+            let sealed = try #require(try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1"), ExecutionID("r1"))))
             let file = try Data(
                 contentsOf: URL(fileURLWithPath: "\(directory)/\(try #require(files(directory).first))"))
             #expect(file.range(of: Data("xxx".utf8)) == nil)

@@ -35,7 +35,7 @@ private struct NegativeNumber: Error {}
         #expect(try await environment.update(add, of: id, 4, updateID: UpdateID("u")) == 4)
         #expect(try await environment.update(add, of: id, 4, updateID: UpdateID("u")) == 4)
         #expect(try environment.query(total, of: id) == 4)
-        let rejected = await #expect(throws: UpdateTestFailure.self) { try await environment.update(add, of: id, -1) }
+        let rejected = await #expect(throws: UpdateFailure.self) { try await environment.update(add, of: id, -1) }
         #expect(rejected?.reason == .rejected)
         environment.schedule(after: .seconds(10)) { try $0.sendUpdate(add, to: id, 6) }
         #expect(try await environment.output(of: summing, id) == 10)
@@ -75,7 +75,7 @@ private struct NegativeNumber: Error {}
         let updateID = try environment.sendUpdate(add, to: id, 1)
         try await environment.advance(by: .seconds(1))
         try environment.terminate(id)
-        let failure = await #expect(throws: UpdateTestFailure.self) {
+        let failure = await #expect(throws: UpdateFailure.self) {
             try await environment.result(of: add, id, updateID)
         }
         #expect(failure?.reason == .notFinished)

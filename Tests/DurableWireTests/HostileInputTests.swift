@@ -1,3 +1,4 @@
+import DurableCore
 import DurableWire
 import Testing
 
@@ -38,6 +39,16 @@ import Testing
             _ = try? kind.recode(bytes)
             _ = try? kind.recode(Array(bytes.dropFirst(2)))
         }
+    }
+
+    @Test("A list by more tags than an instance has is refused: it would be a statement of its own for each number")
+    func manyTags() throws {
+        func bytes(_ count: Int) -> [UInt8] {
+            Question.count(ListFilter(tags: (0..<count).map { TagFilter(key: "\($0)") })).wireBytes
+        }
+        #expect(throws: Never.self) { try Question(wire: bytes(16)) }
+        let error = #expect(throws: WireError.self) { try Question(wire: bytes(17)) }
+        #expect("\(String(describing: error))".contains("at most 16 tags, these are 17"))
     }
 
     @Test("A failure nested a thousand deep is refused, not followed until the stack ends")

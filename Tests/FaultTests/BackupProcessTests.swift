@@ -6,7 +6,9 @@ import Foundation
 import Logging
 import Testing
 
-@Suite("Backups and lost queues with work under way", .enabled(if: TestBroker.isThere), .serialized)
+@Suite(
+    "Backups and lost queues with work under way", .enabled(if: TestBroker.isThere), .serialized,
+    .timeLimit(.minutes(10)))
 struct BackupProcessTests {
     private static let letters = 15
 

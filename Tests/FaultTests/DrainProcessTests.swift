@@ -3,7 +3,9 @@ import DurableFaults
 import Foundation
 import Testing
 
-@Suite("Drain of real worker processes on a real broker", .enabled(if: TestBroker.isThere), .serialized)
+@Suite(
+    "Drain of real worker processes on a real broker", .enabled(if: TestBroker.isThere), .serialized,
+    .timeLimit(.minutes(10)))
 struct DrainProcessTests {
     private func batch(_ count: Int, _ fleet: Fleet, kinds: [String], steps: Int, milliseconds: Int) -> String {
         (0..<count).map { number in

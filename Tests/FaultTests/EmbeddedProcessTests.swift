@@ -2,7 +2,8 @@ import DurableFaults
 import Foundation
 import Testing
 
-@Suite("The embedded mode, in processes of its own", .serialized) struct EmbeddedProcessTests {
+@Suite("The embedded mode, in processes of its own", .serialized, .timeLimit(.minutes(10))) struct EmbeddedProcessTests
+{
     private func program(_ directory: URL, _ jobs: URL) throws -> (process: Process, output: Pipe) {
         let process = Process()
         process.executableURL = Program.ledger.url

@@ -3,7 +3,7 @@ import Foundation
 import Testing
 
 /// Each example that has a `run` says itself whether its result is right, whatever is killed in the middle.
-@Suite("Examples, in processes of their own", .serialized) struct ExampleProcessTests {
+@Suite("Examples, in processes of their own", .serialized, .timeLimit(.minutes(10))) struct ExampleProcessTests {
     static let names = [
         "hello-cities", "word-count", "approval", "ledger", "order-saga", "monitor", "fan-out", "nightly-schedule",
         "video-pipeline",

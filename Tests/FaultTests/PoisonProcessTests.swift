@@ -3,7 +3,9 @@ import DurableFaults
 import Foundation
 import Testing
 
-@Suite("Orchestrations that end real worker processes", .enabled(if: TestBroker.isThere), .serialized)
+@Suite(
+    "Orchestrations that end real worker processes", .enabled(if: TestBroker.isThere), .serialized,
+    .timeLimit(.minutes(10)))
 struct PoisonProcessTests {
     @Test("The instance ends held, its neighbours complete, the fleet stays up", arguments: ["local", "replicated"])
     func fatalErrorIsHeld(_ log: String) async throws {

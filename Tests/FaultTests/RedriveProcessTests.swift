@@ -6,7 +6,7 @@ import Foundation
 import Logging
 import Testing
 
-@Suite("Queues that were lost", .enabled(if: TestBroker.isThere), .serialized)
+@Suite("Queues that were lost", .enabled(if: TestBroker.isThere), .serialized, .timeLimit(.minutes(10)))
 struct RedriveProcessTests {
     @Test(
         "After queues were deleted, create and redrive bring every instance to its end",

@@ -2,7 +2,7 @@ import DurableFaults
 import Foundation
 import Testing
 
-@Suite("replay-check, in processes of its own", .serialized) struct ReplayCheckProcessTests {
+@Suite("replay-check, in processes of its own", .serialized, .timeLimit(.minutes(10))) struct ReplayCheckProcessTests {
     /// Of an instance of "LedgerSequence" that waits for its first step.
     private func history(of orchestration: String = "LedgerSequence", calls activity: String) -> String {
         #"""

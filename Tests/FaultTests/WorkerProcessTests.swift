@@ -3,7 +3,8 @@ import DurableFaults
 import Foundation
 import Testing
 
-@Suite("Real worker processes on a real broker", .enabled(if: TestBroker.isThere), .serialized)
+@Suite(
+    "Real worker processes on a real broker", .enabled(if: TestBroker.isThere), .serialized, .timeLimit(.minutes(10)))
 struct WorkerProcessTests {
     private static let logs = ["local", "replicated"]
     private static let kinds = ["LedgerSequence", "LedgerFanOut", "LedgerPaced"]

@@ -7,7 +7,7 @@ import Testing
 
 /// What a power cut leaves is the main file and some first part of the write-ahead log. Copies of both, the latter cut
 /// off anywhere, stand in for it.
-@Suite("Crashes") struct CrashTests {
+@Suite("Crashes", .timeLimit(.minutes(10))) struct CrashTests {
     @Test("Wherever the write-ahead log ends, appends and flushes are whole or absent, and none is skipped")
     func cutWriteAheadLog() async throws {
         let hub = try TemporaryHub(partitions: 1)

@@ -146,8 +146,10 @@ import Testing
         expectStoreError(containing: "format 5", .isForeign) { _ = try hub.storage.open(PartitionID(0)) }
     }
 
-    @Test("A file of the format before is brought up to this one in place, with what has to be found by tag and parent")
-    func formatBefore() async throws {
+    @Test(
+        "A file of the format before is brought up to this one in place, with what has to be found by tag and parent",
+        arguments: [false, true])
+    func formatBefore(isMadeByOldStatements: Bool) async throws {
         let hub = try TemporaryHub()
         let before = try hub.storage.open(PartitionID(0))
         let epoch = SampleRecords.epoch(1)
@@ -164,9 +166,15 @@ import Testing
         try before.store.flush(flush)
         let recovery = try before.store.recover()
         before.store.close()
-        let database = try DatabaseQueue(path: hub.path(0))
-        try await database.write { try $0.execute(sql: FormatThree.downgradeSQL + "PRAGMA user_version = 3") }
-        try database.close()
+        if isMadeByOldStatements {
+            let source = hub.path(0) + ".source"
+            try FileManager.default.moveItem(atPath: hub.path(0), toPath: source)
+            try FormatThree.make(hub.path(0), from: source)
+        } else {
+            let database = try DatabaseQueue(path: hub.path(0))
+            try await database.write { try $0.execute(sql: FormatThree.downgradeSQL + "PRAGMA user_version = 3") }
+            try database.close()
+        }
         for round in 0..<2 {
             let after = try hub.storage.open(PartitionID(0))
             defer { after.store.close() }
@@ -182,6 +190,8 @@ import Testing
             let expired = try after.store.expired(before: .distantFuture, limit: 9)
             #expect(expired == [ExpiredInstance(end: SampleRecords.time(7), id: ended.id)], "round \(round)")
         }
+        // It can do all that one can that was made in this format.
+        #expect(try FormatThree.layout(of: hub.path(0)) == FormatThree.layout(of: hub.path(1)))
     }
 
     @Test("A file of an older format is brought up to this one, with what it holds", arguments: [1, 2])

@@ -6,7 +6,7 @@ import Foundation
 import GRDB
 import Testing
 
-@Suite("Several owners of one file") struct OwnersTests {
+@Suite("Several owners of one file", .timeLimit(.minutes(10))) struct OwnersTests {
     @Test("Whatever owners interleave, each record belongs to the epoch that was newest when it was written")
     func zombies() async throws {
         let hub = try TemporaryHub()

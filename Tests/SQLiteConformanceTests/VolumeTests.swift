@@ -41,7 +41,9 @@ final class SmallVolume: Sendable {
     }
 }
 
-@Suite("Full and read-only volumes", .enabled(if: SmallVolume.isPermitted, "mounting a volume needs root"))
+@Suite(
+    "Full and read-only volumes", .enabled(if: SmallVolume.isPermitted, "mounting a volume needs root"),
+    .timeLimit(.minutes(10)))
 struct VolumeTests {
     private let epoch = SampleRecords.epoch(1)
 

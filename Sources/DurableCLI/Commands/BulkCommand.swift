@@ -48,6 +48,16 @@ struct BulkCommand: AsyncParsableCommand {
     @Flag(help: "Show which instances are meant, and do nothing.")
     var dryRun = false
 
+    mutating func validate() throws {
+        if reason != nil, !action.takesReason {
+            throw ValidationError("bulk \(action.rawValue) takes no --reason: it would be kept nowhere.")
+        }
+        if let recurse, !action.takesRecursion {
+            throw ValidationError(
+                "bulk \(action.rawValue) takes no --\(recurse ? "" : "no-")recurse: terminate and purge do.")
+        }
+    }
+
     mutating func run() async throws {
         let environment = CommandEnvironment.current
         let recurse = recurse ?? (action == .terminate)
@@ -98,10 +108,13 @@ struct BulkCommand: AsyncParsableCommand {
     private static func purge(
         _ ids: [InstanceID], _ client: HubClient, isJSON: Bool, _ environment: CommandEnvironment
     ) async throws {
-        let purged = try await client.purge(ids)
-        let left = Array(repeating: Result.tooLate, count: purged.running.count + purged.missing.count)
-        let summary = Summary(Array(repeating: .accepted, count: purged.instances) + left)
+        let result = try await client.purge(ids)
+        if let failure = result.failure { environment.printError(failure.description) }
+        let summary = Summary(
+            matched: ids.count, accepted: result.purged.instances,
+            tooLate: result.purged.running.count + result.purged.missing.count, failed: result.untoldCount)
         environment.print(isJSON ? summary.json.text : summary.text)
+        if summary.failed > 0 { throw ExitCode.failure }
     }
 
     private static func instances(_ client: HubClient, _ filter: ListFilter) async throws -> [InstanceSnapshot] {
@@ -176,33 +189,35 @@ struct BulkCommand: AsyncParsableCommand {
         var unanswered = 0
         var tooLate = 0
         var failed = 0
+    }
+}
 
-        init(_ results: [Result]) {
-            matched = results.count
-            for result in results {
-                switch result {
-                case .accepted: accepted += 1
-                case .unanswered: unanswered += 1
-                case .tooLate: tooLate += 1
-                case .failed: failed += 1
-                }
+extension BulkCommand.Summary {
+    init(_ results: [BulkCommand.Result]) {
+        self.init(matched: results.count)
+        for result in results {
+            switch result {
+            case .accepted: accepted += 1
+            case .unanswered: unanswered += 1
+            case .tooLate: tooLate += 1
+            case .failed: failed += 1
             }
         }
+    }
 
-        var text: String {
-            var parts = ["\(HumanText.grouped(accepted)) accepted"]
-            if unanswered > 0 { parts.append("\(HumanText.grouped(unanswered)) accepted, without an answer yet") }
-            if tooLate > 0 { parts.append("\(HumanText.grouped(tooLate)) had ended or changed before") }
-            if failed > 0 { parts.append("\(HumanText.grouped(failed)) failed") }
-            return parts.joined(separator: ", ")
-        }
+    var text: String {
+        var parts = ["\(HumanText.grouped(accepted)) accepted"]
+        if unanswered > 0 { parts.append("\(HumanText.grouped(unanswered)) accepted, without an answer yet") }
+        if tooLate > 0 { parts.append("\(HumanText.grouped(tooLate)) had ended or changed before") }
+        if failed > 0 { parts.append("\(HumanText.grouped(failed)) failed") }
+        return parts.joined(separator: ", ")
+    }
 
-        var json: JSONValue {
-            [
-                "matched": .integer(matched), "accepted": .integer(accepted), "unanswered": .integer(unanswered),
-                "tooLate": .integer(tooLate), "failed": .integer(failed),
-            ]
-        }
+    var json: JSONValue {
+        [
+            "matched": .integer(matched), "accepted": .integer(accepted), "unanswered": .integer(unanswered),
+            "tooLate": .integer(tooLate), "failed": .integer(failed),
+        ]
     }
 }
 
@@ -216,6 +231,9 @@ extension BulkCommand.Action {
         case .purge: OrchestrationStatus.allCases.filter(\.isTerminal)
         }
     }
+
+    var takesReason: Bool { self != .release && self != .purge }
+    var takesRecursion: Bool { self == .terminate || self == .purge }
 
     func isMeant(_ instance: InstanceSnapshot) -> Bool {
         statuses.contains(instance.status) && (self != .release || instance.holdCode != nil)

@@ -25,8 +25,8 @@ struct ListCommand: AsyncParsableCommand {
 
     @OptionGroup var filter: FilterOptions
 
-    @Option(help: ArgumentHelp("At most this many, 1 to 10,000.", valueName: "count"))
-    var limit = 50
+    @Option(help: ArgumentHelp("At most this many, 1 to 10,000 (default: 50).", valueName: "count"))
+    var limit: Int?
 
     @Option(help: ArgumentHelp("Go on where the page before ended.", valueName: "cursor"))
     var cursor: String?
@@ -36,17 +36,18 @@ struct ListCommand: AsyncParsableCommand {
 
     mutating func validate() throws {
         if count, cursor != nil { throw ValidationError("--count counts all that fit: it takes no --cursor.") }
+        if count, limit != nil { throw ValidationError("--count counts all that fit: it takes no --limit.") }
     }
 
     mutating func run() async throws {
         let environment = CommandEnvironment.current
         let now = environment.clock.now()
+        let limit = limit ?? 50
         guard (1...10_000).contains(limit) else {
             throw ClientError.usage("--limit is 1 to 10,000, this is \(limit).")
         }
         let filter = try filter.filter(at: now)
         let after = try cursor.map { try ListCursor(token: $0) }
-        let limit = limit
         let (isJSON, counts) = (output.json, count)
         try await connection.withClient(environment) { client in
             if counts {

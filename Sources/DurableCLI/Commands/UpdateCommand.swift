@@ -67,7 +67,7 @@ private struct UpdateReport {
 
     /// - Throws: Exit code 1 unless it completed.
     func print(_ isJSON: Bool, _ environment: CommandEnvironment) throws {
-        let failure = UpdateFailure(outcome, of: request, instance)
+        let failure = UpdateFailure(outcome, of: request.name, request.id, instance)
         if isJSON {
             environment.print(json.text)
         } else if case .completed(let result) = outcome {
@@ -79,26 +79,18 @@ private struct UpdateReport {
     }
 
     private var json: JSONValue {
-        var members: [JSONValue.Member] = [
-            .init("id", .string(instance.value)), .init("update", .string(request.name)),
-            .init("updateID", .string(request.id.value)), .init("outcome", .string(word)),
+        let (word, result, failure): (String, Payload?, FailureDetails?) =
+            switch outcome {
+            case .completed(let result): ("completed", result, nil)
+            case .failed(let failure): ("failed", nil, failure)
+            case .rejected(let failure): ("rejected", nil, failure)
+            case .notBegun: ("not-begun", nil, nil)
+            case .notFinished: ("not-finished", nil, nil)
+            case .forgotten: ("result-not-kept", nil, nil)
+            }
+        return [
+            "id": .string(instance.value), "update": .string(request.name), "updateID": .string(request.id.value),
+            "outcome": .string(word), "result": .payload(result), "failure": .optional(failure) { .failure($0) },
         ]
-        if case .completed(let result) = outcome { members.append(.init("result", .payload(result))) }
-        switch outcome {
-        case .failed(let failure), .rejected(let failure): members.append(.init("failure", .failure(failure)))
-        case .completed, .notBegun, .notFinished, .forgotten: break
-        }
-        return .object(members)
-    }
-
-    private var word: String {
-        switch outcome {
-        case .completed: "completed"
-        case .failed: "failed"
-        case .rejected: "rejected"
-        case .notBegun: "notBegun"
-        case .notFinished: "notFinished"
-        case .forgotten: "resultNotKept"
-        }
     }
 }

@@ -75,8 +75,8 @@ enum ArgumentText {
     static func retention(_ text: String) throws -> HubAdministration.Retention {
         if text == "never" { return .never }
         let span = try duration(text, option: "--retention")
-        guard span > .zero else {
-            throw ClientError.usage("--retention is longer than nothing, or never; this is \(TerminalText.safe(text)).")
+        guard span >= .seconds(1) else {
+            throw ClientError.usage("--retention is at least 1s, or never; this is \(TerminalText.safe(text)).")
         }
         return .after(span)
     }

@@ -127,6 +127,14 @@ final class Bench: Sendable {
         clock.advance(by: duration)
     }
 
+    /// Moves the clock to whatever anybody sleeps for, until cancelled.
+    func hurry() async {
+        while !Task.isCancelled {
+            if let time = clock.nextDue { clock.advance(to: time) }
+            await Task.yield()
+        }
+    }
+
     /// Lets one roll call end, after `owner` has answered `count` of them and the command has read the answers.
     func finishRollCall(after owner: ScriptedOwner?, answers count: Int = 1) async {
         await clock.waitForSleeper(until: clock.now() + FleetListener.patience)

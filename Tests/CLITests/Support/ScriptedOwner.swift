@@ -21,6 +21,10 @@ final class ScriptedOwner: Sendable {
         var ignoredQueries = 0
         /// Questions to answer with "not found" before the first other answer.
         var unknownAnswers = 0
+        /// Control messages are fetched, and not looked at before so many questions have come.
+        var questionsBeforeMessages = 0
+        /// Partitions that cannot purge.
+        var purgeFailures: Set<PartitionID> = []
         /// Items a page of a list or history has at most, whatever was asked for.
         var pageLimit = 1000
         /// What a worker that is asked to drain says next; nil: nothing.
@@ -30,6 +34,7 @@ final class ScriptedOwner: Sendable {
     private struct State {
         var script: Script
         var messages: [Message] = []
+        var fetched: [Message] = []
         var helloCount = 0
         var queryCount = 0
         var drains: [DrainRequest] = []
@@ -100,8 +105,14 @@ final class ScriptedOwner: Sendable {
         } else {
             let query = try Question(wire: delivery.body)
             let partition = PartitionID(Int(delivery.consumerTag.dropFirst("query.".count)) ?? 0)
-            let answer = state.withLock { state -> QueryAnswer? in
+            let fetched = state.withLock { state -> [Message] in
                 state.queryCount += 1
+                if state.queryCount <= state.script.questionsBeforeMessages { return [] }
+                defer { state.fetched = [] }
+                return state.fetched
+            }
+            for message in fetched { try await take(message) }
+            let answer = state.withLock { state -> QueryAnswer? in
                 if state.script.ignoredQueries > 0 {
                     state.script.ignoredQueries -= 1
                     return nil
@@ -119,9 +130,18 @@ final class ScriptedOwner: Sendable {
     }
 
     private func handle(_ message: Message) async throws {
+        let isForLater = state.withLock { state in
+            state.messages.append(message)
+            if state.queryCount >= state.script.questionsBeforeMessages { return false }
+            state.fetched.append(message)
+            return true
+        }
+        if !isForLater { try await take(message) }
+    }
+
+    private func take(_ message: Message) async throws {
         let now = clock.now()
         let verdict = state.withLock { state -> Verdict? in
-            state.messages.append(message)
             let verdict = state.script.take(message, at: now)
             return state.script.givesVerdicts ? verdict : nil
         }
@@ -232,6 +252,7 @@ extension ScriptedOwner.Script {
         case .counts: return counts(ListFilter(), partition, of: count)
         case .count(let filter): return counts(filter, partition, of: count)
         case .purge(let ids):
+            if purgeFailures.contains(partition) { return .failed("its disk is full") }
             var purged = QueryAnswer.Purged()
             for id in ids {
                 guard let instance = find(id) else {

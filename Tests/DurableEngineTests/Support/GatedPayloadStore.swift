@@ -53,7 +53,7 @@ final class GatedPayloadStore: PayloadStore {
         if state.withLock({ $0.isPutGated }) { await pass() }
     }
 
-    func get(_ key: String) async throws -> [UInt8]? {
+    func get(_ key: String, size: Int) async throws -> [UInt8]? {
         state.withLock { $0.gets += 1 }
         if state.withLock({ $0.isGetGated }) { await pass() }
         try checkFailure()

@@ -1,5 +1,3 @@
-public import DurableCore
-
 /// Why an update has no result.
 public struct UpdateFailure: Error, Hashable, Sendable, CustomStringConvertible {
     /// How far the update came. The list may grow with new versions.
@@ -30,10 +28,10 @@ public struct UpdateFailure: Error, Hashable, Sendable, CustomStringConvertible 
     public let details: FailureDetails?
 
     /// - Parameter outcome: Any but `completed`.
-    package init?(_ outcome: UpdateOutcome, of request: UpdateRequest, _ instanceID: InstanceID) {
+    package init?(_ outcome: UpdateOutcome, of name: String, _ updateID: UpdateID, _ instanceID: InstanceID) {
         self.instanceID = instanceID
-        updateName = request.name
-        updateID = request.id
+        self.updateID = updateID
+        updateName = name
         switch outcome {
         case .completed: return nil
         case .failed(let failure): (reason, details) = (.failed, failure)
