@@ -35,9 +35,13 @@ package struct ReplayCheck: Sendable {
     /// - Parameters:
     ///   - history: Of the instance's present execution; empty before its first episode.
     ///   - name: Of its orchestration.
-    package mutating func check(_ history: [HistoryEvent], of id: InstanceID, _ name: String) {
+    ///   - version: Of the instance, where its history does not say.
+    package mutating func check(
+        _ history: [HistoryEvent], of id: InstanceID, _ name: String, version: String? = nil
+    ) {
         let failure: EpisodeFailure?
-        switch registry.replay(history, of: name) {
+        let version = history.executionStarted.map(\.version) ?? version
+        switch registry.replay(history, of: name, version: version) {
         case .fits:
             fittingCount += 1
             return
@@ -45,7 +49,7 @@ package struct ReplayCheck: Sendable {
         case .diverges(let reason): failure = reason
         }
         findings.append(
-            Finding(id: id, name: name, version: history.executionStarted?.version, failure: failure))
+            Finding(id: id, name: name, version: version, failure: failure))
     }
 
     /// Checks the document that `dtq history ID --json --payloads` prints.
@@ -81,7 +85,7 @@ package struct ReplayCheck: Sendable {
                 let histories = try await Self.histories(of: instances, client)
                 for (instance, history) in zip(instances, histories) {
                     // It may have been deleted since.
-                    if let history { check(history, of: instance.id, instance.name) }
+                    if let history { check(history, of: instance.id, instance.name, version: instance.version) }
                 }
             }
         } while cursor != nil && remaining > 0
@@ -128,7 +132,8 @@ extension ReplayCheck.Finding {
     fileprivate var text: String {
         guard let failure else {
             return
-                "DTQ2005 instance \(id): this program has no orchestration \"\(name)\"; under it the instance would be held. "
+                "DTQ2005 instance \(id): this program has no orchestration \(OrchestrationCode(name: name, version: version)); "
+                + "with it alone the instance would be held. "
                 + "Register it, or keep a build running that has it. See ops/errors/DTQ2005.md"
         }
         let subject = "instance \(id) (\(name)\(version.map { " v\($0)" } ?? ""))"

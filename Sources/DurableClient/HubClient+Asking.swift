@@ -155,6 +155,7 @@ extension HubClient {
             case .list: "a list"
             case .redriven: "what it sent again"
             case .released: "the release of an instance"
+            case .mayRun: "leave to run an episode"
             case .counts: "counts"
             case .notFound: "\"not found\""
             case .failed: "a failure"

@@ -48,6 +48,7 @@ extension HubClient {
         let id = request.id ?? InstanceID(makeID())
         try check(id)
         try check(name: request.name, "an orchestration's name")
+        try check(version: request.version)
         try check(request.input, "the input of instance \(id)")
         let start = ExecutionStarted(
             name: request.name, version: request.version, input: request.input, instanceID: id,

@@ -48,36 +48,46 @@ public final class TaskHubClient: Sendable {
     /// - Parameters:
     ///   - id: Unique in the hub; nil makes a UUID. Choose it to make repeats harmless: a second start is refused.
     ///   - startAt: First episode not before this time.
+    ///   - version: The instance runs on code of that version, to its end; nil: on what its worker gives those without
+    ///     one.
     @discardableResult
     public func start<Input: Encodable>(
-        _ name: String, input: Input, id: InstanceID? = nil, startAt: Timestamp? = nil
+        _ name: String, input: Input, id: InstanceID? = nil, startAt: Timestamp? = nil, version: String? = nil
     ) async throws -> Accepted {
         let payload = try encode(input, "the input of orchestration \"\(name)\"")
-        let request = StartRequest(name: name, id: id, input: payload, startAt: startAt)
+        let request = StartRequest(name: name, id: id, input: payload, startAt: startAt, version: version)
         return Accepted(try await core.start(request))
     }
 
     /// Starts an instance of an orchestration that takes no input, by name.
     @discardableResult
-    public func start(_ name: String, id: InstanceID? = nil, startAt: Timestamp? = nil) async throws -> Accepted {
-        try await start(name, input: NoValue(), id: id, startAt: startAt)
+    public func start(
+        _ name: String, id: InstanceID? = nil, startAt: Timestamp? = nil, version: String? = nil
+    ) async throws -> Accepted {
+        try await start(name, input: NoValue(), id: id, startAt: startAt, version: version)
     }
 
     /// Starts an instance with the input its code expects.
+    ///
+    /// - Parameter version: nil: that of the orchestration given.
     @discardableResult
     public func start<Input, Output>(
         _ orchestration: Orchestration<Input, Output>, input: Input, id: InstanceID? = nil,
-        startAt: Timestamp? = nil
+        startAt: Timestamp? = nil, version: String? = nil
     ) async throws -> Accepted {
-        try await start(orchestration.name, input: input, id: id, startAt: startAt)
+        try await start(
+            orchestration.name, input: input, id: id, startAt: startAt, version: version ?? orchestration.version)
     }
 
     /// Starts an instance of an orchestration that takes no input.
     @discardableResult
     public func start<Output>(
-        _ orchestration: Orchestration<NoValue, Output>, id: InstanceID? = nil, startAt: Timestamp? = nil
+        _ orchestration: Orchestration<NoValue, Output>, id: InstanceID? = nil, startAt: Timestamp? = nil,
+        version: String? = nil
     ) async throws -> Accepted {
-        try await start(orchestration.name, input: NoValue(), id: id, startAt: startAt)
+        try await start(
+            orchestration.name, input: NoValue(), id: id, startAt: startAt,
+            version: version ?? orchestration.version)
     }
 
     // MARK: - Sending

@@ -13,6 +13,9 @@ package enum Query: Hashable, Sendable {
     case redrive
     /// Asks the owner to let a held instance try again, whatever it is held for.
     case release(InstanceID)
+    /// Asks the owner whether a shipped episode that somebody was given before may run once more, with code of that
+    /// build; it counts.
+    case attempt(EpisodeID, build: String)
 }
 
 /// What an owner sent again because it was asked to.
@@ -72,6 +75,8 @@ package enum QueryAnswer: Hashable, Sendable {
     case redriven(Redriven)
     /// The instance is held no more; nil: it was not.
     case released(Hold?)
+    /// Whether the shipped episode may run.
+    case mayRun(Bool)
     /// No such instance.
     case notFound
     /// The owner could not answer; the text says why.
@@ -113,6 +118,8 @@ public struct InstanceSnapshot: Hashable, Sendable {
     public var id: InstanceID
     public var executionID: ExecutionID
     public var name: String
+    /// The code it keeps to; nil: none, or an owner of an earlier version does not say.
+    public var version: String?
     public var status: OrchestrationStatus
     public var createdAt: Timestamp
     public var lastUpdatedAt: Timestamp
@@ -141,6 +148,7 @@ public struct InstanceSnapshot: Hashable, Sendable {
         id = state.id
         executionID = state.executionID
         name = state.name
+        version = state.version
         status = state.status
         createdAt = state.createdAt
         lastUpdatedAt = state.lastUpdatedAt

@@ -141,7 +141,7 @@ package actor FleetMember {
             let before = others[heartbeat.worker]?.heartbeat
             if before?.state != heartbeat.state
                 || before?.partitions.map(\.partition) != heartbeat.partitions.map(\.partition)
-                || before?.standBy != heartbeat.standBy
+                || before?.standBy != heartbeat.standBy || before?.codes != heartbeat.codes
             {
                 isNews = true
             }

@@ -16,11 +16,28 @@ package enum OperatorText {
         return hold(failure.code, subject, failure.explanation, remedy)
     }
 
+    /// For the log, whoever may have the code.
     package static func noCode(for state: InstanceState) -> Hold {
         hold(
-            "DTQ2005", "instance \(state.id)",
-            "this worker has no orchestration \"\(state.name)\"\(state.version.map { " version \($0)" } ?? "")",
-            "Start a worker that registers it.")
+            Hold.codeOfMissingCode, "instance \(state.id)", "its owner has no orchestration \(state.code)",
+            "It goes on with a worker that registers it.")
+    }
+
+    /// While nobody has it.
+    package static func waitsForCode(_ state: InstanceState) -> Hold {
+        hold(
+            Hold.codeOfMissingCode, "instance \(state.id)",
+            "waiting for code: no worker has orchestration \(state.code)",
+            "It goes on by itself once a worker that registers it is there.")
+    }
+
+    package static func crashesElsewhere(_ state: InstanceState, attempts: Int, build: String) -> Hold {
+        var hold = hold(
+            "DTQ2008", "instance \(state.id) (\(state.name)\(state.version.map { " v\($0)" } ?? ""))",
+            "its code began to run \(attempts) times on workers that have it, and none of them answered",
+            "Mend the code, deploy it under another DTQ_BUILD than \"\(build)\", or terminate the instance.")
+        hold.build = build
+        return hold
     }
 
     package static func crashes(_ state: InstanceState, in epochs: [Epoch], build: String) -> Hold {

@@ -18,12 +18,14 @@ package actor PartitionOwner {
         package var configuration: EngineConfiguration
         package var thread: any PartitionExecutor
         package var probe: (any EngineProbe)?
+        /// Code of other workers; nil: nothing is shipped.
+        package var directory: CodeDirectory?
 
         package init(
             partition: PartitionID, descriptor: HubDescriptor, worker: WorkerID, storage: any PartitionStorage,
             epochs: any EpochAuthority, executor: any EpisodeExecutor, transport: any MessageTransport,
             clock: any EngineClock, configuration: EngineConfiguration, thread: any PartitionExecutor,
-            probe: (any EngineProbe)? = nil
+            probe: (any EngineProbe)? = nil, directory: CodeDirectory? = nil
         ) {
             self.partition = partition
             self.descriptor = descriptor
@@ -36,6 +38,7 @@ package actor PartitionOwner {
             self.configuration = configuration
             self.thread = thread
             self.probe = probe
+            self.directory = directory
         }
     }
 
@@ -94,6 +97,11 @@ package actor PartitionOwner {
                 pause = min(pause * 2, .seconds(30))
             }
         }
+    }
+
+    /// Other workers' code has changed.
+    package nonisolated func codeChanged(_ gained: [OrchestrationCode]) {
+        standing.withLock { $0.processor }?.codeChanged(gained)
     }
 
     /// Hands the partition over, or stops waiting for it. `run()` returns when that is done.
@@ -248,7 +256,7 @@ package actor PartitionOwner {
                 partition: parts.partition, descriptor: parts.descriptor, worker: parts.worker, epoch: epoch,
                 storage: storage, executor: parts.executor, transport: parts.transport, channel: channel, baton: baton,
                 clock: parts.clock, configuration: parts.configuration, thread: parts.thread,
-                probe: parts.probe, survivedEpochs: survivedEpochs),
+                probe: parts.probe, survivedEpochs: survivedEpochs, directory: parts.directory),
             logger: logger)
         standing.withLock {
             $0.processor = processor

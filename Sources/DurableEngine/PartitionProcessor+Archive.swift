@@ -69,7 +69,7 @@ extension PartitionProcessor {
         case .status(let id), .history(let id, _, _), .wait(let id), .release(let id): return try mustWaitForArchive(id)
         case .list(let filter, _, _): return filter.statuses.isEmpty || filter.statuses.contains(where: \.isTerminal)
         case .counts: return true
-        case .redrive: return false
+        case .redrive, .attempt: return false
         }
     }
 

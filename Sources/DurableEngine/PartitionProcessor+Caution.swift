@@ -55,6 +55,7 @@ extension PartitionProcessor {
         for (index, entry) in batch.touched.enumerated() {
             var part = Batch(now: batch.now, outboxID: state.nextOutboxID, deduplication: batch.deduplication)
             if let change = batch.changes[entry.state.id] { part.note(change, of: entry) }
+            part.outcomes = batch.outcomes
             // Acknowledgements and sequences come last: until then a crash brings the whole delivery again, and what
             // was applied of it is known by the instances themselves.
             if index == batch.touched.count - 1 { part.takeEffects(of: batch) }
@@ -85,6 +86,6 @@ extension PartitionProcessor {
     /// Whether an episode of the instance would run its code now.
     private func runsCode(_ entry: InstanceEntry, at now: Timestamp) -> Bool {
         !entry.state.inbox.isEmpty && !entry.state.isTerminationRequested
-            && entry.state.mayRun(at: entry.state.time(at: now))
+            && entry.state.mayRun(at: entry.state.time(at: now)) && isHere(entry.state)
     }
 }

@@ -11,6 +11,9 @@ extension PartitionProcessor {
         if !has(.releasesBeforeDurable) { send(batch.outbox, isRedispatch: false) }
         for (address, verdict) in batch.verdicts { reply(.verdict(verdict), to: address) }
         for entry in batch.ended { answerWaiters(of: entry) }
+        for entry in batch.withoutCode where entry.state.hold?.isForCode == true {
+            shipments.wait(entry.state.id, for: entry.state.codes)
+        }
         // Last: completions that stood before the marker have removed their tasks from the outbox by now.
         if batch.markersTaken > 0 { markersArrived(batch.markersTaken) }
     }

@@ -17,22 +17,46 @@ extension PartitionProcessor {
             apply(change, to: entry, in: &batch)
             return
         }
-        guard entry.state.mayRun(at: now) else { return }
-        let events = entry.state.episodeEvents(at: now)
+        if let outcome = batch.outcomes.removeValue(forKey: entry.state.id) {
+            apply(outcome, to: entry, in: &batch)
+            // The next execution waits for its turn.
+            if entry.state.inbox.isEmpty || entry.state.historyCount == 0 { return }
+        }
+        guard entry.state.mayRun(at: now) else {
+            if entry.state.hold?.isForCode == true { batch.withoutCode.append(entry) }
+            return
+        }
+        var events = entry.state.episodeEvents(at: now)
         do throws(EpisodeEnd) {
-            let actions = try actions(of: entry, over: events)
-            episodeCount += 1
-            let (change, outbox) = entry.state.finishEpisode(
-                over: events, actions: limited(actions), at: now, epoch: parts.epoch, outboxID: &batch.outboxID)
-            batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
-            apply(change, to: entry, in: &batch)
+            let session = try session(of: entry)
+            let author = EpisodeAuthor(build: parts.configuration.build, version: session.registeredVersion)
+            if author != entry.state.author { events[0].author = author }
+            let actions = try actions(of: entry, in: session, over: events)
+            finish(entry, over: events, actions: actions, isShipped: false, in: &batch)
             if parts.configuration.checksReplay { try checkReplay(of: entry) }
         } catch {
             switch error {
             case .end(let end): throw end
             case .held(let hold): self.hold(entry, hold, in: &batch)
+            case .lacksCode: waitForCode(entry, in: &batch)
             }
         }
+    }
+
+    /// Turns what an episode's code asked for into history and messages.
+    ///
+    /// - Parameter isShipped: It ran on another worker, and more may have arrived meanwhile.
+    func finish(
+        _ entry: InstanceEntry, over events: [HistoryEvent], actions: [OrchestratorAction], isShipped: Bool,
+        in batch: inout Batch
+    ) {
+        episodeCount += 1
+        var (change, outbox) = entry.state.finishEpisode(
+            over: events, actions: parts.configuration.limited(actions), at: entry.state.time(at: batch.now),
+            epoch: parts.epoch, outboxID: &batch.outboxID)
+        if isShipped { entry.state.settle(&change, over: events.count - 1) }
+        batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
+        apply(change, to: entry, in: &batch)
     }
 
     /// Holds instances whose code came back from an await that is not durable: nothing else may ever wake them.
@@ -60,7 +84,7 @@ extension PartitionProcessor {
         apply(InstanceChange(instanceID: entry.state.id, time: batch.now, hold: .set(hold)), to: entry, in: &batch)
     }
 
-    private func apply(_ change: InstanceChange, to entry: InstanceEntry, in batch: inout Batch) {
+    func apply(_ change: InstanceChange, to entry: InstanceEntry, in batch: inout Batch) {
         fold(change, into: entry)
         batch.note(change, of: entry)
         if entry.state.status.isTerminal {
@@ -75,12 +99,13 @@ extension PartitionProcessor {
     enum EpisodeEnd: Error {
         case held(Hold)
         case end(PartitionEnd)
+        /// This worker cannot run it.
+        case lacksCode
     }
 
     private func actions(
-        of entry: InstanceEntry, over events: [HistoryEvent]
+        of entry: InstanceEntry, in session: any OrchestrationSession, over events: [HistoryEvent]
     ) throws(EpisodeEnd) -> [OrchestratorAction] {
-        let session = try session(of: entry)
         do {
             return try session.run(events)
         } catch {
@@ -98,12 +123,12 @@ extension PartitionProcessor {
 
     func rebuiltSession(of entry: InstanceEntry) throws(EpisodeEnd) -> any OrchestrationSession {
         let state = entry.state
-        guard
+        guard case .here(let code) = place(of: state),
             let session = parts.executor.makeSession(
-                name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID,
+                code, version: state.version, instanceID: state.id, executionID: state.executionID,
                 patches: has(.forgetsPatches) ? [] : state.patches,
                 onEscape: { [weak self, id = state.id] in Task { await self?.noteEscape(of: id) } })
-        else { throw .held(OperatorText.noCode(for: state)) }
+        else { throw .lacksCode }
         do {
             var position = 0
             while position < entry.flushedCount {
@@ -127,7 +152,8 @@ extension PartitionProcessor {
         }
     }
 
-    private func history(of entry: InstanceEntry, from position: Int) throws(PartitionEnd) -> [HistoryEvent] {
+    /// A page of what the store holds of its history.
+    func history(of entry: InstanceEntry, from position: Int) throws(PartitionEnd) -> [HistoryEvent] {
         do {
             let page = try parts.storage.store.history(of: entry.state.id, from: position, byteLimit: 256 << 10)
             if page.isEmpty {
@@ -142,29 +168,6 @@ extension PartitionProcessor {
         } catch {
             throw .corrupt("\(error)")
         }
-    }
-
-    /// A payload over the limit fails the orchestration, and so do too many events that it left to its next execution:
-    /// nothing of that size may enter the log.
-    private func limited(_ actions: [OrchestratorAction]) -> [OrchestratorAction] {
-        let limits = parts.configuration
-        for action in actions {
-            let failure: FailureDetails
-            if let bytes = action.payloadBytes, bytes > limits.payloadLimit {
-                failure = OperatorText.payloadTooLarge(
-                    bytes, limit: limits.payloadLimit, what: action.payloadDescription)
-            } else if case .continueAsNew(_, _, _, let events) = action,
-                case let bytes = events.reduce(0, { $0 + $1.estimatedBytes }), bytes > limits.carryOverLimit
-            {
-                failure = OperatorText.tooManyEvents(events.count, bytes, limit: limits.carryOverLimit)
-            } else {
-                continue
-            }
-            return [
-                .completeOrchestration(id: action.eventID, status: .failed, result: nil, failure: failure)
-            ]
-        }
-        return actions
     }
 
     /// Messages to other instances.

@@ -12,7 +12,7 @@ extension OrchestrationContext {
     /// once.) A child that was terminated, or that could not be started, is not tried again.
     ///
     /// - Parameters:
-    ///   - version: Of the child; nil: none.
+    ///   - version: Of the child; nil: that of the orchestration given, or else what its owner gives those without one.
     ///   - instanceID: Of the child. nil: one of its own, the same on replay. Further attempts have this one with
     ///     `:attempt-2`, `:attempt-3` and so on after it; it must be short enough for that.
     ///   - retry: When to try again; nil: a failure is final.
@@ -25,7 +25,7 @@ extension OrchestrationContext {
         instanceID: InstanceID? = nil, retry: RetryPolicy? = nil
     ) async throws -> Output {
         try await callSubOrchestration(
-            orchestration.name, input, version: version, instanceID: instanceID, retry: retry, as: Output.self)
+            orchestration.name, input, version: version ?? orchestration.version, instanceID: instanceID, retry: retry, as: Output.self)
     }
 
     /// Starts a child that takes no input, and waits for its result.
@@ -34,7 +34,7 @@ extension OrchestrationContext {
         retry: RetryPolicy? = nil
     ) async throws -> Output {
         try await callSubOrchestration(
-            orchestration.name, NoValue(), version: version, instanceID: instanceID, retry: retry, as: Output.self)
+            orchestration.name, NoValue(), version: version ?? orchestration.version, instanceID: instanceID, retry: retry, as: Output.self)
     }
 
     /// Starts a child that returns nothing, and waits for its end.
@@ -43,7 +43,7 @@ extension OrchestrationContext {
         instanceID: InstanceID? = nil, retry: RetryPolicy? = nil
     ) async throws {
         _ = try await callSubOrchestration(
-            orchestration.name, input, version: version, instanceID: instanceID, retry: retry, as: NoValue.self)
+            orchestration.name, input, version: version ?? orchestration.version, instanceID: instanceID, retry: retry, as: NoValue.self)
     }
 
     /// Starts a child that neither takes nor returns anything, and waits for its end.
@@ -52,7 +52,7 @@ extension OrchestrationContext {
         retry: RetryPolicy? = nil
     ) async throws {
         _ = try await callSubOrchestration(
-            orchestration.name, NoValue(), version: version, instanceID: instanceID, retry: retry, as: NoValue.self)
+            orchestration.name, NoValue(), version: version ?? orchestration.version, instanceID: instanceID, retry: retry, as: NoValue.self)
     }
 
     /// Starts a child of the orchestration of that name, wherever it is written, and waits for its result.
@@ -81,7 +81,7 @@ extension OrchestrationContext {
         _ orchestration: Orchestration<Input, Output>, _ input: Input, version: String? = nil,
         instanceID: InstanceID? = nil
     ) throws -> InstanceID {
-        try startOrchestration(orchestration.name, input, version: version, instanceID: instanceID)
+        try startOrchestration(orchestration.name, input, version: version ?? orchestration.version, instanceID: instanceID)
     }
 
     /// Starts an instance of the orchestration of that name that nobody waits for.

@@ -19,11 +19,13 @@ extension TestOrchestrationEnvironment {
         let name = orchestration.name
         let payload = try PayloadCoding.encode(input, as: "the input of orchestration \"\(name)\"")
         return try hub.withLock { hub in
-            if hub.registry.orchestration(named: name) == nil { try hub.registry.register(orchestration) }
+            if hub.registry.orchestration(OrchestrationCode(name: name, version: orchestration.version)) == nil {
+                try hub.registry.register(orchestration)
+            }
             let id = id ?? InstanceID("\(name)-\(hub.order.count + 1)")
             let messageID = hub.newMessageID()
             let start = ExecutionStarted(
-                name: name, input: payload, instanceID: id, executionID: ExecutionID(messageID.value),
+                name: name, version: orchestration.version, input: payload, instanceID: id, executionID: ExecutionID(messageID.value),
                 scheduledStart: startAt)
             let message = Message(
                 id: messageID, instanceID: id, event: HistoryEvent(timestamp: hub.now, kind: .executionStarted(start)))

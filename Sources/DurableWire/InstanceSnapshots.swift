@@ -22,6 +22,7 @@ extension PBInstanceSnapshot {
         inboxCount = Int64(snapshot.inboxCount)
         if let holdCode = snapshot.holdCode { self.holdCode = holdCode }
         if let holdText = snapshot.holdText { self.holdText = holdText }
+        if let version = snapshot.version { self.version = version }
     }
 }
 
@@ -45,5 +46,6 @@ extension InstanceSnapshot {
         inboxCount = try checkedCount(wire.inboxCount, "inbox count of instance \(wire.id)")
         if wire.hasHoldCode { holdCode = wire.holdCode }
         if wire.hasHoldText { holdText = wire.holdText }
+        if wire.hasVersion { version = wire.version }
     }
 }

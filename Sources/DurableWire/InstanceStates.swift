@@ -26,6 +26,7 @@ extension InstanceState: WireCodable {
         inbox = try wire.inbox.map(HistoryEvent.init)
         appliedMessages = wire.appliedMessages.map(MessageID.init)
         if wire.hasHold { hold = Hold(wire.hold) }
+        if wire.hasAuthor { author = EpisodeAuthor(wire.author) }
     }
 
     package var wireBytes: [UInt8] {
@@ -69,6 +70,7 @@ extension InstanceState: WireCodable {
         wire.inbox = inbox.map(PBHistoryEvent.init)
         wire.appliedMessages = appliedMessages.map(\.value)
         if let hold { wire.hold = PBHold(hold) }
+        if let author { wire.author = PBEpisodeAuthor(author) }
         return (consume wire).aloneBytes(version: format)
     }
 

@@ -23,6 +23,9 @@ extension Query: WireCodable {
             self = .redrive
         case .release(let wire):
             self = .release(InstanceID(wire.id))
+        case .attempt(let wire):
+            try required(wire.hasID, "episode of an attempt")
+            self = .attempt(EpisodeID(wire.id), build: wire.build)
         case nil:
             throw .undecodable("query of a kind this version does not know")
         }
@@ -45,6 +48,9 @@ extension Query: WireCodable {
             wire.wait.id = id.value
         case .release(let id):
             wire.release.id = id.value
+        case .attempt(let id, let build):
+            wire.attempt.id = PBEpisodeID(id)
+            wire.attempt.build = build
         case .redrive:
             wire.redrive = PBQuery.Redrive()
         case .counts:

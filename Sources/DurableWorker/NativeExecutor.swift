@@ -13,15 +13,18 @@ package struct NativeExecutor: EpisodeExecutor {
         self.options = options
     }
 
+    package func has(_ code: OrchestrationCode) -> Bool { registry.orchestration(code) != nil }
+
     package func makeSession(
-        name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID, patches: Set<String>,
-        onEscape: @escaping @Sendable () -> Void
+        _ code: OrchestrationCode, version: String?, instanceID: InstanceID, executionID: ExecutionID,
+        patches: Set<String>, onEscape: @escaping @Sendable () -> Void
     ) -> (any OrchestrationSession)? {
+        guard let orchestration = registry.orchestration(code) else { return nil }
         var options = options
         options.onEscape = onEscape
-        return registry.makeSession(
-            name: name, version: version, instanceID: instanceID, executionID: executionID, patches: patches,
-            options: options)
+        return NativeOrchestration(
+            orchestration: orchestration, version: version, instanceID: instanceID, executionID: executionID,
+            patches: patches, options: options)
     }
 }
 

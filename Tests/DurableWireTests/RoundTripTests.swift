@@ -20,6 +20,14 @@ import Testing
         #expect(kind.roundTrips())
     }
 
+    @Test("What an episode's code asked for comes back as it was")
+    func actions() throws {
+        #expect(try OrchestratorActions.decode(OrchestratorActions.encode(Samples.actions)) == Samples.actions)
+        #expect(try OrchestratorActions.decode([]) == [])
+        let bytes = OrchestratorActions.encode(Samples.actions)
+        for length in 0..<bytes.count { _ = try? OrchestratorActions.decode(Array(bytes.prefix(length))) }
+    }
+
     @Test("A task's message ID fits into an AMQP property, however long an execution ID a client chose")
     func longExecutionID() {
         var task = Samples.task

@@ -62,6 +62,55 @@ enum Samples {
         HistoryEvent(eventID: index % 3 == 0 ? .none : EventID(Int32(index)), timestamp: time, kind: kind)
     }
 
+    /// The starts of episodes, each by other code than the one before.
+    static let authored = [EpisodeAuthor(build: "1.4"), EpisodeAuthor(build: "", version: "2")].map { author in
+        var event = HistoryEvent(timestamp: time, kind: .orchestratorStarted)
+        event.author = author
+        return event
+    }
+
+    static let episodes = [
+        EpisodeRequest(
+            partition: PartitionID(7), epoch: epoch, number: .max, instanceID: InstanceID("o-1881"),
+            executionID: ExecutionID("e~2"), name: "Order", version: "2",
+            code: OrchestrationCode(name: "Order", version: "2"), patches: ["p-1", "p-2"], historyCount: events.count,
+            history: events, newEvents: authored + events),
+        EpisodeRequest(
+            partition: PartitionID(0), epoch: .zero, number: 1, instanceID: InstanceID("a"),
+            executionID: ExecutionID("e"), name: "A", version: nil, code: OrchestrationCode(name: "A"), patches: [],
+            historyCount: 10_000, history: [],
+            newEvents: [HistoryEvent(timestamp: time, kind: .orchestratorStarted)]),
+    ]
+
+    static let actions: [OrchestratorAction] = [
+        .scheduleTask(id: EventID(0), name: "Charge", input: Payload("{}")),
+        .scheduleTask(id: EventID(1), name: "Charge", input: nil),
+        .createTimer(id: EventID(2), fireAt: time),
+        .cancelTimer(id: EventID(2)),
+        .sendEvent(id: EventID(3), instanceID: InstanceID("b"), name: "e", input: Payload()),
+        .createSubOrchestration(
+            id: EventID(4),
+            ChildStart(
+                instanceID: InstanceID("c"), name: "Child", version: "2", input: Payload("1"), isDetached: true)),
+        .createSubOrchestration(id: EventID(5), ChildStart(instanceID: InstanceID("d"), name: "Child")),
+        .recordPatch(id: "p-1", isDeprecated: true),
+        .setCustomStatus(Payload("half")),
+        .setCustomStatus(nil),
+        .continueAsNew(
+            id: EventID(6), input: Payload("2"), version: "3",
+            carriedOver: [RaisedEvent(name: "e", input: nil), RaisedEvent(name: "e", input: Payload("1"))]),
+        .completeOrchestration(id: EventID(7), status: .completed, result: Payload("1"), failure: nil),
+        .completeOrchestration(id: EventID(7), status: .failed, result: nil, failure: failure),
+    ]
+
+    private static let episodeID = EpisodeID(instanceID: InstanceID("o-1881"), epoch: epoch, number: 9)
+
+    static let episodeAnswers: [EpisodeAnswer.Body] = [
+        .actions(.init(number: 2, count: 3, content: [0, 1, 255])), .actions(.init(number: 1, count: 1, content: [])),
+        .failure(.nonDeterministic(position: 7, historyHolds: "a", codeAsked: "b")),
+        .failure(.nonDurableAwait("slept")), .failure(.contextMisuse("")),
+    ]
+
     static let origin = Origin(partition: PartitionID(1023), incarnation: .max, sequence: 9)
 
     static let applied = AppliedThrough(destination: PartitionID(3), incarnation: .max, sequence: 77)
@@ -76,6 +125,10 @@ enum Samples {
         MessageBatch(messages: [message, bareMessage]), MessageBatch(marker: epoch), MessageBatch(),
         MessageBatch(messages: [message], applied: applied), MessageBatch(applied: applied),
     ]
+    + episodeAnswers.map { body in
+        MessageBatch(
+            answer: EpisodeAnswer(id: episodeID, author: EpisodeAuthor(build: "1.4", version: "2"), body: body))
+    }
 
     static let task = TaskMessage(
         instanceID: InstanceID("o-1881"), executionID: ExecutionID("exec-1"), taskID: EventID(4), dispatch: 3,
@@ -164,6 +217,7 @@ enum Samples {
         full.inbox = events
         full.appliedMessages = [MessageID("m-1"), MessageID("m-9")]
         full.hold = Hold(code: "DTQ2008", text: "ends workers", build: "1.4")
+        full.author = EpisodeAuthor(build: "1.4", version: "2")
         let bare = InstanceState(
             start: ExecutionStarted(name: "A", instanceID: InstanceID("a"), executionID: ExecutionID("e")),
             startID: MessageID("m"), at: Timestamp(millisecondsSinceEpoch: -1))
@@ -183,6 +237,7 @@ enum Samples {
         .counts,
         .redrive,
         .release(InstanceID("a")),
+        .attempt(episodeID, build: "1.4"),
     ]
 
     static let snapshots: [InstanceSnapshot] = states.map { InstanceSnapshot($0, input: Payload("{}")) }
@@ -198,6 +253,8 @@ enum Samples {
         .redriven(Redriven(tasks: 0, messages: 0, timers: 0)),
         .released(nil),
         .released(Hold(code: "DTQ2008", text: "ends workers", build: "1.4")),
+        .mayRun(true),
+        .mayRun(false),
         .notFound,
         .failed("the store is full"),
     ]
@@ -224,7 +281,9 @@ enum Samples {
             isHello: state == .starting, episodeCount: 10, activityRunCount: 11,
             episodesPerSecond: state == .starting ? nil : 0.25, activityRunsPerSecond: state == .starting ? nil : 3,
             receipt: state == .stopped ? receipt : nil,
-            standBy: state == .active ? [PartitionID(2), PartitionID(3)] : nil)
+            standBy: state == .active ? [PartitionID(2), PartitionID(3)] : nil,
+            codes: [OrchestrationCode(name: "A"), OrchestrationCode(name: "A", version: "2")],
+            missingCode: [.init(code: OrchestrationCode(name: "B", version: "3"), instances: 4)])
     }
 
     private static let receipt: WorkerReceipt = {

@@ -8,6 +8,8 @@ import DurableJSON
 struct BatchSubmission {
     /// For lines that name no orchestration.
     var defaultName: String?
+    /// For lines that name none.
+    var defaultVersion: String?
     var isJSON: Bool
 
     /// More bad lines than this, and the input is something else than a batch.
@@ -16,7 +18,8 @@ struct BatchSubmission {
     /// - Throws: Exit code 1 when a line was refused or not confirmed.
     func run(_ client: HubClient, _ environment: CommandEnvironment) async throws {
         let started = environment.clock.now()
-        let lines = BatchLines(defaultName: defaultName, client: client, environment: environment)
+        let lines = BatchLines(
+            defaultName: defaultName, defaultVersion: defaultVersion, client: client, environment: environment)
         var progress = ProgressLine(environment)
         let result = try await client.startMany(lines) { progress.show($0) }
         progress.clear()
@@ -91,6 +94,7 @@ struct BatchReport: Sendable {
 struct BatchLines: AsyncSequence {
     typealias Element = Message
     var defaultName: String?
+    var defaultVersion: String?
     var client: HubClient
     var environment: CommandEnvironment
     let report = PlatformLock(BatchReport())
@@ -135,7 +139,9 @@ struct BatchLines: AsyncSequence {
             guard case .text(let bytes) = line else {
                 throw BatchLineError("longer than \(LineReader.limit >> 20) MiB")
             }
-            return try StartRequest(batchLine: bytes, defaultName: lines.defaultName)
+            var request = try StartRequest(batchLine: bytes, defaultName: lines.defaultName)
+            if request.version == nil { request.version = lines.defaultVersion }
+            return request
         }
     }
 }
@@ -147,7 +153,7 @@ package struct BatchLineError: Error, CustomStringConvertible {
 }
 
 extension StartRequest {
-    /// Reads one line of a batch: `{"name":..,"id":..,"input":..,"startAt":..}`.
+    /// Reads one line of a batch: `{"name":..,"id":..,"input":..,"startAt":..,"version":..}`.
     ///
     /// - Parameter defaultName: For lines that name no orchestration.
     /// - Throws: `BatchLineError`.
@@ -168,10 +174,11 @@ extension StartRequest {
             case ("startAt", .string(let text)):
                 guard let time = Timestamp(iso8601: text) else { throw BatchLineError("startAt is no ISO 8601 time") }
                 startAt = time
-            case ("id", .null), ("startAt", .null), ("name", .null): break
+            case ("version", .string(let text)): version = text
+            case ("id", .null), ("startAt", .null), ("name", .null), ("version", .null): break
             case ("input", let value): input = Payload(value.text)
-            case ("name", _), ("id", _), ("startAt", _): throw BatchLineError("\(member.key) is no text")
-            default: throw BatchLineError("unknown key \"\(member.key)\" (known: name, id, input, startAt)")
+            case ("name", _), ("id", _), ("startAt", _), ("version", _): throw BatchLineError("\(member.key) is no text")
+            default: throw BatchLineError("unknown key \"\(member.key)\" (known: name, id, input, startAt, version)")
             }
         }
         guard let name else { throw BatchLineError("no name, and none on the command line") }

@@ -18,8 +18,8 @@ struct SubmitCommand: AsyncParsableCommand {
               generate-orders | dtq submit ShipOrder --batch
 
             With --batch each line of standard input is one instance: \
-            {"name":"ShipOrder","id":"o-1","input":{"weight":7},"startAt":"2026-12-01T03:00:00Z"}. All keys are \
-            optional when NAME is given. Bad lines are reported with their number, the others are submitted. Give \
+            {"name":"ShipOrder","id":"o-1","input":{"weight":7},"startAt":"2026-12-01T03:00:00Z","version":"2"}. All keys \
+            are optional when NAME is given. Bad lines are reported with their number, the others are submitted. Give \
             IDs: then it is harmless to submit a file again.
 
             Exit codes: 0 accepted (with --wait: completed), 1 failed, refused because the ID exists, or lines \
@@ -41,6 +41,12 @@ struct SubmitCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Start not before: ISO 8601, or a duration from now such as 10m.", valueName: "time"))
     var startAt: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Version of the code that the instance runs on, to its end (default: what its worker gives those without one).",
+            valueName: "version"))
+    var version: String?
+
     @Flag(help: "Wait for the end and print the output.")
     var wait = false
 
@@ -61,7 +67,7 @@ struct SubmitCommand: AsyncParsableCommand {
         let environment = CommandEnvironment.current
         let connection = connection
         if batch {
-            let submission = BatchSubmission(defaultName: name, isJSON: output.json)
+            let submission = BatchSubmission(defaultName: name, defaultVersion: version, isJSON: output.json)
             return try await connection.withClient(environment) { try await submission.run($0, environment) }
         }
         guard let name else { return }
@@ -70,7 +76,7 @@ struct SubmitCommand: AsyncParsableCommand {
             input: try await PayloadArgument.read(input, option: "--input", environment),
             startAt: try startAt.map {
                 try ArgumentText.time($0, option: "--start-at", .future, now: environment.clock.now())
-            })
+            }, version: version)
         try await connection.withClient(environment) { client in
             let submission = try await client.start(request)
             let isRefused = submission.outcome == .verdict(.exists)

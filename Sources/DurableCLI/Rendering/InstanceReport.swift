@@ -12,6 +12,7 @@ struct InstanceReport {
         var fields = FieldList()
         fields.add("instance", TerminalText.safe(snapshot.id.value))
         fields.add("name", TerminalText.safe(snapshot.name))
+        fields.add("version", snapshot.version.map(TerminalText.safe))
         fields.add("status", style.status(snapshot.status))
         fields.add("created", moment(snapshot.createdAt))
         fields.add("updated", moment(snapshot.lastUpdatedAt))
@@ -68,6 +69,7 @@ struct InstanceReport {
         [
             .init("id", .string(snapshot.id.value)),
             .init("name", .string(snapshot.name)),
+            .init("version", .optional(snapshot.version) { .string($0) }),
             .init("status", .string(snapshot.status.description)),
             .init("createdAt", .string(snapshot.createdAt.description)),
             .init("updatedAt", .string(snapshot.lastUpdatedAt.description)),

@@ -40,6 +40,8 @@ package struct SimulationPlan: Sendable {
     package var brokerPatience: Duration
     /// Pages in SQLite's write-ahead log after which they are moved into the main file.
     package var checkpointAfterPages: Int
+    /// Whether workers ship episodes to each other; those of some have only a part of the programs.
+    package var sharesCode: Bool
     /// A deliberate mistake of a port.
     package var portDefect: PortDefect?
 
@@ -91,6 +93,7 @@ package struct SimulationPlan: Sendable {
             faultsEnd = max(faultsEnd, .seconds(20))
             faults += PlannedFault.drawTraps(from: &trapRandom, workerCount: workerCount)
         }
+        sharesCode = false
         if hasPatches { faults += PlannedFault.drawChanges(from: &patchRandom, workerCount: workerCount) }
         faults.sort { $0.at < $1.at }
         engine = EngineConfiguration()

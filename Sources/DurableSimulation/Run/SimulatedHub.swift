@@ -214,6 +214,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
         let storage = base ?? replicated(name, transport, clock, copies[place], journal)
         let watch = EngineWatch(of: node, witness: witness, cacheLimit: plan.engine.cacheBytes)
         var configuration = WorkerConfiguration()
+        configuration.sharesCode = plan.sharesCode
         configuration.engine = plan.engine
         if variant == .trapping { configuration.engine.build = "trapping" }
         configuration.slots = plan.slots

@@ -173,6 +173,7 @@ extension ScriptedOwner.Script {
             instance.createdAt = now
             instance.lastUpdatedAt = now
             instance.input = start.input
+            instance.version = start.version
             instances.append(outcome(instance))
             return .created
         default:
@@ -207,6 +208,7 @@ extension ScriptedOwner.Script {
         case .release(let id):
             guard let instance = find(id) else { return .notFound }
             return .released(instance.holdCode.map { Hold(code: $0, text: instance.holdText ?? "") })
+        case .attempt: return .mayRun(false)
         case .redrive: return .redriven(Redriven(tasks: 3, messages: partition.index, timers: 1200))
         case .counts:
             let own = instances.filter { $0.id.partition(of: count) == partition }

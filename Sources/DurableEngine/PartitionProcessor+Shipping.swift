@@ -1,0 +1,248 @@
+import DurableBackend
+package import DurableCore
+import DurableWire
+import Logging
+
+/// Episodes of code that this worker lacks: shipped to one that has it, by way of a queue of that code.
+///
+/// Such an instance is held (DTQ2005) in the log for as long as it has something to run: its messages are kept, others go
+/// on, and a later owner finds it as it finds any held one. What was shipped is only in memory: an answer counts if this
+/// very processor waits for it. Episodes are pure, so one that is dropped, or run twice, changes nothing.
+extension PartitionProcessor {
+    /// Where an instance's next episode can run.
+    enum CodePlace {
+        case here(OrchestrationCode)
+        case away(OrchestrationCode)
+        case nowhere
+    }
+
+    /// - Parameter build: A build whose code must not run it on another worker; nil: any may.
+    func place(of state: InstanceState, otherThan build: String? = nil) -> CodePlace {
+        for code in state.codes {
+            if parts.executor.has(code) { return .here(code) }
+            if parts.directory?.has(code, otherThan: build) == true { return .away(code) }
+        }
+        return .nowhere
+    }
+
+    func isHere(_ state: InstanceState) -> Bool {
+        if case .here = place(of: state) { true } else { false }
+    }
+
+    /// Holds an instance until somebody has run its episode; it is shipped once that is durable.
+    func waitForCode(_ entry: InstanceEntry, in batch: inout Batch) {
+        if entry.state.hold?.isForCode != true {
+            let hold = OperatorText.noCode(for: entry.state)
+            apply(InstanceChange(instanceID: entry.state.id, time: batch.now, hold: .set(hold)), to: entry, in: &batch)
+        }
+        batch.withoutCode.append(entry)
+    }
+
+    // MARK: - Shipping
+
+    /// Workers with that code have come, or others have gone.
+    package nonisolated func codeChanged(_ gained: [OrchestrationCode]) {
+        codeNews.withLock { news in
+            news.isNews = true
+            news.gained.formUnion(gained)
+        }
+        signal.raise()
+    }
+
+    private func takeCodeNews() {
+        let (isNews, gained) = codeNews.withLock { news in
+            defer { news = (false, []) }
+            return news
+        }
+        guard isNews else { return }
+        shipments.mustLook = true
+        unservedCode = []
+        // What other workers' code did not fit, code that has come may; what one build must not run, the others may once
+        // that is gone.
+        awayRetries.mayAll = !gained.isEmpty || awayRetries.mayAll && !awayRetries.ids.isEmpty
+        awayRetries.ids = heldInstances.filter { shipments[$0] == nil && !shipments.isWaiting($0) }
+            .sorted { $0.value < $1.value }
+    }
+
+    /// Ships what waits, as far as somebody has its code and not too much is away.
+    ///
+    /// - Returns: Whether there was anything to do.
+    func ship() throws(PartitionEnd) -> Bool {
+        takeCodeNews()
+        let now = parts.clock.uptime()
+        for (id, shipment) in shipments.takeOverdue(at: now) {
+            logger.info(
+                "no answer to episode \(shipment.number) of instance \(id), shipping it anew",
+                metadata: ["queue": "\(topology.episodeQueue(shipment.code))"])
+            episodeLane.withdraw([.episode(shipment.number)])
+            if let entry = try entry(for: id), entry.state.hold?.isForCode == true {
+                shipments.wait(id, for: entry.state.codes)
+            }
+        }
+        guard shipments.mustLook else { return false }
+        shipments.mustLook = false
+        var count = 0
+        for codes in shipments.wanted {
+            search: while let id = shipments.first(of: codes) {
+                if shipments.awayCount >= parts.configuration.awayLimit { return count > 0 }
+                if count == Self.shippedPerTurn {
+                    shipments.mustLook = true
+                    return true
+                }
+                guard let entry = try entry(for: id), mayShip(entry.state) else {
+                    shipments.forget(id)
+                    continue
+                }
+                switch place(of: entry.state) {
+                case .away(let code):
+                    try ship(entry, to: code, at: now)
+                    count += 1
+                case .here:
+                    // What had that code and was the better choice has gone.
+                    shipments.forget(id)
+                    retries.append(id)
+                case .nowhere:
+                    warnOfMissingCode(of: entry.state)
+                    break search
+                }
+            }
+        }
+        return count > 0
+    }
+
+    /// Deliveries must have their turn, too.
+    private static var shippedPerTurn: Int { 64 }
+
+    /// Its suspension or the like may have come meanwhile: then the message that ends that has it wait again.
+    private func mayShip(_ state: InstanceState) -> Bool {
+        guard state.hold?.isForCode == true, !state.inbox.isEmpty else { return false }
+        switch state.status {
+        case .running: return true
+        case .pending: return state.startAt.map { $0 <= state.time(at: parts.clock.now()) } ?? true
+        default: return false
+        }
+    }
+
+    private func ship(_ entry: InstanceEntry, to code: OrchestrationCode, at uptime: Duration) throws(PartitionEnd) {
+        let state = entry.state
+        let now = state.time(at: parts.clock.now())
+        let events = state.shippedEvents(at: now, byteLimit: parts.configuration.shippedBytes)
+        let history = try history(of: entry, within: parts.configuration.shippedBytes)
+        let number = shipments.begin(
+            state, code: code, startedAt: now, eventCount: events.count - 1, at: uptime,
+            patience: parts.configuration.episodePatience)
+        let request = EpisodeRequest(
+            partition: parts.partition, epoch: parts.epoch, number: number, instanceID: state.id,
+            executionID: state.executionID, name: state.name, version: state.version, code: code,
+            patches: state.patches.sorted(), historyCount: state.historyCount, history: history, newEvents: events)
+        shippedCount += 1
+        episodeLane.submit([.init(key: .episode(number), message: topology.episodeMessage(request, at: now))])
+    }
+
+    /// The whole history, or nothing when it is longer.
+    private func history(of entry: InstanceEntry, within byteLimit: Int) throws(PartitionEnd) -> [HistoryEvent] {
+        var events: [HistoryEvent] = []
+        var bytes = entry.unflushed.reduce(0) { $0 + $1.estimatedBytes }
+        while events.count < entry.flushedCount, bytes <= byteLimit {
+            let page = try history(of: entry, from: events.count)
+            events += page
+            bytes += page.reduce(0) { $0 + $1.estimatedBytes }
+        }
+        return bytes <= byteLimit ? events + entry.unflushed : []
+    }
+
+    private func warnOfMissingCode(of state: InstanceState) {
+        if unservedCode.insert(state.code).inserted { logger.warning("\(OperatorText.waitsForCode(state).text)") }
+    }
+
+    // MARK: - Answers
+
+    /// What became of a shipped episode.
+    struct EpisodeOutcome {
+        var shipment: Shipments.Shipment
+        var author: EpisodeAuthor
+        var result: Result<[OrchestratorAction], EpisodeFailure>
+    }
+
+    /// Takes an answer, or a part of one, if it is waited for.
+    func take(_ answer: EpisodeAnswer, into batch: inout Batch) throws(PartitionEnd) {
+        guard answer.id.epoch == parts.epoch, let shipment = shipments[answer.id.instanceID],
+            shipment.number == answer.id.number, let entry = try entry(for: answer.id.instanceID)
+        else {
+            lateAnswerCount += 1
+            return
+        }
+        let result: Result<[OrchestratorAction], EpisodeFailure>
+        switch answer.body {
+        case .failure(let failure): result = .failure(failure)
+        case .actions(let part):
+            guard let bytes = shipments.take(part, of: answer.id.instanceID) else { return }
+            do {
+                result = .success(try OrchestratorActions.decode(bytes))
+            } catch {
+                logger.warning(
+                    """
+                    DTQ3001 the answer to episode \(shipment.number) of instance \(entry.state.id) cannot be decoded: \
+                    \(error). It is shipped anew. See ops/errors/DTQ3001.md
+                    """)
+                return
+            }
+        }
+        shipments.forget(answer.id.instanceID)
+        batch.outcomes[answer.id.instanceID] = EpisodeOutcome(
+            shipment: shipment, author: answer.author, result: result)
+        batch.note(InstanceChange(instanceID: entry.state.id, time: batch.now), of: entry)
+    }
+
+    /// Makes an answered episode part of the history, if the instance is as it was shipped.
+    func apply(_ outcome: EpisodeOutcome, to entry: InstanceEntry, in batch: inout Batch) {
+        let (state, shipment) = (entry.state, outcome.shipment)
+        guard state.executionID == shipment.executionID, state.mayTake(answerOver: shipment.eventCount) else { return }
+        switch outcome.result {
+        case .failure(let failure):
+            hold(entry, OperatorText.episodeFailure(failure, of: state), in: &batch)
+        case .success(let actions):
+            var start = HistoryEvent(timestamp: shipment.startedAt, kind: .orchestratorStarted)
+            if outcome.author != state.author { start.author = outcome.author }
+            finish(
+                entry, over: [start] + state.inbox.prefix(shipment.eventCount), actions: actions,
+                isShipped: true, in: &batch)
+        }
+    }
+
+    /// Whether a worker that was given an episode which somebody was given before may run it: not when that one is
+    /// answered or shipped anew, and not when its code seems to have ended too many workers.
+    func mayRun(_ id: EpisodeID, build: String) async throws(PartitionEnd) -> Bool {
+        guard id.epoch == parts.epoch, let shipment = shipments[id.instanceID], shipment.number == id.number,
+            let entry = try entry(for: id.instanceID), entry.state.hold?.isForCode == true
+        else { return false }
+        let attempts = shipments.noteAttempt(at: id.instanceID)
+        if attempts <= parts.configuration.attemptLimit { return true }
+        var batch = newBatch(at: parts.clock.now())
+        hold(entry, OperatorText.crashesElsewhere(entry.state, attempts: attempts - 1, build: build), in: &batch)
+        try await save(batch)
+        return false
+    }
+
+    // MARK: - What clients see
+
+    /// An instance whose episode runs on another worker is as any that runs; one that nobody can run says so.
+    func snapshot(_ state: InstanceState, input: Payload?) -> InstanceSnapshot {
+        var snapshot = InstanceSnapshot(state, input: input)
+        guard state.hold?.isForCode == true else { return snapshot }
+        if shipments[state.id] != nil {
+            snapshot.holdCode = nil
+            snapshot.holdText = nil
+        } else if case .nowhere = place(of: state) {
+            snapshot.holdText = OperatorText.waitsForCode(state).text
+        }
+        return snapshot
+    }
+
+    /// Code that is waited for and nobody has; at most 100 of them.
+    var missingCode: [WorkerHeartbeat.MissingCode] {
+        if shipments.isEmpty { return [] }
+        return shipments.waitingCounts.filter { unservedCode.contains($0.code) }.prefix(100)
+            .map { .init(code: $0.code, instances: $0.instances) }
+    }
+}
