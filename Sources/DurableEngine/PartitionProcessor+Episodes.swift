@@ -52,9 +52,13 @@ extension PartitionProcessor {
     ) {
         episodeCount += 1
         var (change, outbox) = entry.state.finishEpisode(
-            over: events, actions: parts.configuration.limited(actions), at: entry.state.time(at: batch.now),
+            over: events, actions: parts.configuration.limited(actions), at: events[0].timestamp,
             epoch: parts.epoch, outboxID: &batch.outboxID)
-        if isShipped { entry.state.settle(&change, over: events.count - 1) }
+        if isShipped {
+            // Its events are of the time the code saw, which has passed.
+            change.time = entry.state.time(at: batch.now)
+            entry.state.settle(&change, over: events.count - 1)
+        }
         batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
         apply(change, to: entry, in: &batch)
     }

@@ -47,7 +47,7 @@ import Testing
             await bench.run("status", "o-1", "--json")
                 == Run(
                     code: 0,
-                    output: #"{"id":"o-1","name":"ShipOrder","status":"completed","#
+                    output: #"{"id":"o-1","name":"ShipOrder","version":null,"status":"completed","#
                         + #""createdAt":"2026-11-24T08:59:00.000Z","updatedAt":"2026-11-24T08:59:30.000Z","#
                         + #""execution":"execution-of-o-1","partition":0,"historyEvents":3,"startAt":null,"#
                         + #""openTasks":0,"openTimers":0,"openChildren":0,"unhandledMessages":0,"customStatus":null,"#
@@ -141,7 +141,7 @@ import Testing
             await bench.run("wait", "o-2") == Run(code: 1, output: "", errors: "Instance o-2 is terminated\n"))
         let json = await bench.run("wait", "o-2", "--json")
         #expect(json.code == 1)
-        #expect(json.output.hasPrefix(#"{"id":"o-2","name":"A","status":"terminated","#))
+        #expect(json.output.hasPrefix(#"{"id":"o-2","name":"A","version":null,"status":"terminated","#))
         #expect(json.errors == "")
         _ = owner
     }
@@ -197,7 +197,7 @@ import Testing
                         """, errors: "There are more: add --cursor 1a20cc71398-6f2d33\n"))
         let next = await bench.run("list", "--limit", "4", "--cursor", "1a20cc71398-6f2d33", "--json")
         #expect(next.output.components(of: #""id":"#) == 4)
-        #expect(next.output.hasPrefix(#"{"instances":[{"id":"o-4","name":"ShipOrder","status":"failed","#))
+        #expect(next.output.hasPrefix(#"{"instances":[{"id":"o-4","name":"ShipOrder","version":null,"status":"failed","#))
         #expect(next.output.hasSuffix(#""nextCursor":null}"# + "\n"))
         let failed = await bench.run(
             "list", "--status", "failed,terminated", "--prefix", "o-", "--from", "1h", "--json")

@@ -76,7 +76,7 @@ import Testing
                     + #"the code asked for activity "Charge" (event ID 0). See ops/errors/DTQ2003.md"#,
                 #"DTQ2003 instance b (Flow): replay diverged at event 2. History holds TaskScheduled "Work" (event ID 0); "#
                     + #"the code asked for activity "Charge" (event ID 0). See ops/errors/DTQ2003.md"#,
-                #"DTQ2005 instance o: this program has no orchestration "Other"; under it the instance would be held. "#
+                #"DTQ2005 instance o: this program has no orchestration "Other"; with it alone the instance would be held. "#
                     + "Register it, or keep a build running that has it. See ops/errors/DTQ2005.md",
                 "Checked 4 instances: 1 fit, 2 diverge, 1 of orchestrations that this program does not have.",
             ])

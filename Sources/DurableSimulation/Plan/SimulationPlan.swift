@@ -93,7 +93,9 @@ package struct SimulationPlan: Sendable {
             faultsEnd = max(faultsEnd, .seconds(20))
             faults += PlannedFault.drawTraps(from: &trapRandom, workerCount: workerCount)
         }
-        sharesCode = false
+        var codeRandom = SeededGenerator(seed: seed, purpose: "code places")
+        // Evidence of traps is kept by owners; here it would be spread over others' attempts.
+        sharesCode = codeRandom.chance(0.12) && workerCount > 1 && !hasTraps
         if hasPatches { faults += PlannedFault.drawChanges(from: &patchRandom, workerCount: workerCount) }
         faults.sort { $0.at < $1.at }
         engine = EngineConfiguration()
