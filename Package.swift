@@ -31,7 +31,8 @@ let package = Package(
         .target(name: "DurableTask", dependencies: ["DurableCore", .log]),
         .target(name: "DurableSchedules", dependencies: ["DurableTask", "DurableCore"]),
         .target(name: "DurableTestKit", dependencies: ["DurableTask", "DurableCore", "DurableJSON", .heap, .log]),
-        .target(name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log]),
+        .target(
+            name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log, .ordered]),
         .target(name: "DurableClient", dependencies: ["DurableCore", "DurableWire", "DurableBackend", "DurableTask"]),
 
         // Copies of whole hubs, for operators.
@@ -131,7 +132,8 @@ let package = Package(
             name: "FaultTests",
             dependencies: [
                 "dtq", "hello-cities", "word-count", "approval", "ledger", "order-saga", "monitor", "fan-out",
-                "nightly-schedule", "faults", "DurableAMQP", "DurableBackend", "DurableCore", "DurableFaults", .log,
+                "nightly-schedule", "video-pipeline", "faults", "DurableAMQP", "DurableBackend", "DurableCore",
+                "DurableFaults", .log,
             ]),
         .testTarget(
             name: "DurableTestKitTests",
@@ -145,7 +147,8 @@ let package = Package(
 )
 
 let examples = [
-    "approval", "fan-out", "hello-cities", "ledger", "monitor", "nightly-schedule", "order-saga", "word-count",
+    "approval", "fan-out", "hello-cities", "ledger", "monitor", "nightly-schedule", "order-saga", "video-pipeline",
+    "word-count",
 ]
 package.targets += examples.map { name in
     .executableTarget(name: name, dependencies: ["Durable"], path: "examples/\(name)", exclude: ["run"])

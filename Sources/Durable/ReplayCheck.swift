@@ -14,12 +14,17 @@ package struct ReplayCheck: Sendable {
         package var version: String?
         /// nil: this program has no orchestration of that name.
         package var failure: EpisodeFailure?
+        /// Whose code wrote what the replay did not ask for; nil: its history does not say, or it is not that.
+        package var author: EpisodeAuthor?
 
-        package init(id: InstanceID, name: String, version: String? = nil, failure: EpisodeFailure?) {
+        package init(
+            id: InstanceID, name: String, version: String? = nil, failure: EpisodeFailure?, author: EpisodeAuthor? = nil
+        ) {
             self.id = id
             self.name = name
             self.version = version
             self.failure = failure
+            self.author = author
         }
     }
 
@@ -48,8 +53,9 @@ package struct ReplayCheck: Sendable {
         case .notRegistered: failure = nil
         case .diverges(let reason): failure = reason
         }
-        findings.append(
-            Finding(id: id, name: name, version: version, failure: failure))
+        var author: EpisodeAuthor?
+        if case .nonDeterministic(let position, _, _)? = failure { author = history.prefix(position + 1).lastAuthor }
+        findings.append(Finding(id: id, name: name, version: version, failure: failure, author: author))
     }
 
     /// Checks the document that `dtq history ID --json --payloads` prints.
@@ -137,7 +143,8 @@ extension ReplayCheck.Finding {
                 + "Register it, or keep a build running that has it. See ops/errors/DTQ2005.md"
         }
         let subject = "instance \(id) (\(name)\(version.map { " v\($0)" } ?? ""))"
-        return "\(failure.code) \(subject): \(failure.explanation). See ops/errors/\(failure.code).md"
+        let writer = author.map { " It was written by \($0.text)." } ?? ""
+        return "\(failure.code) \(subject): \(failure.explanation).\(writer) See ops/errors/\(failure.code).md"
     }
 
     fileprivate var json: JSONValue {
@@ -152,6 +159,8 @@ extension ReplayCheck.Finding {
         members.append(.init("position", .optional(place) { .integer($0.position) }))
         members.append(.init("historyHolds", .optional(place) { .string($0.holds) }))
         members.append(.init("codeAsked", .optional(place) { .string($0.asked) }))
+        members.append(.init("build", .optional(author) { .string($0.build) }))
+        members.append(.init("codeVersion", .optional(author?.version) { .string($0) }))
         members.append(.init("text", .string(text)))
         return .object(members)
     }

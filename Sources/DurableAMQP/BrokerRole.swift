@@ -33,7 +33,7 @@ package enum BrokerRole: String, CaseIterable, Sendable {
             Permissions(
                 configure: names("episodes", "(work|episodes|reply|fleet|log|archive)\\..+"),
                 write: names(
-                    "client", "journal", "own", "control", "wake", "work", "episodes", "reply", "fleet", "dead", "log",
+                    "journal", "own", "client", "control", "wake", "work", "episodes", "reply", "fleet", "dead", "log",
                     "(work|episodes|reply|fleet|log|archive)\\..+"),
                 read: names(
                     "hub", "journal", "work", "episodes", "reply", "fleet", "log",

@@ -25,6 +25,10 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         /// An input cannot be encoded, or an output cannot be decoded.
         public static let payloadUnreadable = Code("DTQ2004")
         public static let payloadTooLarge = Code("DTQ2007")
+        /// The code of the instance has no handler of that name, or the instance has not begun.
+        public static let noHandler = Code("DTQ2015")
+        /// The handler of a query did more than to look.
+        public static let handlerMisuse = Code("DTQ2016")
         /// What came back cannot be read.
         public static let messageUndecodable = Code("DTQ3001")
         public static let brokerUnreachable = Code("DTQ4001")

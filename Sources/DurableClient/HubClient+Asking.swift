@@ -38,7 +38,7 @@ extension HubClient {
         var events: [HistoryEvent] = []
         var executionID: ExecutionID?
         while true {
-            let query = Query.history(id, after: events.count - 1, limit: options.pageSize)
+            let query = Question.history(id, after: events.count - 1, limit: options.pageSize)
             switch try await ask(query, of: partition(of: id)) {
             case .history(let page, let execution, let isComplete):
                 if !events.isEmpty, execution != executionID {
@@ -68,7 +68,7 @@ extension HubClient {
     }
 
     /// Asks every partition the same; answers in order of the partitions.
-    func askAll(_ query: Query) async throws -> [QueryAnswer] {
+    func askAll(_ query: Question) async throws -> [QueryAnswer] {
         try await withThrowingTaskGroup(of: (PartitionID, QueryAnswer).self) { group in
             for partition in topology.partitions {
                 group.addTask { (partition, try await self.ask(query, of: partition)) }
@@ -83,7 +83,7 @@ extension HubClient {
     ///
     /// - Parameter patience: How long an owner that is there is asked; zero: once; nil: as usual.
     /// - Throws: `ClientError`, DTQ5001 when nobody answers.
-    func ask(_ query: Query, of partition: PartitionID, patience: Duration? = nil) async throws -> QueryAnswer {
+    func ask(_ query: Question, of partition: PartitionID, patience: Duration? = nil) async throws -> QueryAnswer {
         let started = clock.uptime()
         return try await withQuestion(query, of: partition) { question in
             while true {
@@ -99,14 +99,14 @@ extension HubClient {
         }
     }
 
-    struct Question {
+    struct OpenQuestion {
         var correlationID: String
         var message: OutgoingMessage
     }
 
     /// Registers a question for as long as `body` runs.
     func withQuestion<Result>(
-        _ query: Query, of partition: PartitionID, _ body: (Question) async throws -> Result
+        _ query: Question, of partition: PartitionID, _ body: (OpenQuestion) async throws -> Result
     ) async throws -> Result {
         try await replies.open()
         let correlationID = makeID()
@@ -114,7 +114,7 @@ extension HubClient {
             query, to: partition, correlationID: correlationID, replyTo: replies.routingKey, at: clock.now())
         await replies.expect(correlationID, question: message)
         do {
-            let result = try await body(Question(correlationID: correlationID, message: message))
+            let result = try await body(OpenQuestion(correlationID: correlationID, message: message))
             await replies.forget(correlationID)
             return result
         } catch {
@@ -157,6 +157,9 @@ extension HubClient {
             case .released: "the release of an instance"
             case .mayRun: "leave to run an episode"
             case .counts: "counts"
+            case .tasks: "activities"
+            case .value, .handlerFailed: "the answer of an instance's code"
+            case .update, .unknownUpdate: "what became of an update"
             case .notFound: "\"not found\""
             case .failed: "a failure"
             }

@@ -27,6 +27,13 @@ extension HubClient {
         return try await submit(message(to: id, .executionTerminated(reason: reason, recurse: recurse)))
     }
 
+    /// Asks an instance to end: its code is cancelled, and does what it does then. Verdicts as of `terminate`.
+    package func cancel(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
+        try check(id)
+        try check(reason, "the reason to cancel instance \(id)")
+        return try await submit(message(to: id, .cancellationRequested(reason: reason)))
+    }
+
     /// Has an instance keep what arrives and run nothing, until it is resumed: verdict `accepted`, `duplicate`,
     /// `notFound` or `ended`.
     package func suspend(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
@@ -58,12 +65,12 @@ extension HubClient {
             event: HistoryEvent(timestamp: clock.now(), kind: .executionStarted(start)))
     }
 
-    private func message(to id: InstanceID, _ kind: HistoryEvent.Kind) -> Message {
+    func message(to id: InstanceID, _ kind: HistoryEvent.Kind) -> Message {
         Message(
             id: MessageID(makeID()), instanceID: id, event: HistoryEvent(timestamp: clock.now(), kind: kind))
     }
 
-    private func submit(_ message: Message) async throws -> Submission {
+    func submit(_ message: Message) async throws -> Submission {
         let partition = partition(of: message.instanceID)
         let correlationID = message.id.value
         try await replies.open()

@@ -107,13 +107,22 @@ public final class TaskHubClient: Sendable {
         Accepted(try await core.raiseEvent(name, to: id))
     }
 
-    /// Ends an instance from outside. Its code does not run again.
+    /// Ends an instance from outside. Its code does not run again, unless it is in a `withCompensation` that includes
+    /// termination; activities that run are cancelled.
     ///
     /// - Parameter recurse: Whether the sub-orchestrations it waits for end with it, and theirs.
     @discardableResult
     public func terminate(_ id: InstanceID, reason: String? = nil, recurse: Bool = true) async throws -> Accepted {
         let payload = try reason.flatMap { try encode($0, "the reason to terminate") }
         return Accepted(try await core.terminate(id, reason: payload, recurse: recurse))
+    }
+
+    /// Asks an instance to end: its function's task is cancelled, and so is what it waits for. What it does then counts;
+    /// if it throws `CancellationError` it ends as canceled. One whose start time has not come ends at once.
+    @discardableResult
+    public func cancel(_ id: InstanceID, reason: String? = nil) async throws -> Accepted {
+        let payload = try reason.flatMap { try encode($0, "the reason to cancel") }
+        return Accepted(try await core.cancel(id, reason: payload))
     }
 
     /// Has an instance run nothing until it is resumed. What arrives meanwhile is kept, timers that come due wait;
@@ -164,12 +173,7 @@ public final class TaskHubClient: Sendable {
                     errorType: "Orchestration\(end.status == .terminated ? "Terminated" : "Canceled")",
                     message: "instance \(id) is \(end.status)", isNonRetryable: true)
         }
-        do {
-            return try PayloadCoding.decode(Output.self, from: end.output, as: "the output of instance \(id)")
-        } catch {
-            throw ClientError(
-                .payloadUnreadable, "\(error). Ask for the type that the orchestration returns.", cause: error)
-        }
+        return try decode(end.output, "the output of instance \(id)")
     }
 
     /// Waits for the end of an instance of `orchestration` and decodes what it returned.
@@ -187,7 +191,16 @@ public final class TaskHubClient: Sendable {
         await onClose()
     }
 
-    private func encode(_ value: some Encodable, _ what: String) throws -> Payload? {
+    func decode<Value: Decodable>(_ payload: Payload?, _ what: String) throws -> Value {
+        do {
+            return try PayloadCoding.decode(Value.self, from: payload, as: what)
+        } catch {
+            throw ClientError(
+                .payloadUnreadable, "\(error). Ask for the type that the orchestration returns.", cause: error)
+        }
+    }
+
+    func encode(_ value: some Encodable, _ what: String) throws -> Payload? {
         do {
             return try PayloadCoding.encode(value, as: what)
         } catch {

@@ -37,13 +37,23 @@ package struct InstanceChange: Hashable, Sendable {
     package var appliedMessages: [MessageID]
     package var scheduledTasks: [ScheduledTask]
     package var canceledTimers: [EventID]
+    /// Activities whose results nobody waits for any more.
+    package var canceledTasks: [EventID]
+    /// How far activities have come.
+    package var heartbeats: [Heartbeat]
     package var customStatus: Update<Payload?>
     package var hold: Update<Hold?>
+    /// Updates that arrived, to wait until the code lets them begin.
+    package var requestedUpdates: [UpdateRequest] = []
+    /// Updates that were refused, with the reason; they wait no longer.
+    package var rejectedUpdates: [UpdateLedger.Ended] = []
+    package var compensatesTermination: Update<Bool>
 
     package init(
         instanceID: InstanceID, time: Timestamp, history: [HistoryEvent] = [], buffered: [HistoryEvent] = [],
         appliedMessages: [MessageID] = [], scheduledTasks: [ScheduledTask] = [], canceledTimers: [EventID] = [],
-        customStatus: Update<Payload?> = .unchanged, hold: Update<Hold?> = .unchanged
+        canceledTasks: [EventID] = [], heartbeats: [Heartbeat] = [], customStatus: Update<Payload?> = .unchanged,
+        hold: Update<Hold?> = .unchanged, compensatesTermination: Update<Bool> = .unchanged
     ) {
         self.instanceID = instanceID
         self.time = time
@@ -52,8 +62,11 @@ package struct InstanceChange: Hashable, Sendable {
         self.appliedMessages = appliedMessages
         self.scheduledTasks = scheduledTasks
         self.canceledTimers = canceledTimers
+        self.canceledTasks = canceledTasks
+        self.heartbeats = heartbeats
         self.customStatus = customStatus
         self.hold = hold
+        self.compensatesTermination = compensatesTermination
     }
 
     /// Whether the instance's history begins anew after it: the next execution is in `buffered`.
@@ -64,6 +77,15 @@ package struct InstanceChange: Hashable, Sendable {
     package enum Update<Value: Hashable & Sendable>: Hashable, Sendable {
         case unchanged
         case set(Value)
+    }
+
+    package struct Heartbeat: Hashable, Sendable {
+        package var taskID: EventID
+        package var details: Payload
+        package init(taskID: EventID, details: Payload) {
+            self.taskID = taskID
+            self.details = details
+        }
     }
 
     /// Pairs a `taskScheduled` event with the outbox entry that dispatches it.

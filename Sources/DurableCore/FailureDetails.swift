@@ -26,4 +26,7 @@ public struct FailureDetails: Error, Hashable, Sendable, CustomStringConvertible
     /// Error types of instances that failed since their worker refused what the code asked for.
     package static let payloadTooLarge = "PayloadTooLarge"
     package static let tooManyEvents = "TooManyEvents"
+
+    /// Whether an instance failed with it without its code's having a part in that.
+    package var isImposed: Bool { [Self.payloadTooLarge, Self.tooManyEvents].contains(errorType) }
 }

@@ -22,6 +22,8 @@ public struct HistoryEvent: Hashable, Sendable {
         case executionStarted(ExecutionStarted)
         case executionCompleted(status: OrchestrationStatus, result: Payload?, failure: FailureDetails?)
         case executionTerminated(reason: Payload?, recurse: Bool)
+        /// Asks the code to end: its task is cancelled, what it does then counts.
+        case cancellationRequested(reason: Payload?)
         case executionSuspended(reason: Payload?)
         case executionResumed(reason: Payload?)
         case taskScheduled(name: String, input: Payload?)
@@ -38,6 +40,10 @@ public struct HistoryEvent: Hashable, Sendable {
         /// The code reached a change of its own for the first time in this execution, and took the new way.
         /// `isDeprecated`: by code that has no other way any more, so that later code need not ask either.
         case patchRecorded(id: String, isDeprecated: Bool)
+        /// An update. Sent to an instance it asks to be let in; in a history it was, and its handler has begun.
+        case updateRequested(UpdateRequest)
+        /// The handler of an update has ended: with a result, or with what it threw.
+        case updateCompleted(id: UpdateID, result: Payload?, failure: FailureDetails?)
     }
 
     /// Name of the kind as it stands in `type` properties, logs and `dtq history`, such as `TaskScheduled`.
@@ -47,6 +53,7 @@ public struct HistoryEvent: Hashable, Sendable {
         case .executionStarted: "ExecutionStarted"
         case .executionCompleted: "ExecutionCompleted"
         case .executionTerminated: "ExecutionTerminated"
+        case .cancellationRequested: "CancellationRequested"
         case .executionSuspended: "ExecutionSuspended"
         case .executionResumed: "ExecutionResumed"
         case .taskScheduled: "TaskScheduled"
@@ -61,6 +68,8 @@ public struct HistoryEvent: Hashable, Sendable {
         case .subOrchestrationFailed: "SubOrchestrationInstanceFailed"
         case .continueAsNew: "ContinueAsNew"
         case .patchRecorded: "PatchRecorded"
+        case .updateRequested: "UpdateRequested"
+        case .updateCompleted: "UpdateCompleted"
         }
     }
 }
@@ -144,13 +153,16 @@ extension HistoryEvent {
         switch kind {
         case .executionStarted(let start): start.input?.count
         case .executionCompleted(_, let result, _): result?.count
-        case .executionTerminated(let reason, _), .executionSuspended(let reason), .executionResumed(let reason):
+        case .executionTerminated(let reason, _), .cancellationRequested(let reason), .executionSuspended(let reason),
+            .executionResumed(let reason):
             reason?.count
         case .taskScheduled(_, let input), .eventSent(_, _, let input), .eventRaised(_, let input),
             .continueAsNew(let input):
             input?.count
         case .subOrchestrationCreated(let child): child.input?.count
         case .taskCompleted(_, let result), .subOrchestrationCompleted(_, let result): result?.count
+        case .updateRequested(let request): request.input?.count
+        case .updateCompleted(_, let result, _): result?.count
         case .orchestratorStarted, .taskFailed, .timerCreated, .timerFired, .subOrchestrationFailed, .patchRecorded: nil
         }
     }
@@ -178,14 +190,14 @@ extension Sequence<HistoryEvent> {
 }
 
 extension [HistoryEvent] {
-    /// What the code had a part in: without the last episode where the instance was terminated, or where its worker
-    /// refused what the code asked for.
+    /// What the code had a part in: without the last episode where the instance was ended from outside, or where its
+    /// worker refused what the code asked for.
     package var withoutImposedEnd: [HistoryEvent] {
         let isImposed = contains { event in
             switch event.kind {
-            case .executionTerminated: true
+            case .executionCompleted(.terminated, _, _), .executionCompleted(.canceled, _, _): event.eventID == .none
             case .executionCompleted(.failed, _, let failure?):
-                [FailureDetails.payloadTooLarge, FailureDetails.tooManyEvents].contains(failure.errorType)
+                failure.isImposed
             default: false
             }
         }

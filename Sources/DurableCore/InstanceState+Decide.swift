@@ -44,18 +44,14 @@ extension InstanceState {
         switch message.event.kind {
         case .executionStarted(let start):
             return .ignored(message.id == startID && start.parent == parent ? .created : .exists)
-        case .executionTerminated where message.executionID.map({ $0.value != startID.value }) ?? false:
-            // From a parent whose child of this ID was never started: there was this one.
-            return .ignored(.unexpected)
-        case .eventRaised, .executionTerminated, .executionSuspended, .executionResumed:
-            if appliedMessages.contains(message.id) { return .ignored(.duplicate) }
-            if status.isTerminal { return .ignored(.ended) }
-            if message.event.kind.isSuspension == (status == .suspended) {
-                // It is what was asked for already. Remembered all the same: a late repeat must not bring it about.
-                return .accepted(
-                    InstanceChange(instanceID: id, time: now, appliedMessages: [message.id]), verdict: .accepted)
+        case .executionTerminated, .cancellationRequested:
+            guard message.executionID.map({ $0.value == startID.value }) ?? true else {
+                // From a parent whose child of this ID was never started: there was this one.
+                return .ignored(.unexpected)
             }
-            return accept(message, at: now, remember: true)
+            return decideAboutRequest(message, at: now)
+        case .eventRaised, .executionSuspended, .executionResumed:
+            return decideAboutRequest(message, at: now)
         case .taskCompleted(let taskID, _), .taskFailed(let taskID, _):
             guard !status.isTerminal, message.executionID == executionID, let task = openTasks[taskID],
                 task.dispatch == message.dispatch
@@ -64,9 +60,25 @@ extension InstanceState {
         case .subOrchestrationCompleted(let taskID, _), .subOrchestrationFailed(let taskID, _):
             guard message.executionID == executionID, openChildren[taskID] != nil else { return .ignored(.unexpected) }
             return accept(message, at: now, remember: false)
+        case .updateRequested(let request):
+            if updates.standing(of: request.id) != nil { return .ignored(.duplicate) }
+            if status.isTerminal { return .ignored(.ended) }
+            return .accepted(arrival(of: request, at: now), verdict: .accepted)
         default:
             return .ignored(.unexpected)
         }
+    }
+
+    /// Decides about what somebody asks for by a message with an ID of its own.
+    private func decideAboutRequest(_ message: Message, at now: Timestamp) -> Acceptance {
+        if appliedMessages.contains(message.id) { return .ignored(.duplicate) }
+        if status.isTerminal { return .ignored(.ended) }
+        if message.event.kind.isSuspension == (status == .suspended) {
+            // It is what was asked for already. Remembered all the same: a late repeat must not bring it about.
+            return .accepted(
+                InstanceChange(instanceID: id, time: now, appliedMessages: [message.id]), verdict: .accepted)
+        }
+        return accept(message, at: now, remember: true)
     }
 
     private func accept(_ message: Message, at now: Timestamp, remember: Bool) -> Acceptance {
@@ -96,9 +108,13 @@ extension InstanceState {
         [HistoryEvent(timestamp: now, kind: .orchestratorStarted)] + inbox
     }
 
-    /// Whether an event in the inbox ends the instance from outside, without asking its code.
-    package var isTerminationRequested: Bool {
-        inbox.contains { if case .executionTerminated = $0.kind { true } else { false } }
+    /// Whether something in the inbox ends the instance from outside, without asking its code: a termination, unless its
+    /// code has something to undo and was not told of one before; a cancellation before it was to begin.
+    package func isEndImposed(at now: Timestamp) -> Bool {
+        let terminations = inbox.count { if case .executionTerminated = $0.kind { true } else { false } }
+        if terminations > 0 { return !compensatesTermination || isTerminating || terminations > 1 }
+        guard status == .pending, let startAt, startAt > now else { return false }
+        return inbox.contains { if case .cancellationRequested = $0.kind { true } else { false } }
     }
 
     /// Turns what the code asked for into history and messages.
@@ -121,10 +137,17 @@ extension InstanceState {
             outbox.append(OutboxEntry(id: outboxID, epoch: epoch, body: body))
             return outboxID
         }
+        // What ends the execution ends what it waited for.
+        let unsent = Set(actions.compactMap(\.canceledTask))
+        let endsExecution = actions.last?.endsExecution ?? false
+        if let end = events.terminationOfChildren {
+            for message in messages(toOpenChildren: end, at: now) { _ = send(.message(message)) }
+        }
         for action in actions {
             switch action {
             case .scheduleTask(let taskID, let name, let input):
                 record(taskID, .taskScheduled(name: name, input: input))
+                if endsExecution || unsent.contains(taskID) { continue }
                 let dispatched = send(
                     .task(
                         TaskMessage(
@@ -135,6 +158,13 @@ extension InstanceState {
                 record(timerID, .timerCreated(fireAt: fireAt))
             case .cancelTimer(let timerID):
                 change.canceledTimers.append(timerID)
+            case .cancelTask(let taskID):
+                if openTasks[taskID] != nil { change.canceledTasks.append(taskID) }
+            case .cancelChild(let taskID):
+                let child = openChildren[taskID] ?? actions.child(startedAs: taskID)
+                if let child { _ = send(.message(cancellation(of: child, startedAs: taskID, at: now))) }
+            case .setCompensatesTermination(let value):
+                change.compensatesTermination = .set(value)
             case .sendEvent(let eventID, let target, let name, let input):
                 record(eventID, .eventSent(instanceID: target, name: name, input: input))
                 _ = send(
@@ -164,6 +194,8 @@ extension InstanceState {
                 if let answer = answerToParent(status, result, failure, at: now) { _ = send(.message(answer)) }
             case .recordPatch(let patchID, let isDeprecated):
                 record(.none, .patchRecorded(id: patchID, isDeprecated: isDeprecated))
+            case .completeUpdate(let id, let result, let failure):
+                record(.none, .updateCompleted(id: id, result: result, failure: failure))
             case .setCustomStatus(let payload):
                 change.customStatus = .set(payload)
             }
@@ -183,35 +215,59 @@ extension InstanceState {
             + carriedOver.map { HistoryEvent(timestamp: now, kind: .eventRaised(name: $0.name, input: $0.input)) }
     }
 
-    /// Ends the instance from outside; its code does not run again.
+    /// Ends the instance from outside, `isEndImposed`; its code does not run again.
     ///
     /// - Returns: What to tell its parent, and its children if it was asked to end these too.
-    package func terminate(at now: Timestamp) -> (change: InstanceChange, messages: [Message]) {
-        var (reasons, recurse) = ([Payload?](), false)
-        for case .executionTerminated(let reason, let takesChildren) in inbox.map(\.kind) {
-            reasons.append(reason)
-            recurse = recurse || takesChildren
-        }
-        let reason = reasons.first ?? nil
-        // One copy for each child.
-        let childrenReason = reason.flatMap { $0.count <= 4096 ? $0 : nil }
-        let change = InstanceChange(
-            instanceID: id, time: now,
-            history: episodeEvents(at: now) + [
-                HistoryEvent(
-                    timestamp: now, kind: .executionCompleted(status: .terminated, result: reason, failure: nil))
-            ])
+    package func imposeEnd(at now: Timestamp) -> (change: InstanceChange, messages: [Message]) {
+        let status: OrchestrationStatus
+        var reason: Payload?
         var messages: [Message] = []
-        if let answer = answerToParent(.terminated, reason, nil, at: now) { messages.append(answer) }
-        let end = HistoryEvent(timestamp: now, kind: .executionTerminated(reason: childrenReason, recurse: true))
-        for (taskID, child) in openChildren.sorted(by: { $0.key < $1.key }) where recurse {
-            let startID = childStartID(taskID)
-            messages.append(
-                Message(
-                    id: MessageID("\(startID)/end"), instanceID: child, executionID: ExecutionID(startID.value),
-                    event: end))
+        if let termination = inbox.termination {
+            status = .terminated
+            reason = termination.reason
+        } else {
+            status = .canceled
+            for case .cancellationRequested(let text) in inbox.reversed().map(\.kind) { reason = text }
         }
-        return (change, messages)
+        let end = HistoryEvent(
+            timestamp: now, kind: .executionCompleted(status: status, result: reason, failure: nil))
+        if let answer = answerToParent(status, reason, nil, at: now) { messages.append(answer) }
+        if let end = inbox.terminationOfChildren { messages += self.messages(toOpenChildren: end, at: now) }
+        return (InstanceChange(instanceID: id, time: now, history: episodeEvents(at: now) + [end]), messages)
+    }
+
+    /// Activities that nobody waits for any more once `change`, not folded in yet, is durable.
+    package func tasksAbandoned(by change: InstanceChange) -> [(key: TaskKey, outboxID: OutboxID)] {
+        var abandoned = change.canceledTasks
+        if case .executionCompleted? = change.history.last?.kind { abandoned += openTasks.keys }
+        return Set(abandoned).sorted().compactMap { taskID in
+            openTasks[taskID].map { task in
+                let key = TaskKey(
+                    instanceID: id, executionID: executionID, taskID: taskID, dispatch: task.dispatch)
+                return (key, task.outboxID)
+            }
+        }
+    }
+
+    /// The same to each sub-orchestration it waits for.
+    private func messages(toOpenChildren kind: HistoryEvent.Kind, at now: Timestamp) -> [Message] {
+        openChildren.sorted { $0.key < $1.key }.map { taskID, child in
+            message(kind, "end", to: child, startedAs: taskID, at: now)
+        }
+    }
+
+    private func cancellation(of child: InstanceID, startedAs taskID: EventID, at now: Timestamp) -> Message {
+        message(.cancellationRequested(reason: nil), "cancel", to: child, startedAs: taskID, at: now)
+    }
+
+    /// - Parameter suffix: Tells it from others to the same child.
+    private func message(
+        _ kind: HistoryEvent.Kind, _ suffix: String, to child: InstanceID, startedAs taskID: EventID, at now: Timestamp
+    ) -> Message {
+        let startID = childStartID(taskID)
+        return Message(
+            id: MessageID("\(startID)/\(suffix)"), instanceID: child, executionID: ExecutionID(startID.value),
+            event: HistoryEvent(timestamp: now, kind: kind))
     }
 
     /// Of the message that starts a child; also the child's first execution ID.
@@ -225,11 +281,12 @@ extension InstanceState {
         let kind: HistoryEvent.Kind
         switch status {
         case .completed: kind = .subOrchestrationCompleted(taskID: parent.taskID, result: result)
-        case .terminated:
+        case .terminated, .canceled:
+            let errorType = status == .terminated ? "Terminated" : "Canceled"
             kind = .subOrchestrationFailed(
                 taskID: parent.taskID,
                 failure: FailureDetails(
-                    errorType: "Terminated", message: "instance \"\(id)\" was terminated", isNonRetryable: true))
+                    errorType: errorType, message: "instance \"\(id)\" was \(status)", isNonRetryable: true))
         default:
             kind = .subOrchestrationFailed(
                 taskID: parent.taskID,
@@ -259,6 +316,42 @@ extension Message {
     }
 }
 
+extension Sequence<HistoryEvent> {
+    /// The first termination: its reason, and whether one takes the sub-orchestrations with it; nil: there is none.
+    fileprivate var termination: (reason: Payload?, recurse: Bool)? {
+        var first: (reason: Payload?, recurse: Bool)?
+        for case .executionTerminated(let reason, let recurse) in lazy.map(\.kind) {
+            first = (first.map(\.reason) ?? reason, (first?.recurse ?? false) || recurse)
+        }
+        return first
+    }
+
+    /// What sub-orchestrations are told, if a termination takes them with it.
+    fileprivate var terminationOfChildren: HistoryEvent.Kind? {
+        guard let termination, termination.recurse else { return nil }
+        // One copy for each child.
+        return .executionTerminated(reason: termination.reason.flatMap { $0.count <= 4096 ? $0 : nil }, recurse: true)
+    }
+}
+
+extension [OrchestratorAction] {
+    fileprivate func child(startedAs taskID: EventID) -> InstanceID? {
+        for case .createSubOrchestration(taskID, let child) in self { return child.instanceID }
+        return nil
+    }
+}
+
+extension OrchestratorAction {
+    fileprivate var canceledTask: EventID? { if case .cancelTask(let id) = self { id } else { nil } }
+
+    fileprivate var endsExecution: Bool {
+        switch self {
+        case .completeOrchestration, .continueAsNew: true
+        default: false
+        }
+    }
+}
+
 extension HistoryEvent.Kind {
     /// Whether it suspends (true) or resumes (false); nil: neither.
     fileprivate var isSuspension: Bool? {
@@ -283,7 +376,12 @@ extension InstanceChange {
         appliedMessages += later.appliedMessages
         scheduledTasks += later.scheduledTasks
         canceledTimers += later.canceledTimers
+        requestedUpdates += later.requestedUpdates
+        rejectedUpdates += later.rejectedUpdates
+        canceledTasks += later.canceledTasks
+        heartbeats += later.heartbeats
         if case .set = later.customStatus { customStatus = later.customStatus }
         if case .set = later.hold { hold = later.hold }
+        if case .set = later.compensatesTermination { compensatesTermination = later.compensatesTermination }
     }
 }

@@ -12,6 +12,8 @@ extension InstanceState {
     /// Folds one durable change in. Live work and recovery both come through here.
     package mutating func evolve(with change: InstanceChange) {
         lastUpdatedAt = max(lastUpdatedAt, change.time)
+        updates.request(change.requestedUpdates)
+        updates.reject(change.rejectedUpdates)
         for event in change.history { apply(event) }
         historyCount += change.history.count
         for event in change.buffered {
@@ -24,12 +26,15 @@ extension InstanceState {
             openTasks[task.taskID] = OpenTask(dispatch: task.dispatch, outboxID: task.outboxID)
         }
         for timer in change.canceledTimers { openTimers[timer] = nil }
+        for task in change.canceledTasks { openTasks[task] = nil }
+        for heartbeat in change.heartbeats { openTasks[heartbeat.taskID]?.details = heartbeat.details }
         appliedMessages += change.appliedMessages
         if appliedMessages.count > Self.appliedMessagesLimit {
             appliedMessages.removeFirst(appliedMessages.count - Self.appliedMessagesLimit)
         }
         if case .set(let value) = change.customStatus { customStatus = value }
         if case .set(let value) = change.hold { hold = value }
+        if case .set(let value) = change.compensatesTermination { compensatesTermination = value }
         if status == .continuedAsNew { startOver() }
         if status.isTerminal {
             openTasks = [:]
@@ -37,6 +42,9 @@ extension InstanceState {
             openChildren = [:]
             inbox = []
             hold = nil
+            updates.endInstance()
+            compensatesTermination = false
+            isTerminating = false
         }
     }
 
@@ -56,6 +64,9 @@ extension InstanceState {
         openChildren = [:]
         patches = []
         author = nil
+        updates.endExecution()
+        compensatesTermination = false
+        isTerminating = false
     }
 
     private mutating func apply(_ event: HistoryEvent) {
@@ -70,6 +81,12 @@ extension InstanceState {
             if !child.isDetached { openChildren[event.eventID] = child.instanceID }
         case .patchRecorded(let id, _):
             patches.insert(id)
+        case .updateRequested(let request):
+            updates.begin(request.id)
+        case .updateCompleted(let id, let result, let failure):
+            updates.end(id, failure.map { .failed($0) } ?? .completed(result))
+        case .executionTerminated:
+            isTerminating = true
         case .executionCompleted(let status, let result, let failure):
             self.status = status
             output = result
@@ -84,6 +101,8 @@ extension InstanceState {
         switch event.kind {
         case .executionSuspended: status = .suspended
         case .executionResumed: status = historyCount == 0 ? .pending : .running
+        // What is to be undone does not wait any longer.
+        case .executionTerminated where compensatesTermination && status == .suspended: status = .running
         default: break
         }
     }

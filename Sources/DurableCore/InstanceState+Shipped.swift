@@ -20,6 +20,11 @@ extension InstanceState {
         return events
     }
 
+    /// Whether updates wait that the code may be asked about, also while it is held for want of the code.
+    package var asksCode: Bool {
+        status == .running && hold.map(\.isForCode) ?? true && !updates.requested.isEmpty
+    }
+
     /// Whether the answer to an episode over the first `count` events of the inbox may still be taken. An instance that
     /// was suspended meanwhile, even if it goes on again, runs anew.
     package func mayTake(answerOver count: Int) -> Bool {
@@ -45,7 +50,12 @@ extension InstanceState {
             change.buffered = Array(arrived)
             return
         }
-        change.buffered += arrived.filter { if case .eventRaised = $0.kind { true } else { false } }
+        change.buffered += arrived.filter { event in
+            switch event.kind {
+            case .eventRaised, .cancellationRequested: true
+            default: false
+            }
+        }
     }
 }
 

@@ -38,15 +38,23 @@ package struct InstanceState: Hashable, Sendable {
     /// Most recent messages of clients, oldest first, at most `appliedMessagesLimit`.
     package var appliedMessages: [MessageID]
     package var hold: Hold?
+    package var updates = UpdateLedger()
+    /// A termination is told to the code, which has something to undo then.
+    package var compensatesTermination: Bool
+    /// The code was told of a termination: whatever it does, the instance ends as terminated.
+    package var isTerminating: Bool
 
     package static let appliedMessagesLimit = 128
 
     package struct OpenTask: Hashable, Sendable {
         package var dispatch: UInt32
         package var outboxID: OutboxID
-        package init(dispatch: UInt32, outboxID: OutboxID) {
+        /// How far its run has come, by its newest heartbeat.
+        package var details: Payload?
+        package init(dispatch: UInt32, outboxID: OutboxID, details: Payload? = nil) {
             self.dispatch = dispatch
             self.outboxID = outboxID
+            self.details = details
         }
     }
 
@@ -71,6 +79,16 @@ package struct InstanceState: Hashable, Sendable {
         historyCount = 0
         inbox = []
         appliedMessages = []
+        compensatesTermination = false
+        isTerminating = false
+    }
+
+    /// The activity, if it is open under just that dispatch.
+    package func openTask(_ key: TaskKey) -> OpenTask? {
+        guard key.executionID == executionID, let task = openTasks[key.taskID], task.dispatch == key.dispatch else {
+            return nil
+        }
+        return task
     }
 
     /// The time of what happens to it at `now`: owners' clocks differ and may be set back, an instance's time never
@@ -86,6 +104,18 @@ package struct InstanceState: Hashable, Sendable {
         case .suspended, .completed, .failed, .canceled, .terminated, .continuedAsNew: return false
         }
     }
+
+    /// Whether it may have ended without its code's having a part in that; the end of its history says.
+    package var mayHaveImposedEnd: Bool {
+        switch status {
+        case .terminated, .canceled: true
+        case .failed: failure?.isImposed == true
+        default: false
+        }
+    }
+
+    /// Whether updates wait that the code may be asked about.
+    package var mayAdmitUpdates: Bool { status == .running && hold == nil && !updates.requested.isEmpty }
 
     /// Length of a history, in events, past which an operator is warned.
     package static let longHistory = 10_000

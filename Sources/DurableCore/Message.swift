@@ -30,7 +30,9 @@ package struct Message: Hashable, Sendable {
     /// Whether clients may send it; anything else counts only when a worker published it.
     package var isClientMessage: Bool {
         switch event.kind {
-        case .executionStarted, .eventRaised, .executionTerminated, .executionSuspended, .executionResumed: true
+        case .executionStarted, .eventRaised, .executionTerminated, .cancellationRequested, .executionSuspended,
+            .executionResumed, .updateRequested:
+            true
         default: false
         }
     }
@@ -94,6 +96,27 @@ package struct MessageBatch: Hashable, Sendable {
     }
 }
 
+/// Which dispatch of which activity.
+package struct TaskKey: Hashable, Sendable {
+    package var instanceID: InstanceID
+    package var executionID: ExecutionID
+    package var taskID: EventID
+    package var dispatch: UInt32
+
+    package init(instanceID: InstanceID, executionID: ExecutionID, taskID: EventID, dispatch: UInt32) {
+        self.instanceID = instanceID
+        self.executionID = executionID
+        self.taskID = taskID
+        self.dispatch = dispatch
+    }
+}
+
+/// Tells workers of activities whose results nobody waits for any more.
+package struct TaskCancellation: Hashable, Sendable {
+    package var tasks: [TaskKey]
+    package init(tasks: [TaskKey]) { self.tasks = tasks }
+}
+
 /// The body of one delivery on a work queue: one activity to run.
 package struct TaskMessage: Hashable, Sendable {
     package var instanceID: InstanceID
@@ -119,6 +142,10 @@ package struct TaskMessage: Hashable, Sendable {
         self.input = input
         self.traceParent = traceParent
         self.isRedispatch = isRedispatch
+    }
+
+    package var key: TaskKey {
+        TaskKey(instanceID: instanceID, executionID: executionID, taskID: taskID, dispatch: dispatch)
     }
 
     /// Stable over redeliveries, redispatches and workers: what an activity gives a payment provider.

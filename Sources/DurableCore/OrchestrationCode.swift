@@ -74,4 +74,7 @@ public struct EpisodeAuthor: Hashable, Sendable {
         self.build = build
         self.version = version
     }
+
+    /// Within a sentence.
+    package var text: String { "build \"\(build)\"" + (version.map { " (version \($0))" } ?? "") }
 }

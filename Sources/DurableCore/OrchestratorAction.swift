@@ -5,18 +5,27 @@ package enum OrchestratorAction: Hashable, Sendable {
     case createTimer(id: EventID, fireAt: Timestamp)
     /// The timer's result is not wanted any more; leaves no history event.
     case cancelTimer(id: EventID)
+    /// Nobody waits for the activity's result any more; leaves no history event.
+    case cancelTask(id: EventID)
+    /// Nobody waits for the sub-orchestration's result any more, which is asked to end; leaves no history event.
+    case cancelChild(id: EventID)
     case sendEvent(id: EventID, instanceID: InstanceID, name: String, input: Payload?)
     case createSubOrchestration(id: EventID, ChildStart)
     /// The execution is over; the instance's next one begins with `input`. Always the last action of an execution.
     /// - `version`: of the next one; nil: as before.
     /// - `carriedOver`: events the code has not taken, in order of arrival.
     case continueAsNew(id: EventID, input: Payload?, version: String?, carriedOver: [RaisedEvent])
-    /// Always the last action of an instance. `status` is `.completed` or `.failed`.
+    /// Always the last action of an instance. `status` is `.completed`, `.failed`, `.canceled` after a cancellation was
+    /// requested, or `.terminated` when the code was told of that.
     case completeOrchestration(id: EventID, status: OrchestrationStatus, result: Payload?, failure: FailureDetails?)
     case setCustomStatus(Payload?)
     /// The code has reached that patch for the first time. Has no event ID, so that those of other actions do not
     /// depend on it.
     case recordPatch(id: String, isDeprecated: Bool)
+    /// The handler of an update has ended. Has no event ID.
+    case completeUpdate(id: UpdateID, result: Payload?, failure: FailureDetails?)
+    /// Whether a termination is to be told to the code, which has something to undo then; leaves no history event.
+    case setCompensatesTermination(Bool)
 }
 
 /// An external event as its instance keeps it.
@@ -52,7 +61,8 @@ extension OrchestratorAction {
         case .createSubOrchestration(_, let child): child.input?.count
         case .completeOrchestration(_, _, let result, _): result?.count
         case .setCustomStatus(let status): status?.count
-        case .createTimer, .cancelTimer, .recordPatch: nil
+        case .completeUpdate(_, let result, _): result?.count
+        case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination: nil
         }
     }
 
@@ -66,17 +76,21 @@ extension OrchestratorAction {
         case .completeOrchestration: "the orchestration's result"
         case .setCustomStatus: "the custom status"
         case .createTimer, .cancelTimer: "a timer"
+        case .cancelTask, .cancelChild: "a cancellation"
         case .recordPatch: "a patch"
+        case .completeUpdate(let id, _, _): "the result of update \"\(id)\""
+        case .setCompensatesTermination: "a scope with compensations"
         }
     }
 
     package var eventID: EventID {
         switch self {
-        case .scheduleTask(let id, _, _), .createTimer(let id, _), .cancelTimer(let id), .sendEvent(let id, _, _, _),
-            .createSubOrchestration(let id, _), .continueAsNew(let id, _, _, _),
+        case .scheduleTask(let id, _, _), .createTimer(let id, _), .cancelTimer(let id), .cancelTask(let id),
+            .cancelChild(let id), .sendEvent(let id, _, _, _), .createSubOrchestration(let id, _),
+            .continueAsNew(let id, _, _, _),
             .completeOrchestration(let id, _, _, _):
             id
-        case .setCustomStatus, .recordPatch: .none
+        case .setCustomStatus, .recordPatch, .completeUpdate, .setCompensatesTermination: .none
         }
     }
 }

@@ -1,5 +1,5 @@
 /// A question to the owner of a partition, answered from durable state, not behind its backlog.
-package enum Query: Hashable, Sendable {
+package enum Question: Hashable, Sendable {
     case status(InstanceID)
     /// - `after`: index of the last event already known, -1 for all.
     case history(InstanceID, after: Int, limit: Int)
@@ -16,6 +16,26 @@ package enum Query: Hashable, Sendable {
     /// Asks the owner whether a shipped episode that somebody was given before may run once more, with code of that
     /// build; it counts.
     case attempt(EpisodeID, build: String)
+    /// A worker says which activities run on it, and asks whether they are still wanted.
+    case heartbeat([TaskHeartbeat])
+    /// Asks the code of an instance, which answers from its state and changes nothing.
+    case handler(InstanceID, name: String, input: Payload?)
+    /// Answered when the update has ended; asked again by the client on silence.
+    case update(InstanceID, UpdateID)
+}
+
+/// Word of an activity that runs.
+package struct TaskHeartbeat: Hashable, Sendable {
+    package var task: TaskKey
+    /// How far it has come, for a later run of it; nil: nothing new.
+    package var details: Payload?
+    package init(task: TaskKey, details: Payload?) {
+        self.task = task
+        self.details = details
+    }
+
+    /// Bytes of details at most: they stand in the log, the tables and memory.
+    package static let detailsLimit = 64 << 10
 }
 
 /// What an owner sent again because it was asked to.
@@ -77,10 +97,29 @@ package enum QueryAnswer: Hashable, Sendable {
     case released(Hold?)
     /// Whether the shipped episode may run.
     case mayRun(Bool)
+    /// What is known of each of those activities that is still wanted.
+    case tasks([OpenTaskDetails])
+    /// What the instance's code answered.
+    case value(Payload?)
+    /// What the handler of the query threw.
+    case handlerFailed(FailureDetails)
+    case update(UpdateOutcome)
+    /// The instance is there, and has no such update, or not any more.
+    case unknownUpdate(OrchestrationStatus)
     /// No such instance.
     case notFound
     /// The owner could not answer; the text says why.
     case failed(String)
+
+    package struct OpenTaskDetails: Hashable, Sendable {
+        package var task: TaskKey
+        /// Of the newest heartbeat; nil: there was none.
+        package var details: Payload?
+        package init(task: TaskKey, details: Payload?) {
+            self.task = task
+            self.details = details
+        }
+    }
 
     package struct StatusCount: Hashable, Sendable {
         package var status: OrchestrationStatus
@@ -140,6 +179,8 @@ public struct InstanceSnapshot: Hashable, Sendable {
     public var openChildCount: Int
     /// Accepted messages no episode has handled yet.
     public var inboxCount: Int
+    /// Updates that wait to begin, and those whose handler has not ended.
+    public var openUpdateCount: Int
     /// Error code and text when the instance is held; nil otherwise.
     public var holdCode: String?
     public var holdText: String?
@@ -163,6 +204,7 @@ public struct InstanceSnapshot: Hashable, Sendable {
         openTimerCount = state.openTimers.count
         openChildCount = state.openChildren.count
         inboxCount = state.inbox.count
+        openUpdateCount = state.updates.openCount
         holdCode = state.hold?.code
         holdText = state.hold?.text
     }
@@ -181,5 +223,6 @@ public struct InstanceSnapshot: Hashable, Sendable {
         openTimerCount = 0
         openChildCount = 0
         inboxCount = 0
+        openUpdateCount = 0
     }
 }

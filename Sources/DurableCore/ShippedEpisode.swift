@@ -20,11 +20,13 @@ package struct EpisodeRequest: Hashable, Sendable {
     package var history: [HistoryEvent]
     /// `orchestratorStarted`, then what arrived.
     package var newEvents: [HistoryEvent]
+    /// Where nothing arrived: it is to begin with the first of these, in order, that the code lets in, if any.
+    package var updates: [UpdateRequest]
 
     package init(
         partition: PartitionID, epoch: Epoch, number: UInt64, instanceID: InstanceID, executionID: ExecutionID,
         name: String, version: String?, code: OrchestrationCode, patches: [String], historyCount: Int,
-        history: [HistoryEvent], newEvents: [HistoryEvent]
+        history: [HistoryEvent], newEvents: [HistoryEvent], updates: [UpdateRequest] = []
     ) {
         self.partition = partition
         self.epoch = epoch
@@ -38,9 +40,41 @@ package struct EpisodeRequest: Hashable, Sendable {
         self.historyCount = historyCount
         self.history = history
         self.newEvents = newEvents
+        self.updates = updates
     }
 
     package var id: EpisodeID { EpisodeID(instanceID: instanceID, epoch: epoch, number: number) }
+}
+
+/// What the code made of a shipped episode.
+package struct EpisodeResult: Hashable, Sendable {
+    /// In order of request.
+    package var actions: [OrchestratorAction]
+    /// Of those it was asked about, the one that it let in: it began in the episode.
+    package var admittedUpdate: UpdateID?
+    package var rejectedUpdates: [Rejection]
+    /// It was not asked about all: its validator did what it must not, and the rest is to be asked about anew.
+    package var isPartial: Bool
+
+    package init(
+        actions: [OrchestratorAction], admittedUpdate: UpdateID? = nil, rejectedUpdates: [Rejection] = [],
+        isPartial: Bool = false
+    ) {
+        self.actions = actions
+        self.admittedUpdate = admittedUpdate
+        self.rejectedUpdates = rejectedUpdates
+        self.isPartial = isPartial
+    }
+
+    package struct Rejection: Hashable, Sendable {
+        package var id: UpdateID
+        package var reason: FailureDetails
+
+        package init(id: UpdateID, reason: FailureDetails) {
+            self.id = id
+            self.reason = reason
+        }
+    }
 }
 
 /// One shipping of one episode.

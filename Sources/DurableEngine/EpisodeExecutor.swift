@@ -31,6 +31,14 @@ package protocol OrchestrationSession: AnyObject {
     /// - Returns: What the code asked for, in order.
     func run(_ newEvents: [HistoryEvent]) throws(EpisodeFailure) -> [OrchestratorAction]
 
+    /// Has the code answer a query from the state it is in. After `misused` only `evict` may follow.
+    func query(_ name: String, input: Payload?) -> HandlerAnswer
+
+    /// Has the code say whether an update may begin: after that `run` over `updateRequested` may follow.
+    ///
+    /// - Parameter violation: Set to what its validator did that it must not: only `evict` may follow then.
+    func admit(_ request: UpdateRequest, violation: inout String?) -> UpdateAdmission
+
     /// Frees everything; what the dying code still does is ignored. Idempotent. After a thrown failure only this is
     /// called.
     func evict()

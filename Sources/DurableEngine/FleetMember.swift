@@ -13,6 +13,8 @@ package actor FleetMember {
     private let interval: Duration
     private let describe: @Sendable () async -> WorkerHeartbeat
     private let onDrain: @Sendable (Duration?) -> Void
+    private let onCancellation: @Sendable ([TaskKey]) async -> Void
+    private let onTick: @Sendable () -> Void
     private let changed = Signal()
     private var others: [WorkerID: HeardHeartbeat] = [:]  // sorted before use
     private var heardCount = 0
@@ -24,10 +26,14 @@ package actor FleetMember {
     ///   - describe: Gives this worker's heartbeat as of now.
     ///   - interval: Between heartbeats at the latest.
     ///   - onDrain: Called when somebody asks this worker to stop in order, with the grace period asked for.
+    ///   - onCancellation: Called with activities, wherever they are, whose results nobody waits for any more, as
+    ///     somebody says.
+    ///   - onTick: Called at every interval, whatever the rest of the worker does.
     package init(
         worker: WorkerID, transport: any MessageTransport, topology: HubTopology, clock: any EngineClock,
         interval: Duration, logger: Logger, describe: @escaping @Sendable () async -> WorkerHeartbeat,
-        onDrain: @escaping @Sendable (Duration?) -> Void
+        onDrain: @escaping @Sendable (Duration?) -> Void,
+        onCancellation: @escaping @Sendable ([TaskKey]) async -> Void, onTick: @escaping @Sendable () -> Void
     ) {
         self.worker = worker
         self.transport = transport
@@ -37,6 +43,8 @@ package actor FleetMember {
         self.logger = logger
         self.describe = describe
         self.onDrain = onDrain
+        self.onCancellation = onCancellation
+        self.onTick = onTick
     }
 
     /// The other workers that are alive, as far as is known, in order of their IDs.
@@ -80,6 +88,7 @@ package actor FleetMember {
     private func tick() async {
         while !Task.isCancelled {
             await clock.sleep(for: interval)
+            onTick()
             changed.raise()
         }
     }
@@ -111,6 +120,8 @@ package actor FleetMember {
                     guard let last = batch.last else { continue }
                     channel.acknowledge(last.tag, multiple: true)
                     if hear(batch) { await onView() }
+                    let cancellations = batch.filter { $0.properties.type == "TaskCancellation" }
+                    for cancellation in cancellations { await hearCancellation(cancellation) }
                 }
                 await channel.close()
             } catch {
@@ -130,6 +141,7 @@ package actor FleetMember {
                 changed.raise()
                 continue
             }
+            if delivery.properties.type == "TaskCancellation" { continue }
             if delivery.properties.type == "DrainRequest" {
                 hearDrain(delivery)
                 continue
@@ -154,6 +166,14 @@ package actor FleetMember {
             if heartbeat.isHello { changed.raise() }
         }
         return isNews
+    }
+
+    private func hearCancellation(_ delivery: Delivery) async {
+        do throws(WireError) {
+            await onCancellation(try TaskCancellation(wire: delivery.body).tasks)
+        } catch {
+            logger.warning("word of activities to cancel cannot be read", metadata: ["cause": "\(error)"])
+        }
     }
 
     private func hearDrain(_ delivery: Delivery) {

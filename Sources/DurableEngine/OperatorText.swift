@@ -7,8 +7,8 @@ package enum OperatorText {
         let remedy =
             switch failure {
             case .nonDeterministic:
-                "Deploy code that fits it (the version that wrote it, or a change behind context.isPatched), or terminate the "
-                    + "instance."
+                "Deploy code that fits it (\(state.author.map { "\($0.text) wrote to it last" } ?? "the version that wrote it"), "
+                    + "or a change behind context.isPatched), or terminate the instance."
             case .nonDurableAwait:
                 "Await only what the context offers (callActivity, sleep, waitForExternalEvent), then deploy again."
             case .contextMisuse: "Use async let or a task group instead of Task {}, then deploy again."
@@ -48,6 +48,35 @@ package enum OperatorText {
             "Mend the code, deploy it under another DTQ_BUILD than \"\(build)\", or terminate the instance.")
         hold.build = build
         return hold
+    }
+
+    package static func noHandler(_ query: String, known: [String], of state: InstanceState) -> String {
+        let names = known.map { "\"\($0)\"" }.joined(separator: ", ")
+        return "DTQ2015 instance \(state.id) (\(state.name)) has no handler of query \"\(query)\"; it answers "
+            + "\(names.isEmpty ? "none so far" : names). Nothing was changed. Check the name, or have the orchestration call "
+            + "context.handle before its first await"
+    }
+
+    package static func notBegun(_ state: InstanceState) -> String {
+        "DTQ2015 instance \(state.id) (\(state.name)) is \(state.status) and has not begun, so that it answers no query. "
+            + "Nothing was changed. Ask again when it has"
+    }
+
+    package static func misusedQuery(_ query: String, _ violation: String, of state: InstanceState) -> String {
+        "DTQ2016 the handler of query \"\(query)\" of instance \(state.id) (\(state.name)) \(violation), though a query may "
+            + "only look. Nothing was changed. Make it an update, or mend the handler"
+    }
+
+    package static func unanswerable(_ query: String, of state: InstanceState, since hold: Hold) -> String {
+        "\(hold.code) query \"\(query)\" cannot be answered, since the code of this worker does not fit instance "
+            + "\(state.id) (\(state.name)), which goes on as it is. Deploy code that fits its history; "
+            + "replay-check shows what does not"
+    }
+
+    package static func codeElsewhere(_ query: String, of state: InstanceState) -> String {
+        "DTQ2005 query \"\(query)\" cannot be answered, since the code of instance \(state.id) (\(state.code)) runs on "
+            + "other workers than the owner of its partition, which goes on with it all the same. Nothing was changed. Read "
+            + "its custom status instead, or have the workers of that code own the partitions"
     }
 
     package static func longHistory(of state: InstanceState) -> String {

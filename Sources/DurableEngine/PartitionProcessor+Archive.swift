@@ -63,13 +63,16 @@ extension PartitionProcessor {
         do throws(StoreError) { return try archive.mayHave(id) } catch { throw PartitionEnd(error) }
     }
 
-    func mustWaitForArchive(_ query: Query) throws(PartitionEnd) -> Bool {
+    func mustWaitForArchive(_ query: Question) throws(PartitionEnd) -> Bool {
         guard parts.storage.archive?.isComplete == false, !has(.forgetsArchive) else { return false }
         switch query {
-        case .status(let id), .history(let id, _, _), .wait(let id), .release(let id): return try mustWaitForArchive(id)
+        case .status(let id), .history(let id, _, _), .wait(let id), .release(let id), .handler(let id, _, _),
+            .update(let id, _):
+            return try mustWaitForArchive(id)
         case .list(let filter, _, _): return filter.statuses.isEmpty || filter.statuses.contains(where: \.isTerminal)
         case .counts: return true
-        case .redrive, .attempt: return false
+        // What is in the archive has ended.
+        case .redrive, .attempt, .heartbeat: return false
         }
     }
 

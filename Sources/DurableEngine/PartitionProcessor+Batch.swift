@@ -28,6 +28,8 @@ struct Batch {
     var ended: [InstanceEntry] = []
     /// Held because this worker lacks their code: to be shipped.
     var withoutCode: [InstanceEntry] = []
+    /// Nobody waits for these activities any more.
+    var abandonedTasks: [TaskKey] = []
     /// How many of this epoch's markers came by.
     var markersTaken = 0
     /// Whose messages came: they are told what was applied, and told again when they repeat one.
@@ -66,6 +68,7 @@ extension PartitionProcessor {
         try fireTimers(into: &batch, limit: parts.configuration.batchLimit)
         try runBegun(into: &batch, limit: parts.configuration.batchLimit)
         try retryHeld(into: &batch, limit: parts.configuration.batchLimit)
+        try askAgain(into: &batch, limit: parts.configuration.batchLimit)
         holdEscaped(in: &batch)
         if deliveries.isEmpty && batch.touched.isEmpty { return false }
         try await run(batch)
@@ -173,6 +176,9 @@ extension PartitionProcessor {
                     "DTQ3001", "instance \(message.instanceID) belongs to partition \(home), not \(parts.partition)"
                 )
             }
+            if case .updateRequested(let request) = message.event.kind, let defect = request.id.defect {
+                return ("DTQ3001", defect)
+            }
             if let bytes = message.event.payloadBytes, bytes > parts.configuration.payloadLimit {
                 return ("DTQ2007", "\(bytes) bytes of data, the limit is \(parts.configuration.payloadLimit)")
             }
@@ -255,7 +261,11 @@ extension PartitionProcessor {
             try await append(has(.splitsCheckpoints) ? checkpoint.split : [.checkpoint(checkpoint)])
             checkpointCount += 1
         }
-        release(batch)
+        try release(batch)
         for entry in batch.touched { cache.touch(entry) }
+        if !postponedQueries.isEmpty {
+            withheld.retriedQueries += postponedQueries
+            postponedQueries = []
+        }
     }
 }

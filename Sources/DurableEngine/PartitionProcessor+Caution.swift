@@ -25,7 +25,7 @@ extension PartitionProcessor {
             if isSuspect { try await runAlone(batch, deliveries[0].properties.messageID) } else { try await run(batch) }
             worked = true
         }
-        for step in [fireTimers, retryHeld, runBegun] {
+        for step in [fireTimers, retryHeld, runBegun, askAgainAlone] {
             var batch = newBatch(at: now)
             try step(&batch, 1)
             if batch.touched.isEmpty { continue }
@@ -85,7 +85,8 @@ extension PartitionProcessor {
 
     /// Whether an episode of the instance would run its code now.
     private func runsCode(_ entry: InstanceEntry, at now: Timestamp) -> Bool {
-        !entry.state.inbox.isEmpty && !entry.state.isTerminationRequested
-            && entry.state.mayRun(at: entry.state.time(at: now)) && isHere(entry.state)
+        let now = entry.state.time(at: now)
+        if entry.state.isEndImposed(at: now) || !isHere(entry.state) { return false }
+        return entry.state.mayAdmitUpdates || !entry.state.inbox.isEmpty && entry.state.mayRun(at: now)
     }
 }

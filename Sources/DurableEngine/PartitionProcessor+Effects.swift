@@ -5,17 +5,33 @@ import Logging
 
 extension PartitionProcessor {
     /// Releases what a durable checkpoint caused, in order.
-    func release(_ batch: Batch) {
+    func release(_ batch: Batch) throws(PartitionEnd) {
         for tag in batch.acknowledgements { acknowledge(tag) }
         receipts.note(batch.sources, at: parts.clock.uptime())
         if !has(.releasesBeforeDurable) { send(batch.outbox, isRedispatch: false) }
         for (address, verdict) in batch.verdicts { reply(.verdict(verdict), to: address) }
-        for entry in batch.ended { answerWaiters(of: entry) }
+        if !waiters.isEmpty { for entry in batch.touched { try answerUpdateWaiters(of: entry) } }
+        for entry in batch.ended {
+            answerWaiters(of: entry)
+            shipments.ended(entry.state.id)
+        }
         for entry in batch.withoutCode where entry.state.hold?.isForCode == true {
             shipments.wait(entry.state.id, for: entry.state.codes)
         }
+        cancelActivities(batch.abandonedTasks)
         // Last: completions that stood before the marker have removed their tasks from the outbox by now.
         if batch.markersTaken > 0 { markersArrived(batch.markersTaken) }
+    }
+
+    /// Tells the workers, which may run them or meet them yet. One that does not hear of it runs an activity whose result
+    /// is ignored.
+    private func cancelActivities(_ tasks: [TaskKey]) {
+        for first in stride(from: 0, to: tasks.count, by: 1000) {
+            let some = TaskCancellation(tasks: Array(tasks[first..<min(first + 1000, tasks.count)]))
+            replyLane.submit([
+                .init(key: .reply, message: topology.taskCancellation(some, at: parts.clock.now()))
+            ])
+        }
     }
 
     func send(_ entries: [OutboxEntry], isRedispatch: Bool) {

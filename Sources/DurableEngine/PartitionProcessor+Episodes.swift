@@ -5,14 +5,14 @@ import Logging
 
 extension PartitionProcessor {
     func runEpisode(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
-        if entry.state.inbox.isEmpty { return }
+        try runInbox(of: entry, in: &batch)
+        try runUpdates(of: entry, in: &batch)
+    }
+
+    private func runInbox(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
         let now = entry.state.time(at: batch.now)
-        if entry.state.isTerminationRequested {
-            for (_, task) in entry.state.openTasks.sorted(by: { $0.key < $1.key })
-            where state.outbox[task.outboxID] != nil {
-                batch.outboxRemoved.append(task.outboxID)
-            }
-            let (change, messages) = entry.state.terminate(at: now)
+        if entry.state.isEndImposed(at: now) {
+            let (change, messages) = entry.state.imposeEnd(at: now)
             addToOutbox(messages, in: &batch)
             apply(change, to: entry, in: &batch)
             return
@@ -20,44 +20,57 @@ extension PartitionProcessor {
         if let outcome = batch.outcomes.removeValue(forKey: entry.state.id) {
             apply(outcome, to: entry, in: &batch)
             // The next execution waits for its turn.
-            if entry.state.inbox.isEmpty || entry.state.historyCount == 0 { return }
+            if entry.state.historyCount == 0 { return }
         }
+        if entry.state.inbox.isEmpty { return }
         guard entry.state.mayRun(at: now) else {
             if entry.state.hold?.isForCode == true { batch.withoutCode.append(entry) }
             return
         }
-        var events = entry.state.episodeEvents(at: now)
         do throws(EpisodeEnd) {
-            let session = try session(of: entry)
-            let author = EpisodeAuthor(build: parts.configuration.build, version: session.registeredVersion)
-            if author != entry.state.author { events[0].author = author }
-            let actions = try actions(of: entry, in: session, over: events)
-            finish(entry, over: events, actions: actions, isShipped: false, in: &batch)
-            if parts.configuration.checksReplay { try checkReplay(of: entry) }
+            try runCode(of: entry, over: entry.state.episodeEvents(at: now), in: &batch)
         } catch {
-            switch error {
-            case .end(let end): throw end
-            case .held(let hold): self.hold(entry, hold, in: &batch)
-            case .lacksCode: waitForCode(entry, in: &batch)
-            }
+            try end(error, entry, in: &batch)
+        }
+    }
+
+    func runCode(
+        of entry: InstanceEntry, over events: [HistoryEvent], in batch: inout Batch
+    ) throws(EpisodeEnd) {
+        var events = events
+        let session = try session(of: entry)
+        let author = EpisodeAuthor(build: parts.configuration.build, version: session.registeredVersion)
+        if author != entry.state.author { events[0].author = author }
+        let actions = try actions(of: entry, in: session, over: events)
+        finish(entry, over: events, actions: actions, in: &batch)
+        if parts.configuration.checksReplay { try checkReplay(of: entry) }
+    }
+
+    /// What an episode that cannot be used comes to: its instance is held, or the partition ends.
+    func end(_ end: EpisodeEnd, _ entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
+        switch end {
+        case .end(let end): throw end
+        case .held(let hold): self.hold(entry, hold, in: &batch)
+        case .lacksCode: waitForCode(entry, in: &batch)
         }
     }
 
     /// Turns what an episode's code asked for into history and messages.
     ///
-    /// - Parameter isShipped: It ran on another worker, and more may have arrived meanwhile.
+    /// - Parameter shippedCount: Of an episode that ran on another worker: how many events of the inbox it was shipped
+    ///   with; more may have arrived meanwhile.
     func finish(
-        _ entry: InstanceEntry, over events: [HistoryEvent], actions: [OrchestratorAction], isShipped: Bool,
+        _ entry: InstanceEntry, over events: [HistoryEvent], actions: [OrchestratorAction], shippedCount: Int? = nil,
         in batch: inout Batch
     ) {
         episodeCount += 1
         var (change, outbox) = entry.state.finishEpisode(
             over: events, actions: parts.configuration.limited(actions), at: events[0].timestamp,
             epoch: parts.epoch, outboxID: &batch.outboxID)
-        if isShipped {
+        if let shippedCount {
             // Its events are of the time the code saw, which has passed.
             change.time = entry.state.time(at: batch.now)
-            entry.state.settle(&change, over: events.count - 1)
+            entry.state.settle(&change, over: shippedCount)
         }
         batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
         apply(change, to: entry, in: &batch)
@@ -89,6 +102,10 @@ extension PartitionProcessor {
     }
 
     func apply(_ change: InstanceChange, to entry: InstanceEntry, in batch: inout Batch) {
+        for (key, outboxID) in entry.state.tasksAbandoned(by: change) {
+            batch.abandonedTasks.append(key)
+            if state.outbox[outboxID] != nil { batch.outboxRemoved.append(outboxID) }
+        }
         fold(change, into: entry)
         batch.note(change, of: entry)
         if entry.state.status.isTerminal {
@@ -118,7 +135,7 @@ extension PartitionProcessor {
     }
 
     /// The suspended code of an instance, rebuilt from its history when it is not in memory.
-    private func session(of entry: InstanceEntry) throws(EpisodeEnd) -> any OrchestrationSession {
+    func session(of entry: InstanceEntry) throws(EpisodeEnd) -> any OrchestrationSession {
         if let session = entry.session { return session }
         let session = try rebuiltSession(of: entry)
         entry.session = session
@@ -135,14 +152,17 @@ extension PartitionProcessor {
         else { throw .lacksCode }
         do {
             var position = 0
+            var ending = ImposedEnd(of: state)
             while position < entry.flushedCount {
                 let page = try history(of: entry, from: position)
-                try session.replay(page)
+                try session.replay(ending.passing(page))
                 position += page.count
             }
             if !entry.unflushed.isEmpty {
-                try session.replay(has(.replaysTooLittle) ? entry.unflushed.dropLast() : entry.unflushed)
+                let page = has(.replaysTooLittle) ? entry.unflushed.dropLast() : entry.unflushed
+                try session.replay(ending.passing(page))
             }
+            if !ending.rest.isEmpty { try session.replay(ending.rest) }
             return session
         } catch let failure as EpisodeFailure {
             session.evict()
@@ -200,4 +220,27 @@ extension PartitionProcessor {
         let session = try rebuiltSession(of: entry)
         session.evict()
     }
+}
+
+/// Keeps an end that the code had no part in from being replayed: the instance was ended from outside, or its worker
+/// refused what the code asked for. Then the last episode is left out.
+private struct ImposedEnd {
+    private let isPossible: Bool
+    /// The episode that may be the last one.
+    private var kept: [HistoryEvent] = []
+
+    init(of state: InstanceState) { isPossible = state.mayHaveImposedEnd }
+
+    /// - Parameter page: The next events of the history.
+    /// - Returns: Those that may be replayed by now.
+    mutating func passing(_ page: [HistoryEvent]) -> [HistoryEvent] {
+        guard isPossible else { return page }
+        kept += page
+        guard let last = kept.lastIndex(where: { $0.kind == .orchestratorStarted }) else { return [] }
+        defer { kept.removeFirst(last) }
+        return Array(kept[..<last])
+    }
+
+    /// What of the last episode is to be replayed.
+    var rest: [HistoryEvent] { kept.withoutImposedEnd }
 }

@@ -8,6 +8,8 @@ struct Waiter {
     var address: ReplyAddress
     /// By the clock's uptime.
     var expires: Duration
+    /// The update whose end it waits for; nil: the instance's.
+    var updateID: UpdateID?
 }
 
 extension PartitionProcessor {
@@ -26,6 +28,7 @@ extension PartitionProcessor {
     /// Answers what clients asked, from durable state.
     func answerQueries() async throws(PartitionEnd) {
         let asked = withheld.retriedQueries + queries
+        let end = position
         for delivery in queries { parts.channel.acknowledge(delivery.tag, multiple: false) }
         withheld.retriedQueries = []
         queries = []
@@ -34,12 +37,12 @@ extension PartitionProcessor {
             else { continue }
             let address = ReplyAddress(routingKey: routingKey, correlationID: correlationID)
             do {
-                let query = try Query(wire: delivery.body)
+                let query = try Question(wire: delivery.body)
                 if try mustWaitForArchive(query) {
                     deferQuery(delivery, address)
                     continue
                 }
-                if let answer = try await answer(query, to: address, isRedelivered: delivery.isRedelivered) {
+                if let answer = try await answer(query, to: address, delivery, asked: end) {
                     reply(.answer(answer), to: address)
                 }
             } catch let end as PartitionEnd {
@@ -52,9 +55,10 @@ extension PartitionProcessor {
         }
     }
 
+    /// - Parameter asked: The log's end when the question was taken.
     /// - Returns: nil when the answer comes later.
     private func answer(
-        _ query: Query, to address: ReplyAddress, isRedelivered: Bool
+        _ query: Question, to address: ReplyAddress, _ delivery: Delivery, asked: LogPosition
     ) async throws -> QueryAnswer? {
         let store = parts.storage.store
         switch query {
@@ -85,7 +89,7 @@ extension PartitionProcessor {
         case .release(let id):
             guard let entry = try entry(for: id) else { return .notFound }
             guard let hold = entry.state.hold else { return .released(nil) }
-            if isRedelivered {
+            if delivery.isRedelivered {
                 // Its acknowledgement had not left the worker that ran it: that one has ended by it, or lost its channel.
                 return .failed(
                     "the owner that released it went away before it answered. It is held, nothing is lost. See what "
@@ -96,6 +100,14 @@ extension PartitionProcessor {
             return entry.state.hold.map { .failed("\($0.code) \($0.text)") } ?? .released(hold)
         case .attempt(let id, let build):
             return .mayRun(try await mayRun(id, build: build))
+        case .heartbeat(let heartbeats):
+            return try await takeHeartbeats(heartbeats, asked: asked)
+        case .handler(let id, let name, let input):
+            guard let entry = try entry(for: id) else { return .notFound }
+            return try answer(of: entry, to: name, input, delivery: delivery)
+        case .update(let id, let updateID):
+            guard let entry = try entry(for: id) else { return .notFound }
+            return try outcome(of: updateID, entry, for: address)
         case .counts:
             try await flush()
             return .counts(try store.counts())
@@ -153,7 +165,7 @@ extension PartitionProcessor {
 
     // MARK: - Waiting clients
 
-    private func remember(_ waiter: Waiter, for id: InstanceID) {
+    func remember(_ waiter: Waiter, for id: InstanceID) {
         let now = parts.clock.uptime()
         if waiterCount >= parts.configuration.waiterLimit {
             waiters = waiters.compactMapValues { list in
@@ -176,6 +188,7 @@ extension PartitionProcessor {
         guard let list = waiters.removeValue(forKey: entry.state.id) else { return }
         waiterCount -= list.count
         let snapshot = InstanceSnapshot(entry.state, input: nil)
-        for waiter in list { reply(.answer(.status(snapshot)), to: waiter.address) }
+        // Those who wait for updates have been answered: an instance that ends ends them all.
+        for waiter in list where waiter.updateID == nil { reply(.answer(.status(snapshot)), to: waiter.address) }
     }
 }

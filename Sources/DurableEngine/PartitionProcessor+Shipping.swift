@@ -56,6 +56,7 @@ extension PartitionProcessor {
         }
         guard isNews else { return }
         shipments.mustLook = true
+        shipments.forgetPassedOver()
         unservedCode = []
         // What other workers' code did not fit, code that has come may; what one build must not run, the others may once
         // that is gone.
@@ -115,7 +116,8 @@ extension PartitionProcessor {
 
     /// Its suspension or the like may have come meanwhile: then the message that ends that has it wait again.
     private func mayShip(_ state: InstanceState) -> Bool {
-        guard state.hold?.isForCode == true, !state.inbox.isEmpty else { return false }
+        guard state.hold?.isForCode == true else { return false }
+        if state.inbox.isEmpty, !state.asksCode || shipments.unadmitted(by: state).isEmpty { return false }
         switch state.status {
         case .running: return true
         case .pending: return state.startAt.map { $0 <= state.time(at: parts.clock.now()) } ?? true
@@ -127,16 +129,29 @@ extension PartitionProcessor {
         let state = entry.state
         let now = state.time(at: parts.clock.now())
         let events = state.shippedEvents(at: now, byteLimit: parts.configuration.shippedBytes)
+        let updates = state.inbox.isEmpty ? shippedUpdates(of: state) : []
         let history = try history(of: entry, within: parts.configuration.shippedBytes)
         let number = shipments.begin(
-            state, code: code, startedAt: now, eventCount: events.count - 1, at: uptime,
+            state, code: code, startedAt: now, eventCount: events.count - 1, updates: updates.map(\.id), at: uptime,
             patience: parts.configuration.episodePatience)
         let request = EpisodeRequest(
             partition: parts.partition, epoch: parts.epoch, number: number, instanceID: state.id,
             executionID: state.executionID, name: state.name, version: state.version, code: code,
-            patches: state.patches.sorted(), historyCount: state.historyCount, history: history, newEvents: events)
+            patches: state.patches.sorted(), historyCount: state.historyCount, history: history, newEvents: events,
+            updates: updates)
         shippedCount += 1
         episodeLane.submit([.init(key: .episode(number), message: topology.episodeMessage(request, at: now))])
+    }
+
+    /// Updates that the code is to be asked about, one at least.
+    private func shippedUpdates(of state: InstanceState) -> [UpdateRequest] {
+        let unadmitted = shipments.unadmitted(by: state)
+        var bytes = 0
+        let fitting = unadmitted.prefix { request in
+            bytes += request.estimatedBytes
+            return bytes <= parts.configuration.shippedBytes
+        }
+        return fitting.isEmpty ? Array(unadmitted.prefix(1)) : Array(fitting)
     }
 
     /// The whole history, or nothing when it is longer.
@@ -161,7 +176,7 @@ extension PartitionProcessor {
     struct EpisodeOutcome {
         var shipment: Shipments.Shipment
         var author: EpisodeAuthor
-        var result: Result<[OrchestratorAction], EpisodeFailure>
+        var result: Result<EpisodeResult, EpisodeFailure>
     }
 
     /// Takes an answer, or a part of one, if it is waited for.
@@ -172,7 +187,7 @@ extension PartitionProcessor {
             lateAnswerCount += 1
             return
         }
-        let result: Result<[OrchestratorAction], EpisodeFailure>
+        let result: Result<EpisodeResult, EpisodeFailure>
         switch answer.body {
         case .failure(let failure): result = .failure(failure)
         case .actions(let part):
@@ -201,13 +216,41 @@ extension PartitionProcessor {
         switch outcome.result {
         case .failure(let failure):
             hold(entry, OperatorText.episodeFailure(failure, of: state), in: &batch)
-        case .success(let actions):
+        case .success(let result):
             var start = HistoryEvent(timestamp: shipment.startedAt, kind: .orchestratorStarted)
             if outcome.author != state.author { start.author = outcome.author }
+            if !shipment.updates.isEmpty {
+                apply(result, over: start, of: shipment, to: entry, in: &batch)
+                return
+            }
             finish(
-                entry, over: [start] + state.inbox.prefix(shipment.eventCount), actions: actions,
-                isShipped: true, in: &batch)
+                entry, over: [start] + state.inbox.prefix(shipment.eventCount), actions: result.actions,
+                shippedCount: shipment.eventCount, in: &batch)
         }
+    }
+
+    /// What became of updates that the code was asked about: some it refused, one it may have let in.
+    private func apply(
+        _ result: EpisodeResult, over start: HistoryEvent, of shipment: Shipments.Shipment, to entry: InstanceEntry,
+        in batch: inout Batch
+    ) {
+        let now = entry.state.time(at: batch.now)
+        let asked = entry.state.updates.requested.filter { shipment.updates.contains($0.id) }
+        for rejected in result.rejectedUpdates {
+            guard let request = asked.first(where: { $0.id == rejected.id }) else { continue }
+            apply(
+                entry.state.rejection(of: request, because: limited(rejected.reason), at: now), to: entry, in: &batch)
+        }
+        if let admitted = result.admittedUpdate, let request = asked.first(where: { $0.id == admitted }) {
+            var events = entry.state.beginning(of: request, at: start.timestamp)
+            events[0] = start
+            finish(entry, over: events, actions: result.actions, shippedCount: 0, in: &batch)
+            return
+        }
+        // The code is as it was: what it has no handler for waits until something has changed.
+        if !result.isPartial { shipments.passOver(shipment.updates, of: entry.state) }
+        let change = InstanceChange(instanceID: entry.state.id, time: now, hold: .set(nil))
+        apply(change, to: entry, in: &batch)
     }
 
     /// Whether a worker that was given an episode which somebody was given before may run it: not when that one is

@@ -17,7 +17,8 @@ extension PartitionProcessor {
         if isStopping || arrivalsEnded || !queries.isEmpty || !withheld.retriedQueries.isEmpty { return }
         if compaction?.isPrepared != nil || codeNews.withLock({ $0.isNews }) || shipments.mustLook { return }
         if !isPaused
-            && (!arrivals.isEmpty || !retries.isEmpty || !awayRetries.ids.isEmpty || !escapes.isEmpty || timers.needsPage || !begun.isEmpty)
+            && (!arrivals.isEmpty || !retries.isEmpty || !awayRetries.ids.isEmpty || !escapes.isEmpty
+                || timers.needsPage || !begun.isEmpty || !askedAgain.isEmpty)
         {
             return
         }

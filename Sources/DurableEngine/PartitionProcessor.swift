@@ -95,6 +95,10 @@ package actor PartitionProcessor {
     nonisolated let codeNews = PlatformLock<(isNews: Bool, gained: Set<OrchestrationCode>)>((false, []))
     /// Instances whose present execution began in this epoch: to be run, if a message has not done so since.
     var begun: [InstanceID] = []
+    /// Instances with updates that wait for a handler, to be asked once more.
+    var askedAgain: [InstanceID] = []
+    /// Questions to the code of instances that are about to begin.
+    var postponedQueries: [Delivery] = []
     /// Instances whose code came back from an await that is not durable.
     var escapes: [InstanceID] = []
     /// What the alarm at the broker was last set to, if that is known.

@@ -11,6 +11,8 @@ struct Shipments {
         /// Its `orchestratorStarted` and the events of the inbox it was shipped with: the first ones.
         let startedAt: Timestamp
         let eventCount: Int
+        /// That its code is asked about.
+        let updates: [UpdateID]
         let shippedAt: Duration
         /// By the clock's uptime: from then on it is shipped anew.
         let due: Duration
@@ -23,11 +25,19 @@ struct Shipments {
         var shippings = 0
     }
 
+    /// Updates that the code had no handler for when the history was like that.
+    private struct PassedOver {
+        var executionID: ExecutionID
+        var historyCount: Int
+        var updates: Set<UpdateID>  // look-up only
+    }
+
     private var away: [InstanceID: Shipment] = [:]  // sorted before use
     /// In order of arrival, by the codes that may run them, best first. Some may have gone since.
     private var waiting: [[OrchestrationCode]: [InstanceID]] = [:]  // sorted before use
     private var waitingIDs: Set<InstanceID> = []  // look-up and count only
     private var efforts: [InstanceID: Effort] = [:]  // look-up only
+    private var passedOver: [InstanceID: PassedOver] = [:]  // look-up only
     private var lastNumber: UInt64 = 0
     /// Something may be shipped that could not be before.
     var mustLook = false
@@ -71,8 +81,8 @@ struct Shipments {
     /// - Parameter patience: Of the first shipping; doubled for each further one, up to sixteen times as long.
     /// - Returns: The shipping's number.
     mutating func begin(
-        _ state: InstanceState, code: OrchestrationCode, startedAt: Timestamp, eventCount: Int, at now: Duration,
-        patience: Duration
+        _ state: InstanceState, code: OrchestrationCode, startedAt: Timestamp, eventCount: Int, updates: [UpdateID],
+        at now: Duration, patience: Duration
     ) -> UInt64 {
         lastNumber += 1
         waitingIDs.remove(state.id)
@@ -80,7 +90,7 @@ struct Shipments {
         efforts[state.id, default: Effort()].shippings += 1
         away[state.id] = Shipment(
             number: lastNumber, code: code, executionID: state.executionID, startedAt: startedAt,
-            eventCount: eventCount, shippedAt: now, due: now + patience * (1 << min(shippings, 4)))
+            eventCount: eventCount, updates: updates, shippedAt: now, due: now + patience * (1 << min(shippings, 4)))
         return lastNumber
     }
 
@@ -112,4 +122,31 @@ struct Shipments {
         efforts[id] = nil
         if away.removeValue(forKey: id) != nil { mustLook = true }
     }
+
+    // MARK: - Updates
+
+    /// The updates that wait and that its code is to be asked about.
+    func unadmitted(by state: InstanceState) -> [UpdateRequest] {
+        guard let known = passedOver[state.id], known.executionID == state.executionID,
+            known.historyCount == state.historyCount
+        else { return state.updates.requested }
+        return state.updates.requested.filter { !known.updates.contains($0.id) }
+    }
+
+    /// The code has no handler for these as long as nothing changes.
+    mutating func passOver(_ updates: [UpdateID], of state: InstanceState) {
+        var known = PassedOver(executionID: state.executionID, historyCount: state.historyCount, updates: [])
+        if let before = passedOver[state.id], before.executionID == known.executionID,
+            before.historyCount == known.historyCount
+        {
+            known.updates = before.updates
+        }
+        known.updates.formUnion(updates)
+        passedOver[state.id] = known
+    }
+
+    /// Other code may have come.
+    mutating func forgetPassedOver() { passedOver = [:] }
+
+    mutating func ended(_ id: InstanceID) { passedOver[id] = nil }
 }

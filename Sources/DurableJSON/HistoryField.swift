@@ -41,7 +41,7 @@ extension HistoryEvent {
             if let failure { fields.append(field("failure", .failure(failure))) }
         case .executionTerminated(let reason, let recurse):
             fields = [field("reason", .payload(reason))] + detail("recurse", .flag(recurse))
-        case .executionSuspended(let reason), .executionResumed(let reason):
+        case .cancellationRequested(let reason), .executionSuspended(let reason), .executionResumed(let reason):
             fields = [field("reason", .payload(reason))]
         case .taskScheduled(let name, let input):
             fields = [field("name", .text(name)), field("input", .payload(input))]
@@ -63,7 +63,19 @@ extension HistoryEvent {
             fields += detail("detached", child.isDetached ? .flag(true) : nil)
         case .patchRecorded(let id, let isDeprecated):
             fields = [field("patch", .text(id))] + (isDeprecated ? [field("deprecated", .flag(true))] : [])
+        case .updateRequested(let request):
+            fields = [
+                field("name", .text(request.name)), field("update", .text(request.id.value)),
+                field("input", .payload(request.input)),
+            ]
+        case .updateCompleted(let id, let result, let failure):
+            fields = [field("update", .text(id.value)), field("result", .payload(result))]
+            if let failure { fields.append(field("failure", .failure(failure))) }
         case .continueAsNew(let input): fields = [field("input", .payload(input))]
+        }
+        if let author {
+            fields.append(field("build", .text(author.build)))
+            if let version = author.version { fields.append(field("codeVersion", .text(version))) }
         }
         return fields + detail("unknownFields", unknownFields.isEmpty ? nil : .text(Base64.encode(unknownFields)))
     }

@@ -36,6 +36,9 @@ private struct EventReader {
         var event = HistoryEvent(
             eventID: try optional("eventID", number).map { EventID($0) } ?? .none,
             timestamp: try time("time"), kind: try kind(try text("type")))
+        if let build = try optional("build", text) {
+            event.author = EpisodeAuthor(build: build, version: try optional("codeVersion", text))
+        }
         if let base64 = try optional("unknownFields", text) {
             guard let bytes = Base64.decode(base64) else { throw error("\"unknownFields\" is not in base64") }
             event.unknownFields = bytes
@@ -55,6 +58,7 @@ private struct EventReader {
                 status: status, result: try payload("result"), failure: try optional("failure", failure))
         case "ExecutionTerminated":
             return .executionTerminated(reason: try payload("reason"), recurse: try optional("recurse", flag) ?? false)
+        case "CancellationRequested": return .cancellationRequested(reason: try payload("reason"))
         case "ExecutionSuspended": return .executionSuspended(reason: try payload("reason"))
         case "ExecutionResumed": return .executionResumed(reason: try payload("reason"))
         case "TaskScheduled": return .taskScheduled(name: try text("name"), input: try payload("input"))
@@ -78,6 +82,13 @@ private struct EventReader {
             return .subOrchestrationFailed(taskID: try id("task"), failure: try failure("failure"))
         case "PatchRecorded":
             return .patchRecorded(id: try text("patch"), isDeprecated: try optional("deprecated", flag) ?? false)
+        case "UpdateRequested":
+            return .updateRequested(
+                UpdateRequest(id: UpdateID(try text("update")), name: try text("name"), input: try payload("input")))
+        case "UpdateCompleted":
+            return .updateCompleted(
+                id: UpdateID(try text("update")), result: try payload("result"),
+                failure: try optional("failure", failure))
         case "ContinueAsNew": return .continueAsNew(input: try payload("input"))
         default: throw error("\"\(type)\" is no type of event that this version knows")
         }

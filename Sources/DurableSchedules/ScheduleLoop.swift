@@ -159,16 +159,19 @@ struct ScheduleLoop {
         }
     }
 
+    /// Runs a schedule started, until it has ended; should the schedule end first, it goes on.
     private static func outcome(
         of id: InstanceID, _ action: ScheduleAction, _ context: OrchestrationContext
     ) async throws -> ScheduleDescription.Outcome {
         do {
             if let input = action.payload {
                 _ = try await context.callSubOrchestration(
-                    action.orchestration, input, version: action.version, instanceID: id, as: NoValue.self)
+                    action.orchestration, input, version: action.version, instanceID: id, whenCancelled: .abandon,
+                    as: NoValue.self)
             } else {
                 _ = try await context.callSubOrchestration(
-                    action.orchestration, version: action.version, instanceID: id, as: NoValue.self)
+                    action.orchestration, version: action.version, instanceID: id, whenCancelled: .abandon,
+                    as: NoValue.self)
             }
             return .completed
         } catch let failure as SubOrchestrationFailure {

@@ -72,6 +72,8 @@ extension Orchestration where Input == NoValue, Output == NoValue {
 enum OrchestrationEnd: Sendable {
     case completed(Payload?)
     case failed(FailureDetails)
+    /// Threw `CancellationError`.
+    case canceled(FailureDetails)
     /// Threw what `continueAsNew` throws.
     case continuedAsNew
 }
@@ -99,6 +101,8 @@ package struct AnyOrchestration: Sendable {
                 return .completed(try PayloadCoding.encode(output, as: #"the output of orchestration "\#(name)""#))
             } catch is ContinuedAsNew {
                 return .continuedAsNew
+            } catch let error as CancellationError {
+                return .canceled(FailureDetails(describing: error))
             } catch {
                 return .failed(FailureDetails(describing: error))
             }

@@ -6,8 +6,8 @@ extension OrchestrationContext {
     ///
     /// - Parameter retry: When to try again; nil: a failure is final.
     /// - Throws: `ActivityFailure` if the activity failed, in the last attempt; `CancellationError` if this task is
-    ///   cancelled (before: nothing was requested; while waiting: the result is ignored; between attempts: no further
-    ///   one is made); `PayloadError` if the result is no `Output`; `InvalidRetryPolicy`.
+    ///   cancelled (before: nothing was requested; while waiting: the activity's task is cancelled too, and what comes
+    ///   of it is ignored; between attempts: no further one is made); `PayloadError` if the result is no `Output`; `InvalidRetryPolicy`.
     public func callActivity<Input, Output>(
         _ activity: Activity<Input, Output>, _ input: Input, retry: RetryPolicy? = nil
     ) async throws -> Output {

@@ -4,8 +4,8 @@ extension OrchestrationContext {
     // MARK: Sub-orchestrations
 
     /// Starts another instance, its child, and waits for its result. It runs wherever its partition is, on its own
-    /// history; this one waits as for an activity. A child goes on when its parent ends; terminating a parent
-    /// terminates those that have not ended, unless asked not to.
+    /// history; this one waits as for an activity. Where this task is cancelled, so is the child: its code is, and ends
+    /// as it likes. Terminating a parent terminates children that have not ended, unless asked not to.
     ///
     /// With a policy, each attempt is a child of its own with an ID of its own, so that those that failed can still be
     /// looked at. (The Durable Task Framework starts the same ID again over the failed instance; here an ID is used
@@ -16,49 +16,55 @@ extension OrchestrationContext {
     ///   - instanceID: Of the child. nil: one of its own, the same on replay. Further attempts have this one with
     ///     `:attempt-2`, `:attempt-3` and so on after it; it must be short enough for that.
     ///   - retry: When to try again; nil: a failure is final.
+    ///   - whenCancelled: What becomes of the child when this task is cancelled while it waits.
     /// - Throws: `SubOrchestrationFailure` if the child failed (in the last attempt) or was terminated, or an instance
     ///   of that ID is there already; `CancellationError` if this task is cancelled (before: nothing was requested;
-    ///   while waiting: the child goes on and its result is ignored; between attempts: no further one is made);
-    ///   `InvalidInstanceID`; `PayloadError` if the result is no `Output`; `InvalidRetryPolicy`.
+    ///   while waiting: the child is cancelled too, unless asked otherwise, and what comes of it is ignored; between
+    ///   attempts: no further one is made); `InvalidInstanceID`; `PayloadError` if the result is no `Output`; `InvalidRetryPolicy`.
     public func callSubOrchestration<Input, Output>(
         _ orchestration: Orchestration<Input, Output>, _ input: Input, version: String? = nil,
-        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil
+        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil, whenCancelled: ChildCancellation = .cancel
     ) async throws -> Output {
         try await callSubOrchestration(
-            orchestration.name, input, version: version ?? orchestration.version, instanceID: instanceID, retry: retry, as: Output.self)
+            orchestration.name, input, version: version ?? orchestration.version,
+            instanceID: instanceID, retry: retry, whenCancelled: whenCancelled, as: Output.self)
     }
 
     /// Starts a child that takes no input, and waits for its result.
     public func callSubOrchestration<Output>(
         _ orchestration: Orchestration<NoValue, Output>, version: String? = nil, instanceID: InstanceID? = nil,
-        retry: RetryPolicy? = nil
+        retry: RetryPolicy? = nil, whenCancelled: ChildCancellation = .cancel
     ) async throws -> Output {
         try await callSubOrchestration(
-            orchestration.name, NoValue(), version: version ?? orchestration.version, instanceID: instanceID, retry: retry, as: Output.self)
+            orchestration.name, NoValue(), version: version ?? orchestration.version,
+            instanceID: instanceID, retry: retry, whenCancelled: whenCancelled, as: Output.self)
     }
 
     /// Starts a child that returns nothing, and waits for its end.
     public func callSubOrchestration<Input>(
         _ orchestration: Orchestration<Input, NoValue>, _ input: Input, version: String? = nil,
-        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil
+        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil, whenCancelled: ChildCancellation = .cancel
     ) async throws {
         _ = try await callSubOrchestration(
-            orchestration.name, input, version: version ?? orchestration.version, instanceID: instanceID, retry: retry, as: NoValue.self)
+            orchestration.name, input, version: version ?? orchestration.version,
+            instanceID: instanceID, retry: retry, whenCancelled: whenCancelled, as: NoValue.self)
     }
 
     /// Starts a child that neither takes nor returns anything, and waits for its end.
     public func callSubOrchestration(
         _ orchestration: Orchestration<NoValue, NoValue>, version: String? = nil, instanceID: InstanceID? = nil,
-        retry: RetryPolicy? = nil
+        retry: RetryPolicy? = nil, whenCancelled: ChildCancellation = .cancel
     ) async throws {
         _ = try await callSubOrchestration(
-            orchestration.name, NoValue(), version: version ?? orchestration.version, instanceID: instanceID, retry: retry, as: NoValue.self)
+            orchestration.name, NoValue(), version: version ?? orchestration.version,
+            instanceID: instanceID, retry: retry, whenCancelled: whenCancelled, as: NoValue.self)
     }
 
     /// Starts a child of the orchestration of that name, wherever it is written, and waits for its result.
     public func callSubOrchestration<Output: Decodable & Sendable>(
         _ name: String, _ input: some Encodable & Sendable = NoValue(), version: String? = nil,
-        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil, as type: Output.Type = Output.self
+        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil,
+        whenCancelled: ChildCancellation = .cancel, as type: Output.Type = Output.self
     ) async throws -> Output {
         try await runtime.admit("context.callSubOrchestration")
         let longest = instanceID?.ofAttempt(max(1, retry?.maximumAttempts ?? 1))
@@ -66,7 +72,8 @@ extension OrchestrationContext {
         let result = try await runtime.retrying(retry, "context.callSubOrchestration") { attempt in
             let payload = try runtime.encodeUnlessReplaying(input, as: "the input of orchestration \"\(name)\"")
             return try await runtime.callSubOrchestration(
-                name, version: version, instanceID: instanceID?.ofAttempt(attempt), input: payload)
+                name, version: version, instanceID: instanceID?.ofAttempt(attempt), input: payload,
+                whenCancelled: whenCancelled)
         }
         return try PayloadCoding.decode(type, from: result, as: "the result of orchestration \"\(name)\"")
     }
@@ -81,7 +88,8 @@ extension OrchestrationContext {
         _ orchestration: Orchestration<Input, Output>, _ input: Input, version: String? = nil,
         instanceID: InstanceID? = nil
     ) throws -> InstanceID {
-        try startOrchestration(orchestration.name, input, version: version ?? orchestration.version, instanceID: instanceID)
+        try startOrchestration(
+            orchestration.name, input, version: version ?? orchestration.version, instanceID: instanceID)
     }
 
     /// Starts an instance of the orchestration of that name that nobody waits for.
@@ -98,6 +106,14 @@ extension OrchestrationContext {
         let payload = try runtime.encodeUnlessReplaying(input, as: "the input of orchestration \"\(name)\"")
         return runtime.startOrchestration(name, version: version, instanceID: instanceID, input: payload)
     }
+}
+
+/// What becomes of a sub-orchestration when the call that waits for it is cancelled.
+public enum ChildCancellation: Hashable, Sendable {
+    /// It is asked to end: its code is cancelled.
+    case cancel
+    /// It goes on by itself.
+    case abandon
 }
 
 extension InstanceID {

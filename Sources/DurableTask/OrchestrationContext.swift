@@ -5,8 +5,10 @@ public import Logging
 /// What an orchestration sees of the world: its identity, recorded time and randomness, and everything it may await.
 ///
 /// Use it from the orchestration's own tasks only: the function itself, `async let` and task groups.
-/// Where tasks are cancelled (a group's `cancelAll`, a scope that ends), activities, timers and events they wait for
-/// throw `CancellationError`; open timers are dropped.
+///
+/// Where tasks are cancelled (a group's `cancelAll`, a scope that ends), the calls they wait for throw
+/// `CancellationError`: open timers are dropped, running activities and sub-orchestrations are cancelled, and those that
+/// have not begun are not. An instance that is cancelled from outside (`dtq cancel`) has its whole function cancelled.
 public struct OrchestrationContext: Sendable {
     let runtime: OrchestratorRuntime
 

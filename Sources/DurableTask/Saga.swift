@@ -13,7 +13,8 @@ public struct Saga: Sendable {
     /// Says how to undo a step, should a later one fail. May be called from child tasks of the scope.
     ///
     /// Called after a step, as it mostly is, it covers what surely has happened. A call that throws may have had its
-    /// effect all the same: an activity that was cancelled goes on, and one whose run failed may have failed late.
+    /// effect all the same: an activity that was cancelled may have done its work, and one whose run failed may have
+    /// failed late.
     /// Where that matters, say how to undo a step before it is made, with a compensation that does no harm when there
     /// is nothing to undo.
     ///
@@ -87,17 +88,30 @@ extension OrchestrationContext {
     /// with `CancellationError` as usual, but the compensations do not notice: they run to their end, and may use task
     /// groups, timers and cancellation of their own.
     ///
-    /// They do not run for an instance that is terminated from outside, whose code does not run again, nor for one that
-    /// fails since a value cannot be encoded (`PayloadError`). To continue as new inside is no failure either: nothing is
-    /// undone, and the next execution begins with what its input says.
+    /// A terminated instance ends at once and its code does not run again, unless it is in a scope that includes
+    /// termination: then it is cancelled, undoes what it did, and ends as terminated whatever its code does after that. A
+    /// second termination ends it at once. Such an instance can only be undone by code: while it is held, it waits.
+    ///
+    /// Compensations do not run for an instance that fails since a value cannot be encoded (`PayloadError`). To continue
+    /// as new inside is no failure either: nothing is undone, and the next execution begins with what its input says.
     ///
     /// - Parameters:
     ///   - order: Of the compensations.
+    ///   - includingTermination: Whether to undo, too, when the instance is terminated from outside.
     ///   - steps: Given the scope's `saga`, which must not be used after it.
     /// - Returns: What `steps` returns; nothing is undone then.
     /// - Throws: What `steps` throws, or `CompensationFailure` if a compensation failed.
     public func withCompensation<Output>(
-        order: CompensationOrder = .reverse, _ steps: (Saga) async throws -> Output
+        order: CompensationOrder = .reverse, includingTermination: Bool = false, _ steps: (Saga) async throws -> Output
+    ) async throws -> Output {
+        guard includingTermination, runtime.mayAct("context.withCompensation") else {
+            return try await compensating(order, steps)
+        }
+        return try await runtime.compensatingTermination { try await compensating(order, steps) }
+    }
+
+    private func compensating<Output>(
+        _ order: CompensationOrder, _ steps: (Saga) async throws -> Output
     ) async throws -> Output {
         let log = CompensationLog()
         do {

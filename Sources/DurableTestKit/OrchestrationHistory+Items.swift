@@ -64,6 +64,29 @@ extension OrchestrationHistory {
         }
     }
 
+    /// An update whose handler has begun.
+    public struct AdmittedUpdate: Hashable, Sendable {
+        let request: UpdateRequest
+        /// Its result or its failure; nil: its handler has not ended.
+        public let outcome: Result<Payload?, FailureDetails>?
+
+        public var id: UpdateID { request.id }
+        public var name: String { request.name }
+        public var input: Payload? { request.input }
+
+        /// - Throws: `PayloadError` if the input is no `Input`.
+        public func input<Input: Decodable>(as type: Input.Type = Input.self) throws -> Input {
+            try PayloadCoding.decode(type, from: input, as: "the input of update \"\(name)\"")
+        }
+
+        /// - Throws: The `FailureDetails` it failed with, or that it has not ended; `PayloadError` if the result is no
+        ///   `Output`.
+        public func result<Output: Decodable>(as type: Output.Type = Output.self) throws -> Output {
+            let payload = try value(of: outcome, "update \"\(name)\" (ID \"\(id)\")")
+            return try PayloadCoding.decode(type, from: payload, as: "the result of update \"\(name)\"")
+        }
+    }
+
     /// An external event.
     public struct ExternalEvent: Hashable, Sendable {
         public let name: String

@@ -82,6 +82,19 @@ public struct OrchestrationHistory: Hashable, Sendable {
         events.compactMap { if case .patchRecorded(let id, _) = $0.kind { id } else { nil } }
     }
 
+    /// Updates that were let in, in order. Those that were rejected leave nothing in a history.
+    public var updates: [AdmittedUpdate] {
+        var outcomes: [UpdateID: Result<Payload?, FailureDetails>] = [:]
+        for event in events {
+            guard case .updateCompleted(let id, let result, let failure) = event.kind else { continue }
+            outcomes[id] = failure.map { .failure($0) } ?? .success(result)
+        }
+        return events.compactMap { event in
+            guard case .updateRequested(let request) = event.kind else { return nil }
+            return AdmittedUpdate(request: request, outcome: outcomes[request.id])
+        }
+    }
+
     /// Sub-orchestrations in order of request, those too that nobody waits for.
     public var children: [SubOrchestration] {
         var outcomes: [EventID: Result<Payload?, FailureDetails>] = [:]

@@ -25,6 +25,10 @@ public struct OrchestrationTestError: Error, Hashable, Sendable, CustomStringCon
         public static let instanceExists = Code(description: "instance exists")
         /// The instance has ended: it takes no event any more.
         public static let instanceEnded = Code(description: "instance ended")
+        /// The code has no handler of that query (DTQ2015).
+        public static let noHandler = Code(description: "DTQ2015")
+        /// The handler of a query did more than to look (DTQ2016).
+        public static let handlerMisuse = Code(description: "DTQ2016")
         /// Something runs the environment already: another task, or the code that is being run.
         public static let alreadyRunning = Code(description: "already running")
         /// A fixture cannot be read, or is of another orchestration.

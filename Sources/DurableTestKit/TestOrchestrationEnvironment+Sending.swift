@@ -25,7 +25,8 @@ extension TestOrchestrationEnvironment {
             let id = id ?? InstanceID("\(name)-\(hub.order.count + 1)")
             let messageID = hub.newMessageID()
             let start = ExecutionStarted(
-                name: name, version: orchestration.version, input: payload, instanceID: id, executionID: ExecutionID(messageID.value),
+                name: name, version: orchestration.version, input: payload, instanceID: id,
+                executionID: ExecutionID(messageID.value),
                 scheduledStart: startAt)
             let message = Message(
                 id: messageID, instanceID: id, event: HistoryEvent(timestamp: hub.now, kind: .executionStarted(start)))
@@ -52,7 +53,15 @@ extension TestOrchestrationEnvironment {
         try send(.eventRaised(name: name, input: payload), to: id)
     }
 
-    /// Ends an instance from outside. Its code does not run again.
+    /// Asks an instance to end: its function's task is cancelled, and so is what it waits for.
+    ///
+    /// - Throws: `OrchestrationTestError.Code.instanceNotFound` or `.instanceEnded`.
+    public func cancel(_ id: InstanceID, reason: String? = nil) throws {
+        try send(.cancellationRequested(reason: try encode(reason)), to: id)
+    }
+
+    /// Ends an instance from outside. Its code does not run again, unless it is in a `withCompensation` that includes
+    /// termination.
     ///
     /// - Parameter recurse: Whether the sub-orchestrations it waits for end with it, and theirs.
     /// - Throws: `OrchestrationTestError.Code.instanceNotFound` or `.instanceEnded`.
@@ -87,7 +96,7 @@ extension TestOrchestrationEnvironment {
         try reason.flatMap { try PayloadCoding.encode($0, as: "the reason") }
     }
 
-    private func send(_ kind: HistoryEvent.Kind, to id: InstanceID) throws {
+    func send(_ kind: HistoryEvent.Kind, to id: InstanceID) throws {
         switch hub.withLock({ $0.send(kind, to: id) }) {
         case .notFound: throw notFound(id)
         case .ended:

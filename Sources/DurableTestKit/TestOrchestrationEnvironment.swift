@@ -106,7 +106,7 @@ public final class TestOrchestrationEnvironment: Sendable {
                 + "\(waits.joined(separator: "; ")). Raise the event, or schedule it before you run")
     }
 
-    private func drive(until limit: Timestamp?, _ isDone: (TestHub) -> Bool) async throws {
+    func drive(until limit: Timestamp?, _ isDone: (TestHub) -> Bool) async throws {
         try hub.withLock { hub throws(OrchestrationTestError) in
             if hub.isRunning {
                 throw OrchestrationTestError(
@@ -144,9 +144,43 @@ public final class TestOrchestrationEnvironment: Sendable {
 
     private func runEpisode(of instance: InstanceUnderTest) throws {
         defer { instance.dropSessionIfOver() }
+        if hub.withLock({ _ in !instance.state.inbox.isEmpty }) { try runInbox(of: instance) }
+        try runUpdates(of: instance)
+    }
+
+    private func runInbox(of instance: InstanceUnderTest) throws {
         guard let events = hub.withLock({ $0.beginEpisode(of: instance) }) else {
-            return hub.withLock { $0.terminate(instance) }
+            return hub.withLock { $0.imposeEnd(on: instance) }
         }
+        try runCode(of: instance, over: events)
+    }
+
+    /// Lets the updates begin that the code has a handler for, as a worker does.
+    private func runUpdates(of instance: InstanceUnderTest) throws {
+        var passedOver: Set<UpdateID> = []
+        while let request = hub.withLock({ $0.nextUpdate(of: instance, notIn: passedOver) }) {
+            var violation: String?
+            let admission: UpdateAdmission
+            do {
+                admission = try session(of: instance).admit(request, violation: &violation)
+            } catch let error as OrchestrationTestError {
+                throw held(instance, error)
+            }
+            if violation != nil {
+                instance.session?.evict()
+                instance.session = nil
+            }
+            switch admission {
+            case .noHandler: passedOver.insert(request.id)
+            case .rejected(let reason): hub.withLock { $0.reject(request, of: instance, because: reason) }
+            case .admitted:
+                try runCode(of: instance, over: hub.withLock { $0.begin(request, of: instance) })
+                passedOver = []
+            }
+        }
+    }
+
+    private func runCode(of instance: InstanceUnderTest, over events: [HistoryEvent]) throws {
         defer { hub.withLock { $0.isInEpisode = false } }
         do {
             let session = try session(of: instance)
@@ -168,7 +202,7 @@ public final class TestOrchestrationEnvironment: Sendable {
         return error
     }
 
-    private func session(of instance: InstanceUnderTest) throws -> NativeOrchestration {
+    func session(of instance: InstanceUnderTest) throws -> NativeOrchestration {
         if let session = instance.session { return session }
         let (id, execution) = (instance.id, instance.current)
         var options = NativeOrchestration.Options()

@@ -38,6 +38,14 @@ extension PBInstanceChange {
             return wire
         }
         canceledTimers = change.canceledTimers.map(\.value)
+        canceledTasks = change.canceledTasks.map(\.value)
+        heartbeats = change.heartbeats.map { heartbeat in
+            var wire = Heartbeat()
+            wire.taskID = heartbeat.taskID.value
+            wire.details = heartbeat.details.data
+            return wire
+        }
+        if case .set(let value) = change.compensatesTermination { compensatesTermination = value }
         if case .set(let status) = change.customStatus {
             var update = CustomStatusUpdate()
             if let status { update.value = status.data }
@@ -48,6 +56,8 @@ extension PBInstanceChange {
             if let value { update.value = PBHold(value) }
             hold = update
         }
+        requestedUpdates = change.requestedUpdates.map(PBUpdateRequested.init)
+        rejectedUpdates = change.rejectedUpdates.map(PBEndedUpdate.init)
     }
 }
 
@@ -62,11 +72,18 @@ extension InstanceChange {
             scheduledTasks: wire.scheduledTasks.map {
                 ScheduledTask(taskID: EventID($0.taskID), dispatch: $0.dispatch, outboxID: OutboxID($0.outboxID))
             },
-            canceledTimers: wire.canceledTimers.map(EventID.init))
+            canceledTimers: wire.canceledTimers.map(EventID.init),
+            canceledTasks: wire.canceledTasks.map(EventID.init),
+            heartbeats: wire.heartbeats.map {
+                Heartbeat(taskID: EventID($0.taskID), details: Payload($0.details))
+            })
+        if wire.hasCompensatesTermination { compensatesTermination = .set(wire.compensatesTermination) }
         if wire.hasCustomStatus {
             customStatus = .set(wire.customStatus.hasValue ? Payload(wire.customStatus.value) : nil)
         }
         if wire.hasHold { hold = .set(wire.hold.hasValue ? Hold(wire.hold.value) : nil) }
+        requestedUpdates = wire.requestedUpdates.map(UpdateRequest.init)
+        rejectedUpdates = try wire.rejectedUpdates.map(UpdateLedger.Ended.init)
         if continuesAsNew {
             guard case .executionStarted? = buffered.first?.kind else {
                 throw .undecodable(

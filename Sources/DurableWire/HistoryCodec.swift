@@ -5,7 +5,7 @@ package enum HistoryCodec {
     package static func encode(_ events: [HistoryEvent]) -> [UInt8] {
         var history = PBHistory()
         history.events = events.map(PBHistoryEvent.init)
-        return history.aloneBytes(version: events.contains(where: \.isPatch) ? 2 : 1)
+        return history.aloneBytes(version: events.lazy.map(\.historyFormat).max() ?? 1)
     }
 
     package static func decode(_ bytes: [UInt8]) throws(WireError) -> [HistoryEvent] {

@@ -66,7 +66,19 @@ extension HistoryEvent.Kind {
         case .subOrchestrationFailed(let wire):
             self = .subOrchestrationFailed(
                 taskID: EventID(wire.taskScheduledID), failure: FailureDetails(wire.failure))
+        case .genericEvent(let wire) where wire.hasUpdateRequested:
+            self = .updateRequested(UpdateRequest(wire.updateRequested))
+        case .genericEvent(let wire) where wire.hasUpdateCompleted:
+            self = .updateCompleted(
+                id: UpdateID(wire.updateCompleted.id),
+                result: wire.updateCompleted.hasResult ? Payload(wire.updateCompleted.result) : nil,
+                failure: wire.updateCompleted.hasFailure ? FailureDetails(wire.updateCompleted.failure) : nil)
         case .genericEvent(let wire):
+            if wire.hasCancellation {
+                let request = wire.cancellation
+                self = .cancellationRequested(reason: request.hasReason ? Payload(request.reason) : nil)
+                return
+            }
             try required(!wire.patch.isEmpty, "GenericEvent: patch")
             self = .patchRecorded(id: wire.patch, isDeprecated: wire.isDeprecated)
         case .continueAsNew(let wire):

@@ -42,6 +42,11 @@ extension PBHistoryEvent.OneOf_Kind {
             if let reason { wire.reason = Google_Protobuf_BytesValue(reason) }
             wire.recurse = recurse
             self = .executionTerminated(wire)
+        case .cancellationRequested(let reason):
+            var wire = PBGenericEvent()
+            wire.cancellation = PBGenericEvent.CancellationRequest()
+            if let reason { wire.cancellation.reason = Google_Protobuf_BytesValue(reason) }
+            self = .genericEvent(wire)
         case .executionSuspended(let reason):
             var wire = PBExecutionSuspended()
             if let reason { wire.reason = Google_Protobuf_BytesValue(reason) }
@@ -107,6 +112,16 @@ extension PBHistoryEvent.OneOf_Kind {
             var wire = PBGenericEvent()
             wire.patch = id
             wire.isDeprecated = isDeprecated
+            self = .genericEvent(wire)
+        case .updateRequested(let request):
+            var wire = PBGenericEvent()
+            wire.updateRequested = PBUpdateRequested(request)
+            self = .genericEvent(wire)
+        case .updateCompleted(let id, let result, let failure):
+            var wire = PBGenericEvent()
+            wire.updateCompleted.id = id.value
+            if let result { wire.updateCompleted.result = Google_Protobuf_BytesValue(result) }
+            if let failure { wire.updateCompleted.failure = PBFailureDetails(failure) }
             self = .genericEvent(wire)
         case .continueAsNew(let input):
             var wire = PBContinueAsNew()

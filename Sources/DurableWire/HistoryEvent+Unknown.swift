@@ -33,7 +33,7 @@ extension PBHistoryEvent.OneOf_Kind {
         case .orchestratorStarted(let wire): wire.residue.map(Self.orchestratorStarted)
         case .eventSent(let wire): wire.unknownPart.map(Self.eventSent)
         case .eventRaised(let wire): wire.unknownPart.map(Self.eventRaised)
-        case .genericEvent(let wire): wire.unknownPart.map(Self.genericEvent)
+        case .genericEvent(let wire): wire.residue.map(Self.genericEvent)
         case .continueAsNew(let wire): wire.unknownPart.map(Self.continueAsNew)
         case .executionSuspended(let wire): wire.unknownPart.map(Self.executionSuspended)
         case .executionResumed(let wire): wire.unknownPart.map(Self.executionResumed)
@@ -86,6 +86,30 @@ extension PBOrchestratorStarted {
 }
 
 extension PBTaskFailed {
+    fileprivate var residue: Self? {
+        let failure = hasFailure ? failure.residue(depth: 0) : nil
+        if unknownFields.isEmpty && failure == nil { return nil }
+        var rest = unknownPart ?? Self()
+        if let failure { rest.failure = failure }
+        return rest
+    }
+}
+
+extension PBGenericEvent {
+    fileprivate var residue: Self? {
+        let cancellation = hasCancellation ? cancellation.unknownPart : nil
+        let requested = hasUpdateRequested ? updateRequested.unknownPart : nil
+        let completed = hasUpdateCompleted ? updateCompleted.residue : nil
+        if unknownFields.isEmpty && cancellation == nil && requested == nil && completed == nil { return nil }
+        var rest = unknownPart ?? Self()
+        if let cancellation { rest.cancellation = cancellation }
+        if let requested { rest.updateRequested = requested }
+        if let completed { rest.updateCompleted = completed }
+        return rest
+    }
+}
+
+extension PBUpdateCompleted {
     fileprivate var residue: Self? {
         let failure = hasFailure ? failure.residue(depth: 0) : nil
         if unknownFields.isEmpty && failure == nil { return nil }

@@ -72,7 +72,7 @@ extension HubTopology {
     ///
     /// - Parameter replyTo: Routing key of the asker's private queue.
     package func question(
-        _ query: Query, to partition: PartitionID, correlationID: String, replyTo: String, at now: Timestamp
+        _ query: Question, to partition: PartitionID, correlationID: String, replyTo: String, at now: Timestamp
     ) -> OutgoingMessage {
         var properties = properties("Query", at: now, correlationID: correlationID)
         properties.replyTo = replyTo
@@ -100,6 +100,11 @@ extension HubTopology {
     /// Asks workers to stop in order.
     package func drain(_ request: DrainRequest, at now: Timestamp) -> OutgoingMessage {
         notice("DrainRequest", request.wireBytes, at: now)
+    }
+
+    /// Tells the workers that run them.
+    package func taskCancellation(_ cancellation: TaskCancellation, at now: Timestamp) -> OutgoingMessage {
+        notice("TaskCancellation", cancellation.wireBytes, at: now)
     }
 
     /// The alarm clock of a partition that nobody may own when `due` comes: it goes to the control queue then, without

@@ -20,6 +20,7 @@ extension PBInstanceSnapshot {
         openTimerCount = Int64(snapshot.openTimerCount)
         openChildCount = Int64(snapshot.openChildCount)
         inboxCount = Int64(snapshot.inboxCount)
+        openUpdateCount = Int64(snapshot.openUpdateCount)
         if let holdCode = snapshot.holdCode { self.holdCode = holdCode }
         if let holdText = snapshot.holdText { self.holdText = holdText }
         if let version = snapshot.version { self.version = version }
@@ -44,6 +45,7 @@ extension InstanceSnapshot {
         openTimerCount = try checkedCount(wire.openTimerCount, "open timers of instance \(wire.id)")
         openChildCount = try checkedCount(wire.openChildCount, "open children of instance \(wire.id)")
         inboxCount = try checkedCount(wire.inboxCount, "inbox count of instance \(wire.id)")
+        openUpdateCount = try checkedCount(wire.openUpdateCount, "open updates of instance \(wire.id)")
         if wire.hasHoldCode { holdCode = wire.holdCode }
         if wire.hasHoldText { holdText = wire.holdText }
         if wire.hasVersion { version = wire.version }

@@ -17,7 +17,9 @@ extension InstanceState: WireCodable {
         if wire.hasOutput { output = Payload(wire.output) }
         if wire.hasFailure { failure = FailureDetails(wire.failure) }
         for task in wire.openTasks {
-            openTasks[EventID(task.taskID)] = OpenTask(dispatch: task.dispatch, outboxID: OutboxID(task.outboxID))
+            openTasks[EventID(task.taskID)] = OpenTask(
+                dispatch: task.dispatch, outboxID: OutboxID(task.outboxID),
+                details: task.hasDetails ? Payload(task.details) : nil)
         }
         for timer in wire.openTimers { openTimers[EventID(timer.timerID)] = Timestamp(ms: timer.fireAtMs) }
         for child in wire.openChildren { openChildren[EventID(child.taskID)] = InstanceID(child.instanceID) }
@@ -27,6 +29,12 @@ extension InstanceState: WireCodable {
         appliedMessages = wire.appliedMessages.map(MessageID.init)
         if wire.hasHold { hold = Hold(wire.hold) }
         if wire.hasAuthor { author = EpisodeAuthor(wire.author) }
+        updates = UpdateLedger(
+            requested: wire.requestedUpdates.map(UpdateRequest.init), open: wire.openUpdates.map(UpdateID.init),
+            ended: try wire.endedUpdates.map(UpdateLedger.Ended.init),
+            rejected: try wire.rejectedUpdates.map(UpdateLedger.Ended.init))
+        compensatesTermination = wire.compensatesTermination
+        isTerminating = wire.isTerminating
     }
 
     package var wireBytes: [UInt8] {
@@ -51,6 +59,7 @@ extension InstanceState: WireCodable {
             wire.taskID = id.value
             wire.dispatch = task.dispatch
             wire.outboxID = task.outboxID.value
+            if let details = task.details { wire.details = details.data }
             return wire
         }
         wire.openTimers = openTimers.sorted { $0.key < $1.key }.map { id, fireAt in
@@ -71,11 +80,21 @@ extension InstanceState: WireCodable {
         wire.appliedMessages = appliedMessages.map(\.value)
         if let hold { wire.hold = PBHold(hold) }
         if let author { wire.author = PBEpisodeAuthor(author) }
+        wire.requestedUpdates = updates.requested.map(PBUpdateRequested.init)
+        wire.openUpdates = updates.open.map(\.value)
+        wire.endedUpdates = updates.ended.map(PBEndedUpdate.init)
+        wire.rejectedUpdates = updates.rejected.map(PBEndedUpdate.init)
+        wire.compensatesTermination = compensatesTermination
+        wire.isTerminating = isTerminating
         return (consume wire).aloneBytes(version: format)
     }
 
     /// The oldest version of the layout whose readers make no mistake about it.
     private var format: Int32 {
+        if !updates.isEmpty || compensatesTermination || isTerminating || inbox.contains(where: \.isCancellationRequest)
+        {
+            return 4
+        }
         if status == .suspended || !patches.isEmpty { return 3 }
         return openChildren.isEmpty && parent == nil ? 1 : 2
     }

@@ -1,25 +1,38 @@
 package import DurableCore
 internal import SwiftProtobuf
 
-/// What an episode's code asked for, as it goes to the instance's owner.
+/// What became of a shipped episode, as it goes to the instance's owner.
 package enum OrchestratorActions {
-    package static func encode(_ actions: [OrchestratorAction]) -> [UInt8] {
+    package static func encode(_ result: EpisodeResult) -> [UInt8] {
         var wire = PBOrchestratorActions()
-        wire.actions = actions.map(PBOrchestratorAction.init)
+        wire.actions = result.actions.map(PBOrchestratorAction.init)
+        if let admitted = result.admittedUpdate { wire.admittedUpdate = admitted.value }
+        wire.rejectedUpdates = result.rejectedUpdates.map { rejection in
+            var wire = PBOrchestratorActions.Rejection()
+            wire.updateID = rejection.id.value
+            wire.reason = PBFailureDetails(rejection.reason)
+            return wire
+        }
+        wire.isPartial = result.isPartial
         guard let bytes: [UInt8] = try? wire.serializedBytes() else {
             preconditionFailure("an episode's actions must stay below 2 GiB")
         }
         return bytes
     }
 
-    package static func decode(_ bytes: [UInt8]) throws(WireError) -> [OrchestratorAction] {
+    package static func decode(_ bytes: [UInt8]) throws(WireError) -> EpisodeResult {
         let wire: PBOrchestratorActions
         do {
             wire = try PBOrchestratorActions(serializedBytes: bytes)
         } catch {
             throw .undecodable("\(PBOrchestratorActions.protoMessageName): \(error)")
         }
-        return try wire.actions.map(OrchestratorAction.init)
+        return EpisodeResult(
+            actions: try wire.actions.map(OrchestratorAction.init),
+            admittedUpdate: wire.hasAdmittedUpdate ? UpdateID(wire.admittedUpdate) : nil,
+            rejectedUpdates: wire.rejectedUpdates.map {
+                EpisodeResult.Rejection(id: UpdateID($0.updateID), reason: FailureDetails($0.reason))
+            }, isPartial: wire.isPartial)
     }
 }
 
@@ -68,6 +81,16 @@ extension PBOrchestratorAction {
         case .setCustomStatus(let status):
             setCustomStatus = PBSetCustomStatusAction()
             if let status { setCustomStatus.value = Google_Protobuf_BytesValue(status) }
+        case .cancelTask:
+            cancelTask = PBCancelTaskAction()
+        case .cancelChild:
+            cancelChild = PBCancelChildAction()
+        case .setCompensatesTermination(let value):
+            setCompensatesTermination = value
+        case .completeUpdate(let update, let result, let failure):
+            completeUpdate.updateID = update.value
+            if let result { completeUpdate.result = Google_Protobuf_BytesValue(result) }
+            if let failure { completeUpdate.failure = PBFailureDetails(failure) }
         }
     }
 }
@@ -102,7 +125,7 @@ extension OrchestratorAction {
                 self = .continueAsNew(
                     id: id, input: result, version: wire.hasNewVersion ? wire.newVersion.value : nil,
                     carriedOver: try wire.carryoverEvents.map(RaisedEvent.init))
-            case .completed, .failed:
+            case .completed, .failed, .canceled, .terminated:
                 self = .completeOrchestration(
                     id: id, status: status, result: result,
                     failure: wire.hasFailureDetails ? FailureDetails(wire.failureDetails) : nil)
@@ -114,6 +137,16 @@ extension OrchestratorAction {
             self = .recordPatch(id: wire.patch, isDeprecated: wire.isDeprecated)
         case .setCustomStatus(let wire):
             self = .setCustomStatus(wire.hasValue ? Payload(wire.value) : nil)
+        case .cancelTask:
+            self = .cancelTask(id: id)
+        case .cancelChild:
+            self = .cancelChild(id: id)
+        case .setCompensatesTermination(let value):
+            self = .setCompensatesTermination(value)
+        case .completeUpdate(let wire):
+            self = .completeUpdate(
+                id: UpdateID(wire.updateID), result: wire.hasResult ? Payload(wire.result) : nil,
+                failure: wire.hasFailure ? FailureDetails(wire.failure) : nil)
         case nil:
             throw .undecodable("an action of a kind this version does not know")
         }

@@ -60,7 +60,8 @@ extension PartitionRecord: WireCodable {
         guard case .checkpoint(let checkpoint) = self else { return 1 }
         var format: Int32 = 1
         for change in checkpoint.changes {
-            if change.continuesAsNew { return 3 }
+            if change.saysWhatFormat3DoesNot { return 4 }
+            if change.continuesAsNew { format = max(format, 3) }
             for event in change.history { format = max(format, event.recordFormat(isBuffered: false)) }
             for event in change.buffered { format = max(format, event.recordFormat(isBuffered: true)) }
         }
@@ -68,12 +69,30 @@ extension PartitionRecord: WireCodable {
     }
 }
 
+extension InstanceChange {
+    /// Readers of format 3 would keep activities open, end code that has something to undo, or lose updates.
+    fileprivate var saysWhatFormat3DoesNot: Bool {
+        !canceledTasks.isEmpty || compensatesTermination != .unchanged || !requestedUpdates.isEmpty
+            || !rejectedUpdates.isEmpty
+    }
+}
+
 extension HistoryEvent {
-    var isPatch: Bool { if case .patchRecorded = kind { true } else { false } }
+    /// The oldest version of histories that knows its kind.
+    var historyFormat: Int32 {
+        switch kind {
+        case .cancellationRequested, .updateRequested, .updateCompleted: 3
+        case .patchRecorded: 2
+        default: 1
+        }
+    }
+
+    var isCancellationRequest: Bool { if case .cancellationRequested = kind { true } else { false } }
 
     /// The oldest version of records whose readers make no mistake about it.
     fileprivate func recordFormat(isBuffered: Bool) -> Int32 {
         switch kind {
+        case .cancellationRequested, .updateRequested, .updateCompleted: 4
         case .patchRecorded: 3
         // In a history it is over.
         case .executionSuspended, .executionResumed: isBuffered ? 3 : 1

@@ -1,6 +1,6 @@
 package import DurableCore
 
-extension Query: WireCodable {
+extension Question: WireCodable {
     package init(wire bytes: [UInt8]) throws(WireError) {
         switch try PBQuery(alone: bytes).kind {
         case .status(let wire):
@@ -26,6 +26,13 @@ extension Query: WireCodable {
         case .attempt(let wire):
             try required(wire.hasID, "episode of an attempt")
             self = .attempt(EpisodeID(wire.id), build: wire.build)
+        case .heartbeat(let wire):
+            self = .heartbeat(wire.tasks.map { TaskHeartbeat(task: TaskKey($0.task), details: $0.payload) })
+        case .handler(let wire):
+            self = .handler(
+                InstanceID(wire.id), name: wire.name, input: wire.hasInput ? Payload(wire.input) : nil)
+        case .update(let wire):
+            self = .update(InstanceID(wire.id), UpdateID(wire.updateID))
         case nil:
             throw .undecodable("query of a kind this version does not know")
         }
@@ -51,8 +58,17 @@ extension Query: WireCodable {
         case .attempt(let id, let build):
             wire.attempt.id = PBEpisodeID(id)
             wire.attempt.build = build
+        case .handler(let id, let name, let input):
+            wire.handler.id = id.value
+            wire.handler.name = name
+            if let input { wire.handler.input = input.data }
+        case .update(let id, let updateID):
+            wire.update.id = id.value
+            wire.update.updateID = updateID.value
         case .redrive:
             wire.redrive = PBQuery.Redrive()
+        case .heartbeat(let heartbeats):
+            wire.heartbeat.tasks = heartbeats.map { PBTaskDetails($0.task, $0.details) }
         case .counts:
             wire.counts = PBQuery.Counts()
         }

@@ -87,6 +87,17 @@ extension PBQueryAnswer {
         case .released(let hold):
             released = Released()
             if let hold { released.hold = PBHold(hold) }
+        case .tasks(let open):
+            tasks.tasks = open.map { PBTaskDetails($0.task, $0.details) }
+        case .value(let value):
+            self.value = Value()
+            if let value { self.value.value = value.data }
+        case .handlerFailed(let failure):
+            handlerFailed = PBFailureDetails(failure)
+        case .update(let outcome):
+            update = PBUpdateOutcome(outcome)
+        case .unknownUpdate(let status):
+            unknownUpdate.status = PBOrchestrationStatus(status)
         case .notFound:
             notFound = NotFound()
         case .failed(let text):
@@ -113,6 +124,16 @@ extension QueryAnswer {
             self = .mayRun(isAllowed)
         case .released(let wire):
             self = .released(wire.hasHold ? Hold(wire.hold) : nil)
+        case .tasks(let wire):
+            self = .tasks(wire.tasks.map { OpenTaskDetails(task: TaskKey($0.task), details: $0.payload) })
+        case .value(let wire):
+            self = .value(wire.hasValue ? Payload(wire.value) : nil)
+        case .handlerFailed(let wire):
+            self = .handlerFailed(FailureDetails(wire))
+        case .update(let wire):
+            self = .update(try UpdateOutcome(wire))
+        case .unknownUpdate(let wire):
+            self = .unknownUpdate(try OrchestrationStatus(wire.status))
         case .redriven(let wire):
             self = .redriven(
                 Redriven(

@@ -10,7 +10,8 @@ extension EpisodeRequest: WireCodable {
             instanceID: InstanceID(wire.id.instanceID), executionID: ExecutionID(wire.executionID), name: wire.name,
             version: wire.hasVersion ? wire.version : nil, code: OrchestrationCode(wire.code), patches: wire.patches,
             historyCount: try checkedCount(wire.historyCount, "history count of an episode"),
-            history: try wire.history.map(HistoryEvent.init), newEvents: try wire.newEvents.map(HistoryEvent.init))
+            history: try wire.history.map(HistoryEvent.init), newEvents: try wire.newEvents.map(HistoryEvent.init),
+            updates: wire.updates.map(UpdateRequest.init))
         guard newEvents.first?.kind == .orchestratorStarted else {
             throw .undecodable("the new events of an episode do not begin with its time")
         }
@@ -31,6 +32,7 @@ extension EpisodeRequest: WireCodable {
         wire.historyCount = Int64(historyCount)
         wire.history = history.map(PBHistoryEvent.init)
         wire.newEvents = newEvents.map(PBHistoryEvent.init)
+        wire.updates = updates.map(PBUpdateRequested.init)
         return wire.aloneBytes()
     }
 }

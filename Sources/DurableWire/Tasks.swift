@@ -31,3 +31,43 @@ extension TaskMessage {
             traceParent: wire.hasTraceParent ? wire.traceParent : nil, isRedispatch: wire.isRedispatch)
     }
 }
+
+extension TaskCancellation: WireCodable {
+    package init(wire bytes: [UInt8]) throws(WireError) {
+        self.init(tasks: try PBTaskCancellation(alone: bytes).tasks.map(TaskKey.init))
+    }
+
+    package var wireBytes: [UInt8] {
+        var wire = PBTaskCancellation()
+        wire.tasks = tasks.map(PBTaskKey.init)
+        return wire.aloneBytes()
+    }
+}
+
+extension PBTaskKey {
+    init(_ key: TaskKey) {
+        self.init()
+        instanceID = key.instanceID.value
+        executionID = key.executionID.value
+        taskID = key.taskID.value
+        dispatch = key.dispatch
+    }
+}
+
+extension TaskKey {
+    init(_ wire: PBTaskKey) {
+        self.init(
+            instanceID: InstanceID(wire.instanceID), executionID: ExecutionID(wire.executionID),
+            taskID: EventID(wire.taskID), dispatch: wire.dispatch)
+    }
+}
+
+extension PBTaskDetails {
+    init(_ key: TaskKey, _ details: Payload?) {
+        self.init()
+        task = PBTaskKey(key)
+        if let details { self.details = details.data }
+    }
+
+    var payload: Payload? { hasDetails ? Payload(details) : nil }
+}

@@ -52,25 +52,28 @@ extension PBMessageBatch: Versioned {}
 extension PBTaskMessage: Versioned {}
 extension PBEpisodeRequest: Versioned {}
 extension PBHistory: Versioned {
-    /// 2: patches, a kind of event that earlier builds do not know.
-    static var newestFormat: Int32 { 2 }
+    /// 2: patches, a kind of event that earlier builds do not know. 3: requests to cancel, updates.
+    static var newestFormat: Int32 { 3 }
 }
 extension PBOutboxEntry: Versioned {}
 extension PBPartitionRecord: Versioned {
     /// 2: sub-orchestrations that are waited for, whose answers would be taken for unexpected.
     /// 3: an execution that continues as new, which would be taken for the instance's end; suspensions, of which
     /// nothing would come; patches, without which replay would go another way.
-    static var newestFormat: Int32 { 3 }
+    /// 4: activities given up, which would stay open; requests to cancel, and terminations that the code is told of; updates,
+    /// which would be lost.
+    static var newestFormat: Int32 { 4 }
 }
 extension PBCrashEvidence: Versioned {}
 extension PBInstanceState: Versioned {
-    /// 2, 3: as in records.
-    static var newestFormat: Int32 { 3 }
+    /// 2, 3, 4: as in records.
+    static var newestFormat: Int32 { 4 }
 }
 extension PBQuery: Versioned {}
 extension PBReply: Versioned {}
 extension PBWorkerHeartbeat: Versioned {}
 extension PBDrainRequest: Versioned {}
+extension PBTaskCancellation: Versioned {}
 extension PBJournalRecord: Versioned {
     /// 2: an announcement with an archive, without which what has ended would be forgotten.
     static var newestFormat: Int32 { 2 }

@@ -1,4 +1,5 @@
 import DurableBackend
+import DurableClient
 import DurableCore
 import DurableEngine
 import DurableTask
@@ -15,11 +16,14 @@ actor ActivityHost {
         var clock: any EngineClock
         var slots: Int
         var payloadLimit: Int
+        /// Between two words of how far activities have come.
+        var heartbeatInterval: Duration
+        var client: HubClient
         var defect: EngineDefect?
     }
 
     /// What is acknowledged when a publish is confirmed.
-    private struct Settled: Hashable, Sendable {
+    fileprivate struct Settled: Hashable, Sendable {
         var number: Int
         var channel: any ConsumerChannel
         var tag: DeliveryTag
@@ -29,20 +33,27 @@ actor ActivityHost {
         func hash(into hasher: inout Hasher) { hasher.combine(number) }
     }
 
-    private struct Run {
+    struct Run {
+        var key: TaskKey
+        var heartbeat: RunHeartbeat
         var task: Task<Void, Never>
-        var settled: Settled
+        fileprivate var settled: Settled
+        /// Somebody said that nobody waits for its result any more.
+        var isDoubted = false
+        /// Its owner said so.
+        var isCancelled = false
     }
 
-    private let parts: Parts
-    private let logger: Logger
+    let parts: Parts
+    let logger: Logger
     private let lane: PublishLane<Settled>
     private let freeSlots: SlotPool
     private let changed = Signal()
     private let backingOff: Pause
 
-    private var running: [Int: Run] = [:]  // by number, in order of start when sorted
+    private(set) var running: [Int: Run] = [:]  // by number, in order of start when sorted
     private var nextRun = 0
+    private var doubted = DoubtedTasks()
     private var inFlight: [String: Int] = [:]
     private var channels: [String: any ConsumerChannel] = [:]
     private var isStopping = false
@@ -73,8 +84,10 @@ actor ActivityHost {
                 group.addTask { await self.consume(activity) }
             }
             let publishing = Task { await lane.run { settled in await self.settle(settled) } }
+            let beating = Task { await self.beat() }
             await group.waitForAll()
             publishing.cancel()
+            beating.cancel()
         }
     }
 
@@ -92,6 +105,7 @@ actor ActivityHost {
         let deadline = parts.clock.uptime() + grace
         await endConsumers()
         await wait(until: deadline) { $0.running.isEmpty }
+        if !running.isEmpty { await sendHeartbeats() }
         receipt.finishedActivities = atStop - running.count
         receipt.canceledActivities = running.count
         abandonRunning()
@@ -204,14 +218,55 @@ actor ActivityHost {
         runCount += 1
         inFlight[activity.name, default: 0] += 1
         let deliveryCount = 1 + (delivery.deliveryCount ?? (delivery.isRedelivered ? 1 : 0))
-        let context = ActivityContext(
-            name: activity.name, instanceID: task.instanceID, executionID: task.executionID, taskID: task.taskID,
-            attempt: 1, deliveryCount: deliveryCount, logger: logger)
+        let heartbeat = RunHeartbeat()
+        let logger = logger
+        let mustAsk = doubted.remove(task.key) || deliveryCount > 1 || task.isRedispatch
         running[number] = Run(
+            key: task.key, heartbeat: heartbeat,
             task: Task.detached {
+                var details: Payload?
+                if mustAsk {
+                    guard case .wanted(let known) = await self.standing(of: task) else {
+                        return await self.dropUnwanted(number, settled)
+                    }
+                    details = known
+                }
+                let context = ActivityContext(
+                    name: activity.name, instanceID: task.instanceID, executionID: task.executionID,
+                    taskID: task.taskID, attempt: 1, deliveryCount: deliveryCount, lastHeartbeat: details,
+                    onHeartbeat: { heartbeat.note($0) }, logger: logger)
                 let result = await activity.run(input: task.input, context: context)
                 await self.finish(number, task, result, settled)
             }, settled: settled)
+    }
+
+    // MARK: - Cancelling them
+
+    /// Somebody says that nobody waits for these any more. That may not be true: their owners are asked about those that
+    /// run here, and about the others should they come yet.
+    func doubt(_ tasks: [TaskKey]) async {
+        let keys = Set(tasks)
+        var found: Set<TaskKey> = []
+        for (number, run) in running where keys.contains(run.key) {
+            found.insert(run.key)
+            running[number]?.isDoubted = true
+        }
+        for key in tasks where !found.contains(key) { doubted.insert(key) }
+        if !found.isEmpty { await sendHeartbeats() }
+    }
+
+    /// Their owners have said that nobody waits for them.
+    func cancel(_ keys: Set<TaskKey>) {
+        for (number, run) in running where keys.contains(run.key) {
+            running[number]?.isCancelled = true
+            run.task.cancel()
+        }
+    }
+
+    /// Their owners have answered.
+    func dispel(_ keys: [TaskKey]) {
+        let keys = Set(keys)
+        for (number, run) in running where keys.contains(run.key) { running[number]?.isDoubted = false }
     }
 
     // MARK: - Completing them
@@ -220,10 +275,19 @@ actor ActivityHost {
         _ number: Int, _ task: TaskMessage, _ result: Result<Payload?, FailureDetails>, _ settled: Settled
     ) {
         // Cut off by `stop`: decided already, nothing may be published.
-        guard running.removeValue(forKey: number) != nil else { return }
+        guard let run = running[number] else { return }
+        if run.isCancelled { return dropUnwanted(number, settled) }
+        running[number] = nil
         freeSlots.give()
         lane.submit([.init(key: settled, message: completion(of: task, with: result))])
         changed.raise()
+    }
+
+    /// Nobody waits for it: nothing is published, its task is done.
+    private func dropUnwanted(_ number: Int, _ settled: Settled) {
+        guard running.removeValue(forKey: number) != nil else { return }
+        freeSlots.give()
+        settle([settled])
     }
 
     private func completion(of task: TaskMessage, with result: Result<Payload?, FailureDetails>) -> OutgoingMessage {

@@ -152,7 +152,8 @@ actor EpisodeHost {
                 request.code, version: request.version, instanceID: request.instanceID,
                 executionID: request.executionID, patches: Set(request.patches), onEscape: {})
         else {
-            logger.warning("episode of \(request.code), which is not registered here, came through a queue of this worker")
+            logger.warning(
+                "episode of \(request.code), which is not registered here, came through a queue of this worker")
             return nil
         }
         defer { session.evict() }
@@ -167,8 +168,9 @@ actor EpisodeHost {
             } else {
                 try session.replay(request.history)
             }
-            let actions = parts.configuration.limited(try session.run(request.newEvents))
-            return EpisodeAnswer.parts(of: request.id, author, OrchestratorActions.encode(actions), Self.partBytes)
+            var result = try session.result(of: request)
+            result.actions = parts.configuration.limited(result.actions)
+            return EpisodeAnswer.parts(of: request.id, author, OrchestratorActions.encode(result), Self.partBytes)
         } catch let failure as EpisodeFailure {
             return [EpisodeAnswer(id: request.id, author: author, body: .failure(failure))]
         }
@@ -199,6 +201,32 @@ actor EpisodeHost {
     private func acknowledge(_ items: [Settled]) {
         for item in items { item.channel?.acknowledge(item.tag, multiple: false) }
         settled.raise()
+    }
+}
+
+extension OrchestrationSession {
+    /// Runs the episode: over what arrived, or over the first update that the code lets in.
+    fileprivate func result(of request: EpisodeRequest) throws(EpisodeFailure) -> EpisodeResult {
+        if request.updates.isEmpty { return EpisodeResult(actions: try run(request.newEvents)) }
+        var result = EpisodeResult(actions: [])
+        for update in request.updates {
+            var violation: String?
+            switch admit(update, violation: &violation) {
+            case .noHandler: break
+            case .rejected(let reason): result.rejectedUpdates.append(.init(id: update.id, reason: reason))
+            case .admitted:
+                let begin = HistoryEvent(
+                    timestamp: request.newEvents[0].timestamp, kind: .updateRequested(update))
+                result.actions = try run(request.newEvents + [begin])
+                result.admittedUpdate = update.id
+                return result
+            }
+            if violation != nil {
+                result.isPartial = true
+                return result
+            }
+        }
+        return result
     }
 }
 

@@ -7,10 +7,12 @@ import Logging
 package struct NativeExecutor: EpisodeExecutor {
     private let registry: Registry
     private let options: NativeOrchestration.Options
+    private let watch: CodeWatch?
 
-    package init(registry: Registry, options: NativeOrchestration.Options) {
+    package init(registry: Registry, options: NativeOrchestration.Options, watch: CodeWatch? = nil) {
         self.registry = registry
         self.options = options
+        self.watch = watch
     }
 
     package func has(_ code: OrchestrationCode) -> Bool { registry.orchestration(code) != nil }
@@ -22,9 +24,10 @@ package struct NativeExecutor: EpisodeExecutor {
         guard let orchestration = registry.orchestration(code) else { return nil }
         var options = options
         options.onEscape = onEscape
-        return NativeOrchestration(
+        let session = NativeOrchestration(
             orchestration: orchestration, version: version, instanceID: instanceID, executionID: executionID,
             patches: patches, options: options)
+        return watch.map { WatchedSession(session, of: instanceID, code, watch: $0) } ?? session
     }
 }
 

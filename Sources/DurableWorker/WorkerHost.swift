@@ -49,8 +49,11 @@ package actor WorkerHost {
     /// Of others' episodes.
     private var episodeThread: (any PartitionExecutor)?
     private let activities: ActivityHost
+    /// Asks the owners of partitions.
+    private let client: HubClient
     /// Code of the other workers.
     private let directory = CodeDirectory()
+    private let watch: CodeWatch
     private var episodes: EpisodeHost?
     private var fleet: FleetMember?
     private var owners: [PartitionID: Owned] = [:]  // sorted before use
@@ -74,18 +77,31 @@ package actor WorkerHost {
         var logger = logger
         logger[metadataKey: "worker"] = "\(parts.worker)"
         self.logger = logger
+        watch = CodeWatch(clock: parts.clock, logger: logger)
         startedAt = parts.clock.now()
         startedUptime = parts.clock.uptime()
         view = FleetView(
             worker: parts.worker, partitionCount: parts.descriptor.partitionCount,
             desertion: parts.configuration.heartbeatInterval * 3, uptime: startedUptime)
         rates = Rates(since: startedAt, interval: parts.configuration.heartbeatInterval)
+        let questions = PlatformLock(0)
+        // IDs that no other process gives, without a random number.
+        client = HubClient(
+            descriptor: parts.descriptor, transport: parts.transport, clock: parts.clock,
+            makeID: { [worker = parts.worker] in
+                let number = questions.withLock { number in
+                    number += 1
+                    return number
+                }
+                return "\(worker)/\(number)"
+            })
         threads = (0..<max(1, parts.configuration.partitionThreads)).map { _ in parts.instruments.makeExecutor() }
         activities = ActivityHost(
             .init(
                 topology: parts.descriptor.topology, registry: parts.registry, transport: parts.transport,
                 clock: parts.clock, slots: parts.configuration.slots,
                 payloadLimit: parts.configuration.engine.payloadLimit,
+                heartbeatInterval: parts.configuration.heartbeatInterval, client: client,
                 defect: parts.configuration.engine.defect),
             logger: logger)
     }
@@ -93,7 +109,7 @@ package actor WorkerHost {
     /// Works until `stop()`.
     ///
     /// - Returns: What became of the work in hand.
-    /// - Throws: What kept the worker from starting: the broker's refusal of its work queues, no connection.
+    /// - Throws: What kept the worker from starting: the broker's refusal of its work queues.
     package func run() async throws -> WorkerReceipt {
         let configuration = parts.configuration
         if configuration.runsActivities {
@@ -106,7 +122,9 @@ package actor WorkerHost {
             onDrain: { [logger] grace in
                 logger.info("asked to drain")
                 self.stop(grace: grace)
-            })
+            },
+            onCancellation: { [activities] tasks in await activities.doubt(tasks) }, onTick: { [watch] in watch.look() }
+        )
         self.fleet = fleet
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await fleet.run { await self.rebalance() } }
@@ -121,6 +139,7 @@ package actor WorkerHost {
             await fleet.leave()
             group.cancelAll()
         }
+        await client.close()
         for thread in threads { thread.stop() }
         episodeThread?.stop()
         return receipt
@@ -160,7 +179,7 @@ package actor WorkerHost {
     }
 
     private var executor: NativeExecutor {
-        NativeExecutor(registry: parts.registry, options: .init(logger: logger))
+        NativeExecutor(registry: parts.registry, options: .init(logger: logger), watch: watch)
     }
 
     /// Declaring is idempotent: a connection lost meanwhile is no reason to give up.
@@ -169,16 +188,17 @@ package actor WorkerHost {
     }
 
     private func declare(_ topology: TopologyFragment) async throws(TransportError) {
-        for _ in 0..<5 {
+        var pause = Duration.milliseconds(200)
+        while !requestedGrace.withLock({ $0.isStopped }) {
             do throws(TransportError) {
                 return try await parts.transport.declare(topology)
             } catch {
                 guard case .connectionLost = error else { throw error }
-                logger.info("lost the connection while declaring queues, trying again")
-                await parts.clock.sleep(for: .milliseconds(200))
+                logger.info("lost the connection while declaring queues, trying again in \(pause)")
+                await parts.clock.sleep(for: pause)
+                pause = min(pause * 2, .seconds(5))
             }
         }
-        try await parts.transport.declare(topology)
     }
 
     /// Asks the worker to stop in order. Returns at once; only the first call counts.

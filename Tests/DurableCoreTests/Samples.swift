@@ -71,8 +71,8 @@ struct InstanceDriver {
         }
         if let change = state?.fireTimers(at: now) { note(change) }
         if let current = state, !current.inbox.isEmpty {
-            if current.isTerminationRequested {
-                note(current.terminate(at: now).change)
+            if current.isEndImposed(at: now) {
+                note(current.imposeEnd(at: now).change)
             } else if current.mayRun(at: now) {
                 let events = current.episodeEvents(at: now)
                 let (change, sent) = current.finishEpisode(

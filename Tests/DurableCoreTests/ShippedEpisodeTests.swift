@@ -17,7 +17,9 @@ import Testing
     }
 
     @Test("Two codes never share a queue") func queueKeys() {
-        let names = ["Order", "Order.2", "Order%2E2", "Order.", ".", "Order%", "Ordér", String(repeating: ".", count: 128)]
+        let names = [
+            "Order", "Order.2", "Order%2E2", "Order.", ".", "Order%", "Ordér", String(repeating: ".", count: 128),
+        ]
         var codes = names.map { OrchestrationCode(name: $0) }
         for name in names {
             for version in ["2", ".2", "2.", "%2E2", String(repeating: "x", count: 64)] {
@@ -81,13 +83,24 @@ import Testing
     @Test("The next execution gets the events, not what the last one asked for") func continuedAsNew() {
         let state = finish(
             away([.timerFired(timerID: EventID(7), fireAt: time(1)), .eventRaised(name: "e", input: nil)]),
-            [.continueAsNew(id: EventID(0), input: nil, version: "3", carriedOver: [RaisedEvent(name: "d", input: nil)])],
+            [
+                .continueAsNew(
+                    id: EventID(0), input: nil, version: "3", carriedOver: [RaisedEvent(name: "d", input: nil)])
+            ],
             over: 1)
         #expect(state.status == .pending)
         #expect(state.version == "3")
         #expect(state.author == nil)
         #expect(state.inbox.map(\.typeName) == ["ExecutionStarted", "EventRaised", "EventRaised"])
         #expect(state.inbox.last?.kind == .eventRaised(name: "e", input: nil))
+    }
+
+    @Test("A cancellation that arrived meanwhile goes to the next execution") func canceledMeanwhile() {
+        let state = finish(
+            away([.cancellationRequested(reason: nil)]),
+            [.continueAsNew(id: EventID(0), input: nil, version: nil, carriedOver: [])], over: 1)
+        #expect(state.status == .pending)
+        #expect(state.inbox.map(\.typeName) == ["ExecutionStarted", "CancellationRequested"])
     }
 
     @Test("An answer is taken while the instance is as it was shipped") func mayTake() {

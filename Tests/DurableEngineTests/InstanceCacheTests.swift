@@ -9,6 +9,8 @@ private final class IdleSession: OrchestrationSession {
     var estimatedBytes: Int { evictions == 0 ? 10_000 : 0 }
     func replay(_ page: [HistoryEvent]) throws(EpisodeFailure) {}
     func run(_ newEvents: [HistoryEvent]) throws(EpisodeFailure) -> [OrchestratorAction] { [] }
+    func query(_ name: String, input: Payload?) -> HandlerAnswer { .noHandler(known: []) }
+    func admit(_ request: UpdateRequest, violation: inout String?) -> UpdateAdmission { .noHandler }
     func evict() { evictions += 1 }
 }
 

@@ -45,7 +45,7 @@ import Testing
             _ = try await hub.client.publish([
                 OutgoingMessage(
                     exchange: hub.topology.name(.client), routingKey: hub.topology.queryKey(PartitionID(0)),
-                    properties: properties, body: Query.status(InstanceID("i-\(number)")).wireBytes)
+                    properties: properties, body: Question.status(InstanceID("i-\(number)")).wireBytes)
             ])
         }
         try await settle {

@@ -234,7 +234,7 @@ import Testing
         parent.inbox = [
             HistoryEvent(timestamp: hub.clock.now(), kind: .executionTerminated(reason: nil, recurse: true))
         ]
-        let messages = parent.terminate(at: hub.clock.now()).messages
+        let messages = parent.imposeEnd(at: hub.clock.now()).messages
         #expect(messages.map(\.instanceID) == [InstanceID("stranger")])
         for message in messages { try await hub.send(message) }
         try await hub.raise("go", to: "stranger", #""alive""#, message: "go")

@@ -115,7 +115,10 @@ import Testing
             .taskCompleted(taskID: EventID(0), result: Payload("\"late\"")),
             .timerFired(timerID: EventID(1), fireAt: .distantPast),
         ])
-        #expect(actions.dropLast() == [.cancelTimer(id: EventID(1)), .cancelTimer(id: EventID(2))])
+        #expect(
+            actions.dropLast() == [
+                .cancelTask(id: EventID(0)), .cancelTimer(id: EventID(1)), .cancelTimer(id: EventID(2)),
+            ])
         let all = Array(repeating: "\"CancellationError\"", count: 6).joined(separator: ",")
         #expect(driver.outcome == "completed [\(all)]")
     }

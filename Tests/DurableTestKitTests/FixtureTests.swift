@@ -38,6 +38,7 @@ import Testing
             .executionCompleted(status: .failed, result: nil, failure: failure),
             .executionCompleted(status: .continuedAsNew, result: Payload("7"), failure: nil),
             .executionTerminated(reason: nil, recurse: true),
+            .cancellationRequested(reason: Payload("\"r\"")),
             .executionTerminated(reason: Payload("\"r\""), recurse: false),
             .executionSuspended(reason: Payload("\"r\"")), .executionResumed(reason: nil),
             .taskFailed(taskID: EventID(3), failure: failure),
@@ -64,6 +65,8 @@ import Testing
                 timestamp: Timestamp(millisecondsSinceEpoch: 1_767_225_600_000 + Int64(index)), kind: kind)
         }
         events[3].unknownFields = [1, 2, 3, 255]
+        events[4].author = EpisodeAuthor(build: "1.4", version: "2")
+        events[5].author = EpisodeAuthor(build: "")
         return events
     }()
 

@@ -13,6 +13,8 @@ import Testing
         var kind: HistoryEvent.Kind
         /// What stands after event ID and time.
         var bytes: String
+        /// What a reader must know: earlier builds know no patches, or no updates.
+        var format: UInt8 = 1
         var testDescription: String { "field \(field)" }
     }
 
@@ -73,9 +75,21 @@ import Testing
             bytes: "82 01 0b 0a 01 49 12 01 4e 1a 03 0a 01 69"),
         Fixture(
             field: 17, kind: .eventRaised(name: "N", input: Payload("i")), bytes: "8a 01 08 0a 01 4e 12 03 0a 01 69"),
-        // Our own fields 1000 and 1001.
+        // Our own fields 1000, 1001 and 1002.
         Fixture(
-            field: 18, kind: .patchRecorded(id: "p", isDeprecated: true), bytes: "92 01 07 c2 3e 01 70 c8 3e 01"),
+            field: 18, kind: .cancellationRequested(reason: Payload("r")), bytes: "92 01 08 d2 3e 05 0a 03 0a 01 72",
+            format: 3),
+        Fixture(
+            field: 18, kind: .patchRecorded(id: "p", isDeprecated: true), bytes: "92 01 07 c2 3e 01 70 c8 3e 01",
+            format: 2),
+        // Our own fields 1020 and 1021.
+        Fixture(
+            field: 18,
+            kind: .updateRequested(UpdateRequest(id: UpdateID("u"), name: "N", input: Payload("i"))),
+            bytes: "92 01 0e e2 3f 0b 0a 01 75 12 01 4e 1a 03 0a 01 69", format: 3),
+        Fixture(
+            field: 18, kind: .updateCompleted(id: UpdateID("u"), result: Payload("r"), failure: failure),
+            bytes: "92 01 1f ea 3f 1c 0a 01 75 12 03 0a 01 72 1a 12 \(failureBytes)", format: 3),
         Fixture(field: 20, kind: .continueAsNew(input: Payload("i")), bytes: "a2 01 05 0a 03 0a 01 69"),
         Fixture(field: 21, kind: .executionSuspended(reason: Payload("r")), bytes: "aa 01 05 0a 03 0a 01 72"),
         Fixture(field: 22, kind: .executionResumed(reason: Payload("r")), bytes: "b2 01 05 0a 03 0a 01 72"),
@@ -88,8 +102,7 @@ import Testing
         let tagBytes = tag < 0x80 ? [UInt8(tag)] : [UInt8(tag & 0x7f) | 0x80, UInt8(tag >> 7)]
         #expect(Hex.bytes(fixture.bytes).starts(with: tagBytes))
         let inner = Hex.bytes("08 01 12 0b \(Self.timeBytes) \(fixture.bytes)")
-        // Earlier builds do not know patches.
-        let blob = [0x08, fixture.field == 18 ? 2 : 1, 0x12, UInt8(inner.count)] + inner
+        let blob = [0x08, fixture.format, 0x12, UInt8(inner.count)] + inner
         #expect(Hex.text(HistoryCodec.encode([event])) == Hex.text(blob))
         #expect(try HistoryCodec.decode(blob) == [event])
     }

@@ -22,9 +22,11 @@ import Testing
 
     @Test("What an episode's code asked for comes back as it was")
     func actions() throws {
-        #expect(try OrchestratorActions.decode(OrchestratorActions.encode(Samples.actions)) == Samples.actions)
-        #expect(try OrchestratorActions.decode([]) == [])
-        let bytes = OrchestratorActions.encode(Samples.actions)
+        for result in Samples.episodeResults {
+            #expect(try OrchestratorActions.decode(OrchestratorActions.encode(result)) == result)
+        }
+        #expect(try OrchestratorActions.decode([]) == EpisodeResult(actions: []))
+        let bytes = OrchestratorActions.encode(Samples.episodeResults[0])
         for length in 0..<bytes.count { _ = try? OrchestratorActions.decode(Array(bytes.prefix(length))) }
     }
 

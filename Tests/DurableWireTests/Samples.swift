@@ -30,6 +30,8 @@ enum Samples {
         .executionCompleted(status: .failed, result: nil, failure: failure),
         .executionTerminated(reason: Payload("too late"), recurse: true),
         .executionTerminated(reason: nil, recurse: false),
+        .cancellationRequested(reason: Payload("changed her mind")),
+        .cancellationRequested(reason: nil),
         .executionSuspended(reason: Payload("audit")),
         .executionSuspended(reason: nil),
         .executionResumed(reason: Payload("done")),
@@ -56,7 +58,21 @@ enum Samples {
         .continueAsNew(input: nil),
         .patchRecorded(id: "p-1", isDeprecated: false),
         .patchRecorded(id: "p-2", isDeprecated: true),
+        .updateRequested(UpdateRequest(id: UpdateID("u-1"), name: "addItem", input: Payload("1"))),
+        .updateRequested(UpdateRequest(id: UpdateID("u-2"), name: "pay", input: nil)),
+        .updateCompleted(id: UpdateID("u-1"), result: Payload("2"), failure: nil),
+        .updateCompleted(id: UpdateID("u-2"), result: nil, failure: failure),
+        .updateCompleted(id: UpdateID("u-3"), result: nil, failure: nil),
     ]
+
+    static let outcomes: [UpdateOutcome] = [
+        .completed(Payload("1")), .completed(nil), .failed(failure), .rejected(failure), .notBegun, .notFinished,
+        .forgotten,
+    ]
+
+    static let endedUpdates = outcomes.enumerated().map { number, outcome in
+        UpdateLedger.Ended(id: UpdateID("u-\(number)"), outcome: outcome)
+    }
 
     static let events = kinds.enumerated().map { index, kind in
         HistoryEvent(eventID: index % 3 == 0 ? .none : EventID(Int32(index)), timestamp: time, kind: kind)
@@ -79,7 +95,11 @@ enum Samples {
             partition: PartitionID(0), epoch: .zero, number: 1, instanceID: InstanceID("a"),
             executionID: ExecutionID("e"), name: "A", version: nil, code: OrchestrationCode(name: "A"), patches: [],
             historyCount: 10_000, history: [],
-            newEvents: [HistoryEvent(timestamp: time, kind: .orchestratorStarted)]),
+            newEvents: [HistoryEvent(timestamp: time, kind: .orchestratorStarted)],
+            updates: [
+                UpdateRequest(id: UpdateID("u-1"), name: "addItem", input: Payload("1")),
+                UpdateRequest(id: UpdateID("u-2"), name: "addItem", input: nil),
+            ]),
     ]
 
     static let actions: [OrchestratorAction] = [
@@ -101,6 +121,22 @@ enum Samples {
             carriedOver: [RaisedEvent(name: "e", input: nil), RaisedEvent(name: "e", input: Payload("1"))]),
         .completeOrchestration(id: EventID(7), status: .completed, result: Payload("1"), failure: nil),
         .completeOrchestration(id: EventID(7), status: .failed, result: nil, failure: failure),
+        .completeOrchestration(id: EventID(7), status: .canceled, result: nil, failure: failure),
+        .completeOrchestration(id: EventID(7), status: .terminated, result: nil, failure: nil),
+        .cancelTask(id: EventID(0)),
+        .cancelChild(id: EventID(4)),
+        .setCompensatesTermination(true),
+        .setCompensatesTermination(false),
+        .completeUpdate(id: UpdateID("u-1"), result: Payload("1"), failure: nil),
+        .completeUpdate(id: UpdateID("u-2"), result: nil, failure: failure),
+    ]
+
+    static let episodeResults = [
+        EpisodeResult(
+            actions: actions, admittedUpdate: UpdateID("u-1"),
+            rejectedUpdates: [.init(id: UpdateID("u-0"), reason: failure)]),
+        EpisodeResult(
+            actions: [], rejectedUpdates: [.init(id: UpdateID("u-0"), reason: failure)], isPartial: true),
     ]
 
     private static let episodeID = EpisodeID(instanceID: InstanceID("o-1881"), epoch: epoch, number: 9)
@@ -121,14 +157,15 @@ enum Samples {
 
     static let bareMessage = Message(id: MessageID("m-2"), instanceID: InstanceID("ö"), event: events[21])
 
-    static let batches = [
-        MessageBatch(messages: [message, bareMessage]), MessageBatch(marker: epoch), MessageBatch(),
-        MessageBatch(messages: [message], applied: applied), MessageBatch(applied: applied),
-    ]
-    + episodeAnswers.map { body in
-        MessageBatch(
-            answer: EpisodeAnswer(id: episodeID, author: EpisodeAuthor(build: "1.4", version: "2"), body: body))
-    }
+    static let batches =
+        [
+            MessageBatch(messages: [message, bareMessage]), MessageBatch(marker: epoch), MessageBatch(),
+            MessageBatch(messages: [message], applied: applied), MessageBatch(applied: applied),
+        ]
+        + episodeAnswers.map { body in
+            MessageBatch(
+                answer: EpisodeAnswer(id: episodeID, author: EpisodeAuthor(build: "1.4", version: "2"), body: body))
+        }
 
     static let task = TaskMessage(
         instanceID: InstanceID("o-1881"), executionID: ExecutionID("exec-1"), taskID: EventID(4), dispatch: 3,
@@ -151,10 +188,12 @@ enum Samples {
             instanceID: InstanceID("o-1881"), time: time, history: events, buffered: [events[0]],
             appliedMessages: [MessageID("m-1"), MessageID("m-2")],
             scheduledTasks: [.init(taskID: EventID(4), dispatch: 1, outboxID: OutboxID(12))],
-            canceledTimers: [EventID(0), EventID(9)], customStatus: .set(Payload("half")),
-            hold: .set(Hold(code: "DTQ2003", text: "diverged"))),
+            canceledTimers: [EventID(0), EventID(9)], canceledTasks: [EventID(2), EventID(7)],
+            heartbeats: [.init(taskID: EventID(4), details: Payload("12"))], customStatus: .set(Payload("half")),
+            hold: .set(Hold(code: "DTQ2003", text: "diverged")), compensatesTermination: .set(true)),
         InstanceChange(
-            instanceID: InstanceID("b"), time: .distantPast, customStatus: .set(nil), hold: .set(nil)),
+            instanceID: InstanceID("b"), time: .distantPast, customStatus: .set(nil), hold: .set(nil),
+            compensatesTermination: .set(false)),
         InstanceChange(instanceID: InstanceID("c"), time: .distantFuture),
     ]
 
@@ -212,19 +251,25 @@ enum Samples {
             full.openTimers[EventID(Int32(100 + id))] = time + .seconds(id)
             full.openChildren[EventID(Int32(200 + id))] = InstanceID("child-\(id)")
         }
+        full.openTasks[EventID(3)]?.details = Payload("12")
+        full.compensatesTermination = true
+        full.isTerminating = true
         full.patches = ["p-2", "p-1", "ä"]
         full.historyCount = 77
         full.inbox = events
         full.appliedMessages = [MessageID("m-1"), MessageID("m-9")]
         full.hold = Hold(code: "DTQ2008", text: "ends workers", build: "1.4")
         full.author = EpisodeAuthor(build: "1.4", version: "2")
+        full.updates = UpdateLedger(
+            requested: [UpdateRequest(id: UpdateID("u-r"), name: "addItem", input: Payload("1"))],
+            open: [UpdateID("u-o"), UpdateID("u-p")], ended: endedUpdates, rejected: Array(endedUpdates.prefix(2)))
         let bare = InstanceState(
             start: ExecutionStarted(name: "A", instanceID: InstanceID("a"), executionID: ExecutionID("e")),
             startID: MessageID("m"), at: Timestamp(millisecondsSinceEpoch: -1))
         return [full, bare]
     }()
 
-    static let queries: [Query] = [
+    static let queries: [Question] = [
         .status(InstanceID("a")),
         .history(InstanceID("a"), after: -1, limit: 100),
         .list(
@@ -238,26 +283,36 @@ enum Samples {
         .redrive,
         .release(InstanceID("a")),
         .attempt(episodeID, build: "1.4"),
+        .heartbeat([.init(task: task.key, details: Payload("3")), .init(task: task.key, details: nil)]),
+        .handler(InstanceID("a"), name: "progress", input: Payload("1")),
+        .handler(InstanceID("a"), name: "progress", input: nil),
+        .update(InstanceID("a"), UpdateID("u-1")),
     ]
 
     static let snapshots: [InstanceSnapshot] = states.map { InstanceSnapshot($0, input: Payload("{}")) }
 
-    static let answers: [QueryAnswer] = [
-        .status(snapshots[0]),
-        .history(events, of: ExecutionID("e~2"), isComplete: true),
-        .history([], of: nil, isComplete: false),
-        .list(snapshots, isComplete: false),
-        .counts([.init(status: .running, count: 3), .init(status: .failed, count: 0)]),
-        .counts([]),
-        .redriven(Redriven(tasks: 1, messages: 2, timers: 3)),
-        .redriven(Redriven(tasks: 0, messages: 0, timers: 0)),
-        .released(nil),
-        .released(Hold(code: "DTQ2008", text: "ends workers", build: "1.4")),
-        .mayRun(true),
-        .mayRun(false),
-        .notFound,
-        .failed("the store is full"),
-    ]
+    static let answers: [QueryAnswer] =
+        [
+            .status(snapshots[0]),
+            .history(events, of: ExecutionID("e~2"), isComplete: true),
+            .history([], of: nil, isComplete: false),
+            .list(snapshots, isComplete: false),
+            .counts([.init(status: .running, count: 3), .init(status: .failed, count: 0)]),
+            .counts([]),
+            .redriven(Redriven(tasks: 1, messages: 2, timers: 3)),
+            .redriven(Redriven(tasks: 0, messages: 0, timers: 0)),
+            .tasks([.init(task: task.key, details: Payload("3")), .init(task: task.key, details: nil)]),
+            .released(nil),
+            .released(Hold(code: "DTQ2008", text: "ends workers", build: "1.4")),
+            .mayRun(true),
+            .mayRun(false),
+            .notFound,
+            .failed("the store is full"),
+            .value(Payload("1")),
+            .value(nil),
+            .handlerFailed(failure),
+            .unknownUpdate(.running),
+        ] + outcomes.map(QueryAnswer.update)
 
     static let replies: [Reply] = {
         let verdicts: [Verdict] = [.created, .exists, .accepted, .duplicate, .notFound, .ended, .unexpected]

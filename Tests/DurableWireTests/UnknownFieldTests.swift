@@ -97,7 +97,7 @@ import Testing
     }
 
     private let newestFormats: [String: UInt8] = [
-        "JournalRecord": 2, "PartitionRecord": 3, "InstanceState": 3, "Events": 2,
+        "JournalRecord": 2, "PartitionRecord": 4, "InstanceState": 4, "Events": 3,
     ]
 
     @Test("A newer format is refused with both numbers, none at all as undecodable", arguments: TopLevel.all)
@@ -127,13 +127,13 @@ import Testing
             (
                 "negative limit",
                 {
-                    _ = try Query(wire: Hex.bytes("08 01 62 0b 18 ff ff ff ff ff ff ff ff ff 01"))
+                    _ = try Question(wire: Hex.bytes("08 01 62 0b 18 ff ff ff ff ff ff ff ff ff 01"))
                 }
             ),
             (
                 "history after -2",
                 {
-                    _ = try Query(wire: Hex.bytes("08 01 5a 0b 10 fe ff ff ff ff ff ff ff ff 01"))
+                    _ = try Question(wire: Hex.bytes("08 01 5a 0b 10 fe ff ff ff ff ff ff ff ff 01"))
                 }
             ),
             (
@@ -142,7 +142,7 @@ import Testing
                     _ = try InstanceState(wire: Hex.bytes("08 01 98 01 ff ff ff ff ff ff ff ff ff 01"))
                 }
             ),
-            ("instance ID that is not UTF-8", { _ = try Query(wire: Hex.bytes("08 01 52 03 0a 01 ff")) }),
+            ("instance ID that is not UTF-8", { _ = try Question(wire: Hex.bytes("08 01 52 03 0a 01 ff")) }),
             ("message without an event", { _ = try MessageBatch(wire: Hex.bytes("08 01 12 03 0a 01 61")) }),
             (
                 "nanoseconds beyond a second",

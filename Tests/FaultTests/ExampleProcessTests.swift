@@ -6,6 +6,7 @@ import Testing
 @Suite("Examples, in processes of their own", .serialized) struct ExampleProcessTests {
     static let names = [
         "hello-cities", "word-count", "approval", "ledger", "order-saga", "monitor", "fan-out", "nightly-schedule",
+        "video-pipeline",
     ]
 
     @Test("An example's result is right", arguments: Self.names)

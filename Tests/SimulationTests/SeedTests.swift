@@ -19,6 +19,7 @@ import Testing
         Case(seed: 1826, guarded: "each execution that begins is run, whatever a recovery has read of the one before"),
         Case(seed: 672_125, guarded: "a snapshot of the journal whose author died is due again soon"),
         Case(seed: 806_157, guarded: "a client that ends a child may be told that it is not there yet"),
+        Case(seed: 845_721, guarded: "a worker that begins while its broker is away goes on trying"),
         Case(seed: 821_532, guarded: "a superseded owner's late repeat of what was applied is no loss"),
     ]
 

@@ -130,8 +130,8 @@ struct WorkloadHub {
 
     private mutating func runEpisode(of id: InstanceID, at now: Timestamp) {
         guard let state = states[id], !state.inbox.isEmpty else { return }
-        if state.isTerminationRequested {
-            let (change, messages) = state.terminate(at: now)
+        if state.isEndImposed(at: now) {
+            let (change, messages) = state.imposeEnd(at: now)
             send(messages, at: now)
             return fold(change, [], at: now)
         }

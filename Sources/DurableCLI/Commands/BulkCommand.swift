@@ -6,10 +6,10 @@ import DurableJSON
 
 struct BulkCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bulk", abstract: "Suspend, resume, terminate or release many instances.",
+        commandName: "bulk", abstract: "Suspend, resume, cancel, terminate or release many instances.",
         discussion: """
             Takes the options of list. Of those that fit, the ones are meant that the action can change: open ones to \
-            suspend or terminate, suspended ones to resume, held ones to release. They are listed first, then asked \
+            suspend, cancel or terminate, suspended ones to resume, held ones to release. They are listed first, then asked \
             about, then sent for, 32 at a time; what is created meanwhile is not meant. It is safe to repeat.
 
               dtq bulk terminate --name ShipOrder --from 2h --dry-run
@@ -21,14 +21,14 @@ struct BulkCommand: AsyncParsableCommand {
             """)
 
     enum Action: String, ExpressibleByArgument, CaseIterable {
-        case suspend, resume, terminate, release
+        case suspend, resume, cancel, terminate, release
     }
 
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var confirmation: ConfirmationOptions
 
-    @Argument(help: "suspend, resume, terminate or release.")
+    @Argument(help: "suspend, resume, cancel, terminate or release.")
     var action: Action
 
     @OptionGroup var filter: FilterOptions
@@ -61,6 +61,7 @@ struct BulkCommand: AsyncParsableCommand {
                 switch action {
                 case .suspend: return Result(try await client.suspend(id, reason: reason))
                 case .resume: return Result(try await client.resume(id, reason: reason))
+                case .cancel: return Result(try await client.cancel(id, reason: reason))
                 case .terminate: return Result(try await client.terminate(id, reason: reason, recurse: recurse))
                 case .release:
                     if case .some(.some) = try await client.release(id) { return .accepted }
@@ -185,7 +186,7 @@ extension BulkCommand.Action {
         switch self {
         case .suspend: [.pending, .running]
         case .resume: [.suspended]
-        case .terminate, .release: [.pending, .running, .suspended]
+        case .cancel, .terminate, .release: [.pending, .running, .suspended]
         }
     }
 
@@ -197,6 +198,7 @@ extension BulkCommand.Action {
         switch self {
         case .suspend: "suspends"
         case .resume: "resumes"
+        case .cancel: "cancels"
         case .terminate: "ends, for good,"
         case .release: "releases"
         }
@@ -206,6 +208,7 @@ extension BulkCommand.Action {
         switch self {
         case .suspend: "suspended"
         case .resume: "resumed"
+        case .cancel: "cancelled"
         case .terminate: "terminated"
         case .release: "released"
         }

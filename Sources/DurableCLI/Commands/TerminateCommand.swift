@@ -5,8 +5,9 @@ struct TerminateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "terminate", abstract: "End an instance from outside.",
         discussion: """
-            Its code does not run again; activities that run already go on, their results are dropped. The \
-            sub-orchestrations it waits for end with it, unless --no-recurse. Asks first unless --yes.
+            Its code does not run again, unless it asked to undo what it did (withCompensation including termination); \
+            then a second termination ends it at once. Activities that run are cancelled. The sub-orchestrations it waits \
+            for end with it, unless --no-recurse. Asks first unless --yes. See also cancel.
 
               dtq terminate o-1881 --reason "ordered twice"
               dtq terminate o-1881 --no-recurse --yes

@@ -39,6 +39,7 @@ struct InstanceReport {
         let parts = [
             (snapshot.openTaskCount, "activity", "activities"), (snapshot.openTimerCount, "timer", "timers"),
             (snapshot.openChildCount, "sub-orchestration", "sub-orchestrations"),
+            (snapshot.openUpdateCount, "update", "updates"),
             (snapshot.inboxCount, "unhandled message", "unhandled messages"),
         ].filter { $0.0 > 0 }.map { HumanText.count($0.0, $0.1, $0.2) }
         return parts.isEmpty ? nil : parts.joined(separator: ", ")
@@ -51,6 +52,7 @@ struct InstanceReport {
             .init("openTasks", .integer(snapshot.openTaskCount)),
             .init("openTimers", .integer(snapshot.openTimerCount)),
             .init("openChildren", .integer(snapshot.openChildCount)),
+            .init("openUpdates", .integer(snapshot.openUpdateCount)),
             .init("unhandledMessages", .integer(snapshot.inboxCount)),
             .init("customStatus", .payload(snapshot.customStatus)),
             .init("input", .payload(snapshot.input)),

@@ -77,6 +77,8 @@ package struct SimulationPlan: Sendable {
         var patchRandom = SeededGenerator(seed: seed, purpose: "code changes")
         let hasPatches = patchRandom.chance(0.15)
         if hasPatches { workload.add(Programs.patches, from: &patchRandom) }
+        var cancelRandom = SeededGenerator(seed: seed, purpose: "called off")
+        if cancelRandom.chance(0.15) { workload.add(Programs.cancellations, from: &cancelRandom) }
         // What is long lets the broker give up on silent workers; most runs need no more than their work takes.
         faultsEnd = random.chance(0.15) ? .seconds(Int(10 + random.next() % 16)) : .seconds(Int(1 + random.next() % 8))
         var faultRandom = SeededGenerator(seed: seed, purpose: "faults")
@@ -93,7 +95,7 @@ package struct SimulationPlan: Sendable {
             faultsEnd = max(faultsEnd, .seconds(20))
             faults += PlannedFault.drawTraps(from: &trapRandom, workerCount: workerCount)
         }
-        var codeRandom = SeededGenerator(seed: seed, purpose: "code places")
+        var codeRandom = SeededGenerator(seed: seed, purpose: "shared code")
         // Evidence of traps is kept by owners; here it would be spread over others' attempts.
         sharesCode = codeRandom.chance(0.12) && workerCount > 1 && !hasTraps
         if hasPatches { faults += PlannedFault.drawChanges(from: &patchRandom, workerCount: workerCount) }

@@ -107,6 +107,8 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
             return try await client.raiseEvent(name, to: message.instanceID, data: input)
         case .executionTerminated(let reason, _):
             return try await client.terminate(message.instanceID, reason: reason)
+        case .cancellationRequested(let reason):
+            return try await client.cancel(message.instanceID, reason: reason)
         case .executionSuspended(let reason):
             return try await client.suspend(message.instanceID, reason: reason)
         case .executionResumed(let reason):

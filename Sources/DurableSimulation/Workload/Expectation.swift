@@ -11,6 +11,7 @@ package struct Expectation: Hashable, Sendable {
         case completed(Payload?)
         case failed(FailureDetails)
         case terminated(reason: Payload?)
+        case canceled(reason: Payload?)
         /// Waits for something that never comes.
         case open
         /// Nobody starts it.
@@ -36,8 +37,9 @@ extension Expectation {
             guard let failure = snapshot.failure else { return ["\(id): failed without a failure"] }
             outcome = .failed(failure)
         case .terminated: outcome = .terminated(reason: snapshot.output)
+        case .canceled: outcome = .canceled(reason: snapshot.output)
         case .running, .pending: outcome = .open
-        case .canceled, .suspended, .continuedAsNew: return ["\(id): is \(snapshot.status), which nobody asked for"]
+        case .suspended, .continuedAsNew: return ["\(id): is \(snapshot.status), which nobody asked for"]
         }
         if !permitted.contains(outcome) {
             let expected = permitted.map(\.text).joined(separator: " or ")
@@ -76,6 +78,7 @@ extension Expectation.Outcome {
         case .completed(let output): "completed with \(Self.short(output))"
         case .failed(let failure): "failed with \(failure)"
         case .terminated(let reason): "terminated with \(Self.short(reason))"
+        case .canceled(let reason): "canceled with \(Self.short(reason))"
         case .open: "open"
         case .absent: "not there"
         }

@@ -33,6 +33,8 @@ extension HistoryChecks {
             where isOfThisStart && failure == theirs: break
             case (.failure(let failure), .executionCompleted(.terminated, _, _)?) where isOfThisStart:
                 if failure.errorType != "Terminated" { found.append("\(child) was terminated, not: \(failure)") }
+            case (.failure(let failure), .executionCompleted(.canceled, _, _)?) where isOfThisStart:
+                if failure.errorType != "Canceled" { found.append("\(child) was canceled, not: \(failure)") }
             case (.failure(let failure), _) where !isOfThisStart:
                 // Refused: perhaps before the one of that ID had an episode.
                 if failure.errorType != "InstanceExists" { found.append("\(child) was refused, not: \(failure)") }

@@ -16,6 +16,8 @@ extension HistoryChecks {
         for case .terminate(instance.id, let reason, _) in workload.operations.map(\.kind) {
             reasons[reason, default: 0] += 1
         }
+        var cancellations: Set<Payload?> = instance.parent == nil ? [] : [nil]  // look-up only
+        for case .cancel(instance.id, let reason, _) in workload.operations.map(\.kind) { cancellations.insert(reason) }
         var pauses: Set<Payload?> = []  // look-up only
         for case .pause(instance.id, _, let suspension, let resumption) in workload.operations.map(\.kind) {
             pauses.formUnion([json("\(suspension.messageID)"), json("\(resumption.messageID)")])
@@ -36,6 +38,10 @@ extension HistoryChecks {
                 case 0?: found.append("ExecutionTerminated is there more often than it was asked for")
                 case let left?: reasons[reason] = left - 1
                 }
+            case .cancellationRequested(let reason):
+                if cancellations.remove(reason) == nil {
+                    found.append("CancellationRequested was asked for by nobody, or is there more than once")
+                }
             case .executionSuspended(let reason), .executionResumed(let reason):
                 if pauses.remove(reason) == nil {
                     found.append("\(event.typeName) was asked for by nobody, or is there more than once")
@@ -45,16 +51,27 @@ extension HistoryChecks {
             default: break
             }
         }
-        if case .executionCompleted(.terminated, let reason, _)? = history.last?.kind {
-            let first = history.lazy.compactMap { event -> Payload?? in
-                if case .executionTerminated(let reason, _) = event.kind { .some(reason) } else { nil }
-            }.first
-            if first == nil { found.append("is terminated without ExecutionTerminated") }
-            if let first, first != reason { found.append("is terminated for a reason other than the first one given") }
-        } else if history.contains(where: { if case .executionTerminated = $0.kind { true } else { false } }) {
-            found.append("goes on after ExecutionTerminated")
-        }
+        found += end(history)
         return found
+    }
+
+    /// Whoever was asked to end ended for the first reason that was given.
+    private static func end(_ history: [HistoryEvent]) -> [String] {
+        let terminations = history.compactMap { event -> Payload?? in
+            if case .executionTerminated(let reason, _) = event.kind { .some(reason) } else { nil }
+        }
+        let cancellations = history.compactMap { event -> Payload?? in
+            if case .cancellationRequested(let reason) = event.kind { .some(reason) } else { nil }
+        }
+        switch history.last?.kind {
+        case .executionCompleted(.terminated, let reason, _):
+            guard let first = terminations.first else { return ["is terminated without ExecutionTerminated"] }
+            return first == reason ? [] : ["is terminated for a reason other than the first one given"]
+        case .executionCompleted(.canceled, let reason, _):
+            guard let first = cancellations.first else { return ["is canceled without CancellationRequested"] }
+            return first == reason ? [] : ["is canceled for a reason other than the first one given"]
+        default: return terminations.isEmpty ? [] : ["goes on after ExecutionTerminated"]
+        }
     }
 
     /// Nothing that must arrive is missing while the instance waits, and what another instance sent came in its order.

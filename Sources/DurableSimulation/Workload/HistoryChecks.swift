@@ -113,7 +113,7 @@ package enum HistoryChecks {
             found.append("is to start at \(start.scheduledStart.map { "\($0)" } ?? "once")")
         }
         if let scheduled = start.scheduledStart, let first = RecordedEpisode.split(history).first,
-            !first.isTermination, first.time < scheduled
+            !first.isEndImposed, first.time < scheduled
         {
             found.append("ran at \(first.time), before its start time \(scheduled)")
         }
@@ -155,13 +155,18 @@ extension HistoryEvent {
 
     /// Whether it records an action that has an event ID.
     fileprivate var hasActionID: Bool {
-        if case .patchRecorded = kind { return false }
-        return isAction && !isTerminationsEnd
+        switch kind {
+        case .patchRecorded, .updateCompleted: false
+        default: isAction && !isImposedEnd
+        }
     }
 
-    /// The end of a terminated instance, which its code did not ask for.
-    var isTerminationsEnd: Bool {
-        if case .executionCompleted(.terminated, _, _) = kind { eventID == .none } else { false }
+    /// The end of an instance that was ended from outside: its code did not ask for it.
+    var isImposedEnd: Bool {
+        switch kind {
+        case .executionCompleted(.terminated, _, _), .executionCompleted(.canceled, _, _): eventID == .none
+        default: false
+        }
     }
 }
 

@@ -11,9 +11,7 @@ struct RecordedEpisode {
     var time: Timestamp { received.first?.timestamp ?? .distantPast }
 
     /// Ended from outside: the code did not run.
-    var isTermination: Bool {
-        received.contains { if case .executionTerminated = $0.kind { true } else { false } }
-    }
+    var isEndImposed: Bool { recorded.last?.isImposedEnd ?? false }
 
     /// Events before the first `orchestratorStarted` are left out.
     static func split(_ history: [HistoryEvent]) -> [RecordedEpisode] {
@@ -34,10 +32,11 @@ struct RecordedEpisode {
 }
 
 extension HistoryEvent {
-    /// Whether it records what the code, or a termination, asked for.
+    /// Whether it records what the code, or who ended it, asked for.
     var isAction: Bool {
         switch kind {
-        case .taskScheduled, .timerCreated, .eventSent, .executionCompleted, .subOrchestrationCreated, .patchRecorded:
+        case .taskScheduled, .timerCreated, .eventSent, .executionCompleted, .subOrchestrationCreated, .patchRecorded,
+            .updateCompleted:
             true
         default: false
         }
@@ -67,8 +66,7 @@ package struct HistoryReplay {
         patches = history.recordedPatches
         self.prefixLimit = prefixLimit
         var episodes = RecordedEpisode.split(history)
-        // The code had no part in a termination.
-        if episodes.last?.isTermination == true { episodes.removeLast() }
+        if episodes.last?.isEndImposed == true { episodes.removeLast() }
         if episodes.isEmpty { return }
         runLive(episodes)
         if violations.isEmpty { runFromPrefixes(episodes) }
@@ -186,7 +184,9 @@ extension OrchestratorAction {
         case .completeOrchestration(_, let status, let result, let failure):
             kind = .executionCompleted(status: status, result: result, failure: failure)
         case .recordPatch(let id, let isDeprecated): kind = .patchRecorded(id: id, isDeprecated: isDeprecated)
-        case .cancelTimer, .setCustomStatus: return nil
+        case .completeUpdate(let id, let result, let failure):
+            kind = .updateCompleted(id: id, result: result, failure: failure)
+        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination: return nil
         }
         return HistoryEvent(eventID: eventID, timestamp: time, kind: kind)
     }

@@ -36,10 +36,15 @@ extension Workload {
         switch operation.kind {
         case .start: return true
         case .raise(_, _, _, let publication): return publication.mustArrive
-        case .terminate(let id, _, _):
+        case .terminate(let id, _, _), .cancel(let id, _, _):
             // Whoever ends by himself does so without it too.
             let permitted = instance(id)?.expectation.permitted ?? []
-            return permitted.allSatisfy { if case .terminated = $0 { true } else { false } }
+            return permitted.allSatisfy { outcome in
+                switch outcome {
+                case .terminated, .canceled: true
+                case .completed, .failed, .open, .absent: false
+                }
+            }
         case .startAgain, .pause, .status, .history, .list, .counts, .waitForEnd: return false
         }
     }

@@ -72,6 +72,7 @@ package struct PlannedOperation: Hashable, Sendable {
         case startAgain(instance: Int, Publication)
         case raise(to: InstanceID, name: String, input: Payload?, Publication)
         case terminate(InstanceID, reason: Payload?, Publication)
+        case cancel(InstanceID, reason: Payload?, Publication)
         /// Suspended, and resumed that long after it is known to be suspended.
         case pause(InstanceID, for: Duration, Publication, resumption: Publication)
         case status(InstanceID)
@@ -104,7 +105,7 @@ extension PlannedOperation {
     package var publication: Publication? {
         switch kind {
         case .start(_, let publication), .startAgain(_, let publication), .raise(_, _, _, let publication),
-            .terminate(_, _, let publication), .pause(_, _, let publication, _):
+            .terminate(_, _, let publication), .cancel(_, _, let publication), .pause(_, _, let publication, _):
             publication
         case .status, .history, .list, .counts, .waitForEnd: nil
         }
@@ -117,6 +118,7 @@ extension PlannedOperation {
         case .startAgain: "startAgain"
         case .raise: "raise"
         case .terminate: "terminate"
+        case .cancel: "cancel"
         case .pause: "pause"
         case .status: "status"
         case .history: "history"
@@ -138,7 +140,7 @@ extension PlannedOperation {
             } else {
                 [.notFound]
             }
-        case .terminate(let id, _, _):
+        case .terminate(let id, _, _), .cancel(let id, _, _):
             // A child may not be there yet.
             [.accepted, .duplicate, .ended] + (workload.instance(id)?.parent == nil ? [] : [.notFound])
         case .pause: [.accepted, .duplicate, .ended]
@@ -152,8 +154,8 @@ extension Workload {
     package func target(of operation: PlannedOperation) -> InstanceID? {
         switch operation.kind {
         case .start(let index, _), .startAgain(let index, _): instances[index].id
-        case .raise(let id, _, _, _), .terminate(let id, _, _), .pause(let id, _, _, _), .status(let id),
-            .history(let id), .waitForEnd(let id):
+        case .raise(let id, _, _, _), .terminate(let id, _, _), .cancel(let id, _, _), .pause(let id, _, _, _),
+            .status(let id), .history(let id), .waitForEnd(let id):
             id
         case .list, .counts: nil
         }
@@ -175,6 +177,7 @@ extension Workload {
                     scheduledStart: instance.startDelay.map { now + $0 }))
         case .raise(_, let name, let input, _): kind = .eventRaised(name: name, input: input)
         case .terminate(_, let reason, _): kind = .executionTerminated(reason: reason, recurse: true)
+        case .cancel(_, let reason, _): kind = .cancellationRequested(reason: reason)
         case .pause: kind = .executionSuspended(reason: json("\(publication.messageID)"))
         case .status, .history, .list, .counts, .waitForEnd: return nil
         }

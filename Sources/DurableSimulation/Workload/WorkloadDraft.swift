@@ -159,6 +159,15 @@ struct WorkloadDraft {
         perform(.terminate(id, reason: reason, publication), at: time)
     }
 
+    /// Asks an instance to end; it may be over by then.
+    mutating func cancel(_ index: Int, at time: Duration) {
+        let id = instances[index].id
+        let publication = publication(newMessageID(id, "cancel"), mustArrive: true)
+        let reason = json("called off by \(publication.messageID)")
+        instances[index].expectation.permitted.append(.canceled(reason: reason))
+        perform(.cancel(id, reason: reason, publication), at: time)
+    }
+
     /// Suspends an instance for a while.
     mutating func pause(_ index: Int, at time: Duration, for duration: Duration) {
         let id = instances[index].id

@@ -20,6 +20,7 @@ package enum HistoryText {
             event.eventID == id && recorded == status
         case (.executionCompleted(.continuedAsNew, _, _), .continueAsNew(let id, _, _, _)): event.eventID == id
         case (.patchRecorded(let recorded, _), .recordPatch(let id, _)): recorded == id
+        case (.updateCompleted(let recorded, _, _), .completeUpdate(let id, _, _)): recorded == id
         default: false
         }
     }
@@ -35,6 +36,8 @@ package enum HistoryText {
             "SubOrchestrationInstanceCreated \(describe(child)) (event ID \(event.eventID))"
         case .patchRecorded(let id, let isDeprecated):
             #"PatchRecorded "\#(id)"\#(isDeprecated ? ", deprecated" : "")"#
+        case .updateRequested(let request): #"UpdateRequested "\#(request.name)" (update ID "\#(request.id)")"#
+        case .updateCompleted(let id, _, _): #"UpdateCompleted of update ID "\#(id)""#
         case .taskCompleted(let id, _), .taskFailed(let id, _), .subOrchestrationCompleted(let id, _),
             .subOrchestrationFailed(let id, _), .timerFired(let id, _):
             "\(event.typeName) for event ID \(id)"
@@ -52,13 +55,17 @@ package enum HistoryText {
         case .scheduleTask(let id, let name, _): #"activity "\#(name)" (event ID \#(id))"#
         case .createTimer(let id, let fireAt): "a timer due \(fireAt) (event ID \(id))"
         case .cancelTimer(let id): "to cancel the timer of event ID \(id)"
+        case .cancelTask(let id): "to cancel the activity of event ID \(id)"
+        case .cancelChild(let id): "to cancel the sub-orchestration of event ID \(id)"
         case .sendEvent(let id, let target, let name, _):
             #"to raise event "\#(name)" for instance "\#(target)" (event ID \#(id))"#
         case .createSubOrchestration(let id, let child): "sub-orchestration \(describe(child)) (event ID \(id))"
         case .continueAsNew(let id, _, _, _): "to continue as new (event ID \(id))"
         case .completeOrchestration(let id, let status, _, _): "to end as \(status) (event ID \(id))"
         case .setCustomStatus: "to set its custom status"
+        case .setCompensatesTermination: "to be told of a termination"
         case .recordPatch(let id, _): #"whether it is patched with "\#(id)""#
+        case .completeUpdate(let id, _, _): #"to end the update of ID "\#(id)""#
         }
     }
 }

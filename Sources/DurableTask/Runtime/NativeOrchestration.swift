@@ -24,7 +24,7 @@ package final class NativeOrchestration {
     }
 
     private let orchestration: AnyOrchestration
-    private let runtime: OrchestratorRuntime
+    let runtime: OrchestratorRuntime
     private var root: Task<Void, Never>?
     private var hasStarted = false
     private var hasRun = false
@@ -98,6 +98,7 @@ package final class NativeOrchestration {
         runtime.interruptAll()
         root?.cancel()
         root = nil
+        runtime.ending.cancelCode = nil
         executor.run()
         executor.leave()
         executor.abandon()
@@ -117,6 +118,7 @@ package final class NativeOrchestration {
             runtime.apply(event)
             if case .executionStarted(let started) = event.kind { start(input: started.input) }
             runtime.executor.run()
+            while runtime.resumeCondition() { runtime.executor.run() }
             if let fault = runtime.fault ?? misuse() ?? escape() {
                 runtime.fault = fault
                 throw fault
@@ -129,9 +131,11 @@ package final class NativeOrchestration {
         hasStarted = true
         runtime.deliveredBytes += input?.count ?? 0
         // Detached: no task-locals, no priority of whoever runs the episode. The task must not keep `self`.
-        root = Task.detached(executorPreference: runtime.executor) { [runtime, orchestration] in
+        let task = Task.detached(executorPreference: runtime.executor) { [runtime, orchestration] in
             runtime.finish(await orchestration.run(input, OrchestrationContext(runtime: runtime)))
         }
+        root = task
+        runtime.ending.cancelCode = { task.cancel() }
     }
 
     private func misuse() -> EpisodeFailure? {
@@ -167,9 +171,9 @@ extension OrchestratorAction {
     fileprivate var leavesHistoryEvent: Bool {
         switch self {
         case .scheduleTask, .createTimer, .sendEvent, .createSubOrchestration, .continueAsNew, .completeOrchestration,
-            .recordPatch:
+            .recordPatch, .completeUpdate:
             true
-        case .cancelTimer, .setCustomStatus: false
+        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination: false
         }
     }
 }

@@ -48,7 +48,15 @@ extension OrchestratorRuntime {
             settle(id, event, .failed(failure))
         case .eventRaised(let name, let input):
             raise(name, input)
-        case .executionStarted, .executionTerminated, .executionSuspended, .executionResumed, .continueAsNew:
+        case .updateRequested(let request):
+            beginUpdate(request, event)
+        case .updateCompleted:
+            match(event)
+        case .cancellationRequested(let reason):
+            requestCancellation(reason)
+        case .executionTerminated(let reason, _):
+            tellOfTermination(reason)
+        case .executionStarted, .executionSuspended, .executionResumed, .continueAsNew:
             break
         }
     }
@@ -114,12 +122,13 @@ extension OrchestratorRuntime {
     /// The outcome of `id`, when history's next word for the code is just that and no other task of the orchestration
     /// could run before: suspending and being resumed would give the same order.
     func recordedOutcome(of id: EventID) -> WaitOutcome? {
-        guard !executor.hasQueuedJobs else { return nil }
+        // Conditions are asked when all code waits, which is to be as often as it was live.
+        guard !executor.hasQueuedJobs, conditions.isEmpty else { return nil }
         while fault == nil, let event = feed.upcoming {
             let outcome: WaitOutcome
             switch event.kind {
             case .taskScheduled, .timerCreated, .eventSent, .subOrchestrationCreated, .orchestratorStarted,
-                .patchRecorded:
+                .patchRecorded, .updateCompleted:
                 feed.advance()
                 apply(event)
                 continue
@@ -138,7 +147,7 @@ extension OrchestratorRuntime {
         return nil
     }
 
-    private func diverge(_ event: HistoryEvent, holds: String? = nil, codeAsked: String) {
+    func diverge(_ event: HistoryEvent, holds: String? = nil, codeAsked: String) {
         if fault != nil { return }
         fault = .nonDeterministic(
             position: feed.position - 1, historyHolds: holds ?? HistoryText.describe(event), codeAsked: codeAsked)

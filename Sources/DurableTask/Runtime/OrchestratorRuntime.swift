@@ -33,10 +33,17 @@ final class OrchestratorRuntime: @unchecked Sendable {
     /// Bytes of the payloads handed to the code, which it may still hold.
     var deliveredBytes = 0
     private var recordedValues: RecordedValues?
+    var handlers = Handlers()
+    var conditions = Conditions()
+    /// Set while something runs that may only look.
+    var reading: Reading?
     var patches: Patches
     /// Tasks that the cancellation of whoever waits for them does not reach, in order of their begin.
     private var shieldedTasks: [(number: Int, cancel: () -> Void)] = []
     private var lastShieldedTask = 0
+    var ending = RequestedEnd()
+    /// Sub-orchestrations that go on when the call is cancelled. Look-up only.
+    private var abandonedWhenCancelled: Set<EventID> = []
 
     /// The first use of the context from another thread.
     private let misuse = PlatformLock<String?>(nil)
@@ -90,7 +97,12 @@ final class OrchestratorRuntime: @unchecked Sendable {
 
     /// Whether what the code asks for still counts.
     func mayAct(_ call: @autoclosure () -> String) -> Bool {
-        isInside(call()) && !mode.isEvicted && fault == nil && unencodable == nil && !isComplete
+        guard isInside(call()) else { return false }
+        if reading != nil {
+            noteViolation("used \(call())")
+            return false
+        }
+        return !mode.isEvicted && fault == nil && unencodable == nil && !isComplete
     }
 
     /// Lets a durable wait begin, or throws since the instance ended or the surrounding task is cancelled.
@@ -128,7 +140,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
     // MARK: Waiting
 
     /// How many durable waits are open.
-    var waitingCount: Int { operations.waitingCount + events.waitingCount }
+    var waitingCount: Int { operations.waitingCount + events.waitingCount + conditions.waitingCount }
 
     /// Ends every wait; what the code does from now on is ignored.
     func interruptAll() {
@@ -137,7 +149,9 @@ final class OrchestratorRuntime: @unchecked Sendable {
         feed.unload()
         for continuation in operations.settleAll() { continuation.resume(returning: .interrupted) }
         for waiter in events.removeAllWaiters() { waiter.continuation.resume(returning: .interrupted) }
+        for continuation in conditions.removeAll() { continuation.resume(returning: .interrupted) }
         for task in shieldedTasks { task.cancel() }
+        cancelHandlers()
     }
 
     /// Runs `body` where the cancellation of the surrounding task does not reach it, and waits for its end.
@@ -166,9 +180,11 @@ final class OrchestratorRuntime: @unchecked Sendable {
     }
 
     func callSubOrchestration(
-        _ name: String, version: String?, instanceID: InstanceID?, input: Payload?
+        _ name: String, version: String?, instanceID: InstanceID?, input: Payload?, whenCancelled: ChildCancellation
     ) async throws -> Payload? {
         let id = operations.add(.child(nil))
+        if whenCancelled == .abandon { abandonedWhenCancelled.insert(id) }
+        defer { if whenCancelled == .abandon { abandonedWhenCancelled.remove(id) } }
         let child = startChild(id, name, version: version, instanceID: instanceID, input: input, isDetached: false)
         switch try await wait(for: id) {
         case .completed(let result): return result
@@ -252,7 +268,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
     }
 
     /// A task that does not prefer this executor, such as `Task.immediate`, would be resumed elsewhere.
-    private func checkTask() throws {
+    func checkTask() throws {
         let prefersExecutor = withUnsafeCurrentTask {
             $0?.unownedTaskExecutor == executor.asUnownedTaskExecutor()
         }
@@ -266,7 +282,12 @@ final class OrchestratorRuntime: @unchecked Sendable {
     private func cancelWait(for id: EventID) {
         guard isInside("Task.cancel"), !mode.isEvicted, let operation = operations[id] else { return }
         guard let continuation = operations.settle(id) else { return }
-        if case .timer = operation { dropTimer(id) }
+        switch operation {
+        case .timer: dropTimer(id)
+        case .task: askUnlessReplaying(.cancelTask(id: id))
+        case .child: if !abandonedWhenCancelled.contains(id) { askUnlessReplaying(.cancelChild(id: id)) }
+        case .settled, .eventTimeout: break
+        }
         continuation.resume(returning: .cancelled)
     }
 
@@ -281,9 +302,12 @@ final class OrchestratorRuntime: @unchecked Sendable {
         waiter.continuation.resume(returning: .cancelled)
     }
 
-    /// The timer's result is not wanted any more. Leaves no history event, so that replay has nothing to match.
-    func dropTimer(_ id: EventID) {
-        if !mode.isReplaying { asked.append(.cancelTimer(id: id)) }
+    /// The timer's result is not wanted any more.
+    func dropTimer(_ id: EventID) { askUnlessReplaying(.cancelTimer(id: id)) }
+
+    /// What leaves no history event, so that replay has nothing to match.
+    func askUnlessReplaying(_ action: OrchestratorAction) {
+        if !mode.isReplaying { asked.append(action) }
     }
 
     // MARK: At once
@@ -294,12 +318,16 @@ final class OrchestratorRuntime: @unchecked Sendable {
     }
 
     func setCustomStatus(_ status: Payload?) {
-        if !mode.isReplaying { asked.append(.setCustomStatus(status)) }
+        askUnlessReplaying(.setCustomStatus(status))
     }
 
     /// Draws from the instance's series of recorded values.
     func draw<Value>(_ body: (inout RecordedValues) -> Value) -> Value {
         var values = recordedValues ?? RecordedValues(instanceID: instanceID, executionID: executionID)
+        if reading != nil {
+            noteViolation("drew a recorded value")
+            return body(&values)
+        }
         defer { recordedValues = values }
         return body(&values)
     }
@@ -309,6 +337,12 @@ final class OrchestratorRuntime: @unchecked Sendable {
         _ input: some Encodable & Sendable, version: String?
     ) throws(PayloadError) -> ContinuedAsNew {
         let what = "the input of the next execution"
+        if let update = HandlerScope.update {
+            fault = .contextMisuse(
+                "context.continueAsNew was called in the handler of update \"\(update)\"; let it change a state that the "
+                    + "orchestration's function waits for (context.wait), and continue as new there")
+            return ContinuedAsNew()
+        }
         // Code of another version may take another input.
         if version == nil || version == self.version, let reason = inputDefect(input) {
             let error = PayloadError(direction: .encoding, subject: what, reason: reason)
@@ -327,11 +361,15 @@ final class OrchestratorRuntime: @unchecked Sendable {
 
     /// The orchestration returned or threw.
     func finish(_ end: OrchestrationEnd) {
-        if mode.isEvicted || fault != nil || unencodable != nil { return }
+        if mode.isEvicted || fault != nil || unencodable != nil || isComplete { return }
         isComplete = true
         let id = operations.add(.settled)
+        if let (status, reason) = ending.imposed(on: end) {
+            asked.append(.completeOrchestration(id: id, status: status, result: reason, failure: nil))
+            return
+        }
         switch end {
-        case .failed(let failure):
+        case .failed(let failure), .canceled(let failure):
             asked.append(.completeOrchestration(id: id, status: .failed, result: nil, failure: failure))
         case .completed(let output):
             if continueIfAsked(id) { return }

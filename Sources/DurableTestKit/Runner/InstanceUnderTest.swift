@@ -29,8 +29,8 @@ final class InstanceUnderTest {
     var current: RecordedExecution { executions[executions.count - 1] }
 
     func mayRun(at now: Timestamp) -> Bool {
-        if state.inbox.isEmpty { return false }
-        return state.isTerminationRequested || state.mayRun(at: now)
+        if state.inbox.isEmpty { return state.mayAdmitUpdates }
+        return state.isEndImposed(at: now) || state.mayRun(at: now)
     }
 
     /// Keeps what happened in an episode, and folds it in.
@@ -53,6 +53,8 @@ final class InstanceUnderTest {
     /// What the instance waits for, for people.
     var waits: String {
         var waits = (session?.awaitedEvents ?? []).map { "external event \"\($0)\"" }
+        if !state.updates.open.isEmpty { waits.append("the end of \(state.updates.open.count) updates") }
+        waits += state.updates.requested.map { "a handler of update \"\($0.name)\"" }
         waits += state.openTasks.keys.sorted().map { "activity of event ID \($0)" }
         waits += state.openChildren.sorted { $0.key < $1.key }.map { "sub-orchestration \"\($0.value)\"" }
         if isSuspended { waits = ["resume, since it is suspended"] }
@@ -87,7 +89,7 @@ extension RecordedExecution {
 struct RecordedEpisode {
     /// `orchestratorStarted`, then what had arrived.
     var received: [HistoryEvent]
-    /// What the code asked for; nil: it was terminated without being asked.
+    /// What the code asked for; nil: it was ended without being asked.
     var actions: [OrchestratorAction]?
     /// What of that went into history.
     var recorded: [HistoryEvent]

@@ -149,6 +149,8 @@ struct ReplayCheck {
             case .createSubOrchestration(_, let child): ("input", child.input)
             case .completeOrchestration(_, _, let result, let failure):
                 ("result", result ?? failure.map { Payload($0.description) })
+            case .completeUpdate(_, let result, let failure):
+                ("result", result ?? failure.map { Payload($0.description) })
             case .setCustomStatus(let status): ("value", status)
             default: nil
             }

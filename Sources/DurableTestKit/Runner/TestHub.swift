@@ -110,7 +110,7 @@ struct TestHub {
             guard let (time, number, work) = due.popFirst() else { return .idle }
             now = max(now, time)
             switch work {
-            case .activity(let task): return .activity(task, number: number)
+            case .activity(let task): if isOpen(task) { return .activity(task, number: number) }
             case .callback(let body): return .callback(body)
             case .message(let message): _ = deliver(message)
             case .wake(let id): wake(id)
@@ -118,20 +118,42 @@ struct TestHub {
         }
     }
 
+    /// Whether somebody waits for the activity's result.
+    private func isOpen(_ task: TaskMessage) -> Bool {
+        guard let state = instances[task.instanceID]?.state else { return false }
+        return state.executionID == task.executionID && state.openTasks[task.taskID]?.dispatch == task.dispatch
+    }
+
     mutating func setNow(_ time: Timestamp) { now = max(now, time) }
 
     // MARK: - Episodes
 
-    /// What the instance's next episode is over; nil when it is to be terminated instead.
+    /// What the instance's next episode is over; nil when it is to be ended instead.
     mutating func beginEpisode(of instance: InstanceUnderTest) -> [HistoryEvent]? {
-        if instance.state.isTerminationRequested { return nil }
+        if instance.state.isEndImposed(at: now) { return nil }
         isInEpisode = true
         return instance.state.episodeEvents(at: now)
     }
 
+    /// The update that the instance's code is to be asked about next.
+    func nextUpdate(of instance: InstanceUnderTest, notIn passedOver: Set<UpdateID>) -> UpdateRequest? {
+        guard instance.state.mayAdmitUpdates else { return nil }
+        return instance.state.updates.requested.first { !passedOver.contains($0.id) }
+    }
+
+    /// Begins the episode in which an update begins.
+    mutating func begin(_ update: UpdateRequest, of instance: InstanceUnderTest) -> [HistoryEvent] {
+        isInEpisode = true
+        return instance.state.beginning(of: update, at: now)
+    }
+
+    mutating func reject(_ update: UpdateRequest, of instance: InstanceUnderTest, because reason: FailureDetails) {
+        instance.state.evolve(with: instance.state.rejection(of: update, because: reason, at: now))
+    }
+
     /// Ends an instance from outside; its code is not asked.
-    mutating func terminate(_ instance: InstanceUnderTest) {
-        let (change, messages) = instance.state.terminate(at: now)
+    mutating func imposeEnd(on instance: InstanceUnderTest) {
+        let (change, messages) = instance.state.imposeEnd(at: now)
         let received = instance.state.episodeEvents(at: now)
         record(change, of: instance, RecordedEpisode(received: received, actions: nil, recorded: []))
         for message in messages { schedule(.message(message), at: now) }

@@ -233,6 +233,62 @@ nonisolated struct PBSetCustomStatusAction: Sendable {
   fileprivate var _value: SwiftProtobuf.Google_Protobuf_BytesValue? = nil
 }
 
+/// Ours.
+nonisolated struct PBCancelTaskAction: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+/// Ours.
+nonisolated struct PBCancelChildAction: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+/// Ours.
+nonisolated struct PBCompleteUpdateAction: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var updateID: String = String()
+
+  var result: SwiftProtobuf.Google_Protobuf_BytesValue {
+    get {_result ?? SwiftProtobuf.Google_Protobuf_BytesValue()}
+    set {_result = newValue}
+  }
+  /// Returns true if `result` has been explicitly set.
+  var hasResult: Bool {self._result != nil}
+  /// Clears the value of `result`. Subsequent reads from it will return its default value.
+  mutating func clearResult() {self._result = nil}
+
+  var failure: PBFailureDetails {
+    get {_failure ?? PBFailureDetails()}
+    set {_failure = newValue}
+  }
+  /// Returns true if `failure` has been explicitly set.
+  var hasFailure: Bool {self._failure != nil}
+  /// Clears the value of `failure`. Subsequent reads from it will return its default value.
+  mutating func clearFailure() {self._failure = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _result: SwiftProtobuf.Google_Protobuf_BytesValue? = nil
+  fileprivate var _failure: PBFailureDetails? = nil
+}
+
 nonisolated struct PBOrchestratorAction: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -306,6 +362,38 @@ nonisolated struct PBOrchestratorAction: Sendable {
     set {kind = .setCustomStatus(newValue)}
   }
 
+  var cancelTask: PBCancelTaskAction {
+    get {
+      if case .cancelTask(let v)? = kind {return v}
+      return PBCancelTaskAction()
+    }
+    set {kind = .cancelTask(newValue)}
+  }
+
+  var cancelChild: PBCancelChildAction {
+    get {
+      if case .cancelChild(let v)? = kind {return v}
+      return PBCancelChildAction()
+    }
+    set {kind = .cancelChild(newValue)}
+  }
+
+  var setCompensatesTermination: Bool {
+    get {
+      if case .setCompensatesTermination(let v)? = kind {return v}
+      return false
+    }
+    set {kind = .setCompensatesTermination(newValue)}
+  }
+
+  var completeUpdate: PBCompleteUpdateAction {
+    get {
+      if case .completeUpdate(let v)? = kind {return v}
+      return PBCompleteUpdateAction()
+    }
+    set {kind = .completeUpdate(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -317,12 +405,17 @@ nonisolated struct PBOrchestratorAction: Sendable {
     case cancelTimer(PBCancelTimerAction)
     case recordPatch(PBRecordPatchAction)
     case setCustomStatus(PBSetCustomStatusAction)
+    case cancelTask(PBCancelTaskAction)
+    case cancelChild(PBCancelChildAction)
+    case setCompensatesTermination(Bool)
+    case completeUpdate(PBCompleteUpdateAction)
 
   }
 
   init() {}
 }
 
+/// What became of an episode: where it was to begin an update, of those that wait, which one began and which were refused.
 nonisolated struct PBOrchestratorActions: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -330,9 +423,48 @@ nonisolated struct PBOrchestratorActions: Sendable {
 
   var actions: [PBOrchestratorAction] = []
 
+  var admittedUpdate: String {
+    get {_admittedUpdate ?? String()}
+    set {_admittedUpdate = newValue}
+  }
+  /// Returns true if `admittedUpdate` has been explicitly set.
+  var hasAdmittedUpdate: Bool {self._admittedUpdate != nil}
+  /// Clears the value of `admittedUpdate`. Subsequent reads from it will return its default value.
+  mutating func clearAdmittedUpdate() {self._admittedUpdate = nil}
+
+  var rejectedUpdates: [PBOrchestratorActions.Rejection] = []
+
+  /// Not all of them were looked at.
+  var isPartial: Bool = false
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
+  nonisolated struct Rejection: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var updateID: String = String()
+
+    var reason: PBFailureDetails {
+      get {_reason ?? PBFailureDetails()}
+      set {_reason = newValue}
+    }
+    /// Returns true if `reason` has been explicitly set.
+    var hasReason: Bool {self._reason != nil}
+    /// Clears the value of `reason`. Subsequent reads from it will return its default value.
+    mutating func clearReason() {self._reason = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _reason: PBFailureDetails? = nil
+  }
+
   init() {}
+
+  fileprivate var _admittedUpdate: String? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -652,9 +784,91 @@ nonisolated extension PBSetCustomStatusAction: SwiftProtobuf.Message, SwiftProto
   }
 }
 
+nonisolated extension PBCancelTaskAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".CancelTaskAction"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBCancelTaskAction, rhs: PBCancelTaskAction) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBCancelChildAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".CancelChildAction"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBCancelChildAction, rhs: PBCancelChildAction) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBCompleteUpdateAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".CompleteUpdateAction"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}update_id\0\u{1}result\0\u{1}failure\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.updateID) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._result) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._failure) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.updateID.isEmpty {
+      try visitor.visitSingularStringField(value: self.updateID, fieldNumber: 1)
+    }
+    try { if let v = self._result {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._failure {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBCompleteUpdateAction, rhs: PBCompleteUpdateAction) -> Bool {
+    if lhs.updateID != rhs.updateID {return false}
+    if lhs._result != rhs._result {return false}
+    if lhs._failure != rhs._failure {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBOrchestratorAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".OrchestratorAction"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}schedule_task\0\u{3}create_sub_orchestration\0\u{3}create_timer\0\u{3}send_event\0\u{3}complete_orchestration\0\u{4}J\u{10}cancel_timer\0\u{3}record_patch\0\u{3}set_custom_status\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}schedule_task\0\u{3}create_sub_orchestration\0\u{3}create_timer\0\u{3}send_event\0\u{3}complete_orchestration\0\u{4}J\u{10}cancel_timer\0\u{3}record_patch\0\u{3}set_custom_status\0\u{3}cancel_task\0\u{3}cancel_child\0\u{3}set_compensates_termination\0\u{3}complete_update\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -767,6 +981,53 @@ nonisolated extension PBOrchestratorAction: SwiftProtobuf.Message, SwiftProtobuf
           self.kind = .setCustomStatus(v)
         }
       }()
+      case 1043: try {
+        var v: PBCancelTaskAction?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .cancelTask(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .cancelTask(v)
+        }
+      }()
+      case 1044: try {
+        var v: PBCancelChildAction?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .cancelChild(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .cancelChild(v)
+        }
+      }()
+      case 1045: try {
+        var v: Bool?
+        try decoder.decodeSingularBoolField(value: &v)
+        if let v = v {
+          if self.kind != nil {try decoder.handleConflictingOneOf()}
+          self.kind = .setCompensatesTermination(v)
+        }
+      }()
+      case 1046: try {
+        var v: PBCompleteUpdateAction?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .completeUpdate(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .completeUpdate(v)
+        }
+      }()
       default: break
       }
     }
@@ -813,6 +1074,22 @@ nonisolated extension PBOrchestratorAction: SwiftProtobuf.Message, SwiftProtobuf
       guard case .setCustomStatus(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 1042)
     }()
+    case .cancelTask?: try {
+      guard case .cancelTask(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1043)
+    }()
+    case .cancelChild?: try {
+      guard case .cancelChild(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1044)
+    }()
+    case .setCompensatesTermination?: try {
+      guard case .setCompensatesTermination(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 1045)
+    }()
+    case .completeUpdate?: try {
+      guard case .completeUpdate(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1046)
+    }()
     case nil: break
     }
     try unknownFields.traverse(visitor: &visitor)
@@ -828,7 +1105,7 @@ nonisolated extension PBOrchestratorAction: SwiftProtobuf.Message, SwiftProtobuf
 
 nonisolated extension PBOrchestratorActions: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".OrchestratorActions"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}actions\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}actions\0\u{3}admitted_update\0\u{3}rejected_updates\0\u{3}is_partial\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -837,20 +1114,78 @@ nonisolated extension PBOrchestratorActions: SwiftProtobuf.Message, SwiftProtobu
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
       case 1: try { try decoder.decodeRepeatedMessageField(value: &self.actions) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self._admittedUpdate) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.rejectedUpdates) }()
+      case 4: try { try decoder.decodeSingularBoolField(value: &self.isPartial) }()
       default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.actions.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.actions, fieldNumber: 1)
+    }
+    try { if let v = self._admittedUpdate {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+    } }()
+    if !self.rejectedUpdates.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.rejectedUpdates, fieldNumber: 3)
+    }
+    if self.isPartial != false {
+      try visitor.visitSingularBoolField(value: self.isPartial, fieldNumber: 4)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: PBOrchestratorActions, rhs: PBOrchestratorActions) -> Bool {
     if lhs.actions != rhs.actions {return false}
+    if lhs._admittedUpdate != rhs._admittedUpdate {return false}
+    if lhs.rejectedUpdates != rhs.rejectedUpdates {return false}
+    if lhs.isPartial != rhs.isPartial {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBOrchestratorActions.Rejection: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBOrchestratorActions.protoMessageName + ".Rejection"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}update_id\0\u{1}reason\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.updateID) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._reason) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.updateID.isEmpty {
+      try visitor.visitSingularStringField(value: self.updateID, fieldNumber: 1)
+    }
+    try { if let v = self._reason {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBOrchestratorActions.Rejection, rhs: PBOrchestratorActions.Rejection) -> Bool {
+    if lhs.updateID != rhs.updateID {return false}
+    if lhs._reason != rhs._reason {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -405,6 +405,9 @@ nonisolated struct PBEpisodeRequest: Sendable {
 
   var newEvents: [PBHistoryEvent] = []
 
+  /// Of an episode without events: it is to begin with the first of these that its code lets in, if any.
+  var updates: [PBUpdateRequested] = []
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -546,6 +549,25 @@ nonisolated struct PBEpisodeAnswer: Sendable {
   fileprivate var _author: PBEpisodeAuthor? = nil
 }
 
+/// Which dispatch of which activity.
+nonisolated struct PBTaskKey: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var instanceID: String = String()
+
+  var executionID: String = String()
+
+  var taskID: Int32 = 0
+
+  var dispatch: UInt32 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 nonisolated struct PBHistory: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -672,6 +694,24 @@ nonisolated struct PBInstanceChange: Sendable {
   /// Clears the value of `hold`. Subsequent reads from it will return its default value.
   mutating func clearHold() {self._hold = nil}
 
+  var canceledTasks: [Int32] = []
+
+  /// Absent: as it was.
+  var compensatesTermination: Bool {
+    get {_compensatesTermination ?? false}
+    set {_compensatesTermination = newValue}
+  }
+  /// Returns true if `compensatesTermination` has been explicitly set.
+  var hasCompensatesTermination: Bool {self._compensatesTermination != nil}
+  /// Clears the value of `compensatesTermination`. Subsequent reads from it will return its default value.
+  mutating func clearCompensatesTermination() {self._compensatesTermination = nil}
+
+  var heartbeats: [PBInstanceChange.Heartbeat] = []
+
+  var requestedUpdates: [PBUpdateRequested] = []
+
+  var rejectedUpdates: [PBEndedUpdate] = []
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct ScheduledTask: Sendable {
@@ -733,10 +773,151 @@ nonisolated struct PBInstanceChange: Sendable {
     fileprivate var _value: PBHold? = nil
   }
 
+  /// How far an activity has come.
+  nonisolated struct Heartbeat: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var taskID: Int32 = 0
+
+    var details: Data = Data()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
   init() {}
 
   fileprivate var _customStatus: PBInstanceChange.CustomStatusUpdate? = nil
   fileprivate var _hold: PBInstanceChange.HoldUpdate? = nil
+  fileprivate var _compensatesTermination: Bool? = nil
+}
+
+/// What became of an update.
+nonisolated struct PBUpdateOutcome: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var kind: PBUpdateOutcome.OneOf_Kind? = nil
+
+  var completed: PBUpdateOutcome.Completed {
+    get {
+      if case .completed(let v)? = kind {return v}
+      return PBUpdateOutcome.Completed()
+    }
+    set {kind = .completed(newValue)}
+  }
+
+  var failed: PBFailureDetails {
+    get {
+      if case .failed(let v)? = kind {return v}
+      return PBFailureDetails()
+    }
+    set {kind = .failed(newValue)}
+  }
+
+  var rejected: PBFailureDetails {
+    get {
+      if case .rejected(let v)? = kind {return v}
+      return PBFailureDetails()
+    }
+    set {kind = .rejected(newValue)}
+  }
+
+  var notBegun: PBUpdateOutcome.None {
+    get {
+      if case .notBegun(let v)? = kind {return v}
+      return PBUpdateOutcome.None()
+    }
+    set {kind = .notBegun(newValue)}
+  }
+
+  var notFinished: PBUpdateOutcome.None {
+    get {
+      if case .notFinished(let v)? = kind {return v}
+      return PBUpdateOutcome.None()
+    }
+    set {kind = .notFinished(newValue)}
+  }
+
+  var forgotten: PBUpdateOutcome.None {
+    get {
+      if case .forgotten(let v)? = kind {return v}
+      return PBUpdateOutcome.None()
+    }
+    set {kind = .forgotten(newValue)}
+  }
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated enum OneOf_Kind: Equatable, Sendable {
+    case completed(PBUpdateOutcome.Completed)
+    case failed(PBFailureDetails)
+    case rejected(PBFailureDetails)
+    case notBegun(PBUpdateOutcome.None)
+    case notFinished(PBUpdateOutcome.None)
+    case forgotten(PBUpdateOutcome.None)
+
+  }
+
+  nonisolated struct Completed: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var result: Data {
+      get {_result ?? Data()}
+      set {_result = newValue}
+    }
+    /// Returns true if `result` has been explicitly set.
+    var hasResult: Bool {self._result != nil}
+    /// Clears the value of `result`. Subsequent reads from it will return its default value.
+    mutating func clearResult() {self._result = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _result: Data? = nil
+  }
+
+  nonisolated struct None: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  init() {}
+}
+
+nonisolated struct PBEndedUpdate: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var id: String = String()
+
+  var outcome: PBUpdateOutcome {
+    get {_outcome ?? PBUpdateOutcome()}
+    set {_outcome = newValue}
+  }
+  /// Returns true if `outcome` has been explicitly set.
+  var hasOutcome: Bool {self._outcome != nil}
+  /// Clears the value of `outcome`. Subsequent reads from it will return its default value.
+  mutating func clearOutcome() {self._outcome = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _outcome: PBUpdateOutcome? = nil
 }
 
 nonisolated struct PBCheckpoint: Sendable {
@@ -1165,6 +1346,36 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
   /// Clears the value of `author`. Subsequent reads from it will return its default value.
   mutating func clearAuthor() {_uniqueStorage()._author = nil}
 
+  var compensatesTermination: Bool {
+    get {_storage._compensatesTermination}
+    set {_uniqueStorage()._compensatesTermination = newValue}
+  }
+
+  var isTerminating: Bool {
+    get {_storage._isTerminating}
+    set {_uniqueStorage()._isTerminating = newValue}
+  }
+
+  var requestedUpdates: [PBUpdateRequested] {
+    get {_storage._requestedUpdates}
+    set {_uniqueStorage()._requestedUpdates = newValue}
+  }
+
+  var openUpdates: [String] {
+    get {_storage._openUpdates}
+    set {_uniqueStorage()._openUpdates = newValue}
+  }
+
+  var endedUpdates: [PBEndedUpdate] {
+    get {_storage._endedUpdates}
+    set {_uniqueStorage()._endedUpdates = newValue}
+  }
+
+  var rejectedUpdates: [PBEndedUpdate] {
+    get {_storage._rejectedUpdates}
+    set {_uniqueStorage()._rejectedUpdates = newValue}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct OpenTask: Sendable {
@@ -1178,9 +1389,20 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
 
     var outboxID: UInt64 = 0
 
+    var details: Data {
+      get {_details ?? Data()}
+      set {_details = newValue}
+    }
+    /// Returns true if `details` has been explicitly set.
+    var hasDetails: Bool {self._details != nil}
+    /// Clears the value of `details`. Subsequent reads from it will return its default value.
+    mutating func clearDetails() {self._details = nil}
+
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
+
+    fileprivate var _details: Data? = nil
   }
 
   nonisolated struct OpenTimer: Sendable {
@@ -1283,6 +1505,38 @@ nonisolated struct PBListCursor: Sendable {
   init() {}
 }
 
+/// An activity, and how far it has come.
+nonisolated struct PBTaskDetails: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var task: PBTaskKey {
+    get {_task ?? PBTaskKey()}
+    set {_task = newValue}
+  }
+  /// Returns true if `task` has been explicitly set.
+  var hasTask: Bool {self._task != nil}
+  /// Clears the value of `task`. Subsequent reads from it will return its default value.
+  mutating func clearTask() {self._task = nil}
+
+  var details: Data {
+    get {_details ?? Data()}
+    set {_details = newValue}
+  }
+  /// Returns true if `details` has been explicitly set.
+  var hasDetails: Bool {self._details != nil}
+  /// Clears the value of `details`. Subsequent reads from it will return its default value.
+  mutating func clearDetails() {self._details = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _task: PBTaskKey? = nil
+  fileprivate var _details: Data? = nil
+}
+
 nonisolated struct PBQuery: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1356,6 +1610,30 @@ nonisolated struct PBQuery: Sendable {
     set {kind = .attempt(newValue)}
   }
 
+  var heartbeat: PBQuery.Heartbeat {
+    get {
+      if case .heartbeat(let v)? = kind {return v}
+      return PBQuery.Heartbeat()
+    }
+    set {kind = .heartbeat(newValue)}
+  }
+
+  var handler: PBQuery.Handler {
+    get {
+      if case .handler(let v)? = kind {return v}
+      return PBQuery.Handler()
+    }
+    set {kind = .handler(newValue)}
+  }
+
+  var update: PBQuery.Update {
+    get {
+      if case .update(let v)? = kind {return v}
+      return PBQuery.Update()
+    }
+    set {kind = .update(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1367,6 +1645,9 @@ nonisolated struct PBQuery: Sendable {
     case redrive(PBQuery.Redrive)
     case release(PBQuery.Instance)
     case attempt(PBQuery.Attempt)
+    case heartbeat(PBQuery.Heartbeat)
+    case handler(PBQuery.Handler)
+    case update(PBQuery.Update)
 
   }
 
@@ -1475,6 +1756,58 @@ nonisolated struct PBQuery: Sendable {
     init() {}
 
     fileprivate var _id: PBEpisodeID? = nil
+  }
+
+  /// Activities that run on the worker that asks, with what is new of them.
+  nonisolated struct Heartbeat: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var tasks: [PBTaskDetails] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct Handler: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var id: String = String()
+
+    var name: String = String()
+
+    var input: Data {
+      get {_input ?? Data()}
+      set {_input = newValue}
+    }
+    /// Returns true if `input` has been explicitly set.
+    var hasInput: Bool {self._input != nil}
+    /// Clears the value of `input`. Subsequent reads from it will return its default value.
+    mutating func clearInput() {self._input = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _input: Data? = nil
+  }
+
+  nonisolated struct Update: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var id: String = String()
+
+    var updateID: String = String()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
   }
 
   init() {}
@@ -1617,6 +1950,11 @@ nonisolated struct PBInstanceSnapshot: @unchecked Sendable {
   /// Clears the value of `version`. Subsequent reads from it will return its default value.
   mutating func clearVersion() {_uniqueStorage()._version = nil}
 
+  var openUpdateCount: Int64 {
+    get {_storage._openUpdateCount}
+    set {_uniqueStorage()._openUpdateCount = newValue}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -1703,6 +2041,47 @@ nonisolated struct PBQueryAnswer: Sendable {
     set {kind = .mayRun(newValue)}
   }
 
+  var tasks: PBQueryAnswer.Tasks {
+    get {
+      if case .tasks(let v)? = kind {return v}
+      return PBQueryAnswer.Tasks()
+    }
+    set {kind = .tasks(newValue)}
+  }
+
+  var value: PBQueryAnswer.Value {
+    get {
+      if case .value(let v)? = kind {return v}
+      return PBQueryAnswer.Value()
+    }
+    set {kind = .value(newValue)}
+  }
+
+  /// What the handler of a query threw.
+  var handlerFailed: PBFailureDetails {
+    get {
+      if case .handlerFailed(let v)? = kind {return v}
+      return PBFailureDetails()
+    }
+    set {kind = .handlerFailed(newValue)}
+  }
+
+  var update: PBUpdateOutcome {
+    get {
+      if case .update(let v)? = kind {return v}
+      return PBUpdateOutcome()
+    }
+    set {kind = .update(newValue)}
+  }
+
+  var unknownUpdate: PBQueryAnswer.UnknownUpdate {
+    get {
+      if case .unknownUpdate(let v)? = kind {return v}
+      return PBQueryAnswer.UnknownUpdate()
+    }
+    set {kind = .unknownUpdate(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1715,6 +2094,12 @@ nonisolated struct PBQueryAnswer: Sendable {
     case redriven(PBQueryAnswer.Redriven)
     case released(PBQueryAnswer.Released)
     case mayRun(Bool)
+    case tasks(PBQueryAnswer.Tasks)
+    case value(PBQueryAnswer.Value)
+    /// What the handler of a query threw.
+    case handlerFailed(PBFailureDetails)
+    case update(PBUpdateOutcome)
+    case unknownUpdate(PBQueryAnswer.UnknownUpdate)
 
   }
 
@@ -1813,6 +2198,19 @@ nonisolated struct PBQueryAnswer: Sendable {
     fileprivate var _hold: PBHold? = nil
   }
 
+  /// Those that are still wanted.
+  nonisolated struct Tasks: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var tasks: [PBTaskDetails] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
   nonisolated struct NotFound: Sendable {
     // SwiftProtobuf.Message conformance is added in an extension below. See the
     // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1829,6 +2227,40 @@ nonisolated struct PBQueryAnswer: Sendable {
     // methods supported on all messages.
 
     var text: String = String()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct Value: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var value: Data {
+      get {_value ?? Data()}
+      set {_value = newValue}
+    }
+    /// Returns true if `value` has been explicitly set.
+    var hasValue: Bool {self._value != nil}
+    /// Clears the value of `value`. Subsequent reads from it will return its default value.
+    mutating func clearValue() {self._value = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _value: Data? = nil
+  }
+
+  nonisolated struct UnknownUpdate: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// Of the instance.
+    var status: PBOrchestrationStatus = .running
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2218,6 +2650,21 @@ nonisolated struct PBDrainRequest: Sendable {
   init() {}
 
   fileprivate var _graceMs: Int64? = nil
+}
+
+/// Tells workers of activities whose results nobody waits for any more.
+nonisolated struct PBTaskCancellation: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var format: Int32 = 0
+
+  var tasks: [PBTaskKey] = []
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
 }
 
 nonisolated struct PBJournalRecord: Sendable {
@@ -3596,7 +4043,7 @@ nonisolated extension PBEpisodeID: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension PBEpisodeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".EpisodeRequest"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{1}partition\0\u{3}execution_id\0\u{1}name\0\u{1}version\0\u{1}code\0\u{1}patches\0\u{3}history_count\0\u{1}history\0\u{3}new_events\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{1}partition\0\u{3}execution_id\0\u{1}name\0\u{1}version\0\u{1}code\0\u{1}patches\0\u{3}history_count\0\u{1}history\0\u{3}new_events\0\u{1}updates\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3615,6 +4062,7 @@ nonisolated extension PBEpisodeRequest: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 9: try { try decoder.decodeSingularInt64Field(value: &self.historyCount) }()
       case 10: try { try decoder.decodeRepeatedMessageField(value: &self.history) }()
       case 11: try { try decoder.decodeRepeatedMessageField(value: &self.newEvents) }()
+      case 12: try { try decoder.decodeRepeatedMessageField(value: &self.updates) }()
       default: break
       }
     }
@@ -3658,6 +4106,9 @@ nonisolated extension PBEpisodeRequest: SwiftProtobuf.Message, SwiftProtobuf._Me
     if !self.newEvents.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.newEvents, fieldNumber: 11)
     }
+    if !self.updates.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.updates, fieldNumber: 12)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -3673,6 +4124,7 @@ nonisolated extension PBEpisodeRequest: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.historyCount != rhs.historyCount {return false}
     if lhs.history != rhs.history {return false}
     if lhs.newEvents != rhs.newEvents {return false}
+    if lhs.updates != rhs.updates {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -3909,6 +4361,51 @@ nonisolated extension PBEpisodeAnswer.Failure.NonDeterministic: SwiftProtobuf.Me
   }
 }
 
+nonisolated extension PBTaskKey: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".TaskKey"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}execution_id\0\u{3}task_id\0\u{1}dispatch\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.executionID) }()
+      case 3: try { try decoder.decodeSingularInt32Field(value: &self.taskID) }()
+      case 4: try { try decoder.decodeSingularUInt32Field(value: &self.dispatch) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.instanceID.isEmpty {
+      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 1)
+    }
+    if !self.executionID.isEmpty {
+      try visitor.visitSingularStringField(value: self.executionID, fieldNumber: 2)
+    }
+    if self.taskID != 0 {
+      try visitor.visitSingularInt32Field(value: self.taskID, fieldNumber: 3)
+    }
+    if self.dispatch != 0 {
+      try visitor.visitSingularUInt32Field(value: self.dispatch, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBTaskKey, rhs: PBTaskKey) -> Bool {
+    if lhs.instanceID != rhs.instanceID {return false}
+    if lhs.executionID != rhs.executionID {return false}
+    if lhs.taskID != rhs.taskID {return false}
+    if lhs.dispatch != rhs.dispatch {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBHistory: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".History"
   static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}events\0")
@@ -4072,7 +4569,7 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
 
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{4}\u{d}requested_updates\0\u{3}rejected_updates\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4089,6 +4586,11 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 7: try { try decoder.decodeRepeatedInt32Field(value: &self.canceledTimers) }()
       case 10: try { try decoder.decodeSingularMessageField(value: &self._customStatus) }()
       case 11: try { try decoder.decodeSingularMessageField(value: &self._hold) }()
+      case 25: try { try decoder.decodeRepeatedInt32Field(value: &self.canceledTasks) }()
+      case 26: try { try decoder.decodeSingularBoolField(value: &self._compensatesTermination) }()
+      case 27: try { try decoder.decodeRepeatedMessageField(value: &self.heartbeats) }()
+      case 40: try { try decoder.decodeRepeatedMessageField(value: &self.requestedUpdates) }()
+      case 41: try { try decoder.decodeRepeatedMessageField(value: &self.rejectedUpdates) }()
       default: break
       }
     }
@@ -4126,6 +4628,21 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     try { if let v = self._hold {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
     } }()
+    if !self.canceledTasks.isEmpty {
+      try visitor.visitPackedInt32Field(value: self.canceledTasks, fieldNumber: 25)
+    }
+    try { if let v = self._compensatesTermination {
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 26)
+    } }()
+    if !self.heartbeats.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.heartbeats, fieldNumber: 27)
+    }
+    if !self.requestedUpdates.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.requestedUpdates, fieldNumber: 40)
+    }
+    if !self.rejectedUpdates.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.rejectedUpdates, fieldNumber: 41)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -4139,6 +4656,11 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.canceledTimers != rhs.canceledTimers {return false}
     if lhs._customStatus != rhs._customStatus {return false}
     if lhs._hold != rhs._hold {return false}
+    if lhs.canceledTasks != rhs.canceledTasks {return false}
+    if lhs._compensatesTermination != rhs._compensatesTermination {return false}
+    if lhs.heartbeats != rhs.heartbeats {return false}
+    if lhs.requestedUpdates != rhs.requestedUpdates {return false}
+    if lhs.rejectedUpdates != rhs.rejectedUpdates {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4247,6 +4769,268 @@ nonisolated extension PBInstanceChange.HoldUpdate: SwiftProtobuf.Message, SwiftP
 
   static func ==(lhs: PBInstanceChange.HoldUpdate, rhs: PBInstanceChange.HoldUpdate) -> Bool {
     if lhs._value != rhs._value {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBInstanceChange.Heartbeat: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBInstanceChange.protoMessageName + ".Heartbeat"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}task_id\0\u{1}details\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.taskID) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self.details) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.taskID != 0 {
+      try visitor.visitSingularInt32Field(value: self.taskID, fieldNumber: 1)
+    }
+    if !self.details.isEmpty {
+      try visitor.visitSingularBytesField(value: self.details, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBInstanceChange.Heartbeat, rhs: PBInstanceChange.Heartbeat) -> Bool {
+    if lhs.taskID != rhs.taskID {return false}
+    if lhs.details != rhs.details {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBUpdateOutcome: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".UpdateOutcome"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}completed\0\u{1}failed\0\u{1}rejected\0\u{3}not_begun\0\u{3}not_finished\0\u{1}forgotten\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: PBUpdateOutcome.Completed?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .completed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .completed(v)
+        }
+      }()
+      case 2: try {
+        var v: PBFailureDetails?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .failed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .failed(v)
+        }
+      }()
+      case 3: try {
+        var v: PBFailureDetails?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .rejected(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .rejected(v)
+        }
+      }()
+      case 4: try {
+        var v: PBUpdateOutcome.None?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .notBegun(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .notBegun(v)
+        }
+      }()
+      case 5: try {
+        var v: PBUpdateOutcome.None?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .notFinished(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .notFinished(v)
+        }
+      }()
+      case 6: try {
+        var v: PBUpdateOutcome.None?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .forgotten(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .forgotten(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.kind {
+    case .completed?: try {
+      guard case .completed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    }()
+    case .failed?: try {
+      guard case .failed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    }()
+    case .rejected?: try {
+      guard case .rejected(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    }()
+    case .notBegun?: try {
+      guard case .notBegun(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    }()
+    case .notFinished?: try {
+      guard case .notFinished(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    }()
+    case .forgotten?: try {
+      guard case .forgotten(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBUpdateOutcome, rhs: PBUpdateOutcome) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBUpdateOutcome.Completed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBUpdateOutcome.protoMessageName + ".Completed"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}result\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self._result) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._result {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBUpdateOutcome.Completed, rhs: PBUpdateOutcome.Completed) -> Bool {
+    if lhs._result != rhs._result {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBUpdateOutcome.None: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBUpdateOutcome.protoMessageName + ".None"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap()
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    // Load everything into unknown fields
+    while try decoder.nextFieldNumber() != nil {}
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBUpdateOutcome.None, rhs: PBUpdateOutcome.None) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEndedUpdate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EndedUpdate"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}outcome\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._outcome) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    }
+    try { if let v = self._outcome {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEndedUpdate, rhs: PBEndedUpdate) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs._outcome != rhs._outcome {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4747,7 +5531,7 @@ nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceState"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{2}$author\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{e}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0\u{2}\u{11}author\0")
 
   fileprivate class _StorageClass {
     var _format: Int32 = 0
@@ -4775,6 +5559,12 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _openChildren: [PBInstanceState.OpenChild] = []
     var _patches: [String] = []
     var _author: PBEpisodeAuthor? = nil
+    var _compensatesTermination: Bool = false
+    var _isTerminating: Bool = false
+    var _requestedUpdates: [PBUpdateRequested] = []
+    var _openUpdates: [String] = []
+    var _endedUpdates: [PBEndedUpdate] = []
+    var _rejectedUpdates: [PBEndedUpdate] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4810,6 +5600,12 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _openChildren = source._openChildren
       _patches = source._patches
       _author = source._author
+      _compensatesTermination = source._compensatesTermination
+      _isTerminating = source._isTerminating
+      _requestedUpdates = source._requestedUpdates
+      _openUpdates = source._openUpdates
+      _endedUpdates = source._endedUpdates
+      _rejectedUpdates = source._rejectedUpdates
     }
   }
 
@@ -4852,6 +5648,12 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 22: try { try decoder.decodeSingularMessageField(value: &_storage._hold) }()
         case 23: try { try decoder.decodeRepeatedMessageField(value: &_storage._openChildren) }()
         case 24: try { try decoder.decodeRepeatedStringField(value: &_storage._patches) }()
+        case 25: try { try decoder.decodeSingularBoolField(value: &_storage._compensatesTermination) }()
+        case 26: try { try decoder.decodeSingularBoolField(value: &_storage._isTerminating) }()
+        case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
+        case 41: try { try decoder.decodeRepeatedStringField(value: &_storage._openUpdates) }()
+        case 42: try { try decoder.decodeRepeatedMessageField(value: &_storage._endedUpdates) }()
+        case 43: try { try decoder.decodeRepeatedMessageField(value: &_storage._rejectedUpdates) }()
         case 60: try { try decoder.decodeSingularMessageField(value: &_storage._author) }()
         default: break
         }
@@ -4937,6 +5739,24 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       if !_storage._patches.isEmpty {
         try visitor.visitRepeatedStringField(value: _storage._patches, fieldNumber: 24)
       }
+      if _storage._compensatesTermination != false {
+        try visitor.visitSingularBoolField(value: _storage._compensatesTermination, fieldNumber: 25)
+      }
+      if _storage._isTerminating != false {
+        try visitor.visitSingularBoolField(value: _storage._isTerminating, fieldNumber: 26)
+      }
+      if !_storage._requestedUpdates.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._requestedUpdates, fieldNumber: 40)
+      }
+      if !_storage._openUpdates.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._openUpdates, fieldNumber: 41)
+      }
+      if !_storage._endedUpdates.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._endedUpdates, fieldNumber: 42)
+      }
+      if !_storage._rejectedUpdates.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._rejectedUpdates, fieldNumber: 43)
+      }
       try { if let v = _storage._author {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 60)
       } }()
@@ -4974,6 +5794,12 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._openChildren != rhs_storage._openChildren {return false}
         if _storage._patches != rhs_storage._patches {return false}
         if _storage._author != rhs_storage._author {return false}
+        if _storage._compensatesTermination != rhs_storage._compensatesTermination {return false}
+        if _storage._isTerminating != rhs_storage._isTerminating {return false}
+        if _storage._requestedUpdates != rhs_storage._requestedUpdates {return false}
+        if _storage._openUpdates != rhs_storage._openUpdates {return false}
+        if _storage._endedUpdates != rhs_storage._endedUpdates {return false}
+        if _storage._rejectedUpdates != rhs_storage._rejectedUpdates {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -4985,7 +5811,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension PBInstanceState.OpenTask: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = PBInstanceState.protoMessageName + ".OpenTask"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}task_id\0\u{1}dispatch\0\u{3}outbox_id\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}task_id\0\u{1}dispatch\0\u{3}outbox_id\0\u{1}details\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4996,12 +5822,17 @@ nonisolated extension PBInstanceState.OpenTask: SwiftProtobuf.Message, SwiftProt
       case 1: try { try decoder.decodeSingularInt32Field(value: &self.taskID) }()
       case 2: try { try decoder.decodeSingularUInt32Field(value: &self.dispatch) }()
       case 3: try { try decoder.decodeSingularUInt64Field(value: &self.outboxID) }()
+      case 4: try { try decoder.decodeSingularBytesField(value: &self._details) }()
       default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.taskID != 0 {
       try visitor.visitSingularInt32Field(value: self.taskID, fieldNumber: 1)
     }
@@ -5011,6 +5842,9 @@ nonisolated extension PBInstanceState.OpenTask: SwiftProtobuf.Message, SwiftProt
     if self.outboxID != 0 {
       try visitor.visitSingularUInt64Field(value: self.outboxID, fieldNumber: 3)
     }
+    try { if let v = self._details {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 4)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -5018,6 +5852,7 @@ nonisolated extension PBInstanceState.OpenTask: SwiftProtobuf.Message, SwiftProt
     if lhs.taskID != rhs.taskID {return false}
     if lhs.dispatch != rhs.dispatch {return false}
     if lhs.outboxID != rhs.outboxID {return false}
+    if lhs._details != rhs._details {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -5182,9 +6017,48 @@ nonisolated extension PBListCursor: SwiftProtobuf.Message, SwiftProtobuf._Messag
   }
 }
 
+nonisolated extension PBTaskDetails: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".TaskDetails"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}task\0\u{1}details\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._task) }()
+      case 2: try { try decoder.decodeSingularBytesField(value: &self._details) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._task {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._details {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBTaskDetails, rhs: PBTaskDetails) -> Bool {
+    if lhs._task != rhs._task {return false}
+    if lhs._details != rhs._details {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Query"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0\u{1}release\0\u{2},attempt\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0\u{1}release\0\u{2}\u{9}heartbeat\0\u{2}\u{f}handler\0\u{1}update\0\u{2}\u{13}attempt\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5284,6 +6158,45 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
           self.kind = .release(v)
         }
       }()
+      case 25: try {
+        var v: PBQuery.Heartbeat?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .heartbeat(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .heartbeat(v)
+        }
+      }()
+      case 40: try {
+        var v: PBQuery.Handler?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .handler(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .handler(v)
+        }
+      }()
+      case 41: try {
+        var v: PBQuery.Update?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .update(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .update(v)
+        }
+      }()
       case 60: try {
         var v: PBQuery.Attempt?
         var hadOneofValue = false
@@ -5338,6 +6251,18 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     case .release?: try {
       guard case .release(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+    }()
+    case .heartbeat?: try {
+      guard case .heartbeat(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
+    }()
+    case .handler?: try {
+      guard case .handler(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
+    }()
+    case .update?: try {
+      guard case .update(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
     }()
     case .attempt?: try {
       guard case .attempt(let v)? = self.kind else { preconditionFailure() }
@@ -5547,9 +6472,118 @@ nonisolated extension PBQuery.Attempt: SwiftProtobuf.Message, SwiftProtobuf._Mes
   }
 }
 
+nonisolated extension PBQuery.Heartbeat: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQuery.protoMessageName + ".Heartbeat"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tasks\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.tasks) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.tasks.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.tasks, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQuery.Heartbeat, rhs: PBQuery.Heartbeat) -> Bool {
+    if lhs.tasks != rhs.tasks {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQuery.Handler: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQuery.protoMessageName + ".Handler"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}name\0\u{1}input\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self._input) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 2)
+    }
+    try { if let v = self._input {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQuery.Handler, rhs: PBQuery.Handler) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs._input != rhs._input {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQuery.Update: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQuery.protoMessageName + ".Update"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}update_id\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.updateID) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    }
+    if !self.updateID.isEmpty {
+      try visitor.visitSingularStringField(value: self.updateID, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQuery.Update, rhs: PBQuery.Update) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.updateID != rhs.updateID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceSnapshot"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}execution_id\0\u{1}name\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{1}input\0\u{1}output\0\u{1}failure\0\u{3}custom_status\0\u{1}tags\0\u{3}history_count\0\u{3}open_task_count\0\u{3}open_timer_count\0\u{3}inbox_count\0\u{3}hold_code\0\u{3}hold_text\0\u{3}open_child_count\0\u{2})version\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}execution_id\0\u{1}name\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{1}input\0\u{1}output\0\u{1}failure\0\u{3}custom_status\0\u{1}tags\0\u{3}history_count\0\u{3}open_task_count\0\u{3}open_timer_count\0\u{3}inbox_count\0\u{3}hold_code\0\u{3}hold_text\0\u{3}open_child_count\0\u{4}\u{15}open_update_count\0\u{2}\u{14}version\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
@@ -5572,6 +6606,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
     var _holdText: String? = nil
     var _openChildCount: Int64 = 0
     var _version: String? = nil
+    var _openUpdateCount: Int64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -5602,6 +6637,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       _holdText = source._holdText
       _openChildCount = source._openChildCount
       _version = source._version
+      _openUpdateCount = source._openUpdateCount
     }
   }
 
@@ -5639,6 +6675,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         case 17: try { try decoder.decodeSingularStringField(value: &_storage._holdCode) }()
         case 18: try { try decoder.decodeSingularStringField(value: &_storage._holdText) }()
         case 19: try { try decoder.decodeSingularInt64Field(value: &_storage._openChildCount) }()
+        case 40: try { try decoder.decodeSingularInt64Field(value: &_storage._openUpdateCount) }()
         case 60: try { try decoder.decodeSingularStringField(value: &_storage._version) }()
         default: break
         }
@@ -5709,6 +6746,9 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       if _storage._openChildCount != 0 {
         try visitor.visitSingularInt64Field(value: _storage._openChildCount, fieldNumber: 19)
       }
+      if _storage._openUpdateCount != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._openUpdateCount, fieldNumber: 40)
+      }
       try { if let v = _storage._version {
         try visitor.visitSingularStringField(value: v, fieldNumber: 60)
       } }()
@@ -5741,6 +6781,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         if _storage._holdText != rhs_storage._holdText {return false}
         if _storage._openChildCount != rhs_storage._openChildCount {return false}
         if _storage._version != rhs_storage._version {return false}
+        if _storage._openUpdateCount != rhs_storage._openUpdateCount {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -5752,7 +6793,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".QueryAnswer"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0\u{1}released\0\u{4}4may_run\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0\u{1}released\0\u{2}\u{11}tasks\0\u{2}\u{f}value\0\u{3}handler_failed\0\u{1}update\0\u{3}unknown_update\0\u{4}\u{11}may_run\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5864,6 +6905,71 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.kind = .released(v)
         }
       }()
+      case 25: try {
+        var v: PBQueryAnswer.Tasks?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .tasks(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .tasks(v)
+        }
+      }()
+      case 40: try {
+        var v: PBQueryAnswer.Value?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .value(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .value(v)
+        }
+      }()
+      case 41: try {
+        var v: PBFailureDetails?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .handlerFailed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .handlerFailed(v)
+        }
+      }()
+      case 42: try {
+        var v: PBUpdateOutcome?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .update(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .update(v)
+        }
+      }()
+      case 43: try {
+        var v: PBQueryAnswer.UnknownUpdate?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .unknownUpdate(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .unknownUpdate(v)
+        }
+      }()
       case 60: try {
         var v: Bool?
         try decoder.decodeSingularBoolField(value: &v)
@@ -5914,6 +7020,26 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
     case .released?: try {
       guard case .released(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 8)
+    }()
+    case .tasks?: try {
+      guard case .tasks(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
+    }()
+    case .value?: try {
+      guard case .value(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 40)
+    }()
+    case .handlerFailed?: try {
+      guard case .handlerFailed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
+    }()
+    case .update?: try {
+      guard case .update(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 42)
+    }()
+    case .unknownUpdate?: try {
+      guard case .unknownUpdate(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 43)
     }()
     case .mayRun?: try {
       guard case .mayRun(let v)? = self.kind else { preconditionFailure() }
@@ -6145,6 +7271,36 @@ nonisolated extension PBQueryAnswer.Released: SwiftProtobuf.Message, SwiftProtob
   }
 }
 
+nonisolated extension PBQueryAnswer.Tasks: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".Tasks"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}tasks\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.tasks) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.tasks.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.tasks, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQueryAnswer.Tasks, rhs: PBQueryAnswer.Tasks) -> Bool {
+    if lhs.tasks != rhs.tasks {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBQueryAnswer.NotFound: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".NotFound"
   static let _protobuf_nameMap = SwiftProtobuf._NameMap()
@@ -6189,6 +7345,70 @@ nonisolated extension PBQueryAnswer.Failed: SwiftProtobuf.Message, SwiftProtobuf
 
   static func ==(lhs: PBQueryAnswer.Failed, rhs: PBQueryAnswer.Failed) -> Bool {
     if lhs.text != rhs.text {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQueryAnswer.Value: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".Value"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}value\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self._value) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._value {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQueryAnswer.Value, rhs: PBQueryAnswer.Value) -> Bool {
+    if lhs._value != rhs._value {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQueryAnswer.UnknownUpdate: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".UnknownUpdate"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.status) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.status != .running {
+      try visitor.visitSingularEnumField(value: self.status, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQueryAnswer.UnknownUpdate, rhs: PBQueryAnswer.UnknownUpdate) -> Bool {
+    if lhs.status != rhs.status {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -6759,6 +7979,41 @@ nonisolated extension PBDrainRequest: SwiftProtobuf.Message, SwiftProtobuf._Mess
     if lhs.format != rhs.format {return false}
     if lhs.workers != rhs.workers {return false}
     if lhs._graceMs != rhs._graceMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBTaskCancellation: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".TaskCancellation"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}tasks\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.format) }()
+      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.tasks) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.format != 0 {
+      try visitor.visitSingularInt32Field(value: self.format, fieldNumber: 1)
+    }
+    if !self.tasks.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.tasks, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBTaskCancellation, rhs: PBTaskCancellation) -> Bool {
+    if lhs.format != rhs.format {return false}
+    if lhs.tasks != rhs.tasks {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -699,7 +699,7 @@ nonisolated struct PBContinueAsNew: Sendable {
 }
 
 /// Of the public protocol's kind for what has no kind of its own, which its other implementations pass over: one that
-/// holds a patch is ours. Its own field, 1, is left out here.
+/// holds a patch, a request to cancel or an update is ours. Its own field, 1, is left out here.
 nonisolated struct PBGenericEvent: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -711,9 +711,122 @@ nonisolated struct PBGenericEvent: Sendable {
   /// Ours: recorded by code that has no other way any more.
   var isDeprecated: Bool = false
 
+  /// Ours: in the place of a patch.
+  var cancellation: PBGenericEvent.CancellationRequest {
+    get {_cancellation ?? PBGenericEvent.CancellationRequest()}
+    set {_cancellation = newValue}
+  }
+  /// Returns true if `cancellation` has been explicitly set.
+  var hasCancellation: Bool {self._cancellation != nil}
+  /// Clears the value of `cancellation`. Subsequent reads from it will return its default value.
+  mutating func clearCancellation() {self._cancellation = nil}
+
+  /// Ours: an update whose handler has begun; in a message, one that asks to begin.
+  var updateRequested: PBUpdateRequested {
+    get {_updateRequested ?? PBUpdateRequested()}
+    set {_updateRequested = newValue}
+  }
+  /// Returns true if `updateRequested` has been explicitly set.
+  var hasUpdateRequested: Bool {self._updateRequested != nil}
+  /// Clears the value of `updateRequested`. Subsequent reads from it will return its default value.
+  mutating func clearUpdateRequested() {self._updateRequested = nil}
+
+  /// Ours: the handler of an update has ended.
+  var updateCompleted: PBUpdateCompleted {
+    get {_updateCompleted ?? PBUpdateCompleted()}
+    set {_updateCompleted = newValue}
+  }
+  /// Returns true if `updateCompleted` has been explicitly set.
+  var hasUpdateCompleted: Bool {self._updateCompleted != nil}
+  /// Clears the value of `updateCompleted`. Subsequent reads from it will return its default value.
+  mutating func clearUpdateCompleted() {self._updateCompleted = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated struct CancellationRequest: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var reason: SwiftProtobuf.Google_Protobuf_BytesValue {
+      get {_reason ?? SwiftProtobuf.Google_Protobuf_BytesValue()}
+      set {_reason = newValue}
+    }
+    /// Returns true if `reason` has been explicitly set.
+    var hasReason: Bool {self._reason != nil}
+    /// Clears the value of `reason`. Subsequent reads from it will return its default value.
+    mutating func clearReason() {self._reason = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _reason: SwiftProtobuf.Google_Protobuf_BytesValue? = nil
+  }
+
+  init() {}
+
+  fileprivate var _cancellation: PBGenericEvent.CancellationRequest? = nil
+  fileprivate var _updateRequested: PBUpdateRequested? = nil
+  fileprivate var _updateCompleted: PBUpdateCompleted? = nil
+}
+
+nonisolated struct PBUpdateRequested: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var id: String = String()
+
+  var name: String = String()
+
+  var input: SwiftProtobuf.Google_Protobuf_BytesValue {
+    get {_input ?? SwiftProtobuf.Google_Protobuf_BytesValue()}
+    set {_input = newValue}
+  }
+  /// Returns true if `input` has been explicitly set.
+  var hasInput: Bool {self._input != nil}
+  /// Clears the value of `input`. Subsequent reads from it will return its default value.
+  mutating func clearInput() {self._input = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
+
+  fileprivate var _input: SwiftProtobuf.Google_Protobuf_BytesValue? = nil
+}
+
+nonisolated struct PBUpdateCompleted: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var id: String = String()
+
+  var result: SwiftProtobuf.Google_Protobuf_BytesValue {
+    get {_result ?? SwiftProtobuf.Google_Protobuf_BytesValue()}
+    set {_result = newValue}
+  }
+  /// Returns true if `result` has been explicitly set.
+  var hasResult: Bool {self._result != nil}
+  /// Clears the value of `result`. Subsequent reads from it will return its default value.
+  mutating func clearResult() {self._result = nil}
+
+  var failure: PBFailureDetails {
+    get {_failure ?? PBFailureDetails()}
+    set {_failure = newValue}
+  }
+  /// Returns true if `failure` has been explicitly set.
+  var hasFailure: Bool {self._failure != nil}
+  /// Clears the value of `failure`. Subsequent reads from it will return its default value.
+  mutating func clearFailure() {self._failure = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _result: SwiftProtobuf.Google_Protobuf_BytesValue? = nil
+  fileprivate var _failure: PBFailureDetails? = nil
 }
 
 /// Numbers 15, 19 and 23 to 30 belong to kinds of the public protocol that this version does not use.
@@ -1896,7 +2009,7 @@ nonisolated extension PBContinueAsNew: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension PBGenericEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".GenericEvent"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}h\u{f}patch\0\u{3}is_deprecated\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}h\u{f}patch\0\u{3}is_deprecated\0\u{1}cancellation\0\u{4}\u{12}update_requested\0\u{3}update_completed\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1906,24 +2019,165 @@ nonisolated extension PBGenericEvent: SwiftProtobuf.Message, SwiftProtobuf._Mess
       switch fieldNumber {
       case 1000: try { try decoder.decodeSingularStringField(value: &self.patch) }()
       case 1001: try { try decoder.decodeSingularBoolField(value: &self.isDeprecated) }()
+      case 1002: try { try decoder.decodeSingularMessageField(value: &self._cancellation) }()
+      case 1020: try { try decoder.decodeSingularMessageField(value: &self._updateRequested) }()
+      case 1021: try { try decoder.decodeSingularMessageField(value: &self._updateCompleted) }()
       default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.patch.isEmpty {
       try visitor.visitSingularStringField(value: self.patch, fieldNumber: 1000)
     }
     if self.isDeprecated != false {
       try visitor.visitSingularBoolField(value: self.isDeprecated, fieldNumber: 1001)
     }
+    try { if let v = self._cancellation {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1002)
+    } }()
+    try { if let v = self._updateRequested {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1020)
+    } }()
+    try { if let v = self._updateCompleted {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1021)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: PBGenericEvent, rhs: PBGenericEvent) -> Bool {
     if lhs.patch != rhs.patch {return false}
     if lhs.isDeprecated != rhs.isDeprecated {return false}
+    if lhs._cancellation != rhs._cancellation {return false}
+    if lhs._updateRequested != rhs._updateRequested {return false}
+    if lhs._updateCompleted != rhs._updateCompleted {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBGenericEvent.CancellationRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBGenericEvent.protoMessageName + ".CancellationRequest"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}reason\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._reason) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._reason {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBGenericEvent.CancellationRequest, rhs: PBGenericEvent.CancellationRequest) -> Bool {
+    if lhs._reason != rhs._reason {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBUpdateRequested: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".UpdateRequested"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}name\0\u{1}input\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._input) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 2)
+    }
+    try { if let v = self._input {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBUpdateRequested, rhs: PBUpdateRequested) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs._input != rhs._input {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBUpdateCompleted: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".UpdateCompleted"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}result\0\u{1}failure\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._result) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._failure) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    }
+    try { if let v = self._result {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._failure {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBUpdateCompleted, rhs: PBUpdateCompleted) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs._result != rhs._result {return false}
+    if lhs._failure != rhs._failure {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

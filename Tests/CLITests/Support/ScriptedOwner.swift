@@ -12,6 +12,11 @@ final class ScriptedOwner: Sendable {
         /// What a new instance becomes at once.
         var outcome: @Sendable (InstanceSnapshot) -> InstanceSnapshot = { $0 }
         var givesVerdicts = true
+        /// What instances answer to queries by name.
+        var handlers: [String: @Sendable (InstanceSnapshot, Payload?) -> QueryAnswer] = [:]
+        /// What becomes of the updates whose requests come, and what is known of updates by ID.
+        var outcomes: @Sendable (UpdateRequest) -> UpdateOutcome = { .completed($0.input) }
+        var updates: [UpdateID: UpdateOutcome] = [:]
         /// Questions to leave unanswered before the first answer.
         var ignoredQueries = 0
         /// Questions to answer with "not found" before the first other answer.
@@ -93,7 +98,7 @@ final class ScriptedOwner: Sendable {
         } else if delivery.consumerTag.hasPrefix("control") {
             for message in try MessageBatch(wire: delivery.body).messages { try await handle(message) }
         } else {
-            let query = try Query(wire: delivery.body)
+            let query = try Question(wire: delivery.body)
             let partition = PartitionID(Int(delivery.consumerTag.dropFirst("query.".count)) ?? 0)
             let answer = state.withLock { state -> QueryAnswer? in
                 state.queryCount += 1
@@ -176,13 +181,19 @@ extension ScriptedOwner.Script {
             instance.version = start.version
             instances.append(outcome(instance))
             return .created
+        case .updateRequested(let request):
+            guard let existing else { return .notFound }
+            if updates[request.id] != nil { return .duplicate }
+            if existing.status.isTerminal { return .ended }
+            updates[request.id] = outcomes(request)
+            return .accepted
         default:
             guard let existing else { return .notFound }
             return existing.status.isTerminal ? .ended : .accepted
         }
     }
 
-    fileprivate func answer(_ query: Query, _ partition: PartitionID, of count: Int) -> QueryAnswer? {
+    fileprivate func answer(_ query: Question, _ partition: PartitionID, of count: Int) -> QueryAnswer? {
         switch query {
         case .status(let id): return find(id).map(QueryAnswer.status) ?? .notFound
         case .history(let id, let after, let limit):
@@ -208,7 +219,16 @@ extension ScriptedOwner.Script {
         case .release(let id):
             guard let instance = find(id) else { return .notFound }
             return .released(instance.holdCode.map { Hold(code: $0, text: instance.holdText ?? "") })
+        // Only workers ask that.
         case .attempt: return .mayRun(false)
+        case .heartbeat: return .tasks([])
+        case .handler(let id, let name, let input):
+            guard let instance = find(id) else { return .notFound }
+            return handlers[name]?(instance, input)
+                ?? .failed("DTQ2015 instance \(id) (\(instance.name)) has no handler of query \"\(name)\"")
+        case .update(let id, let updateID):
+            guard let instance = find(id) else { return .notFound }
+            return updates[updateID].map(QueryAnswer.update) ?? .unknownUpdate(instance.status)
         case .redrive: return .redriven(Redriven(tasks: 3, messages: partition.index, timers: 1200))
         case .counts:
             let own = instances.filter { $0.id.partition(of: count) == partition }

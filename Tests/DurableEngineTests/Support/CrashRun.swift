@@ -51,6 +51,7 @@ struct CrashRun {
         ("nap", "Nap", nil, "\"rested\""), ("approval", "Approval", nil, "\"yes\""),
         ("receiver-1", "Receiver", nil, "[0,1,2]"), ("receiver-2", "Receiver", nil, "[0,1,2]"),
         ("sender", "Sender", "[\"receiver-1\",\"receiver-2\"]", "2"),
+        ("tally", "Tally", nil, "[2,3,5]"),
     ]
 
     /// Runs the workload and lets `accident` happen at the given call of the workers, counted from 1.
@@ -64,6 +65,10 @@ struct CrashRun {
         for name in ["w1", "w2"] { try witness.startWorker(name) }
         for (id, name, input, _) in outputs { try await hub.start(name, id: id, input: input) }
         try await hub.raise("answer", to: "approval", "\"yes\"", message: "answer-1")
+        // Each asked twice, one of them refused.
+        for _ in 1...2 {
+            for number in [1, -1, 2, 4] { try await hub.update("add", "u\(number)", of: "tally", "\(number)") }
+        }
 
         let expected = Set(outputs.map { InstanceID($0.id) })
         try await hub.eventually("all ends (\(accident) at call \(call))") {
@@ -259,6 +264,17 @@ final class CrashWitness: Sendable {
             }
             return targets.count
         }
-        return [add, chain, fan, nap, approval, receiver, sender]
+        let tally = Orchestration("Tally") { (context: OrchestrationContext) -> [Int] in
+            let sums = context.state([Int]())
+            context.handle(Update<Int, Int>("add"), validate: { if $0 < 0 { throw CancellationError() } }) { number in
+                let sum = try await context.callActivity(add, number)
+                sums.value.append(sum)
+                return sum
+            }
+            try await context.wait { sums.value.count >= 3 }
+            try await context.waitForHandlers()
+            return sums.value.sorted()
+        }
+        return [add, chain, fan, nap, approval, receiver, sender, tally]
     }
 }

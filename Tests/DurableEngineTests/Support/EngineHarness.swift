@@ -51,7 +51,7 @@ final class EngineHarness: Sendable {
     func startWorker(
         _ name: String, _ items: [any Registrable], storage: (any PartitionStorage)? = nil,
         clock workerClock: (any EngineClock)? = nil, probe: (any EngineProbe)? = nil,
-        configure: (inout WorkerConfiguration) -> Void = { _ in }
+        logger: Logger? = nil, configure: (inout WorkerConfiguration) -> Void = { _ in }
     ) throws -> RunningWorker {
         var configuration = WorkerConfiguration()
         configuration.settlingTime = .zero
@@ -72,7 +72,7 @@ final class EngineHarness: Sendable {
                     transport: transport, topology: topology, clock: clock,
                     makeNonce: { "\(name)-\(nonces.next())" }),
                 clock: workerClock ?? clock, configuration: configuration, instruments: instruments),
-            logger: Self.logger(name))
+            logger: logger ?? Self.logger(name))
         let task = Task { try await host.run() }
         return RunningWorker(name: name, host: host, task: task, clock: clock)
     }
@@ -116,6 +116,30 @@ final class EngineHarness: Sendable {
                     timestamp: clock.now(), kind: .eventRaised(name: name, input: input.map { Payload($0) }))))
     }
 
+    /// Sends the request of an update, as a client does first.
+    func update(_ name: String, _ updateID: String, of id: String, _ input: String? = nil) async throws {
+        let request = UpdateRequest(id: UpdateID(updateID), name: name, input: input.map { Payload($0) })
+        try await send(
+            Message(
+                id: MessageID("update-\(updateID)-\(UUID().uuidString)"), instanceID: InstanceID(id),
+                event: HistoryEvent(timestamp: clock.now(), kind: .updateRequested(request))))
+    }
+
+    /// Moves the clock while `body` runs, as for clients that wait.
+    @discardableResult
+    func moving<Result: Sendable>(
+        _ step: Duration = .milliseconds(50), _ body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        let mover = Task { [clock] in
+            while !Task.isCancelled {
+                clock.advance(by: step)
+                try await ContinuousClock().sleep(for: .microseconds(500))
+            }
+        }
+        defer { mover.cancel() }
+        return try await body()
+    }
+
     func terminate(_ id: String, message: String) async throws {
         try await send(
             Message(
@@ -128,7 +152,7 @@ final class EngineHarness: Sendable {
     ///
     /// - Returns: nil when nobody answered, as while no worker owns the partition.
     func ask(
-        _ query: Query, partition: Int = 0, within patience: Duration = .milliseconds(300)
+        _ query: Question, partition: Int = 0, within patience: Duration = .milliseconds(300)
     ) async throws -> QueryAnswer? {
         let channel = try await client.openChannel()
         let key = UUID().uuidString

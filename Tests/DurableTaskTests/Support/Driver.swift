@@ -48,7 +48,9 @@ extension OrchestratorAction {
                 kind: .executionCompleted(status: status, result: result, failure: failure))
         case .recordPatch(let id, let isDeprecated):
             HistoryEvent(timestamp: time, kind: .patchRecorded(id: id, isDeprecated: isDeprecated))
-        case .cancelTimer, .setCustomStatus: nil
+        case .completeUpdate(let id, let result, let failure):
+            HistoryEvent(timestamp: time, kind: .updateCompleted(id: id, result: result, failure: failure))
+        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination: nil
         }
     }
 }
@@ -58,6 +60,7 @@ struct Driver {
     static let instanceID = InstanceID("order-1")
     static let executionID = ExecutionID("e-1")
 
+    let orchestration: AnyOrchestration
     var session: NativeOrchestration
     var episodes: [RecordedEpisode] = []
     /// Open activities and timers, in order of request.
@@ -70,6 +73,7 @@ struct Driver {
     private var time = Timestamp(millisecondsSinceEpoch: 1000)
 
     init(_ orchestration: AnyOrchestration, options: NativeOrchestration.Options = .init()) {
+        self.orchestration = orchestration
         session = Self.session(orchestration, options: options)
     }
 
@@ -113,7 +117,10 @@ struct Driver {
             case .scheduleTask, .createTimer: open.append(action)
             case .createSubOrchestration(_, let child): if !child.isDetached { open.append(action) }
             case .cancelTimer(let id): open.removeAll { $0.eventID == id }
-            case .sendEvent, .continueAsNew, .completeOrchestration, .setCustomStatus, .recordPatch: break
+            // What is cancelled may be answered all the same.
+            case .cancelTask, .cancelChild, .sendEvent, .continueAsNew, .completeOrchestration, .setCustomStatus,
+                .recordPatch, .completeUpdate, .setCompensatesTermination:
+                break
             }
         }
         episodes.append(RecordedEpisode(newEvents: events, actions: actions))
@@ -176,11 +183,12 @@ extension HistoryEvent.Kind {
 extension OrchestratorAction {
     var eventID: EventID? {
         switch self {
-        case .scheduleTask(let id, _, _), .createTimer(let id, _), .cancelTimer(let id), .sendEvent(let id, _, _, _),
-            .createSubOrchestration(let id, _), .continueAsNew(let id, _, _, _),
+        case .scheduleTask(let id, _, _), .createTimer(let id, _), .cancelTimer(let id), .cancelTask(let id),
+            .cancelChild(let id), .sendEvent(let id, _, _, _), .createSubOrchestration(let id, _),
+            .continueAsNew(let id, _, _, _),
             .completeOrchestration(let id, _, _, _):
             id
-        case .setCustomStatus, .recordPatch: nil
+        case .setCustomStatus, .recordPatch, .completeUpdate, .setCompensatesTermination: nil
         }
     }
 }

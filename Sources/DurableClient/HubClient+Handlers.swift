@@ -1,0 +1,97 @@
+import DurableBackend
+package import DurableCore
+
+package enum UpdateResult: Hashable, Sendable {
+    case ended(UpdateOutcome)
+    case timedOut
+}
+
+extension HubClient {
+    /// Asks the code of an instance, which changes nothing by its answer.
+    ///
+    /// - Throws: `FailureDetails`: what the handler threw. `ClientError`: DTQ2015 when the code has no such handler, the
+    ///   code of its hold when the instance is held, DTQ5001 when nobody answers, DTQ5002 when there is no such instance.
+    package func query(_ name: String, of id: InstanceID, input: Payload? = nil) async throws -> Payload? {
+        try check(id)
+        try check(name: name, "a query's name")
+        try check(input, "the input of query \"\(name)\" for instance \(id)")
+        // Twice: one owner may have gone for reasons of its own; code that ends a worker shall not end all of them.
+        let patience = options.askAgainAfter * 3 / 2
+        let answer = try await ask(
+            .handler(id, name: name, input: input), of: partition(of: id), patience: patience)
+        switch answer {
+        case .value(let value): return value
+        case .handlerFailed(let failure): throw failure
+        case .notFound: throw notFound(id)
+        case let other: throw unexpected(other, "answer of instance \(id)")
+        }
+    }
+
+    /// Has an instance change its state, once for the request's ID, and waits for what comes of it, through changes of
+    /// owners and reconnects.
+    ///
+    /// - Parameters:
+    ///   - timeout: nil waits for ever. The update goes on; asking again under its ID waits for the same one.
+    ///   - onSilence: Called once when no worker serves the partition; the wait goes on.
+    /// - Throws: `ClientError` DTQ5002 when there is no such instance.
+    package func update(
+        _ request: UpdateRequest, of id: InstanceID, timeout: Duration? = nil, onSilence: (Silence) -> Void = { _ in }
+    ) async throws -> UpdateResult {
+        try check(id)
+        if let defect = request.id.defect { throw ClientError(.wrongArgument, "\(defect). Nothing was sent.") }
+        try check(name: request.name, "an update's name")
+        try check(request.input, "the input of update \"\(request.name)\" for instance \(id)")
+        let deadline = timeout.map { clock.uptime() + $0 }
+        let submission = try await submit(message(to: id, .updateRequested(request)))
+        switch submission.outcome {
+        case .verdict(.notFound): throw notFound(id)
+        case .verdict(.ended): return .ended(.notBegun)
+        case .verdict: break
+        case .acceptedNoVerdict(let silence): if !silence.isServed { onSilence(silence) }
+        }
+        var hasVerdict = false
+        if case .verdict = submission.outcome { hasVerdict = true }
+        return try await outcome(of: request.id, id, until: deadline, isTaken: hasVerdict)
+    }
+
+    /// Waits for the end of an update that was sent.
+    ///
+    /// - Parameter isTaken: Its request has reached the instance; otherwise it may still be in the queue.
+    private func outcome(
+        of updateID: UpdateID, _ id: InstanceID, until deadline: Duration?, isTaken: Bool
+    ) async throws -> UpdateResult {
+        let partition = partition(of: id)
+        func patience(_ most: Duration) -> Duration {
+            deadline.map { max(.zero, min(most, $0 - clock.uptime())) } ?? most
+        }
+        var unknownCount = 0
+        return try await withQuestion(.update(id, updateID), of: partition) { question in
+            while true {
+                try await publish([question.message], "cannot ask for update \(updateID) of instance \(id)")
+                let reply = await replies.reply(to: question.correlationID, within: patience(options.askAgainAfter))
+                try Task.checkCancellation()
+                switch try reply.map(answer(in:)) {
+                case .update(let outcome)?: return .ended(outcome)
+                case .unknownUpdate?:
+                    // So long ago that it is not known any more.
+                    if isTaken { return .ended(.forgotten) }
+                    if try await isQueueEmpty(partition) { unknownCount += 1 }
+                    if unknownCount > 3 { return .ended(.notBegun) }
+                case .notFound?:
+                    if try await isQueueEmpty(partition) { unknownCount += 1 }
+                    if isTaken || unknownCount > 3 { throw notFound(id) }
+                case nil: break
+                case let other?: throw unexpected(other, "update \(updateID) of instance \(id)")
+                }
+                if let deadline, clock.uptime() >= deadline { return .timedOut }
+                if reply != nil { await clock.sleep(for: patience(.milliseconds(200 + 200 * unknownCount))) }
+            }
+        }
+    }
+
+    /// Whether what was sent before has been taken by the owner.
+    private func isQueueEmpty(_ partition: PartitionID) async throws -> Bool {
+        let silence = try await silence(of: partition)
+        return silence.isServed && silence.waitingMessages == 0
+    }
+}

@@ -1,0 +1,64 @@
+import DurableBackend
+import DurableCore
+import Logging
+
+/// Queries: what clients ask an instance's code, which answers from durable state and changes nothing.
+extension PartitionProcessor {
+    /// - Returns: nil when it is asked once more, after the instance's first episode.
+    func answer(
+        of entry: InstanceEntry, to name: String, _ input: Payload?, delivery: Delivery
+    ) throws(PartitionEnd) -> QueryAnswer? {
+        let state = entry.state
+        if delivery.isRedelivered {
+            // It had not left the worker that took it: that one has ended by the code, or lost its channel.
+            return .failed(
+                "the owner that was asked went away before it answered. Nothing was changed. See what became of that "
+                    + "worker, then ask again")
+        }
+        if let hold = state.hold {
+            return .failed(hold.isForCode ? lacksCode(of: state, for: name) : hold.text)
+        }
+        if state.historyCount == 0 {
+            if state.mayRun(at: state.time(at: parts.clock.now())), postponedQueries.count < 1000 {
+                postponedQueries.append(delivery)
+                return nil
+            }
+            return .failed(OperatorText.notBegun(state))
+        }
+        let session: any OrchestrationSession
+        do throws(EpisodeEnd) {
+            session = try state.status.isTerminal ? rebuiltSession(of: entry) : self.session(of: entry)
+        } catch {
+            switch error {
+            case .end(let end): throw end
+            case .lacksCode: return .failed(lacksCode(of: state, for: name))
+            case .held(let hold): return .failed(OperatorText.unanswerable(name, of: state, since: hold))
+            }
+        }
+        let answer = session.query(name, input: input)
+        if state.status.isTerminal { session.evict() }
+        switch answer {
+        case .value(let value):
+            if let value, value.count > parts.configuration.payloadLimit {
+                return .failed(
+                    "DTQ2007 the answer of query \"\(name)\" has \(value.count) bytes, the limit is "
+                        + "\(parts.configuration.payloadLimit). Have the handler answer with less")
+            }
+            return .value(value)
+        case .failed(let failure): return .handlerFailed(failure)
+        case .noHandler(let known): return .failed(OperatorText.noHandler(name, known: known, of: state))
+        case .misused(let violation):
+            session.evict()
+            if !state.status.isTerminal { entry.session = nil }
+            return .failed(OperatorText.misusedQuery(name, violation, of: state))
+        }
+    }
+
+    private func lacksCode(of state: InstanceState, for query: String) -> String {
+        if case .away = place(of: state) {
+            return OperatorText.codeElsewhere(query, of: state)
+        } else {
+            return OperatorText.waitsForCode(state).text
+        }
+    }
+}
