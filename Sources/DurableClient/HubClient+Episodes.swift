@@ -23,7 +23,7 @@ extension HubClient {
     ) async throws -> Bool {
         var read = 0
         while read < count {
-            let query = Query.history(id, after: read - 1, limit: min(options.pageSize, count - read))
+            let query = Question.history(id, after: read - 1, limit: min(options.pageSize, count - read))
             guard case .history(let page, let execution, _) = try await ask(query, of: partition(of: id)),
                 execution == executionID, !page.isEmpty
             else { return false }
