@@ -50,21 +50,26 @@ public final class TaskHubClient: Sendable {
     ///   - startAt: First episode not before this time.
     ///   - version: The instance runs on code of that version, to its end; nil: on what its worker gives those without
     ///     one.
+    ///   - tags: What instances are listed, counted and purged by; at most 16, keys of up to 64 bytes, values of up to
+    ///     256.
     @discardableResult
     public func start<Input: Encodable>(
-        _ name: String, input: Input, id: InstanceID? = nil, startAt: Timestamp? = nil, version: String? = nil
+        _ name: String, input: Input, id: InstanceID? = nil, startAt: Timestamp? = nil, version: String? = nil,
+        tags: [String: String] = [:]
     ) async throws -> Accepted {
         let payload = try encode(input, "the input of orchestration \"\(name)\"")
-        let request = StartRequest(name: name, id: id, input: payload, startAt: startAt, version: version)
+        let request = StartRequest(
+            name: name, id: id, input: payload, startAt: startAt, version: version, tags: [ExecutionStarted.Tag](tags))
         return Accepted(try await core.start(request))
     }
 
     /// Starts an instance of an orchestration that takes no input, by name.
     @discardableResult
     public func start(
-        _ name: String, id: InstanceID? = nil, startAt: Timestamp? = nil, version: String? = nil
+        _ name: String, id: InstanceID? = nil, startAt: Timestamp? = nil, version: String? = nil,
+        tags: [String: String] = [:]
     ) async throws -> Accepted {
-        try await start(name, input: NoValue(), id: id, startAt: startAt, version: version)
+        try await start(name, input: NoValue(), id: id, startAt: startAt, version: version, tags: tags)
     }
 
     /// Starts an instance with the input its code expects.
@@ -73,21 +78,22 @@ public final class TaskHubClient: Sendable {
     @discardableResult
     public func start<Input, Output>(
         _ orchestration: Orchestration<Input, Output>, input: Input, id: InstanceID? = nil,
-        startAt: Timestamp? = nil, version: String? = nil
+        startAt: Timestamp? = nil, version: String? = nil, tags: [String: String] = [:]
     ) async throws -> Accepted {
         try await start(
-            orchestration.name, input: input, id: id, startAt: startAt, version: version ?? orchestration.version)
+            orchestration.name, input: input, id: id, startAt: startAt, version: version ?? orchestration.version,
+            tags: tags)
     }
 
     /// Starts an instance of an orchestration that takes no input.
     @discardableResult
     public func start<Output>(
         _ orchestration: Orchestration<NoValue, Output>, id: InstanceID? = nil, startAt: Timestamp? = nil,
-        version: String? = nil
+        version: String? = nil, tags: [String: String] = [:]
     ) async throws -> Accepted {
         try await start(
             orchestration.name, input: NoValue(), id: id, startAt: startAt,
-            version: version ?? orchestration.version)
+            version: version ?? orchestration.version, tags: tags)
     }
 
     // MARK: - Sending

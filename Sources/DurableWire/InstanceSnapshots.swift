@@ -24,6 +24,7 @@ extension PBInstanceSnapshot {
         if let holdCode = snapshot.holdCode { self.holdCode = holdCode }
         if let holdText = snapshot.holdText { self.holdText = holdText }
         if let version = snapshot.version { self.version = version }
+        if let parent = snapshot.parent { self.parent = parent.value }
     }
 }
 
@@ -49,5 +50,6 @@ extension InstanceSnapshot {
         if wire.hasHoldCode { holdCode = wire.holdCode }
         if wire.hasHoldText { holdText = wire.holdText }
         if wire.hasVersion { version = wire.version }
+        if wire.hasParent { parent = InstanceID(wire.parent) }
     }
 }

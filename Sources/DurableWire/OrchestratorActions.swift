@@ -59,6 +59,7 @@ extension PBOrchestratorAction {
                 createSubOrchestration.version = Google_Protobuf_StringValue(text: version)
             }
             if let input = child.input { createSubOrchestration.input = Google_Protobuf_BytesValue(input) }
+            createSubOrchestration.tags = child.tags.map(PBTag.init)
             createSubOrchestration.isDetached = child.isDetached
         case .continueAsNew(_, let input, let version, let carriedOver):
             completeOrchestration.orchestrationStatus = .continuedAsNew
@@ -116,7 +117,8 @@ extension OrchestratorAction {
                 ChildStart(
                     instanceID: InstanceID(wire.instanceID), name: wire.name,
                     version: wire.hasVersion ? wire.version.value : nil,
-                    input: wire.hasInput ? Payload(wire.input) : nil, isDetached: wire.isDetached))
+                    input: wire.hasInput ? Payload(wire.input) : nil, isDetached: wire.isDetached,
+                    tags: [ExecutionStarted.Tag](wire.tags)))
         case .completeOrchestration(let wire):
             let status = try OrchestrationStatus(wire.orchestrationStatus)
             let result = wire.hasResult ? Payload(wire.result) : nil

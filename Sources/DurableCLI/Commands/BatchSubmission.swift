@@ -1,7 +1,7 @@
 import ArgumentParser
 import DurableBackend
 package import DurableClient
-import DurableCore
+package import DurableCore
 import DurableJSON
 
 /// `submit --batch`: instances from the lines of standard input.
@@ -10,6 +10,8 @@ struct BatchSubmission {
     var defaultName: String?
     /// For lines that name none.
     var defaultVersion: String?
+    /// Of each instance; a line's own of the same key count instead.
+    var tags: [ExecutionStarted.Tag]
     var isJSON: Bool
 
     /// More bad lines than this, and the input is something else than a batch.
@@ -19,7 +21,8 @@ struct BatchSubmission {
     func run(_ client: HubClient, _ environment: CommandEnvironment) async throws {
         let started = environment.clock.now()
         let lines = BatchLines(
-            defaultName: defaultName, defaultVersion: defaultVersion, client: client, environment: environment)
+            defaultName: defaultName, defaultVersion: defaultVersion, tags: tags, client: client,
+            environment: environment)
         var progress = ProgressLine(environment)
         let result = try await client.startMany(lines) { progress.show($0) }
         progress.clear()
@@ -95,6 +98,7 @@ struct BatchLines: AsyncSequence {
     typealias Element = Message
     var defaultName: String?
     var defaultVersion: String?
+    var tags: [ExecutionStarted.Tag]
     var client: HubClient
     var environment: CommandEnvironment
     let report = PlatformLock(BatchReport())
@@ -139,7 +143,8 @@ struct BatchLines: AsyncSequence {
             guard case .text(let bytes) = line else {
                 throw BatchLineError("longer than \(LineReader.limit >> 20) MiB")
             }
-            var request = try StartRequest(batchLine: bytes, defaultName: lines.defaultName)
+            var request = try StartRequest(
+                batchLine: bytes, defaultName: lines.defaultName, defaultTags: lines.tags)
             if request.version == nil { request.version = lines.defaultVersion }
             return request
         }
@@ -153,11 +158,15 @@ package struct BatchLineError: Error, CustomStringConvertible {
 }
 
 extension StartRequest {
-    /// Reads one line of a batch: `{"name":..,"id":..,"input":..,"startAt":..,"version":..}`.
+    /// Reads one line of a batch: `{"name":..,"id":..,"input":..,"startAt":..,"version":..,"tags":{..}}`.
     ///
-    /// - Parameter defaultName: For lines that name no orchestration.
+    /// - Parameters:
+    ///   - defaultName: For lines that name no orchestration.
+    ///   - defaultTags: Of every line; its own of the same key count instead.
     /// - Throws: `BatchLineError`.
-    package init(batchLine bytes: [UInt8], defaultName: String?) throws {
+    package init(
+        batchLine bytes: [UInt8], defaultName: String?, defaultTags: [ExecutionStarted.Tag] = []
+    ) throws {
         let value: JSONValue
         do throws(JSONError) {
             value = try JSONParser.parse(bytes)
@@ -166,6 +175,8 @@ extension StartRequest {
         }
         guard case .object(let members) = value else { throw BatchLineError("no JSON object") }
         var name = defaultName
+        var tags: [String: String] = [:]
+        for tag in defaultTags { tags[tag.key] = tag.value }
         self.init(name: "")
         for member in members {
             switch (member.key, member.value) {
@@ -176,13 +187,24 @@ extension StartRequest {
                 startAt = time
             case ("version", .string(let text)): version = text
             case ("id", .null), ("startAt", .null), ("name", .null), ("version", .null): break
+            case ("tags", .object(let members)):
+                for member in members {
+                    guard let text = member.value.stringValue else {
+                        throw BatchLineError("tag \"\(member.key)\" is no text")
+                    }
+                    tags[member.key] = text
+                }
+            case ("tags", .null): break
+            case ("tags", _): throw BatchLineError("tags is no object")
             case ("input", let value): input = Payload(value.text)
             case ("name", _), ("id", _), ("startAt", _), ("version", _): throw BatchLineError("\(member.key) is no text")
-            default: throw BatchLineError("unknown key \"\(member.key)\" (known: name, id, input, startAt, version)")
+            default:
+                throw BatchLineError("unknown key \"\(member.key)\" (known: name, id, input, startAt, version, tags)")
             }
         }
         guard let name else { throw BatchLineError("no name, and none on the command line") }
         self.name = name
+        self.tags = [ExecutionStarted.Tag](tags)
     }
 }
 

@@ -15,11 +15,13 @@ struct SubmitCommand: AsyncParsableCommand {
               dtq submit HelloCities --input '["Oslo","Lima"]'
               dtq submit ShipOrder --id o-1881 --input @order.json --wait
               dtq submit Cleanup --start-at 2026-12-01T03:00:00Z
+              dtq submit ShipOrder --tag customer=acme --tag region=eu
               generate-orders | dtq submit ShipOrder --batch
 
             With --batch each line of standard input is one instance: \
-            {"name":"ShipOrder","id":"o-1","input":{"weight":7},"startAt":"2026-12-01T03:00:00Z","version":"2"}. All keys \
-            are optional when NAME is given. Bad lines are reported with their number, the others are submitted. Give \
+            {"name":"ShipOrder","id":"o-1","input":{"weight":7},"startAt":"2026-12-01T03:00:00Z","version":"2",\
+            "tags":{"region":"eu"}}. All keys are \
+            optional when NAME is given. Bad lines are reported with their number, the others are submitted. Give \
             IDs: then it is harmless to submit a file again.
 
             Exit codes: 0 accepted (with --wait: completed), 1 failed, refused because the ID exists, or lines \
@@ -47,6 +49,12 @@ struct SubmitCommand: AsyncParsableCommand {
             valueName: "version"))
     var version: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Tag of the instance, to list, count and purge by; may be repeated. With --batch: of each instance.",
+            valueName: "key=value"))
+    var tag: [String] = []
+
     @Flag(help: "Wait for the end and print the output.")
     var wait = false
 
@@ -67,7 +75,8 @@ struct SubmitCommand: AsyncParsableCommand {
         let environment = CommandEnvironment.current
         let connection = connection
         if batch {
-            let submission = BatchSubmission(defaultName: name, defaultVersion: version, isJSON: output.json)
+            let submission = BatchSubmission(
+                defaultName: name, defaultVersion: version, tags: try ArgumentText.tags(tag), isJSON: output.json)
             return try await connection.withClient(environment) { try await submission.run($0, environment) }
         }
         guard let name else { return }
@@ -76,7 +85,7 @@ struct SubmitCommand: AsyncParsableCommand {
             input: try await PayloadArgument.read(input, option: "--input", environment),
             startAt: try startAt.map {
                 try ArgumentText.time($0, option: "--start-at", .future, now: environment.clock.now())
-            }, version: version)
+            }, version: version, tags: try ArgumentText.tags(tag))
         try await connection.withClient(environment) { client in
             let submission = try await client.start(request)
             let isRefused = submission.outcome == .verdict(.exists)

@@ -74,6 +74,8 @@ nonisolated struct PBCreateSubOrchestrationAction: Sendable {
   /// Clears the value of `input`. Subsequent reads from it will return its default value.
   mutating func clearInput() {self._input = nil}
 
+  var tags: [PBTag] = []
+
   /// Ours: nobody waits for its end.
   var isDetached: Bool = false
 
@@ -512,7 +514,7 @@ nonisolated extension PBScheduleTaskAction: SwiftProtobuf.Message, SwiftProtobuf
 
 nonisolated extension PBCreateSubOrchestrationAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".CreateSubOrchestrationAction"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{1}name\0\u{1}version\0\u{1}input\0\u{4}d\u{f}is_detached\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{1}name\0\u{1}version\0\u{1}input\0\u{2}\u{2}tags\0\u{4}b\u{f}is_detached\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -524,6 +526,7 @@ nonisolated extension PBCreateSubOrchestrationAction: SwiftProtobuf.Message, Swi
       case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._version) }()
       case 4: try { try decoder.decodeSingularMessageField(value: &self._input) }()
+      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.tags) }()
       case 1000: try { try decoder.decodeSingularBoolField(value: &self.isDetached) }()
       default: break
       }
@@ -547,6 +550,9 @@ nonisolated extension PBCreateSubOrchestrationAction: SwiftProtobuf.Message, Swi
     try { if let v = self._input {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     } }()
+    if !self.tags.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.tags, fieldNumber: 6)
+    }
     if self.isDetached != false {
       try visitor.visitSingularBoolField(value: self.isDetached, fieldNumber: 1000)
     }
@@ -558,6 +564,7 @@ nonisolated extension PBCreateSubOrchestrationAction: SwiftProtobuf.Message, Swi
     if lhs.name != rhs.name {return false}
     if lhs._version != rhs._version {return false}
     if lhs._input != rhs._input {return false}
+    if lhs.tags != rhs.tags {return false}
     if lhs.isDetached != rhs.isDetached {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
