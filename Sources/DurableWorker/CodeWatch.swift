@@ -51,7 +51,7 @@ package final class CodeWatch: Sendable {
             logger.warning(
                 """
                 DTQ2021 instance \(run.instanceID) (\(run.code)): its code has kept the thread of its partition for more \
-                than \(Self.limit) without awaiting anything of its context. Everything else of that partition waits for it; \
+                than \(Self.limit.components.seconds) s without awaiting anything of its context. Everything else of that partition waits for it; \
                 nothing is lost. Move what takes time (files, network, locks, long computations) to an activity. \
                 See ops/errors/DTQ2021.md
                 """, metadata: took(run))
@@ -59,7 +59,7 @@ package final class CodeWatch: Sendable {
     }
 
     private func took(_ run: Run) -> Logger.Metadata {
-        ["milliseconds": "\((clock.uptime() - run.began) / .milliseconds(1))"]
+        ["milliseconds": "\(Int((clock.uptime() - run.began) / .milliseconds(1)))"]
     }
 }
 

@@ -27,7 +27,8 @@ package struct NativeExecutor: EpisodeExecutor {
         let session = NativeOrchestration(
             orchestration: orchestration, version: version, instanceID: instanceID, executionID: executionID,
             patches: patches, options: options)
-        return watch.map { WatchedSession(session, of: instanceID, code, watch: $0) } ?? session
+        guard let watch else { return session }
+        return WatchedSession(session, of: instanceID, code, watch: watch)
     }
 }
 

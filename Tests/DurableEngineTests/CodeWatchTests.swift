@@ -1,5 +1,6 @@
 import DurableCore
 import DurableEngine
+import DurableMemory
 import DurableTask
 import DurableWorker
 import Logging

@@ -78,7 +78,7 @@ private struct NegativeNumber: Error {}
                         try await client.update(add, of: InstanceID("a"), number, updateID: UpdateID("u-\(number)"))
                     }
                 }
-                return try await group.reduce(into: []) { $0.append($1) }
+                return try await group.reduce(into: [Int]()) { $0.append($1) }
             }
         }
         #expect(sums.max() == 16)
