@@ -206,7 +206,10 @@ extension PartitionProcessor {
         shipments.forget(answer.id.instanceID)
         batch.outcomes[answer.id.instanceID] = EpisodeOutcome(
             shipment: shipment, author: answer.author, result: result)
-        batch.note(InstanceChange(instanceID: entry.state.id, time: batch.now), of: entry)
+        // Folded too: the answer may be dropped, and its time is in the log all the same.
+        let change = InstanceChange(instanceID: entry.state.id, time: batch.now)
+        fold(change, into: entry)
+        batch.note(change, of: entry)
     }
 
     /// Makes an answered episode part of the history, if the instance is as it was shipped.
