@@ -14,23 +14,19 @@ extension HubClient {
         }
     }
 
-    /// Goes through the first events of an execution's history, oldest first, a page in memory at a time.
+    /// Some events of an execution's history, as it holds them.
     ///
-    /// - Parameter count: How many.
-    /// - Returns: false when the instance is in another execution by now, or is gone.
-    package func readHistory(
-        of id: InstanceID, in executionID: ExecutionID, count: Int, _ body: ([HistoryEvent]) throws -> Void
-    ) async throws -> Bool {
-        var read = 0
-        while read < count {
-            let query = Question.history(id, after: read - 1, limit: min(options.pageSize, count - read))
-            guard case .history(let page, let execution, _) = try await ask(query, of: partition(of: id)),
-                execution == executionID, !page.isEmpty
-            else { return false }
-            read += page.count
-            try body(page)
-        }
-        return read == count
+    /// - Parameters:
+    ///   - position: Of the first of them.
+    ///   - count: At most.
+    /// - Returns: nil when the instance is in another execution by now, or is gone, or has not that many.
+    package func historyPage(
+        of id: InstanceID, in executionID: ExecutionID, from position: Int, count: Int
+    ) async throws -> [HistoryEvent]? {
+        let question = Question.history(id, after: position - 1, limit: min(options.pageSize, count))
+        guard case .history(let page, executionID, _) = try await ask(question, of: partition(of: id)), !page.isEmpty
+        else { return nil }
+        return page
     }
 
     func check(version: String?) throws {

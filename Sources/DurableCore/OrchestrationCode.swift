@@ -70,6 +70,7 @@ public struct EpisodeAuthor: Hashable, Sendable {
     /// Version that the orchestration's code was registered with; nil: it was registered without one.
     public var version: String?
 
+    /// Of what was recorded elsewhere, such as a fixture.
     public init(build: String, version: String? = nil) {
         self.build = build
         self.version = version

@@ -24,6 +24,9 @@ package enum OrchestratorAction: Hashable, Sendable {
     case recordPatch(id: String, isDeprecated: Bool)
     /// The handler of an update has ended. Has no event ID.
     case completeUpdate(id: UpdateID, result: Payload?, failure: FailureDetails?)
+    /// A request about the instance's end that came when the code had continued as new already: the next execution's.
+    /// Leaves no history event.
+    case passOn(HistoryEvent.Kind)
     /// Whether a termination is to be told to the code, which has something to undo then; leaves no history event.
     case setCompensatesTermination(Bool)
 }
@@ -62,7 +65,8 @@ extension OrchestratorAction {
         case .completeOrchestration(_, _, let result, _): result?.count
         case .setCustomStatus(let status): status?.count
         case .completeUpdate(_, let result, _): result?.count
-        case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination: nil
+        case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination, .passOn:
+            nil
         }
     }
 
@@ -80,6 +84,7 @@ extension OrchestratorAction {
         case .recordPatch: "a patch"
         case .completeUpdate(let id, _, _): "the result of update \"\(id)\""
         case .setCompensatesTermination: "a scope with compensations"
+        case .passOn: "a request to end"
         }
     }
 
@@ -90,7 +95,7 @@ extension OrchestratorAction {
             .continueAsNew(let id, _, _, _),
             .completeOrchestration(let id, _, _, _):
             id
-        case .setCustomStatus, .recordPatch, .completeUpdate, .setCompensatesTermination: .none
+        case .setCustomStatus, .recordPatch, .completeUpdate, .setCompensatesTermination, .passOn: .none
         }
     }
 }

@@ -106,6 +106,8 @@ package struct EpisodeAnswer: Hashable, Sendable {
         case actions(Part)
         /// The instance is to be held, as if its owner had run the code.
         case failure(EpisodeFailure)
+        /// A payload that the code is to be given could not be opened there, or one that it asked for not be stored.
+        case payloadFault(PayloadFault)
     }
 
     /// Of the encoded actions, in order of request, which may be more than one message can hold.

@@ -18,6 +18,7 @@ package actor PartitionOwner {
         package var configuration: EngineConfiguration
         package var thread: any PartitionExecutor
         package var probe: (any EngineProbe)?
+        package var payloads: any PayloadAccess
         /// Code of other workers; nil: nothing is shipped.
         package var directory: CodeDirectory?
 
@@ -25,7 +26,8 @@ package actor PartitionOwner {
             partition: PartitionID, descriptor: HubDescriptor, worker: WorkerID, storage: any PartitionStorage,
             epochs: any EpochAuthority, executor: any EpisodeExecutor, transport: any MessageTransport,
             clock: any EngineClock, configuration: EngineConfiguration, thread: any PartitionExecutor,
-            probe: (any EngineProbe)? = nil, directory: CodeDirectory? = nil
+            probe: (any EngineProbe)? = nil, payloads: any PayloadAccess = PlainPayloads(),
+            directory: CodeDirectory? = nil
         ) {
             self.partition = partition
             self.descriptor = descriptor
@@ -38,6 +40,7 @@ package actor PartitionOwner {
             self.configuration = configuration
             self.thread = thread
             self.probe = probe
+            self.payloads = payloads
             self.directory = directory
         }
     }
@@ -256,7 +259,8 @@ package actor PartitionOwner {
                 partition: parts.partition, descriptor: parts.descriptor, worker: parts.worker, epoch: epoch,
                 storage: storage, executor: parts.executor, transport: parts.transport, channel: channel, baton: baton,
                 clock: parts.clock, configuration: parts.configuration, thread: parts.thread,
-                probe: parts.probe, survivedEpochs: survivedEpochs, directory: parts.directory),
+                probe: parts.probe, survivedEpochs: survivedEpochs, payloads: parts.payloads,
+                directory: parts.directory),
             logger: logger)
         standing.withLock {
             $0.processor = processor

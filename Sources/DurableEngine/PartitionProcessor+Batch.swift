@@ -13,8 +13,10 @@ struct Batch {
     var outbox: [OutboxEntry] = []
     var outboxRemoved: [OutboxID] = []
     var applied: [Origin] = []
-    /// To parents whose child could not be started.
+    /// To parents whose child could not be started, or has ended before.
     var refusals: [Message] = []
+    /// Episodes whose payloads must be stored first.
+    var pending: [PendingEpisode] = []
     /// Sequences given out so far, on top of the partition's.
     var sequences: [PartitionID: UInt64] = [:]
     /// Answers to shipped episodes. Look-up only.
@@ -46,6 +48,14 @@ struct Batch {
         sources = whole.sources
     }
 
+    /// Another one takes its ID: what happened to it in this batch is of no interest any more.
+    mutating func drop(_ entry: InstanceEntry) {
+        if changes.removeValue(forKey: entry.state.id) != nil { touched.removeAll { $0 === entry } }
+    }
+
+    /// Whether an episode of the instance waits for its payloads to be stored.
+    func isPending(_ entry: InstanceEntry) -> Bool { pending.contains { $0.entry === entry } }
+
     mutating func note(_ change: InstanceChange, of entry: InstanceEntry) {
         if changes[change.instanceID]?.merge(change) == nil {
             changes[change.instanceID] = change
@@ -69,8 +79,9 @@ extension PartitionProcessor {
         try runBegun(into: &batch, limit: parts.configuration.batchLimit)
         try retryHeld(into: &batch, limit: parts.configuration.batchLimit)
         try askAgain(into: &batch, limit: parts.configuration.batchLimit)
+        try runFetched(into: &batch, limit: parts.configuration.batchLimit)
         holdEscaped(in: &batch)
-        if deliveries.isEmpty && batch.touched.isEmpty { return false }
+        if deliveries.isEmpty && batch.touched.isEmpty && batch.pending.isEmpty { return false }
         try await run(batch)
         return true
     }
@@ -83,6 +94,7 @@ extension PartitionProcessor {
     func run(_ batch: Batch) async throws(PartitionEnd) {
         var batch = batch
         for index in batch.touched.indices { try runEpisode(of: batch.touched[index], in: &batch) }
+        if !batch.pending.isEmpty { try await finishPending(in: &batch) }
         try await save(batch)
     }
 
@@ -208,10 +220,17 @@ extension PartitionProcessor {
             if verdict == .duplicate || verdict == .unexpected { duplicateCount += 1 }
             if verdict == .unexpected || verdict == .notFound { settleOutbox(answeredBy: message, in: &batch) }
             if verdict == .exists, let refusal = message.refusal(at: batch.now) { batch.refusals.append(refusal) }
+            if verdict == .created, let answer = entry?.state.repeatedAnswer(at: batch.now) {
+                // Whoever was purged and begun anew by a copy of its start calls it once more.
+                batch.refusals.append(answer)
+            }
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }
         case .accepted(let change, let verdict):
             if let entry { settleOutbox(answeredBy: message, of: entry.state, in: &batch) }
+            let old = change.replaces ? entry : nil
+            if let old { batch.drop(old) }
             let entry = try self.entry(for: change)
+            if let old, !old.state.status.isTerminal { entry.predecessors = [old] + old.predecessors }
             fold(change, into: entry)
             batch.note(change, of: entry)
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }
@@ -234,13 +253,19 @@ extension PartitionProcessor {
     private func settleOutbox(answeredBy message: Message, in batch: inout Batch) {
         switch message.event.kind {
         case .taskCompleted(let taskID, _), .taskFailed(let taskID, _):
-            let answered = state.outbox.values.first { entry in
-                guard case .task(let task) = entry.body else { return false }
-                return task.instanceID == message.instanceID && task.executionID == message.executionID
-                    && task.taskID == taskID && task.dispatch == message.dispatch
-            }
-            if let answered { batch.outboxRemoved.append(answered.id) }
+            guard let executionID = message.executionID else { return }
+            let key = TaskKey(
+                instanceID: message.instanceID, executionID: executionID, taskID: taskID, dispatch: message.dispatch)
+            settleOutbox(of: [key], in: &batch)
         default: break
+        }
+    }
+
+    /// Nobody waits for these activities: they need not be sent again.
+    func settleOutbox(of keys: Set<TaskKey>, in batch: inout Batch) {
+        if keys.isEmpty { return }
+        for entry in state.outbox.values {
+            if case .task(let task) = entry.body, keys.contains(task.key) { batch.outboxRemoved.append(entry.id) }
         }
     }
 

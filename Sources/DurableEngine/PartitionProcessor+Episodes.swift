@@ -5,8 +5,10 @@ import Logging
 
 extension PartitionProcessor {
     func runEpisode(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
+        endPredecessors(of: entry, in: &batch)
         try runInbox(of: entry, in: &batch)
-        try runUpdates(of: entry, in: &batch)
+        // What is not finished yet comes first.
+        if !batch.isPending(entry) { try runUpdates(of: entry, in: &batch) }
     }
 
     private func runInbox(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
@@ -18,9 +20,10 @@ extension PartitionProcessor {
             return
         }
         if let outcome = batch.outcomes.removeValue(forKey: entry.state.id) {
-            apply(outcome, to: entry, in: &batch)
+            let executionID = entry.state.executionID
+            try apply(outcome, to: entry, in: &batch)
             // The next execution waits for its turn.
-            if entry.state.historyCount == 0 { return }
+            if entry.state.executionID != executionID { return }
         }
         if entry.state.inbox.isEmpty { return }
         guard entry.state.mayRun(at: now) else {
@@ -34,6 +37,7 @@ extension PartitionProcessor {
         }
     }
 
+    /// Runs one episode. It is finished later if there are payloads to be stored first.
     func runCode(
         of entry: InstanceEntry, over events: [HistoryEvent], in batch: inout Batch
     ) throws(EpisodeEnd) {
@@ -41,9 +45,19 @@ extension PartitionProcessor {
         let session = try session(of: entry)
         let author = EpisodeAuthor(build: parts.configuration.build, version: session.registeredVersion)
         if author != entry.state.author { events[0].author = author }
-        let actions = try actions(of: entry, in: session, over: events)
-        finish(entry, over: events, actions: actions, in: &batch)
-        if parts.configuration.checksReplay { try checkReplay(of: entry) }
+        var contents: [SealedPayload.Content] = []
+        let actions = parts.configuration.limited(
+            try sealed(try actions(of: entry, in: session, over: events), of: entry, contents: &contents))
+        fetches.arrived[entry.state.id] = nil
+        if contents.isEmpty {
+            do throws(PartitionEnd) {
+                try finish(entry, over: events, actions: actions, in: &batch)
+            } catch {
+                throw .end(error)
+            }
+        } else {
+            batch.pending.append(PendingEpisode(entry: entry, events: events, actions: actions, contents: contents))
+        }
     }
 
     /// What an episode that cannot be used comes to: its instance is held, or the partition ends.
@@ -52,6 +66,7 @@ extension PartitionProcessor {
         case .end(let end): throw end
         case .held(let hold): self.hold(entry, hold, in: &batch)
         case .lacksCode: waitForCode(entry, in: &batch)
+        case .missing(let references): park(entry, until: references, in: &batch)
         }
     }
 
@@ -62,11 +77,11 @@ extension PartitionProcessor {
     func finish(
         _ entry: InstanceEntry, over events: [HistoryEvent], actions: [OrchestratorAction], shippedCount: Int? = nil,
         in batch: inout Batch
-    ) {
+    ) throws(PartitionEnd) {
         episodeCount += 1
+        fetches.forget(entry.state.id)
         var (change, outbox) = entry.state.finishEpisode(
-            over: events, actions: parts.configuration.limited(actions), at: events[0].timestamp,
-            epoch: parts.epoch, outboxID: &batch.outboxID)
+            over: events, actions: actions, at: events[0].timestamp, epoch: parts.epoch, outboxID: &batch.outboxID)
         if let shippedCount {
             // Its events are of the time the code saw, which has passed.
             change.time = entry.state.time(at: batch.now)
@@ -74,6 +89,13 @@ extension PartitionProcessor {
         }
         batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
         apply(change, to: entry, in: &batch)
+        guard parts.configuration.checksReplay, shippedCount == nil else { return }
+        do throws(EpisodeEnd) {
+            try checkReplay(of: entry)
+        } catch {
+            if case .missing = error { return }
+            try end(error, entry, in: &batch)
+        }
     }
 
     /// Holds instances whose code came back from an await that is not durable: nothing else may ever wake them.
@@ -94,23 +116,41 @@ extension PartitionProcessor {
         }
     }
 
+    /// Tells whoever waits for instances whose ID this one has taken that they have ended.
+    func endPredecessors(of entry: InstanceEntry, in batch: inout Batch) {
+        for old in entry.predecessors.reversed() {
+            let (change, messages) = old.state.replaced(at: entry.state.createdAt)
+            addToOutbox(messages, in: &batch)
+            abandonTasks(of: old.state, by: change, in: &batch)
+            old.state.evolve(with: change)
+            batch.ended.append(old)
+        }
+        entry.predecessors = []
+    }
+
+    private func abandonTasks(of state: InstanceState, by change: InstanceChange, in batch: inout Batch) {
+        for (key, outboxID) in state.tasksAbandoned(by: change) {
+            batch.abandonedTasks.append(key)
+            // One that this batch asked for itself is not sent at all.
+            if self.state.outbox[outboxID] != nil || batch.outbox.contains(where: { $0.id == outboxID }) {
+                batch.outboxRemoved.append(outboxID)
+            }
+        }
+    }
+
     func hold(_ entry: InstanceEntry, _ hold: Hold, in batch: inout Batch) {
-        entry.session?.evict()
-        entry.session = nil
+        entry.dropCode()
+        fetches.arrived[entry.state.id] = nil
         logger.warning("\(hold.text)")
         apply(InstanceChange(instanceID: entry.state.id, time: batch.now, hold: .set(hold)), to: entry, in: &batch)
     }
 
     func apply(_ change: InstanceChange, to entry: InstanceEntry, in batch: inout Batch) {
-        for (key, outboxID) in entry.state.tasksAbandoned(by: change) {
-            batch.abandonedTasks.append(key)
-            if state.outbox[outboxID] != nil { batch.outboxRemoved.append(outboxID) }
-        }
+        abandonTasks(of: entry.state, by: change, in: &batch)
         fold(change, into: entry)
         batch.note(change, of: entry)
         if entry.state.status.isTerminal {
-            entry.session?.evict()
-            entry.session = nil
+            entry.dropCode()
             batch.ended.append(entry)
         } else if entry.state.historyHasPassed(InstanceState.longHistory, grownBy: change.history.count) {
             logger.warning("\(OperatorText.longHistory(of: entry.state))")
@@ -119,6 +159,8 @@ extension PartitionProcessor {
 
     enum EpisodeEnd: Error {
         case held(Hold)
+        /// Stored payloads are not here yet.
+        case missing([StoredPayload])
         case end(PartitionEnd)
         /// This worker cannot run it.
         case lacksCode
@@ -127,6 +169,7 @@ extension PartitionProcessor {
     private func actions(
         of entry: InstanceEntry, in session: any OrchestrationSession, over events: [HistoryEvent]
     ) throws(EpisodeEnd) -> [OrchestratorAction] {
+        let events = try opened(events, of: entry)
         do {
             return try session.run(events)
         } catch {
@@ -144,54 +187,87 @@ extension PartitionProcessor {
 
     func rebuiltSession(of entry: InstanceEntry) throws(EpisodeEnd) -> any OrchestrationSession {
         let state = entry.state
-        guard case .here(let code) = place(of: state),
-            let session = parts.executor.makeSession(
+        let begun = entry.rebuilding
+        entry.rebuilding = nil
+        let session: any OrchestrationSession
+        if let begun {
+            session = begun.session
+        } else if case .here(let code) = place(of: state),
+            let new = parts.executor.makeSession(
                 code, version: state.version, instanceID: state.id, executionID: state.executionID,
                 patches: has(.forgetsPatches) ? [] : state.patches,
                 onEscape: { [weak self, id = state.id] in Task { await self?.noteEscape(of: id) } })
-        else { throw .lacksCode }
-        do {
-            var position = 0
-            var ending = ImposedEnd(of: state)
-            while position < entry.flushedCount {
-                let page = try history(of: entry, from: position)
-                try session.replay(ending.passing(page))
+        {
+            session = new
+        } else {
+            throw .lacksCode
+        }
+        do throws(EpisodeEnd) {
+            var position = begun?.position ?? 0
+            let end = try endOfReplay(of: entry)
+            while position < min(end, entry.flushedCount) {
+                let page = try history(of: entry, from: position).prefix(end - position)
+                try replay(page, from: position, in: session, of: entry)
                 position += page.count
             }
-            if !entry.unflushed.isEmpty {
-                let page = has(.replaysTooLittle) ? entry.unflushed.dropLast() : entry.unflushed
-                try session.replay(ending.passing(page))
+            if end > entry.flushedCount {
+                let rest = entry.unflushed.dropFirst(position - entry.flushedCount).prefix(end - position)
+                if !rest.isEmpty {
+                    try replay(
+                        has(.replaysTooLittle) ? rest.dropLast() : rest, from: position, in: session, of: entry)
+                }
             }
-            if !ending.rest.isEmpty { try session.replay(ending.rest) }
             return session
-        } catch let failure as EpisodeFailure {
-            session.evict()
-            throw .held(OperatorText.episodeFailure(failure, of: state))
-        } catch let end as PartitionEnd {
-            session.evict()
-            throw .end(end)
         } catch {
+            if case .missing = error { throw error }
             session.evict()
-            throw .end(.corrupt("\(error)"))
+            throw error
         }
     }
 
-    /// A page of what the store holds of its history.
-    func history(of entry: InstanceEntry, from position: Int) throws(PartitionEnd) -> [HistoryEvent] {
-        do {
-            let page = try parts.storage.store.history(of: entry.state.id, from: position, byteLimit: 256 << 10)
-            if page.isEmpty {
-                throw PartitionEnd.corrupt(
-                    "history of instance \(entry.state.id) ends at event \(position) of \(entry.flushedCount)")
+    /// Index of the event that replay ends before: an end that the code had no part in (the instance was ended from
+    /// outside, or its worker refused what the code asked for) is not replayed, with all of its episode.
+    private func endOfReplay(of entry: InstanceEntry) throws(EpisodeEnd) -> Int {
+        guard entry.state.mayHaveImposedEnd else { return entry.state.historyCount }
+        var (start, episode): (Int, [HistoryEvent]) = (0, [])
+        func take(_ events: some Collection<HistoryEvent>, from position: Int) {
+            for (offset, event) in events.enumerated() {
+                if event.kind == .orchestratorStarted { (start, episode) = (position + offset, []) }
+                episode.append(event)
             }
-            return page
-        } catch let end as PartitionEnd {
-            throw end
-        } catch let error as StoreError {
-            throw PartitionEnd(error)
-        } catch {
-            throw .corrupt("\(error)")
         }
+        var position = 0
+        while position < entry.flushedCount {
+            let page = try history(of: entry, from: position)
+            take(page, from: position)
+            position += page.count
+        }
+        take(entry.unflushed, from: entry.flushedCount)
+        return episode.withoutImposedEnd.isEmpty ? start : entry.state.historyCount
+    }
+
+    private func history(of entry: InstanceEntry, from position: Int) throws(EpisodeEnd) -> [HistoryEvent] {
+        do throws(PartitionEnd) {
+            return try recorded(entry, from: position)
+        } catch {
+            throw .end(error)
+        }
+    }
+
+    /// A page of the history that the tables have.
+    ///
+    /// - Parameter position: Less than the number of events they have.
+    func recorded(_ entry: InstanceEntry, from position: Int) throws(PartitionEnd) -> [HistoryEvent] {
+        let page: [HistoryEvent]
+        do {
+            page = try parts.storage.store.history(of: entry.state.id, from: position, byteLimit: 256 << 10)
+        } catch {
+            throw PartitionEnd(error)
+        }
+        if page.isEmpty {
+            throw .corrupt("history of instance \(entry.state.id) ends at event \(position) of \(entry.flushedCount)")
+        }
+        return page
     }
 
     /// Messages to other instances.
@@ -217,30 +293,12 @@ extension PartitionProcessor {
     /// Test aid: what replay makes of the history must be what the cached code is.
     private func checkReplay(of entry: InstanceEntry) throws(EpisodeEnd) {
         guard !entry.state.status.isTerminal else { return }
-        let session = try rebuiltSession(of: entry)
-        session.evict()
+        do throws(EpisodeEnd) {
+            try rebuiltSession(of: entry).evict()
+        } catch {
+            entry.rebuilding?.session.evict()
+            entry.rebuilding = nil
+            throw error
+        }
     }
-}
-
-/// Keeps an end that the code had no part in from being replayed: the instance was ended from outside, or its worker
-/// refused what the code asked for. Then the last episode is left out.
-private struct ImposedEnd {
-    private let isPossible: Bool
-    /// The episode that may be the last one.
-    private var kept: [HistoryEvent] = []
-
-    init(of state: InstanceState) { isPossible = state.mayHaveImposedEnd }
-
-    /// - Parameter page: The next events of the history.
-    /// - Returns: Those that may be replayed by now.
-    mutating func passing(_ page: [HistoryEvent]) -> [HistoryEvent] {
-        guard isPossible else { return page }
-        kept += page
-        guard let last = kept.lastIndex(where: { $0.kind == .orchestratorStarted }) else { return [] }
-        defer { kept.removeFirst(last) }
-        return Array(kept[..<last])
-    }
-
-    /// What of the last episode is to be replayed.
-    var rest: [HistoryEvent] { kept.withoutImposedEnd }
 }

@@ -9,6 +9,7 @@ extension PartitionProcessor {
         package var epoch: Epoch
         package var storage: OpenPartition
         package var executor: any EpisodeExecutor
+        package var payloads: any PayloadAccess
         /// Code of other workers; nil: nothing is shipped.
         package var directory: CodeDirectory?
         package var transport: any MessageTransport
@@ -27,7 +28,9 @@ extension PartitionProcessor {
             executor: any EpisodeExecutor, transport: any MessageTransport, channel: any ConsumerChannel,
             baton: DeliveryTag, clock: any EngineClock, configuration: EngineConfiguration,
             thread: any PartitionExecutor,
-            probe: (any EngineProbe)? = nil, survivedEpochs: [Epoch] = [], directory: CodeDirectory? = nil
+            probe: (any EngineProbe)? = nil, survivedEpochs: [Epoch] = [],
+            payloads: any PayloadAccess = PlainPayloads(),
+            directory: CodeDirectory? = nil
         ) {
             self.partition = partition
             self.descriptor = descriptor
@@ -35,6 +38,7 @@ extension PartitionProcessor {
             self.epoch = epoch
             self.storage = storage
             self.executor = executor
+            self.payloads = payloads
             self.transport = transport
             self.channel = channel
             self.baton = baton
@@ -79,7 +83,8 @@ extension PartitionProcessor {
     func publishStatistics() {
         let statistics = PartitionStatistics(
             epoch: parts.epoch, inFlight: inFlight, outbox: state.outbox.count, refused: reliableLane.parkedCount,
-            unflushed: Int(position.value - flushedPosition.value), heldInstances: heldInstances.count - shipments.awayCount,
+            unflushed: Int(position.value - flushedPosition.value),
+            heldInstances: heldInstances.count - shipments.awayCount,
             nextDue: timers.nextDue, episodeCount: episodeCount, checkpointCount: checkpointCount,
             duplicateCount: duplicateCount, alarmCount: alarmCount, cachedBytes: cache.bytes,
             cachedInstances: cache.count, shippedCount: shippedCount, lateAnswerCount: lateAnswerCount,

@@ -159,7 +159,7 @@ extension PartitionProcessor {
         var events: [HistoryEvent] = []
         var bytes = entry.unflushed.reduce(0) { $0 + $1.estimatedBytes }
         while events.count < entry.flushedCount, bytes <= byteLimit {
-            let page = try history(of: entry, from: events.count)
+            let page = try recorded(entry, from: events.count)
             events += page
             bytes += page.reduce(0) { $0 + $1.estimatedBytes }
         }
@@ -176,7 +176,12 @@ extension PartitionProcessor {
     struct EpisodeOutcome {
         var shipment: Shipments.Shipment
         var author: EpisodeAuthor
-        var result: Result<EpisodeResult, EpisodeFailure>
+        var result: Result<EpisodeResult, Failure>
+
+        enum Failure: Error {
+            case code(EpisodeFailure)
+            case payload(PayloadFault)
+        }
     }
 
     /// Takes an answer, or a part of one, if it is waited for.
@@ -187,9 +192,10 @@ extension PartitionProcessor {
             lateAnswerCount += 1
             return
         }
-        let result: Result<EpisodeResult, EpisodeFailure>
+        let result: Result<EpisodeResult, EpisodeOutcome.Failure>
         switch answer.body {
-        case .failure(let failure): result = .failure(failure)
+        case .failure(let failure): result = .failure(.code(failure))
+        case .payloadFault(let fault): result = .failure(.payload(fault))
         case .actions(let part):
             guard let bytes = shipments.take(part, of: answer.id.instanceID) else { return }
             do {
@@ -213,20 +219,26 @@ extension PartitionProcessor {
     }
 
     /// Makes an answered episode part of the history, if the instance is as it was shipped.
-    func apply(_ outcome: EpisodeOutcome, to entry: InstanceEntry, in batch: inout Batch) {
+    func apply(_ outcome: EpisodeOutcome, to entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
         let (state, shipment) = (entry.state, outcome.shipment)
         guard state.executionID == shipment.executionID, state.mayTake(answerOver: shipment.eventCount) else { return }
         switch outcome.result {
-        case .failure(let failure):
+        case .failure(.code(let failure)):
             hold(entry, OperatorText.episodeFailure(failure, of: state), in: &batch)
-        case .success(let result):
+        case .failure(.payload(let fault)):
+            hold(entry, OperatorText.payloadFault(fault, of: state), in: &batch)
+            // Another worker that has the code may be able to, or the same one later.
+            if fault.kind == .unavailable { retryLater(state.id) }
+        case .success(var result):
+            // As this worker's configuration has it, which its log must hold.
+            result.actions = parts.configuration.limited(result.actions)
             var start = HistoryEvent(timestamp: shipment.startedAt, kind: .orchestratorStarted)
             if outcome.author != state.author { start.author = outcome.author }
             if !shipment.updates.isEmpty {
-                apply(result, over: start, of: shipment, to: entry, in: &batch)
+                try apply(result, over: start, of: shipment, to: entry, in: &batch)
                 return
             }
-            finish(
+            try finish(
                 entry, over: [start] + state.inbox.prefix(shipment.eventCount), actions: result.actions,
                 shippedCount: shipment.eventCount, in: &batch)
         }
@@ -236,7 +248,7 @@ extension PartitionProcessor {
     private func apply(
         _ result: EpisodeResult, over start: HistoryEvent, of shipment: Shipments.Shipment, to entry: InstanceEntry,
         in batch: inout Batch
-    ) {
+    ) throws(PartitionEnd) {
         let now = entry.state.time(at: batch.now)
         let asked = entry.state.updates.requested.filter { shipment.updates.contains($0.id) }
         for rejected in result.rejectedUpdates {
@@ -247,7 +259,7 @@ extension PartitionProcessor {
         if let admitted = result.admittedUpdate, let request = asked.first(where: { $0.id == admitted }) {
             var events = entry.state.beginning(of: request, at: start.timestamp)
             events[0] = start
-            finish(entry, over: events, actions: result.actions, shippedCount: 0, in: &batch)
+            try finish(entry, over: events, actions: result.actions, shippedCount: 0, in: &batch)
             return
         }
         // The code is as it was: what it has no handler for waits until something has changed.

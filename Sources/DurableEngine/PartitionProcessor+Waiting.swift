@@ -18,7 +18,7 @@ extension PartitionProcessor {
         if compaction?.isPrepared != nil || codeNews.withLock({ $0.isNews }) || shipments.mustLook { return }
         if !isPaused
             && (!arrivals.isEmpty || !retries.isEmpty || !awayRetries.ids.isEmpty || !escapes.isEmpty
-                || timers.needsPage || !begun.isEmpty || !askedAgain.isEmpty)
+                || timers.needsPage || !begun.isEmpty || !askedAgain.isEmpty || !fetches.ready.isEmpty)
         {
             return
         }

@@ -23,8 +23,14 @@ public struct Orchestration<Input: Codable & Sendable, Output: Codable & Sendabl
     public let version: String?
     let body: @Sendable (Input, OrchestrationContext) async throws -> Output
 
-    /// - Parameter version: What runs under this name and version keeps to this code, beside other versions of the name:
-    ///   1 to 64 bytes. nil: instances without a version, and those of versions that no worker has code for.
+    /// Names a function.
+    ///
+    /// - Parameters:
+    ///   - name: 1 to 128 bytes without control characters; a worker refuses to start with any other.
+    ///   - version: What runs under this name and version keeps to this code, beside other versions of the name: 1 to 64
+    ///     bytes. nil: instances without a version, and those of versions that no worker has code for.
+    ///   - body: Run again from the history whenever the instance was not in memory. What it throws is the instance's
+    ///     failure; `CancellationError` ends it as canceled.
     public init(
         _ name: String, version: String? = nil,
         run body: @escaping @Sendable (Input, OrchestrationContext) async throws -> Output
@@ -36,6 +42,7 @@ public struct Orchestration<Input: Codable & Sendable, Output: Codable & Sendabl
 }
 
 extension Orchestration where Input == NoValue {
+    /// Names a function that takes no input.
     public init(
         _ name: String, version: String? = nil,
         run body: @escaping @Sendable (OrchestrationContext) async throws -> Output
@@ -45,6 +52,7 @@ extension Orchestration where Input == NoValue {
 }
 
 extension Orchestration where Output == NoValue {
+    /// Names a function that returns nothing.
     public init(
         _ name: String, version: String? = nil,
         run body: @escaping @Sendable (Input, OrchestrationContext) async throws -> Void
@@ -57,6 +65,7 @@ extension Orchestration where Output == NoValue {
 }
 
 extension Orchestration where Input == NoValue, Output == NoValue {
+    /// Names a function that neither takes nor returns anything.
     public init(
         _ name: String, version: String? = nil,
         run body: @escaping @Sendable (OrchestrationContext) async throws -> Void

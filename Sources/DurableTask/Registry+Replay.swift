@@ -28,7 +28,8 @@ extension Registry {
         var options = NativeOrchestration.Options()
         options.logger = Logger(label: "dtq.orchestration", factory: { _ in SwiftLogNoOpLogHandler() })
         let session = makeSession(
-            name: name, version: start.version, author: author, instanceID: start.instanceID, executionID: start.executionID,
+            name: name, version: start.version, author: author, instanceID: start.instanceID,
+            executionID: start.executionID,
             patches: history.recordedPatches, options: options)
         guard let session else { return .notRegistered }
         defer { session.evict() }

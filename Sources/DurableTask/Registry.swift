@@ -80,7 +80,8 @@ public struct Registry: Sendable {
         if orchestrations[orchestration.code] != nil {
             throw RegistryError(
                 code: .duplicateName,
-                message: "two orchestrations are named \(orchestration.code); each needs a name or a version of its own, "
+                message:
+                    "two orchestrations are named \(orchestration.code); each needs a name or a version of its own, "
                     + "since histories know it by these alone")
         }
         orchestrations[orchestration.code] = orchestration
@@ -98,6 +99,9 @@ public struct Registry: Sendable {
 
 /// What can be registered: an activity, an orchestration, or a type of yours that registers several.
 public protocol Registrable: Sendable {
+    /// Adds what it consists of, each part with `registry.register`.
+    ///
+    /// - Throws: One of that kind and name is there already, or a name cannot be used.
     func register(in registry: inout Registry) throws(RegistryError)
 }
 
@@ -115,15 +119,20 @@ extension Orchestration: Registrable {
 
 /// Why something could not be registered.
 public struct RegistryError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What is wrong. The list may grow with new versions.
     public struct Code: Hashable, Sendable {
         private enum Value { case duplicateName, invalidName, invalidVersion }
         private let value: Value
+        /// Two activities, or two orchestrations, have one name.
         public static let duplicateName = Code(value: .duplicateName)
+        /// A name is empty, longer than 128 bytes, or has control characters.
         public static let invalidName = Code(value: .invalidName)
         public static let invalidVersion = Code(value: .invalidVersion)
     }
 
+    /// What is wrong.
     public let code: Code
+    /// With the name, and what is allowed.
     public let message: String
     public var description: String { message }
 }

@@ -6,6 +6,7 @@ extension PBInstanceSnapshot {
         id = snapshot.id.value
         executionID = snapshot.executionID.value
         name = snapshot.name
+        if let version = snapshot.version { self.version = version }
         status = PBOrchestrationStatus(snapshot.status)
         createdAtMs = snapshot.createdAt.millisecondsSinceEpoch
         lastUpdatedAtMs = snapshot.lastUpdatedAt.millisecondsSinceEpoch
@@ -23,7 +24,6 @@ extension PBInstanceSnapshot {
         openUpdateCount = Int64(snapshot.openUpdateCount)
         if let holdCode = snapshot.holdCode { self.holdCode = holdCode }
         if let holdText = snapshot.holdText { self.holdText = holdText }
-        if let version = snapshot.version { self.version = version }
         if let parent = snapshot.parent { self.parent = parent.value }
     }
 }
@@ -33,6 +33,7 @@ extension InstanceSnapshot {
         self.init(
             id: InstanceID(wire.id), executionID: ExecutionID(wire.executionID), name: wire.name,
             status: try OrchestrationStatus(wire.status))
+        if wire.hasVersion { version = wire.version }
         createdAt = Timestamp(ms: wire.createdAtMs)
         lastUpdatedAt = Timestamp(ms: wire.lastUpdatedAtMs)
         if wire.hasStartAtMs { startAt = Timestamp(ms: wire.startAtMs) }
@@ -49,7 +50,6 @@ extension InstanceSnapshot {
         openUpdateCount = try checkedCount(wire.openUpdateCount, "open updates of instance \(wire.id)")
         if wire.hasHoldCode { holdCode = wire.holdCode }
         if wire.hasHoldText { holdText = wire.holdText }
-        if wire.hasVersion { version = wire.version }
         if wire.hasParent { parent = InstanceID(wire.parent) }
     }
 }

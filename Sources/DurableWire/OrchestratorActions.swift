@@ -88,6 +88,9 @@ extension PBOrchestratorAction {
             cancelChild = PBCancelChildAction()
         case .setCompensatesTermination(let value):
             setCompensatesTermination = value
+        case .passOn(let request):
+            // Its time is that of the next execution's begin.
+            passOn = PBHistoryEvent(HistoryEvent(timestamp: Timestamp(ms: 0), kind: request))
         case .completeUpdate(let update, let result, let failure):
             completeUpdate.updateID = update.value
             if let result { completeUpdate.result = Google_Protobuf_BytesValue(result) }
@@ -145,6 +148,8 @@ extension OrchestratorAction {
             self = .cancelChild(id: id)
         case .setCompensatesTermination(let value):
             self = .setCompensatesTermination(value)
+        case .passOn(let wire):
+            self = .passOn(try HistoryEvent(wire).kind)
         case .completeUpdate(let wire):
             self = .completeUpdate(
                 id: UpdateID(wire.updateID), result: wire.hasResult ? Payload(wire.result) : nil,

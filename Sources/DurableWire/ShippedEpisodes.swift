@@ -55,6 +55,16 @@ extension PBEpisodeAnswer {
             failure.nonDurableAwait = text
         case .failure(.contextMisuse(let text)):
             failure.contextMisuse = text
+        case .payloadFault(let fault):
+            payloadFault.kind =
+                switch fault.kind {
+                case .unavailable: .unavailable
+                case .unreadable: .unreadable
+                case .tooLarge: .tooLarge
+                }
+            payloadFault.code = fault.code
+            payloadFault.reason = fault.reason
+            payloadFault.remedy = fault.remedy
         }
     }
 }
@@ -80,6 +90,14 @@ extension EpisodeAnswer {
             case .contextMisuse(let text): body = .failure(.contextMisuse(text))
             case nil: throw .undecodable("an episode's failure is of a kind this version does not know")
             }
+        case .payloadFault(let wire):
+            let kind: PayloadFault.Kind =
+                switch wire.kind {
+                case .unreadable: .unreadable
+                case .tooLarge: .tooLarge
+                case .unavailable, .UNRECOGNIZED: .unavailable
+                }
+            body = .payloadFault(PayloadFault(kind, wire.code, wire.reason, remedy: wire.remedy))
         case nil: throw .undecodable("an episode's answer is of a kind this version does not know")
         }
         self.init(id: EpisodeID(wire.id), author: EpisodeAuthor(wire.author), body: body)

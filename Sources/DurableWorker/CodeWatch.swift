@@ -95,6 +95,8 @@ final class WatchedSession: OrchestrationSession {
         return session.query(name, input: input)
     }
 
+    func takesUpdate(named name: String) -> Bool { session.takesUpdate(named: name) }
+
     func admit(_ request: UpdateRequest, violation: inout String?) -> UpdateAdmission {
         watch.began(self)
         defer { watch.ended(self) }

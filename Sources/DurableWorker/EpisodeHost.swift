@@ -17,6 +17,7 @@ actor EpisodeHost {
         var executor: any EpisodeExecutor
         var transport: any MessageTransport
         var client: HubClient
+        var payloads: any PayloadAccess
         var clock: any EngineClock
         var configuration: EngineConfiguration
         var thread: any PartitionExecutor
@@ -32,7 +33,7 @@ actor EpisodeHost {
         func hash(into hasher: inout Hasher) { hasher.combine(number) }
     }
 
-    private let parts: Parts
+    let parts: Parts
     private let topology: HubTopology
     private let logger: Logger
     private let lane: PublishLane<Settled>
@@ -42,6 +43,8 @@ actor EpisodeHost {
     private var isStopping = false
     private var isBusy = false
     private var lastPublish = 0
+    /// By the clock's uptime: until then the payload store is not asked for anything.
+    var storeTroubleEnd = Duration.zero
     private(set) var runCount: UInt64 = 0
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { parts.thread.asUnownedSerialExecutor() }
@@ -160,20 +163,72 @@ actor EpisodeHost {
         runCount += 1
         let author = EpisodeAuthor(build: parts.configuration.build, version: session.registeredVersion)
         do {
-            if request.history.isEmpty {
-                let isWhole = try await parts.client.readHistory(
-                    of: request.instanceID, in: request.executionID, count: request.historyCount
-                ) { page in try session.replay(page) }
-                if !isWhole { return nil }
-            } else {
-                try session.replay(request.history)
-            }
-            var result = try session.result(of: request)
-            result.actions = parts.configuration.limited(result.actions)
+            let start = try await replayHistory(of: request, in: session)
+            var result = try await result(of: request, in: session)
+            result.actions = try await sealed(result.actions, of: request, start)
             return EpisodeAnswer.parts(of: request.id, author, OrchestratorActions.encode(result), Self.partBytes)
+        } catch is Outdated {
+            return nil
         } catch let failure as EpisodeFailure {
             return [EpisodeAnswer(id: request.id, author: author, body: .failure(failure))]
+        } catch let fault as PayloadFault {
+            return [EpisodeAnswer(id: request.id, author: author, body: .payloadFault(fault))]
         }
+    }
+
+    /// The instance is in another execution by now, or is gone.
+    private struct Outdated: Error {}
+
+    /// - Returns: What began the execution.
+    private func replayHistory(
+        of request: EpisodeRequest, in session: any OrchestrationSession
+    ) async throws -> ExecutionStarted? {
+        if request.historyCount == request.history.count {
+            try await replay(request.history, in: session)
+            return request.history.executionStarted ?? request.newEvents.executionStarted
+        }
+        var (position, start) = (0, ExecutionStarted?.none)
+        while position < request.historyCount {
+            let page = try await parts.client.historyPage(
+                of: request.instanceID, in: request.executionID, from: position, count: request.historyCount - position)
+            guard let page else { throw Outdated() }
+            if start == nil { start = page.executionStarted }
+            try await replay(page, in: session)
+            position += page.count
+        }
+        return start
+    }
+
+    /// Runs the episode: over what arrived, or over the first update that the code lets in.
+    private func result(of request: EpisodeRequest, in session: any OrchestrationSession) async throws -> EpisodeResult
+    {
+        let events = try await opened(request.newEvents)
+        if request.updates.isEmpty { return EpisodeResult(actions: try session.run(events)) }
+        var result = EpisodeResult(actions: [])
+        for sealed in request.updates where session.takesUpdate(named: sealed.name) {
+            let update: UpdateRequest
+            switch try await opened(sealed) {
+            case .success(let opened): update = opened
+            case .failure(let reason):
+                result.rejectedUpdates.append(.init(id: sealed.id, reason: reason))
+                continue
+            }
+            var violation: String?
+            switch session.admit(update, violation: &violation) {
+            case .noHandler: break
+            case .rejected(let reason): result.rejectedUpdates.append(.init(id: update.id, reason: reason))
+            case .admitted:
+                let begin = HistoryEvent(timestamp: events[0].timestamp, kind: .updateRequested(update))
+                result.actions = try session.run(events + [begin])
+                result.admittedUpdate = update.id
+                return result
+            }
+            if violation != nil {
+                result.isPartial = true
+                return result
+            }
+        }
+        return result
     }
 
     private func setAside(_ delivery: Delivery, on channel: any ConsumerChannel, reason: String) {
@@ -201,32 +256,6 @@ actor EpisodeHost {
     private func acknowledge(_ items: [Settled]) {
         for item in items { item.channel?.acknowledge(item.tag, multiple: false) }
         settled.raise()
-    }
-}
-
-extension OrchestrationSession {
-    /// Runs the episode: over what arrived, or over the first update that the code lets in.
-    fileprivate func result(of request: EpisodeRequest) throws(EpisodeFailure) -> EpisodeResult {
-        if request.updates.isEmpty { return EpisodeResult(actions: try run(request.newEvents)) }
-        var result = EpisodeResult(actions: [])
-        for update in request.updates {
-            var violation: String?
-            switch admit(update, violation: &violation) {
-            case .noHandler: break
-            case .rejected(let reason): result.rejectedUpdates.append(.init(id: update.id, reason: reason))
-            case .admitted:
-                let begin = HistoryEvent(
-                    timestamp: request.newEvents[0].timestamp, kind: .updateRequested(update))
-                result.actions = try run(request.newEvents + [begin])
-                result.admittedUpdate = update.id
-                return result
-            }
-            if violation != nil {
-                result.isPartial = true
-                return result
-            }
-        }
-        return result
     }
 }
 

@@ -1,12 +1,12 @@
+import Durable
 import DurableAMQP
 import DurableBackend
 import DurableClient
 import DurableCore
 import DurableEngine
 import DurableMemory
-import DurableWire
-import Durable
 import DurableTask
+import DurableWire
 import DurableWorker
 import Foundation
 import Logging
@@ -26,7 +26,8 @@ extension RabbitMQTests {
                 let topology = try descriptor().topology
                 let codes = [
                     OrchestrationCode(name: "Order", version: "2"), OrchestrationCode(name: "dtq.Schedule"),
-                    OrchestrationCode(name: String(repeating: ".", count: 128), version: String(repeating: "v", count: 64)),
+                    OrchestrationCode(
+                        name: String(repeating: ".", count: 128), version: String(repeating: "v", count: 64)),
                 ]
                 let episodes = topology.episodes(of: codes)
                 // Of a hub made by an earlier version: the exchange comes with it.
@@ -60,7 +61,9 @@ extension RabbitMQTests {
                     return try await first + context.callActivity("Work", "b", as: String.self)
                 }
                 let storage = MemoryStorage(descriptor)
-                func start(_ name: String, _ items: [any Registrable]) throws -> (WorkerHost, Task<WorkerReceipt, any Error>) {
+                func start(_ name: String, _ items: [any Registrable]) throws -> (
+                    WorkerHost, Task<WorkerReceipt, any Error>
+                ) {
                     var registry = Registry()
                     for item in items { try item.register(in: &registry) }
                     var configuration = WorkerConfiguration()

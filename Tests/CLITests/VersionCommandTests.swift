@@ -11,7 +11,8 @@ import Testing
         let owner = try await ScriptedOwner.serve(bench)
         let run = await bench.run("submit", "Order", "--id", "o-1", "--version", "2", "--json")
         #expect(run.code == 0, "\(run)")
-        let lines = #"{"id":"o-2","version":"3"}"# + "\n" + #"{"id":"o-3"}"# + "\n" + #"{"id":"o-4","version":null}"# + "\n"
+        let lines =
+            #"{"id":"o-2","version":"3"}"# + "\n" + #"{"id":"o-3"}"# + "\n" + #"{"id":"o-4","version":null}"# + "\n"
         let batch = await bench.run("submit", "Order", "--batch", "--version", "2", input: [lines])
         #expect(batch.code == 0, "\(batch)")
         let versions = owner.messages.compactMap { message -> String? in
@@ -32,9 +33,11 @@ import Testing
 
     /// One worker that has the code, and one whose instances wait for some.
     private func fleet(_ bench: Bench) async throws -> ScriptedOwner {
-        let (old, new) = (OrchestrationCode(name: "Order", version: "2"), OrchestrationCode(name: "Order", version: "3"))
-        let topology = try await bench.topology.episodes(of: [old])
-        let client = await bench.broker.connect()
+        let (old, new) = (
+            OrchestrationCode(name: "Order", version: "2"), OrchestrationCode(name: "Order", version: "3")
+        )
+        let topology = bench.topology.episodes(of: [old])
+        let client = bench.broker.connect()
         try await client.declare(topology)
         _ = try await client.publish(
             (0..<3).map { _ in
@@ -63,16 +66,20 @@ import Testing
         #expect(
             run.output.contains(#"5 instances waiting for code: no worker has orchestration "Order" version "3"."#))
         let json = await bench.run("queues", "--json") { await $0.finishRollCall(after: owner, answers: 2) }
-        #expect(json.output.contains(#""missingCode":[{"orchestration":"Order","version":"3","instances":5}]"#), "\(json)")
+        #expect(
+            json.output.contains(#""missingCode":[{"orchestration":"Order","version":"3","instances":5}]"#), "\(json)")
     }
 
-    @Test("doctor names the code that is waited for, and does not count it among what is held") func doctor() async throws {
+    @Test("doctor names the code that is waited for, and does not count it among what is held") func doctor()
+        async throws
+    {
         let bench = try await Bench.withHub()
         let owner = try await fleet(bench)
         let run = await bench.run("doctor") { await $0.finishRollCall(after: owner) }
         #expect(run.code == 1)
         #expect(
-            run.output.contains(#"5 instances wait for code: no worker has orchestration "Order" version "3""#), "\(run)")
+            run.output.contains(#"5 instances wait for code: no worker has orchestration "Order" version "3""#),
+            "\(run)")
         #expect(run.output.contains(#"3 episodes of orchestration "Order" version "2" wait and no worker takes them"#))
         #expect(!run.output.contains("held until somebody acts"))
     }

@@ -57,7 +57,9 @@ import Testing
         try await first.stop()
     }
 
-    @Test("Versions of one name run side by side, in one worker and in several; what has none of its own runs on the rest")
+    @Test(
+        "Versions of one name run side by side, in one worker and in several; what has none of its own runs on the rest"
+    )
     func sideBySide() async throws {
         let fleet = CodeFleet(try await EngineHarness())
         let first = try await fleet.start("w1", [flow("Flow", version: "1", "one"), flow("Flow", version: "2", "two")])
@@ -118,7 +120,9 @@ import Testing
         try await old.stop()
     }
 
-    @Test("What nobody has code for waits, visibly, and goes on when somebody comes") func nobodyHasTheCode() async throws {
+    @Test("What nobody has code for waits, visibly, and goes on when somebody comes") func nobodyHasTheCode()
+        async throws
+    {
         let fleet = CodeFleet(try await EngineHarness())
         let owner = try await fleet.start("w1", [flow("A", "a")])
         for id in ["b", "c"] { try await fleet.start("B", id: id, version: "3") }
@@ -186,7 +190,9 @@ import Testing
         try await owner.stop()
     }
 
-    @Test("No answer in time: it is shipped anew, and the answer to the first shipping is late") func noAnswer() async throws {
+    @Test("No answer in time: it is shipped anew, and the answer to the first shipping is late") func noAnswer()
+        async throws
+    {
         let fleet = CodeFleet(try await EngineHarness())
         let gate = CodeGate()
         let owner = try await fleet.start("w1", []) { $0.engine.episodePatience = .seconds(5) }
@@ -253,6 +259,115 @@ import Testing
         try await owner.stop()
     }
 
+    @Test("Suspended and resumed before its first episode comes back: that one is of no use, and another is shipped")
+    func suspendedForAMoment() async throws {
+        let fleet = CodeFleet(try await EngineHarness())
+        let gate = CodeGate()
+        let owner = try await fleet.start("w1", [])
+        let helper = try await fleet.start("w2", [gated("G", gate)])
+        try await fleet.hub.start("G", id: "s")
+        try await fleet.hub.eventually("the code to run") { gate.arrivals == 1 }
+        for isSuspended in [true, false] {
+            try await fleet.suspend("s", isSuspended)
+            try await fleet.hub.wait(for: "s", isSuspended ? .suspended : .pending)
+        }
+        gate.open()
+        try await fleet.hub.raise("go", to: "s", #""x""#, message: "go")
+        #expect(try await fleet.hub.wait(for: "s", .completed).output == Payload(#""(g)x""#))
+        try await helper.stop()
+        try await owner.stop()
+    }
+
+    @Test("Another instance takes the ID while an episode is away: its answer is not the new one's")
+    func replacedMeanwhile() async throws {
+        let fleet = CodeFleet(try await EngineHarness())
+        let gate = CodeGate()
+        let owner = try await fleet.start("w1", [])
+        let echo = Orchestration("Echo") { (text: String, context: OrchestrationContext) -> String in
+            gate.pass()
+            return text
+        }
+        let helper = try await fleet.start("w2", [echo])
+        try await fleet.hub.start("Echo", id: "e", input: #""old""#)
+        try await fleet.hub.eventually("the code to run") { gate.arrivals == 1 }
+        var start = Message(
+            id: MessageID("new"), instanceID: InstanceID("e"),
+            event: HistoryEvent(
+                timestamp: fleet.hub.clock.now(),
+                kind: .executionStarted(
+                    ExecutionStarted(
+                        name: "Echo", input: Payload(#""new""#), instanceID: InstanceID("e"),
+                        executionID: ExecutionID("new")))))
+        start.idReuse = IDReuse(running: .terminate)
+        try await fleet.hub.send(start)
+        try await fleet.hub.eventually("the new one away") {
+            let (snapshot, statistics) = (try await fleet.hub.snapshot("e"), await fleet.statistics(owner))
+            return snapshot?.executionID == ExecutionID("new") && statistics?.shippedCount == 2
+        }
+        gate.open()
+        #expect(try await fleet.hub.wait(for: "e", .completed).output == Payload(#""new""#))
+        try await fleet.hub.eventually("the old one's answer") { await fleet.statistics(owner)?.lateAnswerCount == 1 }
+        #expect(try await fleet.hub.history("e").count { $0.typeName == "OrchestratorStarted" } == 1)
+        try await helper.stop()
+        try await owner.stop()
+    }
+
+    @Test("A request to end that comes with what its code continued as new for is the next execution's")
+    func requestIsPassedOn() async throws {
+        let fleet = CodeFleet(try await EngineHarness())
+        let gate = CodeGate()
+        let owner = try await fleet.start("w1", [])
+        let loop = Orchestration("Loop") { (round: Int, context: OrchestrationContext) -> String in
+            if round == 2 { return try await context.waitForExternalEvent("never") }
+            gate.pass()
+            try await context.waitForExternalEvent("next")
+            try context.continueAsNew(2)
+        }
+        let helper = try await fleet.start("w2", [loop])
+        try await fleet.hub.start("Loop", id: "l", input: "1")
+        try await fleet.hub.eventually("the code to run") { gate.arrivals == 1 }
+        try await fleet.hub.raise("next", to: "l", message: "next")
+        try await fleet.hub.send(
+            Message(
+                id: MessageID("cancel"), instanceID: InstanceID("l"),
+                event: HistoryEvent(
+                    timestamp: fleet.hub.clock.now(), kind: .cancellationRequested(reason: Payload(#""late""#)))))
+        try await fleet.hub.eventually("both taken") { try await fleet.hub.snapshot("l")?.inboxCount == 3 }
+        gate.open()
+        let end = try await fleet.hub.wait(for: "l", .canceled)
+        #expect(end.executionID == ExecutionID("start-l").successor)
+        #expect(try await fleet.hub.history("l").contains { $0.typeName == "CancellationRequested" })
+        try await helper.stop()
+        try await owner.stop()
+    }
+
+    @Test("A termination is told to code elsewhere that has something to undo") func compensatesTermination()
+        async throws
+    {
+        let fleet = CodeFleet(try await EngineHarness())
+        let owner = try await fleet.start("w1", [])
+        let undone = Activity("Undo") { (_: ActivityContext) in _ = fleet.runs.next() }
+        let trip = Orchestration("Trip") { (context: OrchestrationContext) -> String in
+            try await context.withCompensation(includingTermination: true) { saga in
+                let booked: String = try await context.callActivity("Work", "book")
+                saga.addCompensation { try await context.callActivity(undone) }
+                return booked + (try await context.waitForExternalEvent("never"))
+            }
+        }
+        let helper = try await fleet.start("w2", [trip, undone])
+        try await fleet.hub.start("Trip", id: "t")
+        try await fleet.hub.eventually("the booking taken") {
+            let (snapshot, statistics) = (try await fleet.hub.snapshot("t"), await fleet.statistics(owner))
+            return snapshot?.historyCount ?? 0 >= 5 && statistics?.awayEpisodes == 0
+        }
+        try await fleet.hub.terminate("t", message: "t")
+        try await fleet.hub.wait(for: "t", .terminated)
+        #expect(fleet.runs.count == 2)
+        #expect(try await fleet.hub.history("t").count { $0.typeName == "TaskScheduled" } == 2)
+        try await helper.stop()
+        try await owner.stop()
+    }
+
     @Test("Continues as new under another version, with what nobody has taken") func continuesAsNew() async throws {
         let fleet = CodeFleet(try await EngineHarness())
         let owner = try await fleet.start("w1", [])
@@ -310,7 +425,9 @@ import Testing
         try await owner.stop()
     }
 
-    @Test("Code that does not fit holds the instance with the reason, until code that fits comes") func divergence() async throws {
+    @Test("Code that does not fit holds the instance with the reason, until code that fits comes") func divergence()
+        async throws
+    {
         let fleet = CodeFleet(try await EngineHarness())
         let owner = try await fleet.start("w1", [])
         let good = try await fleet.start("w2", [flow("Flow", "a")])
@@ -332,7 +449,9 @@ import Testing
         try await owner.stop()
     }
 
-    @Test("Code that ends every worker that runs it: a few attempts, then the instance is held") func poison() async throws {
+    @Test("Code that ends every worker that runs it: a few attempts, then the instance is held") func poison()
+        async throws
+    {
         let fleet = CodeFleet(try await EngineHarness())
         let owner = try await fleet.start("w0", [])
         let deaths = Counter()
@@ -423,15 +542,6 @@ extension CodeFleet {
             Message(
                 id: MessageID("start-\(id)"), instanceID: InstanceID(id),
                 event: HistoryEvent(timestamp: hub.clock.now(), kind: .executionStarted(start))))
-    }
-
-    fileprivate func suspend(_ id: String, _ isSuspended: Bool) async throws {
-        try await hub.send(
-            Message(
-                id: MessageID("suspend-\(id)-\(isSuspended)"), instanceID: InstanceID(id),
-                event: HistoryEvent(
-                    timestamp: hub.clock.now(),
-                    kind: isSuspended ? .executionSuspended(reason: nil) : .executionResumed(reason: nil))))
     }
 
     /// Waits until the owner has heard of the worker's code.

@@ -130,6 +130,8 @@ enum Samples {
         .cancelChild(id: EventID(4)),
         .setCompensatesTermination(true),
         .setCompensatesTermination(false),
+        .passOn(.cancellationRequested(reason: Payload("\"late\""))),
+        .passOn(.executionTerminated(reason: nil, recurse: true)),
         .completeUpdate(id: UpdateID("u-1"), result: Payload("1"), failure: nil),
         .completeUpdate(id: UpdateID("u-2"), result: nil, failure: failure),
     ]
@@ -148,6 +150,9 @@ enum Samples {
         .actions(.init(number: 2, count: 3, content: [0, 1, 255])), .actions(.init(number: 1, count: 1, content: [])),
         .failure(.nonDeterministic(position: 7, historyHolds: "a", codeAsked: "b")),
         .failure(.nonDurableAwait("slept")), .failure(.contextMisuse("")),
+        .payloadFault(PayloadFault(.unavailable, "DTQ2019", "it is gone", remedy: "Bring it back")),
+        .payloadFault(PayloadFault(.unreadable, "DTQ2018", "", remedy: "")),
+        .payloadFault(PayloadFault(.tooLarge, "DTQ2007", "", remedy: "")),
     ]
 
     static let origin = Origin(partition: PartitionID(1023), incarnation: .max, sequence: 9)
@@ -160,10 +165,19 @@ enum Samples {
 
     static let bareMessage = Message(id: MessageID("m-2"), instanceID: InstanceID("ö"), event: events[21])
 
+    static let reusing = IDReuse.Running.allCases.flatMap { running in
+        IDReuse.Ended.allCases.map { ended in
+            var start = bareMessage
+            start.idReuse = IDReuse(running: running, ended: ended)
+            return start
+        }
+    }
+
     static let batches =
         [
-            MessageBatch(messages: [message, bareMessage]), MessageBatch(marker: epoch), MessageBatch(),
-            MessageBatch(messages: [message], applied: applied), MessageBatch(applied: applied),
+            MessageBatch(messages: [message, bareMessage]), MessageBatch(messages: reusing),
+            MessageBatch(marker: epoch),
+            MessageBatch(), MessageBatch(messages: [message], applied: applied), MessageBatch(applied: applied),
         ]
         + episodeAnswers.map { body in
             MessageBatch(
@@ -198,6 +212,10 @@ enum Samples {
             instanceID: InstanceID("b"), time: .distantPast, customStatus: .set(nil), hold: .set(nil),
             compensatesTermination: .set(false)),
         InstanceChange(instanceID: InstanceID("c"), time: .distantFuture),
+        InstanceChange(
+            instanceID: InstanceID("e"), time: time,
+            buffered: [HistoryEvent(timestamp: time, kind: .executionStarted(start))],
+            appliedMessages: [MessageID("m-9")], replaces: true),
     ]
 
     static let records: [PartitionRecord] = [
@@ -328,7 +346,7 @@ enum Samples {
         ] + outcomes.map(QueryAnswer.update)
 
     static let replies: [Reply] = {
-        let verdicts: [Verdict] = [.created, .exists, .accepted, .duplicate, .notFound, .ended, .unexpected]
+        let verdicts: [Verdict] = [.created, .exists, .joined, .accepted, .duplicate, .notFound, .ended, .unexpected]
         return (verdicts.map(Reply.Body.verdict) + answers.map(Reply.Body.answer)).map {
             Reply(correlationID: "c-1", partition: PartitionID(7), epoch: epoch, body: $0)
         }

@@ -12,6 +12,7 @@ struct BatchSubmission {
     var defaultVersion: String?
     /// Of each instance; a line's own of the same key count instead.
     var tags: [ExecutionStarted.Tag]
+    var idReuse: IDReuse
     var isJSON: Bool
 
     /// More bad lines than this, and the input is something else than a batch.
@@ -21,7 +22,7 @@ struct BatchSubmission {
     func run(_ client: HubClient, _ environment: CommandEnvironment) async throws {
         let started = environment.clock.now()
         let lines = BatchLines(
-            defaultName: defaultName, defaultVersion: defaultVersion, tags: tags, client: client,
+            defaultName: defaultName, defaultVersion: defaultVersion, tags: tags, idReuse: idReuse, client: client,
             environment: environment)
         var progress = ProgressLine(environment)
         let result = try await client.startMany(lines) { progress.show($0) }
@@ -99,6 +100,7 @@ struct BatchLines: AsyncSequence {
     var defaultName: String?
     var defaultVersion: String?
     var tags: [ExecutionStarted.Tag]
+    var idReuse: IDReuse
     var client: HubClient
     var environment: CommandEnvironment
     let report = PlatformLock(BatchReport())
@@ -119,7 +121,7 @@ struct BatchLines: AsyncSequence {
                     continue
                 }
                 do {
-                    let message = try lines.client.message(for: try request(in: line))
+                    let message = try await lines.client.sealedMessage(for: try request(in: line))
                     lines.report.withLock { $0.lineNumbers.append(number) }
                     return message
                 } catch {
@@ -143,9 +145,9 @@ struct BatchLines: AsyncSequence {
             guard case .text(let bytes) = line else {
                 throw BatchLineError("longer than \(LineReader.limit >> 20) MiB")
             }
-            var request = try StartRequest(
-                batchLine: bytes, defaultName: lines.defaultName, defaultTags: lines.tags)
+            var request = try StartRequest(batchLine: bytes, defaultName: lines.defaultName, defaultTags: lines.tags)
             if request.version == nil { request.version = lines.defaultVersion }
+            request.idReuse = lines.idReuse
             return request
         }
     }
@@ -197,7 +199,8 @@ extension StartRequest {
             case ("tags", .null): break
             case ("tags", _): throw BatchLineError("tags is no object")
             case ("input", let value): input = Payload(value.text)
-            case ("name", _), ("id", _), ("startAt", _), ("version", _): throw BatchLineError("\(member.key) is no text")
+            case ("name", _), ("id", _), ("startAt", _), ("version", _):
+                throw BatchLineError("\(member.key) is no text")
             default:
                 throw BatchLineError("unknown key \"\(member.key)\" (known: name, id, input, startAt, version, tags)")
             }

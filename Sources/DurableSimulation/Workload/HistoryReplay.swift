@@ -186,7 +186,8 @@ extension OrchestratorAction {
         case .recordPatch(let id, let isDeprecated): kind = .patchRecorded(id: id, isDeprecated: isDeprecated)
         case .completeUpdate(let id, let result, let failure):
             kind = .updateCompleted(id: id, result: result, failure: failure)
-        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination: return nil
+        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination, .passOn:
+            return nil
         }
         return HistoryEvent(eventID: eventID, timestamp: time, kind: kind)
     }

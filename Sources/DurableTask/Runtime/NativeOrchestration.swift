@@ -175,7 +175,7 @@ extension OrchestratorAction {
         case .scheduleTask, .createTimer, .sendEvent, .createSubOrchestration, .continueAsNew, .completeOrchestration,
             .recordPatch, .completeUpdate:
             true
-        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination: false
+        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination, .passOn: false
         }
     }
 }

@@ -47,15 +47,15 @@ extension OrchestratorRuntime {
         case .subOrchestrationFailed(let id, let failure):
             settle(id, event, .failed(failure))
         case .eventRaised(let name, let input):
-            raise(name, input)
+            raise(name, input, recorded: event.sealedPayload ?? input)
         case .updateRequested(let request):
             beginUpdate(request, event)
         case .updateCompleted:
             match(event)
         case .cancellationRequested(let reason):
             requestCancellation(reason)
-        case .executionTerminated(let reason, _):
-            tellOfTermination(reason)
+        case .executionTerminated(let reason, let recurse):
+            tellOfTermination(reason, recurse: recurse)
         case .executionStarted, .executionSuspended, .executionResumed, .continueAsNew:
             break
         }
@@ -69,9 +69,15 @@ extension OrchestratorRuntime {
         now = event.timestamp
     }
 
-    private func raise(_ name: String, _ input: Payload?) {
-        if isComplete, continuation == nil { return }
-        guard let waiter = events.firstWaiter(for: name) else { return events.buffer(input, name: name) }
+    private func raise(_ name: String, _ input: Payload?, recorded: Payload?) {
+        if isComplete {
+            // The next execution's, even where a handler of this one waits for it.
+            if continuation != nil { events.buffer(input, recorded: recorded, name: name) }
+            return
+        }
+        guard let waiter = events.firstWaiter(for: name) else {
+            return events.buffer(input, recorded: recorded, name: name)
+        }
         if let timer = waiter.timeout {
             _ = operations.settle(timer)
             dropTimer(timer)

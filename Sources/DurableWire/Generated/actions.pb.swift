@@ -291,109 +291,124 @@ nonisolated struct PBCompleteUpdateAction: Sendable {
   fileprivate var _failure: PBFailureDetails? = nil
 }
 
-nonisolated struct PBOrchestratorAction: Sendable {
+nonisolated struct PBOrchestratorAction: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var id: Int32 = 0
+  var id: Int32 {
+    get {_storage._id}
+    set {_uniqueStorage()._id = newValue}
+  }
 
-  var kind: PBOrchestratorAction.OneOf_Kind? = nil
+  var kind: OneOf_Kind? {
+    get {return _storage._kind}
+    set {_uniqueStorage()._kind = newValue}
+  }
 
   var scheduleTask: PBScheduleTaskAction {
     get {
-      if case .scheduleTask(let v)? = kind {return v}
+      if case .scheduleTask(let v)? = _storage._kind {return v}
       return PBScheduleTaskAction()
     }
-    set {kind = .scheduleTask(newValue)}
+    set {_uniqueStorage()._kind = .scheduleTask(newValue)}
   }
 
   var createSubOrchestration: PBCreateSubOrchestrationAction {
     get {
-      if case .createSubOrchestration(let v)? = kind {return v}
+      if case .createSubOrchestration(let v)? = _storage._kind {return v}
       return PBCreateSubOrchestrationAction()
     }
-    set {kind = .createSubOrchestration(newValue)}
+    set {_uniqueStorage()._kind = .createSubOrchestration(newValue)}
   }
 
   var createTimer: PBCreateTimerAction {
     get {
-      if case .createTimer(let v)? = kind {return v}
+      if case .createTimer(let v)? = _storage._kind {return v}
       return PBCreateTimerAction()
     }
-    set {kind = .createTimer(newValue)}
+    set {_uniqueStorage()._kind = .createTimer(newValue)}
   }
 
   var sendEvent: PBSendEventAction {
     get {
-      if case .sendEvent(let v)? = kind {return v}
+      if case .sendEvent(let v)? = _storage._kind {return v}
       return PBSendEventAction()
     }
-    set {kind = .sendEvent(newValue)}
+    set {_uniqueStorage()._kind = .sendEvent(newValue)}
   }
 
   var completeOrchestration: PBCompleteOrchestrationAction {
     get {
-      if case .completeOrchestration(let v)? = kind {return v}
+      if case .completeOrchestration(let v)? = _storage._kind {return v}
       return PBCompleteOrchestrationAction()
     }
-    set {kind = .completeOrchestration(newValue)}
+    set {_uniqueStorage()._kind = .completeOrchestration(newValue)}
   }
 
   var cancelTimer: PBCancelTimerAction {
     get {
-      if case .cancelTimer(let v)? = kind {return v}
+      if case .cancelTimer(let v)? = _storage._kind {return v}
       return PBCancelTimerAction()
     }
-    set {kind = .cancelTimer(newValue)}
+    set {_uniqueStorage()._kind = .cancelTimer(newValue)}
   }
 
   var recordPatch: PBRecordPatchAction {
     get {
-      if case .recordPatch(let v)? = kind {return v}
+      if case .recordPatch(let v)? = _storage._kind {return v}
       return PBRecordPatchAction()
     }
-    set {kind = .recordPatch(newValue)}
+    set {_uniqueStorage()._kind = .recordPatch(newValue)}
   }
 
   var setCustomStatus: PBSetCustomStatusAction {
     get {
-      if case .setCustomStatus(let v)? = kind {return v}
+      if case .setCustomStatus(let v)? = _storage._kind {return v}
       return PBSetCustomStatusAction()
     }
-    set {kind = .setCustomStatus(newValue)}
+    set {_uniqueStorage()._kind = .setCustomStatus(newValue)}
   }
 
   var cancelTask: PBCancelTaskAction {
     get {
-      if case .cancelTask(let v)? = kind {return v}
+      if case .cancelTask(let v)? = _storage._kind {return v}
       return PBCancelTaskAction()
     }
-    set {kind = .cancelTask(newValue)}
+    set {_uniqueStorage()._kind = .cancelTask(newValue)}
   }
 
   var cancelChild: PBCancelChildAction {
     get {
-      if case .cancelChild(let v)? = kind {return v}
+      if case .cancelChild(let v)? = _storage._kind {return v}
       return PBCancelChildAction()
     }
-    set {kind = .cancelChild(newValue)}
+    set {_uniqueStorage()._kind = .cancelChild(newValue)}
   }
 
   var setCompensatesTermination: Bool {
     get {
-      if case .setCompensatesTermination(let v)? = kind {return v}
+      if case .setCompensatesTermination(let v)? = _storage._kind {return v}
       return false
     }
-    set {kind = .setCompensatesTermination(newValue)}
+    set {_uniqueStorage()._kind = .setCompensatesTermination(newValue)}
   }
 
   var completeUpdate: PBCompleteUpdateAction {
     get {
-      if case .completeUpdate(let v)? = kind {return v}
+      if case .completeUpdate(let v)? = _storage._kind {return v}
       return PBCompleteUpdateAction()
     }
-    set {kind = .completeUpdate(newValue)}
+    set {_uniqueStorage()._kind = .completeUpdate(newValue)}
+  }
+
+  /// A request about the instance's end, for its next execution.
+  var passOn: PBHistoryEvent {
+    get {
+      if case .passOn(let v)? = _storage._kind {return v}
+      return PBHistoryEvent()
+    }
+    set {_uniqueStorage()._kind = .passOn(newValue)}
   }
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -411,10 +426,14 @@ nonisolated struct PBOrchestratorAction: Sendable {
     case cancelChild(PBCancelChildAction)
     case setCompensatesTermination(Bool)
     case completeUpdate(PBCompleteUpdateAction)
+    /// A request about the instance's end, for its next execution.
+    case passOn(PBHistoryEvent)
 
   }
 
   init() {}
+
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 /// What became of an episode: where it was to begin an update, of those that wait, which one began and which were refused.
@@ -875,236 +894,291 @@ nonisolated extension PBCompleteUpdateAction: SwiftProtobuf.Message, SwiftProtob
 
 nonisolated extension PBOrchestratorAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".OrchestratorAction"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}schedule_task\0\u{3}create_sub_orchestration\0\u{3}create_timer\0\u{3}send_event\0\u{3}complete_orchestration\0\u{4}J\u{10}cancel_timer\0\u{3}record_patch\0\u{3}set_custom_status\0\u{3}cancel_task\0\u{3}cancel_child\0\u{3}set_compensates_termination\0\u{3}complete_update\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}schedule_task\0\u{3}create_sub_orchestration\0\u{3}create_timer\0\u{3}send_event\0\u{3}complete_orchestration\0\u{4}J\u{10}cancel_timer\0\u{3}record_patch\0\u{3}set_custom_status\0\u{3}cancel_task\0\u{3}cancel_child\0\u{3}set_compensates_termination\0\u{3}complete_update\0\u{3}pass_on\0")
+
+  fileprivate class _StorageClass {
+    var _id: Int32 = 0
+    var _kind: PBOrchestratorAction.OneOf_Kind?
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _id = source._id
+      _kind = source._kind
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularInt32Field(value: &self.id) }()
-      case 2: try {
-        var v: PBScheduleTaskAction?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .scheduleTask(let m) = current {v = m}
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularInt32Field(value: &_storage._id) }()
+        case 2: try {
+          var v: PBScheduleTaskAction?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .scheduleTask(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .scheduleTask(v)
+          }
+        }()
+        case 3: try {
+          var v: PBCreateSubOrchestrationAction?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .createSubOrchestration(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .createSubOrchestration(v)
+          }
+        }()
+        case 4: try {
+          var v: PBCreateTimerAction?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .createTimer(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .createTimer(v)
+          }
+        }()
+        case 5: try {
+          var v: PBSendEventAction?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .sendEvent(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .sendEvent(v)
+          }
+        }()
+        case 6: try {
+          var v: PBCompleteOrchestrationAction?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .completeOrchestration(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .completeOrchestration(v)
+          }
+        }()
+        case 1040: try {
+          var v: PBCancelTimerAction?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .cancelTimer(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .cancelTimer(v)
+          }
+        }()
+        case 1041: try {
+          var v: PBRecordPatchAction?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .recordPatch(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .recordPatch(v)
+          }
+        }()
+        case 1042: try {
+          var v: PBSetCustomStatusAction?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .setCustomStatus(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .setCustomStatus(v)
+          }
+        }()
+        case 1043: try {
+          var v: PBCancelTaskAction?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .cancelTask(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .cancelTask(v)
+          }
+        }()
+        case 1044: try {
+          var v: PBCancelChildAction?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .cancelChild(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .cancelChild(v)
+          }
+        }()
+        case 1045: try {
+          var v: Bool?
+          try decoder.decodeSingularBoolField(value: &v)
+          if let v = v {
+            if _storage._kind != nil {try decoder.handleConflictingOneOf()}
+            _storage._kind = .setCompensatesTermination(v)
+          }
+        }()
+        case 1046: try {
+          var v: PBCompleteUpdateAction?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .completeUpdate(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .completeUpdate(v)
+          }
+        }()
+        case 1047: try {
+          var v: PBHistoryEvent?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .passOn(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .passOn(v)
+          }
+        }()
+        default: break
         }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .scheduleTask(v)
-        }
-      }()
-      case 3: try {
-        var v: PBCreateSubOrchestrationAction?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .createSubOrchestration(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .createSubOrchestration(v)
-        }
-      }()
-      case 4: try {
-        var v: PBCreateTimerAction?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .createTimer(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .createTimer(v)
-        }
-      }()
-      case 5: try {
-        var v: PBSendEventAction?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .sendEvent(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .sendEvent(v)
-        }
-      }()
-      case 6: try {
-        var v: PBCompleteOrchestrationAction?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .completeOrchestration(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .completeOrchestration(v)
-        }
-      }()
-      case 1040: try {
-        var v: PBCancelTimerAction?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .cancelTimer(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .cancelTimer(v)
-        }
-      }()
-      case 1041: try {
-        var v: PBRecordPatchAction?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .recordPatch(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .recordPatch(v)
-        }
-      }()
-      case 1042: try {
-        var v: PBSetCustomStatusAction?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .setCustomStatus(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .setCustomStatus(v)
-        }
-      }()
-      case 1043: try {
-        var v: PBCancelTaskAction?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .cancelTask(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .cancelTask(v)
-        }
-      }()
-      case 1044: try {
-        var v: PBCancelChildAction?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .cancelChild(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .cancelChild(v)
-        }
-      }()
-      case 1045: try {
-        var v: Bool?
-        try decoder.decodeSingularBoolField(value: &v)
-        if let v = v {
-          if self.kind != nil {try decoder.handleConflictingOneOf()}
-          self.kind = .setCompensatesTermination(v)
-        }
-      }()
-      case 1046: try {
-        var v: PBCompleteUpdateAction?
-        var hadOneofValue = false
-        if let current = self.kind {
-          hadOneofValue = true
-          if case .completeUpdate(let m) = current {v = m}
-        }
-        try decoder.decodeSingularMessageField(value: &v)
-        if let v = v {
-          if hadOneofValue {try decoder.handleConflictingOneOf()}
-          self.kind = .completeUpdate(v)
-        }
-      }()
-      default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if self.id != 0 {
-      try visitor.visitSingularInt32Field(value: self.id, fieldNumber: 1)
-    }
-    switch self.kind {
-    case .scheduleTask?: try {
-      guard case .scheduleTask(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
-    }()
-    case .createSubOrchestration?: try {
-      guard case .createSubOrchestration(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    }()
-    case .createTimer?: try {
-      guard case .createTimer(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    }()
-    case .sendEvent?: try {
-      guard case .sendEvent(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
-    }()
-    case .completeOrchestration?: try {
-      guard case .completeOrchestration(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
-    }()
-    case .cancelTimer?: try {
-      guard case .cancelTimer(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1040)
-    }()
-    case .recordPatch?: try {
-      guard case .recordPatch(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1041)
-    }()
-    case .setCustomStatus?: try {
-      guard case .setCustomStatus(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1042)
-    }()
-    case .cancelTask?: try {
-      guard case .cancelTask(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1043)
-    }()
-    case .cancelChild?: try {
-      guard case .cancelChild(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1044)
-    }()
-    case .setCompensatesTermination?: try {
-      guard case .setCompensatesTermination(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularBoolField(value: v, fieldNumber: 1045)
-    }()
-    case .completeUpdate?: try {
-      guard case .completeUpdate(let v)? = self.kind else { preconditionFailure() }
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 1046)
-    }()
-    case nil: break
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if _storage._id != 0 {
+        try visitor.visitSingularInt32Field(value: _storage._id, fieldNumber: 1)
+      }
+      switch _storage._kind {
+      case .scheduleTask?: try {
+        guard case .scheduleTask(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+      }()
+      case .createSubOrchestration?: try {
+        guard case .createSubOrchestration(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      }()
+      case .createTimer?: try {
+        guard case .createTimer(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      }()
+      case .sendEvent?: try {
+        guard case .sendEvent(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+      }()
+      case .completeOrchestration?: try {
+        guard case .completeOrchestration(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      }()
+      case .cancelTimer?: try {
+        guard case .cancelTimer(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1040)
+      }()
+      case .recordPatch?: try {
+        guard case .recordPatch(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1041)
+      }()
+      case .setCustomStatus?: try {
+        guard case .setCustomStatus(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1042)
+      }()
+      case .cancelTask?: try {
+        guard case .cancelTask(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1043)
+      }()
+      case .cancelChild?: try {
+        guard case .cancelChild(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1044)
+      }()
+      case .setCompensatesTermination?: try {
+        guard case .setCompensatesTermination(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularBoolField(value: v, fieldNumber: 1045)
+      }()
+      case .completeUpdate?: try {
+        guard case .completeUpdate(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1046)
+      }()
+      case .passOn?: try {
+        guard case .passOn(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1047)
+      }()
+      case nil: break
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: PBOrchestratorAction, rhs: PBOrchestratorAction) -> Bool {
-    if lhs.id != rhs.id {return false}
-    if lhs.kind != rhs.kind {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._id != rhs_storage._id {return false}
+        if _storage._kind != rhs_storage._kind {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -41,6 +41,7 @@ nonisolated enum PBVerdict: SwiftProtobuf.Enum, Swift.CaseIterable {
   case notFound // = 5
   case ended // = 6
   case unexpected // = 7
+  case joined // = 30
   case UNRECOGNIZED(Int)
 
   init() {
@@ -57,6 +58,7 @@ nonisolated enum PBVerdict: SwiftProtobuf.Enum, Swift.CaseIterable {
     case 5: self = .notFound
     case 6: self = .ended
     case 7: self = .unexpected
+    case 30: self = .joined
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -71,6 +73,7 @@ nonisolated enum PBVerdict: SwiftProtobuf.Enum, Swift.CaseIterable {
     case .notFound: return 5
     case .ended: return 6
     case .unexpected: return 7
+    case .joined: return 30
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -85,6 +88,7 @@ nonisolated enum PBVerdict: SwiftProtobuf.Enum, Swift.CaseIterable {
     .notFound,
     .ended,
     .unexpected,
+    .joined,
   ]
 
 }
@@ -190,11 +194,112 @@ nonisolated struct PBMessage: @unchecked Sendable {
   /// Clears the value of `event`. Subsequent reads from it will return its default value.
   mutating func clearEvent() {_uniqueStorage()._event = nil}
 
+  /// Of starts only. Absent: both refuse.
+  var idReuse: PBIDReuse {
+    get {_storage._idReuse ?? PBIDReuse()}
+    set {_uniqueStorage()._idReuse = newValue}
+  }
+  /// Returns true if `idReuse` has been explicitly set.
+  var hasIDReuse: Bool {_storage._idReuse != nil}
+  /// Clears the value of `idReuse`. Subsequent reads from it will return its default value.
+  mutating func clearIDReuse() {_uniqueStorage()._idReuse = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// What a start does where there is an instance of its ID.
+nonisolated struct PBIDReuse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var running: PBIDReuse.Running = .refuse
+
+  var ended: PBIDReuse.Ended = .refuse
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated enum Running: SwiftProtobuf.Enum, Swift.CaseIterable {
+    typealias RawValue = Int
+    case refuse // = 0
+    case useExisting // = 1
+    case terminate // = 2
+    case UNRECOGNIZED(Int)
+
+    init() {
+      self = .refuse
+    }
+
+    init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .refuse
+      case 1: self = .useExisting
+      case 2: self = .terminate
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    var rawValue: Int {
+      switch self {
+      case .refuse: return 0
+      case .useExisting: return 1
+      case .terminate: return 2
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    static let allCases: [PBIDReuse.Running] = [
+      .refuse,
+      .useExisting,
+      .terminate,
+    ]
+
+  }
+
+  nonisolated enum Ended: SwiftProtobuf.Enum, Swift.CaseIterable {
+    typealias RawValue = Int
+    case refuse // = 0
+    case allow // = 1
+    case allowUnlessCompleted // = 2
+    case UNRECOGNIZED(Int)
+
+    init() {
+      self = .refuse
+    }
+
+    init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .refuse
+      case 1: self = .allow
+      case 2: self = .allowUnlessCompleted
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    var rawValue: Int {
+      switch self {
+      case .refuse: return 0
+      case .allow: return 1
+      case .allowUnlessCompleted: return 2
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    static let allCases: [PBIDReuse.Ended] = [
+      .refuse,
+      .allow,
+      .allowUnlessCompleted,
+    ]
+
+  }
+
+  init() {}
 }
 
 /// The destination has applied, durably, what the receiver of this sent it under `incarnation` up to `sequence`.
@@ -214,50 +319,54 @@ nonisolated struct PBAppliedThrough: Sendable {
   init() {}
 }
 
-nonisolated struct PBMessageBatch: Sendable {
+nonisolated struct PBMessageBatch: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var format: Int32 = 0
+  var format: Int32 {
+    get {_storage._format}
+    set {_uniqueStorage()._format = newValue}
+  }
 
-  var messages: [PBMessage] = []
+  var messages: [PBMessage] {
+    get {_storage._messages}
+    set {_uniqueStorage()._messages = newValue}
+  }
 
   var marker: PBEpoch {
-    get {_marker ?? PBEpoch()}
-    set {_marker = newValue}
+    get {_storage._marker ?? PBEpoch()}
+    set {_uniqueStorage()._marker = newValue}
   }
   /// Returns true if `marker` has been explicitly set.
-  var hasMarker: Bool {self._marker != nil}
+  var hasMarker: Bool {_storage._marker != nil}
   /// Clears the value of `marker`. Subsequent reads from it will return its default value.
-  mutating func clearMarker() {self._marker = nil}
+  mutating func clearMarker() {_uniqueStorage()._marker = nil}
 
   var applied: PBAppliedThrough {
-    get {_applied ?? PBAppliedThrough()}
-    set {_applied = newValue}
+    get {_storage._applied ?? PBAppliedThrough()}
+    set {_uniqueStorage()._applied = newValue}
   }
   /// Returns true if `applied` has been explicitly set.
-  var hasApplied: Bool {self._applied != nil}
+  var hasApplied: Bool {_storage._applied != nil}
   /// Clears the value of `applied`. Subsequent reads from it will return its default value.
-  mutating func clearApplied() {self._applied = nil}
+  mutating func clearApplied() {_uniqueStorage()._applied = nil}
 
   /// Not of clients.
   var answer: PBEpisodeAnswer {
-    get {_answer ?? PBEpisodeAnswer()}
-    set {_answer = newValue}
+    get {_storage._answer ?? PBEpisodeAnswer()}
+    set {_uniqueStorage()._answer = newValue}
   }
   /// Returns true if `answer` has been explicitly set.
-  var hasAnswer: Bool {self._answer != nil}
+  var hasAnswer: Bool {_storage._answer != nil}
   /// Clears the value of `answer`. Subsequent reads from it will return its default value.
-  mutating func clearAnswer() {self._answer = nil}
+  mutating func clearAnswer() {_uniqueStorage()._answer = nil}
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 
-  fileprivate var _marker: PBEpoch? = nil
-  fileprivate var _applied: PBAppliedThrough? = nil
-  fileprivate var _answer: PBEpisodeAnswer? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 nonisolated struct PBTaskMessage: Sendable {
@@ -458,11 +567,20 @@ nonisolated struct PBEpisodeAnswer: Sendable {
     set {body = .failure(newValue)}
   }
 
+  var payloadFault: PBEpisodeAnswer.PayloadFault {
+    get {
+      if case .payloadFault(let v)? = body {return v}
+      return PBEpisodeAnswer.PayloadFault()
+    }
+    set {body = .payloadFault(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Body: Equatable, Sendable {
     case actions(PBEpisodeAnswer.Part)
     case failure(PBEpisodeAnswer.Failure)
+    case payloadFault(PBEpisodeAnswer.PayloadFault)
 
   }
 
@@ -538,6 +656,63 @@ nonisolated struct PBEpisodeAnswer: Sendable {
       var unknownFields = SwiftProtobuf.UnknownStorage()
 
       init() {}
+    }
+
+    init() {}
+  }
+
+  /// A payload could not be opened, or not be stored.
+  nonisolated struct PayloadFault: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var kind: PBEpisodeAnswer.PayloadFault.Kind = .unavailable
+
+    var code: String = String()
+
+    var reason: String = String()
+
+    var remedy: String = String()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    nonisolated enum Kind: SwiftProtobuf.Enum, Swift.CaseIterable {
+      typealias RawValue = Int
+      case unavailable // = 0
+      case unreadable // = 1
+      case tooLarge // = 2
+      case UNRECOGNIZED(Int)
+
+      init() {
+        self = .unavailable
+      }
+
+      init?(rawValue: Int) {
+        switch rawValue {
+        case 0: self = .unavailable
+        case 1: self = .unreadable
+        case 2: self = .tooLarge
+        default: self = .UNRECOGNIZED(rawValue)
+        }
+      }
+
+      var rawValue: Int {
+        switch self {
+        case .unavailable: return 0
+        case .unreadable: return 1
+        case .tooLarge: return 2
+        case .UNRECOGNIZED(let i): return i
+        }
+      }
+
+      // The compiler won't synthesize support with the UNRECOGNIZED case.
+      static let allCases: [PBEpisodeAnswer.PayloadFault.Kind] = [
+        .unavailable,
+        .unreadable,
+        .tooLarge,
+      ]
+
     }
 
     init() {}
@@ -657,60 +832,99 @@ nonisolated struct PBHold: Sendable {
   fileprivate var _build: String? = nil
 }
 
-nonisolated struct PBInstanceChange: Sendable {
+nonisolated struct PBInstanceChange: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var instanceID: String = String()
+  var instanceID: String {
+    get {_storage._instanceID}
+    set {_uniqueStorage()._instanceID = newValue}
+  }
 
-  var timeMs: Int64 = 0
+  var timeMs: Int64 {
+    get {_storage._timeMs}
+    set {_uniqueStorage()._timeMs = newValue}
+  }
 
-  var history: [PBHistoryEvent] = []
+  var history: [PBHistoryEvent] {
+    get {_storage._history}
+    set {_uniqueStorage()._history = newValue}
+  }
 
-  var buffered: [PBHistoryEvent] = []
+  var buffered: [PBHistoryEvent] {
+    get {_storage._buffered}
+    set {_uniqueStorage()._buffered = newValue}
+  }
 
-  var appliedMessages: [String] = []
+  var appliedMessages: [String] {
+    get {_storage._appliedMessages}
+    set {_uniqueStorage()._appliedMessages = newValue}
+  }
 
-  var scheduledTasks: [PBInstanceChange.ScheduledTask] = []
+  var scheduledTasks: [PBInstanceChange.ScheduledTask] {
+    get {_storage._scheduledTasks}
+    set {_uniqueStorage()._scheduledTasks = newValue}
+  }
 
-  var canceledTimers: [Int32] = []
+  var canceledTimers: [Int32] {
+    get {_storage._canceledTimers}
+    set {_uniqueStorage()._canceledTimers = newValue}
+  }
 
   var customStatus: PBInstanceChange.CustomStatusUpdate {
-    get {_customStatus ?? PBInstanceChange.CustomStatusUpdate()}
-    set {_customStatus = newValue}
+    get {_storage._customStatus ?? PBInstanceChange.CustomStatusUpdate()}
+    set {_uniqueStorage()._customStatus = newValue}
   }
   /// Returns true if `customStatus` has been explicitly set.
-  var hasCustomStatus: Bool {self._customStatus != nil}
+  var hasCustomStatus: Bool {_storage._customStatus != nil}
   /// Clears the value of `customStatus`. Subsequent reads from it will return its default value.
-  mutating func clearCustomStatus() {self._customStatus = nil}
+  mutating func clearCustomStatus() {_uniqueStorage()._customStatus = nil}
 
   var hold: PBInstanceChange.HoldUpdate {
-    get {_hold ?? PBInstanceChange.HoldUpdate()}
-    set {_hold = newValue}
+    get {_storage._hold ?? PBInstanceChange.HoldUpdate()}
+    set {_uniqueStorage()._hold = newValue}
   }
   /// Returns true if `hold` has been explicitly set.
-  var hasHold: Bool {self._hold != nil}
+  var hasHold: Bool {_storage._hold != nil}
   /// Clears the value of `hold`. Subsequent reads from it will return its default value.
-  mutating func clearHold() {self._hold = nil}
+  mutating func clearHold() {_uniqueStorage()._hold = nil}
 
-  var canceledTasks: [Int32] = []
+  var canceledTasks: [Int32] {
+    get {_storage._canceledTasks}
+    set {_uniqueStorage()._canceledTasks = newValue}
+  }
 
   /// Absent: as it was.
   var compensatesTermination: Bool {
-    get {_compensatesTermination ?? false}
-    set {_compensatesTermination = newValue}
+    get {_storage._compensatesTermination ?? false}
+    set {_uniqueStorage()._compensatesTermination = newValue}
   }
   /// Returns true if `compensatesTermination` has been explicitly set.
-  var hasCompensatesTermination: Bool {self._compensatesTermination != nil}
+  var hasCompensatesTermination: Bool {_storage._compensatesTermination != nil}
   /// Clears the value of `compensatesTermination`. Subsequent reads from it will return its default value.
-  mutating func clearCompensatesTermination() {self._compensatesTermination = nil}
+  mutating func clearCompensatesTermination() {_uniqueStorage()._compensatesTermination = nil}
 
-  var heartbeats: [PBInstanceChange.Heartbeat] = []
+  var heartbeats: [PBInstanceChange.Heartbeat] {
+    get {_storage._heartbeats}
+    set {_uniqueStorage()._heartbeats = newValue}
+  }
 
-  var requestedUpdates: [PBUpdateRequested] = []
+  var requestedUpdates: [PBUpdateRequested] {
+    get {_storage._requestedUpdates}
+    set {_uniqueStorage()._requestedUpdates = newValue}
+  }
 
-  var rejectedUpdates: [PBEndedUpdate] = []
+  var rejectedUpdates: [PBEndedUpdate] {
+    get {_storage._rejectedUpdates}
+    set {_uniqueStorage()._rejectedUpdates = newValue}
+  }
+
+  /// It begins an instance in place of another one of its ID, which is gone from here on.
+  var replaces: Bool {
+    get {_storage._replaces}
+    set {_uniqueStorage()._replaces = newValue}
+  }
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -790,9 +1004,7 @@ nonisolated struct PBInstanceChange: Sendable {
 
   init() {}
 
-  fileprivate var _customStatus: PBInstanceChange.CustomStatusUpdate? = nil
-  fileprivate var _hold: PBInstanceChange.HoldUpdate? = nil
-  fileprivate var _compensatesTermination: Bool? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 /// What became of an update.
@@ -2066,15 +2278,6 @@ nonisolated struct PBInstanceSnapshot: @unchecked Sendable {
     set {_uniqueStorage()._openChildCount = newValue}
   }
 
-  var version: String {
-    get {_storage._version ?? String()}
-    set {_uniqueStorage()._version = newValue}
-  }
-  /// Returns true if `version` has been explicitly set.
-  var hasVersion: Bool {_storage._version != nil}
-  /// Clears the value of `version`. Subsequent reads from it will return its default value.
-  mutating func clearVersion() {_uniqueStorage()._version = nil}
-
   var openUpdateCount: Int64 {
     get {_storage._openUpdateCount}
     set {_uniqueStorage()._openUpdateCount = newValue}
@@ -2089,6 +2292,15 @@ nonisolated struct PBInstanceSnapshot: @unchecked Sendable {
   var hasParent: Bool {_storage._parent != nil}
   /// Clears the value of `parent`. Subsequent reads from it will return its default value.
   mutating func clearParent() {_uniqueStorage()._parent = nil}
+
+  var version: String {
+    get {_storage._version ?? String()}
+    set {_uniqueStorage()._version = newValue}
+  }
+  /// Returns true if `version` has been explicitly set.
+  var hasVersion: Bool {_storage._version != nil}
+  /// Clears the value of `version`. Subsequent reads from it will return its default value.
+  mutating func clearVersion() {_uniqueStorage()._version = nil}
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -3786,7 +3998,7 @@ nonisolated struct PBHubDescriptor: Sendable {
 fileprivate nonisolated let _protobuf_package = "dtq.v1"
 
 nonisolated extension PBVerdict: SwiftProtobuf._ProtoNameProviding {
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0VERDICT_UNSPECIFIED\0\u{1}VERDICT_CREATED\0\u{1}VERDICT_EXISTS\0\u{1}VERDICT_ACCEPTED\0\u{1}VERDICT_DUPLICATE\0\u{1}VERDICT_NOT_FOUND\0\u{1}VERDICT_ENDED\0\u{1}VERDICT_UNEXPECTED\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0VERDICT_UNSPECIFIED\0\u{1}VERDICT_CREATED\0\u{1}VERDICT_EXISTS\0\u{1}VERDICT_ACCEPTED\0\u{1}VERDICT_DUPLICATE\0\u{1}VERDICT_NOT_FOUND\0\u{1}VERDICT_ENDED\0\u{1}VERDICT_UNEXPECTED\0\u{2}\u{17}VERDICT_JOINED\0")
 }
 
 nonisolated extension PBEpoch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -3901,7 +4113,7 @@ nonisolated extension PBReplyAddress: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Message"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}instance_id\0\u{3}execution_id\0\u{1}dispatch\0\u{1}origin\0\u{1}reply\0\u{2}\u{4}event\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}instance_id\0\u{3}execution_id\0\u{1}dispatch\0\u{1}origin\0\u{1}reply\0\u{2}\u{4}event\0\u{4}\u{14}id_reuse\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
@@ -3911,6 +4123,7 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     var _origin: PBOrigin? = nil
     var _reply: PBReplyAddress? = nil
     var _event: PBHistoryEvent? = nil
+    var _idReuse: PBIDReuse? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3928,6 +4141,7 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       _origin = source._origin
       _reply = source._reply
       _event = source._event
+      _idReuse = source._idReuse
     }
   }
 
@@ -3953,6 +4167,7 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
         case 5: try { try decoder.decodeSingularMessageField(value: &_storage._origin) }()
         case 6: try { try decoder.decodeSingularMessageField(value: &_storage._reply) }()
         case 10: try { try decoder.decodeSingularMessageField(value: &_storage._event) }()
+        case 30: try { try decoder.decodeSingularMessageField(value: &_storage._idReuse) }()
         default: break
         }
       }
@@ -3986,6 +4201,9 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       try { if let v = _storage._event {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
       } }()
+      try { if let v = _storage._idReuse {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -4002,6 +4220,7 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
         if _storage._origin != rhs_storage._origin {return false}
         if _storage._reply != rhs_storage._reply {return false}
         if _storage._event != rhs_storage._event {return false}
+        if _storage._idReuse != rhs_storage._idReuse {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -4009,6 +4228,49 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
+}
+
+nonisolated extension PBIDReuse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".IDReuse"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}running\0\u{1}ended\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.running) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.ended) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.running != .refuse {
+      try visitor.visitSingularEnumField(value: self.running, fieldNumber: 1)
+    }
+    if self.ended != .refuse {
+      try visitor.visitSingularEnumField(value: self.ended, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBIDReuse, rhs: PBIDReuse) -> Bool {
+    if lhs.running != rhs.running {return false}
+    if lhs.ended != rhs.ended {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBIDReuse.Running: SwiftProtobuf._ProtoNameProviding {
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0RUNNING_REFUSE\0\u{1}RUNNING_USE_EXISTING\0\u{1}RUNNING_TERMINATE\0")
+}
+
+nonisolated extension PBIDReuse.Ended: SwiftProtobuf._ProtoNameProviding {
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ENDED_REFUSE\0\u{1}ENDED_ALLOW\0\u{1}ENDED_ALLOW_UNLESS_COMPLETED\0")
 }
 
 nonisolated extension PBAppliedThrough: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -4055,51 +4317,95 @@ nonisolated extension PBMessageBatch: SwiftProtobuf.Message, SwiftProtobuf._Mess
   static let protoMessageName: String = _protobuf_package + ".MessageBatch"
   static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}messages\0\u{1}marker\0\u{1}applied\0\u{2}8answer\0")
 
+  fileprivate class _StorageClass {
+    var _format: Int32 = 0
+    var _messages: [PBMessage] = []
+    var _marker: PBEpoch? = nil
+    var _applied: PBAppliedThrough? = nil
+    var _answer: PBEpisodeAnswer? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _format = source._format
+      _messages = source._messages
+      _marker = source._marker
+      _applied = source._applied
+      _answer = source._answer
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
+
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularInt32Field(value: &self.format) }()
-      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.messages) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._marker) }()
-      case 4: try { try decoder.decodeSingularMessageField(value: &self._applied) }()
-      case 60: try { try decoder.decodeSingularMessageField(value: &self._answer) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularInt32Field(value: &_storage._format) }()
+        case 2: try { try decoder.decodeRepeatedMessageField(value: &_storage._messages) }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._marker) }()
+        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._applied) }()
+        case 60: try { try decoder.decodeSingularMessageField(value: &_storage._answer) }()
+        default: break
+        }
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if self.format != 0 {
-      try visitor.visitSingularInt32Field(value: self.format, fieldNumber: 1)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if _storage._format != 0 {
+        try visitor.visitSingularInt32Field(value: _storage._format, fieldNumber: 1)
+      }
+      if !_storage._messages.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._messages, fieldNumber: 2)
+      }
+      try { if let v = _storage._marker {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      try { if let v = _storage._applied {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      } }()
+      try { if let v = _storage._answer {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 60)
+      } }()
     }
-    if !self.messages.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.messages, fieldNumber: 2)
-    }
-    try { if let v = self._marker {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
-    try { if let v = self._applied {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    } }()
-    try { if let v = self._answer {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 60)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: PBMessageBatch, rhs: PBMessageBatch) -> Bool {
-    if lhs.format != rhs.format {return false}
-    if lhs.messages != rhs.messages {return false}
-    if lhs._marker != rhs._marker {return false}
-    if lhs._applied != rhs._applied {return false}
-    if lhs._answer != rhs._answer {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._format != rhs_storage._format {return false}
+        if _storage._messages != rhs_storage._messages {return false}
+        if _storage._marker != rhs_storage._marker {return false}
+        if _storage._applied != rhs_storage._applied {return false}
+        if _storage._answer != rhs_storage._answer {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4353,7 +4659,7 @@ nonisolated extension PBEpisodeRequest: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension PBEpisodeAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".EpisodeAnswer"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}author\0\u{2}\u{8}actions\0\u{1}failure\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}author\0\u{2}\u{8}actions\0\u{1}failure\0\u{3}payload_fault\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4389,6 +4695,19 @@ nonisolated extension PBEpisodeAnswer: SwiftProtobuf.Message, SwiftProtobuf._Mes
           self.body = .failure(v)
         }
       }()
+      case 12: try {
+        var v: PBEpisodeAnswer.PayloadFault?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .payloadFault(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .payloadFault(v)
+        }
+      }()
       default: break
       }
     }
@@ -4413,6 +4732,10 @@ nonisolated extension PBEpisodeAnswer: SwiftProtobuf.Message, SwiftProtobuf._Mes
     case .failure?: try {
       guard case .failure(let v)? = self.body else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    }()
+    case .payloadFault?: try {
+      guard case .payloadFault(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
     }()
     case nil: break
     }
@@ -4580,6 +4903,55 @@ nonisolated extension PBEpisodeAnswer.Failure.NonDeterministic: SwiftProtobuf.Me
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
+}
+
+nonisolated extension PBEpisodeAnswer.PayloadFault: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBEpisodeAnswer.protoMessageName + ".PayloadFault"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0\u{1}code\0\u{1}reason\0\u{1}remedy\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.kind) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.code) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.remedy) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.kind != .unavailable {
+      try visitor.visitSingularEnumField(value: self.kind, fieldNumber: 1)
+    }
+    if !self.code.isEmpty {
+      try visitor.visitSingularStringField(value: self.code, fieldNumber: 2)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 3)
+    }
+    if !self.remedy.isEmpty {
+      try visitor.visitSingularStringField(value: self.remedy, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEpisodeAnswer.PayloadFault, rhs: PBEpisodeAnswer.PayloadFault) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.code != rhs.code {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.remedy != rhs.remedy {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEpisodeAnswer.PayloadFault.Kind: SwiftProtobuf._ProtoNameProviding {
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0KIND_UNAVAILABLE\0\u{1}KIND_UNREADABLE\0\u{1}KIND_TOO_LARGE\0")
 }
 
 nonisolated extension PBTaskKey: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -4790,98 +5162,167 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
 
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{4}\u{d}requested_updates\0\u{3}rejected_updates\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{2}\u{3}replaces\0\u{4}\u{a}requested_updates\0\u{3}rejected_updates\0")
+
+  fileprivate class _StorageClass {
+    var _instanceID: String = String()
+    var _timeMs: Int64 = 0
+    var _history: [PBHistoryEvent] = []
+    var _buffered: [PBHistoryEvent] = []
+    var _appliedMessages: [String] = []
+    var _scheduledTasks: [PBInstanceChange.ScheduledTask] = []
+    var _canceledTimers: [Int32] = []
+    var _customStatus: PBInstanceChange.CustomStatusUpdate? = nil
+    var _hold: PBInstanceChange.HoldUpdate? = nil
+    var _canceledTasks: [Int32] = []
+    var _compensatesTermination: Bool? = nil
+    var _heartbeats: [PBInstanceChange.Heartbeat] = []
+    var _requestedUpdates: [PBUpdateRequested] = []
+    var _rejectedUpdates: [PBEndedUpdate] = []
+    var _replaces: Bool = false
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _instanceID = source._instanceID
+      _timeMs = source._timeMs
+      _history = source._history
+      _buffered = source._buffered
+      _appliedMessages = source._appliedMessages
+      _scheduledTasks = source._scheduledTasks
+      _canceledTimers = source._canceledTimers
+      _customStatus = source._customStatus
+      _hold = source._hold
+      _canceledTasks = source._canceledTasks
+      _compensatesTermination = source._compensatesTermination
+      _heartbeats = source._heartbeats
+      _requestedUpdates = source._requestedUpdates
+      _rejectedUpdates = source._rejectedUpdates
+      _replaces = source._replaces
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
-      case 2: try { try decoder.decodeSingularInt64Field(value: &self.timeMs) }()
-      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.history) }()
-      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.buffered) }()
-      case 5: try { try decoder.decodeRepeatedStringField(value: &self.appliedMessages) }()
-      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.scheduledTasks) }()
-      case 7: try { try decoder.decodeRepeatedInt32Field(value: &self.canceledTimers) }()
-      case 10: try { try decoder.decodeSingularMessageField(value: &self._customStatus) }()
-      case 11: try { try decoder.decodeSingularMessageField(value: &self._hold) }()
-      case 25: try { try decoder.decodeRepeatedInt32Field(value: &self.canceledTasks) }()
-      case 26: try { try decoder.decodeSingularBoolField(value: &self._compensatesTermination) }()
-      case 27: try { try decoder.decodeRepeatedMessageField(value: &self.heartbeats) }()
-      case 40: try { try decoder.decodeRepeatedMessageField(value: &self.requestedUpdates) }()
-      case 41: try { try decoder.decodeRepeatedMessageField(value: &self.rejectedUpdates) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._instanceID) }()
+        case 2: try { try decoder.decodeSingularInt64Field(value: &_storage._timeMs) }()
+        case 3: try { try decoder.decodeRepeatedMessageField(value: &_storage._history) }()
+        case 4: try { try decoder.decodeRepeatedMessageField(value: &_storage._buffered) }()
+        case 5: try { try decoder.decodeRepeatedStringField(value: &_storage._appliedMessages) }()
+        case 6: try { try decoder.decodeRepeatedMessageField(value: &_storage._scheduledTasks) }()
+        case 7: try { try decoder.decodeRepeatedInt32Field(value: &_storage._canceledTimers) }()
+        case 10: try { try decoder.decodeSingularMessageField(value: &_storage._customStatus) }()
+        case 11: try { try decoder.decodeSingularMessageField(value: &_storage._hold) }()
+        case 25: try { try decoder.decodeRepeatedInt32Field(value: &_storage._canceledTasks) }()
+        case 26: try { try decoder.decodeSingularBoolField(value: &_storage._compensatesTermination) }()
+        case 27: try { try decoder.decodeRepeatedMessageField(value: &_storage._heartbeats) }()
+        case 30: try { try decoder.decodeSingularBoolField(value: &_storage._replaces) }()
+        case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
+        case 41: try { try decoder.decodeRepeatedMessageField(value: &_storage._rejectedUpdates) }()
+        default: break
+        }
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.instanceID.isEmpty {
-      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 1)
-    }
-    if self.timeMs != 0 {
-      try visitor.visitSingularInt64Field(value: self.timeMs, fieldNumber: 2)
-    }
-    if !self.history.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.history, fieldNumber: 3)
-    }
-    if !self.buffered.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.buffered, fieldNumber: 4)
-    }
-    if !self.appliedMessages.isEmpty {
-      try visitor.visitRepeatedStringField(value: self.appliedMessages, fieldNumber: 5)
-    }
-    if !self.scheduledTasks.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.scheduledTasks, fieldNumber: 6)
-    }
-    if !self.canceledTimers.isEmpty {
-      try visitor.visitPackedInt32Field(value: self.canceledTimers, fieldNumber: 7)
-    }
-    try { if let v = self._customStatus {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
-    } }()
-    try { if let v = self._hold {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
-    } }()
-    if !self.canceledTasks.isEmpty {
-      try visitor.visitPackedInt32Field(value: self.canceledTasks, fieldNumber: 25)
-    }
-    try { if let v = self._compensatesTermination {
-      try visitor.visitSingularBoolField(value: v, fieldNumber: 26)
-    } }()
-    if !self.heartbeats.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.heartbeats, fieldNumber: 27)
-    }
-    if !self.requestedUpdates.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.requestedUpdates, fieldNumber: 40)
-    }
-    if !self.rejectedUpdates.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.rejectedUpdates, fieldNumber: 41)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._instanceID.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._instanceID, fieldNumber: 1)
+      }
+      if _storage._timeMs != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._timeMs, fieldNumber: 2)
+      }
+      if !_storage._history.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._history, fieldNumber: 3)
+      }
+      if !_storage._buffered.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._buffered, fieldNumber: 4)
+      }
+      if !_storage._appliedMessages.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._appliedMessages, fieldNumber: 5)
+      }
+      if !_storage._scheduledTasks.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._scheduledTasks, fieldNumber: 6)
+      }
+      if !_storage._canceledTimers.isEmpty {
+        try visitor.visitPackedInt32Field(value: _storage._canceledTimers, fieldNumber: 7)
+      }
+      try { if let v = _storage._customStatus {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+      } }()
+      try { if let v = _storage._hold {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+      } }()
+      if !_storage._canceledTasks.isEmpty {
+        try visitor.visitPackedInt32Field(value: _storage._canceledTasks, fieldNumber: 25)
+      }
+      try { if let v = _storage._compensatesTermination {
+        try visitor.visitSingularBoolField(value: v, fieldNumber: 26)
+      } }()
+      if !_storage._heartbeats.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._heartbeats, fieldNumber: 27)
+      }
+      if _storage._replaces != false {
+        try visitor.visitSingularBoolField(value: _storage._replaces, fieldNumber: 30)
+      }
+      if !_storage._requestedUpdates.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._requestedUpdates, fieldNumber: 40)
+      }
+      if !_storage._rejectedUpdates.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._rejectedUpdates, fieldNumber: 41)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: PBInstanceChange, rhs: PBInstanceChange) -> Bool {
-    if lhs.instanceID != rhs.instanceID {return false}
-    if lhs.timeMs != rhs.timeMs {return false}
-    if lhs.history != rhs.history {return false}
-    if lhs.buffered != rhs.buffered {return false}
-    if lhs.appliedMessages != rhs.appliedMessages {return false}
-    if lhs.scheduledTasks != rhs.scheduledTasks {return false}
-    if lhs.canceledTimers != rhs.canceledTimers {return false}
-    if lhs._customStatus != rhs._customStatus {return false}
-    if lhs._hold != rhs._hold {return false}
-    if lhs.canceledTasks != rhs.canceledTasks {return false}
-    if lhs._compensatesTermination != rhs._compensatesTermination {return false}
-    if lhs.heartbeats != rhs.heartbeats {return false}
-    if lhs.requestedUpdates != rhs.requestedUpdates {return false}
-    if lhs.rejectedUpdates != rhs.rejectedUpdates {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._instanceID != rhs_storage._instanceID {return false}
+        if _storage._timeMs != rhs_storage._timeMs {return false}
+        if _storage._history != rhs_storage._history {return false}
+        if _storage._buffered != rhs_storage._buffered {return false}
+        if _storage._appliedMessages != rhs_storage._appliedMessages {return false}
+        if _storage._scheduledTasks != rhs_storage._scheduledTasks {return false}
+        if _storage._canceledTimers != rhs_storage._canceledTimers {return false}
+        if _storage._customStatus != rhs_storage._customStatus {return false}
+        if _storage._hold != rhs_storage._hold {return false}
+        if _storage._canceledTasks != rhs_storage._canceledTasks {return false}
+        if _storage._compensatesTermination != rhs_storage._compensatesTermination {return false}
+        if _storage._heartbeats != rhs_storage._heartbeats {return false}
+        if _storage._requestedUpdates != rhs_storage._requestedUpdates {return false}
+        if _storage._rejectedUpdates != rhs_storage._rejectedUpdates {return false}
+        if _storage._replaces != rhs_storage._replaces {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -7034,9 +7475,9 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
     var _holdCode: String? = nil
     var _holdText: String? = nil
     var _openChildCount: Int64 = 0
-    var _version: String? = nil
     var _openUpdateCount: Int64 = 0
     var _parent: String? = nil
+    var _version: String? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -7066,9 +7507,9 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       _holdCode = source._holdCode
       _holdText = source._holdText
       _openChildCount = source._openChildCount
-      _version = source._version
       _openUpdateCount = source._openUpdateCount
       _parent = source._parent
+      _version = source._version
     }
   }
 
@@ -7215,9 +7656,9 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         if _storage._holdCode != rhs_storage._holdCode {return false}
         if _storage._holdText != rhs_storage._holdText {return false}
         if _storage._openChildCount != rhs_storage._openChildCount {return false}
-        if _storage._version != rhs_storage._version {return false}
         if _storage._openUpdateCount != rhs_storage._openUpdateCount {return false}
         if _storage._parent != rhs_storage._parent {return false}
+        if _storage._version != rhs_storage._version {return false}
         return true
       }
       if !storagesAreEqual {return false}

@@ -1,5 +1,7 @@
+import DurableBackend
 import DurableCore
 import DurableEngine
+import DurableMemory
 import DurableTask
 import DurableWorker
 import Foundation
@@ -26,10 +28,12 @@ final class CodeFleet: Sendable {
     /// - Returns: Once it owns the partition (the first one), or waits for it and takes others' episodes.
     func start(
         _ name: String, _ items: [any Registrable], build: String? = nil,
+        payloads: any PayloadAccess = PlainPayloads(),
         configure: (inout WorkerConfiguration) -> Void = { _ in }
     ) async throws -> RunningWorker {
         let worker = try hub.startWorker(
-            name, [work, Orchestration(Self.ready(name)) { (context: OrchestrationContext) -> Int in 1 }] + items
+            name, [work, Orchestration(Self.ready(name)) { (context: OrchestrationContext) -> Int in 1 }] + items,
+            payloads: payloads
         ) {
             $0.minimumTenure = .seconds(1_000_000)
             $0.buildVersion = build ?? name
@@ -41,6 +45,15 @@ final class CodeFleet: Sendable {
     }
 
     func statistics(_ worker: RunningWorker) async -> PartitionStatistics? { await worker.host.statistics().first }
+
+    func suspend(_ id: String, _ isSuspended: Bool) async throws {
+        try await hub.send(
+            Message(
+                id: MessageID("suspend-\(id)-\(isSuspended)"), instanceID: InstanceID(id),
+                event: HistoryEvent(
+                    timestamp: hub.clock.now(),
+                    kind: isSuspended ? .executionSuspended(reason: nil) : .executionResumed(reason: nil))))
+    }
 
     /// Waits until the instance's episode is with another worker.
     func waitUntilAway(_ owner: RunningWorker, _ count: Int = 1) async throws {

@@ -51,7 +51,8 @@ final class EngineHarness: Sendable {
     func startWorker(
         _ name: String, _ items: [any Registrable], storage: (any PartitionStorage)? = nil,
         clock workerClock: (any EngineClock)? = nil, probe: (any EngineProbe)? = nil,
-        logger: Logger? = nil, configure: (inout WorkerConfiguration) -> Void = { _ in }
+        payloads: any PayloadAccess = PlainPayloads(), logger: Logger? = nil,
+        configure: (inout WorkerConfiguration) -> Void = { _ in }
     ) throws -> RunningWorker {
         var configuration = WorkerConfiguration()
         configuration.settlingTime = .zero
@@ -71,7 +72,8 @@ final class EngineHarness: Sendable {
                 epochs: JournalEpochAuthority(
                     transport: transport, topology: topology, clock: clock,
                     makeNonce: { "\(name)-\(nonces.next())" }),
-                clock: workerClock ?? clock, configuration: configuration, instruments: instruments),
+                clock: workerClock ?? clock, configuration: configuration, instruments: instruments,
+                payloads: payloads),
             logger: logger ?? Self.logger(name))
         let task = Task { try await host.run() }
         return RunningWorker(name: name, host: host, task: task, clock: clock)

@@ -23,6 +23,7 @@ struct PartitionContents: Equatable {
         if case .purged(let purged) = record { for id in purged.ids { instances[id] = nil } }
         guard case .checkpoint(let checkpoint) = record else { return }
         for change in checkpoint.changes {
+            if change.replaces { instances[change.instanceID] = nil }
             var instance =
                 try instances[change.instanceID] ?? Instance(state: unwrapped(InstanceState.created(by: change)))
             instance.state.evolve(with: change)
@@ -104,6 +105,14 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
     /// Starts an instance, numbered from 3.
     func start(_ number: Int, payloadBytes: Int = 16) async throws {
         try await append(.checkpoint(SampleRecords.checkpoint(number, payloadBytes: payloadBytes)))
+    }
+
+    /// Begins an instance anew that was purged. It sends nothing: the numbers of what it sent before are taken.
+    func startAgain(_ number: Int) async throws {
+        var checkpoint = SampleRecords.checkpoint(number)
+        checkpoint.changes[0].scheduledTasks = []
+        (checkpoint.outbox, checkpoint.outboxRemoved, checkpoint.applied) = ([], [], [])
+        try await append(.checkpoint(checkpoint))
     }
 
     /// Goes on with an instance that was started.

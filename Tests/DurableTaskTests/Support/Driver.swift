@@ -50,7 +50,7 @@ extension OrchestratorAction {
             HistoryEvent(timestamp: time, kind: .patchRecorded(id: id, isDeprecated: isDeprecated))
         case .completeUpdate(let id, let result, let failure):
             HistoryEvent(timestamp: time, kind: .updateCompleted(id: id, result: result, failure: failure))
-        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination: nil
+        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination, .passOn: nil
         }
     }
 }
@@ -119,7 +119,7 @@ struct Driver {
             case .cancelTimer(let id): open.removeAll { $0.eventID == id }
             // What is cancelled may be answered all the same.
             case .cancelTask, .cancelChild, .sendEvent, .continueAsNew, .completeOrchestration, .setCustomStatus,
-                .recordPatch, .completeUpdate, .setCompensatesTermination:
+                .recordPatch, .completeUpdate, .setCompensatesTermination, .passOn:
                 break
             }
         }
@@ -188,7 +188,7 @@ extension OrchestratorAction {
             .continueAsNew(let id, _, _, _),
             .completeOrchestration(let id, _, _, _):
             id
-        case .setCustomStatus, .recordPatch, .completeUpdate, .setCompensatesTermination: nil
+        case .setCustomStatus, .recordPatch, .completeUpdate, .setCompensatesTermination, .passOn: nil
         }
     }
 }
