@@ -123,10 +123,11 @@ public struct RegistryError: Error, Hashable, Sendable, CustomStringConvertible 
     public struct Code: Hashable, Sendable {
         private enum Value { case duplicateName, invalidName, invalidVersion }
         private let value: Value
-        /// Two activities, or two orchestrations, have one name.
+        /// Two activities have one name, or two orchestrations one name and version.
         public static let duplicateName = Code(value: .duplicateName)
         /// A name is empty, longer than 128 bytes, or has control characters.
         public static let invalidName = Code(value: .invalidName)
+        /// A version is empty, longer than 64 bytes, or has control characters.
         public static let invalidVersion = Code(value: .invalidVersion)
     }
 

@@ -45,7 +45,8 @@ extension EpisodeHost {
             }
         }
         if stored.isEmpty { return events }
-        let fetched = try await fromStore { [payloads = parts.payloads, references = stored.map(\.reference)]
+        let fetched = try await fromStore {
+            [payloads = parts.payloads, references = stored.map(\.reference)]
             () async throws(PayloadFault) in
             try await payloads.fetch(references)
         }
