@@ -117,10 +117,11 @@ extension OrchestratorAction {
         _ instanceID: InstanceID, _ executionID: ExecutionID, parent: ExecutionStarted.ParentInstance?
     ) -> PayloadOwner {
         switch self {
-        case .sendEvent(_, let target, _, _): PayloadOwner(target)
+        case .sendEvent(let id, let target, _, _):
+            PayloadOwner(target, sentIn: executionID.messageID(ofAction: id))
         case .createSubOrchestration(let id, let child):
             // As `finishEpisode` names the child's first execution.
-            PayloadOwner(child.instanceID, ExecutionID("\(executionID.stem)/\(id)"))
+            PayloadOwner(child.instanceID, ExecutionID(executionID.messageID(ofAction: id).value))
         case .continueAsNew: PayloadOwner(instanceID, executionID.successor)
         case .completeOrchestration:
             parent.map { PayloadOwner($0.instanceID, $0.executionID) } ?? PayloadOwner(instanceID, executionID)

@@ -15,6 +15,8 @@ struct Batch {
     var applied: [Origin] = []
     /// To parents whose child could not be started, or has ended before.
     var refusals: [Message] = []
+    /// What is to be deleted of the payload store.
+    var unneededPayloads: [PayloadScope] = []
     /// Episodes whose payloads must be stored first.
     var pending: [PendingEpisode] = []
     /// Sequences given out so far, on top of the partition's.

@@ -22,6 +22,7 @@ extension PartitionProcessor {
             shipments.wait(entry.state.id, for: entry.state.codes)
         }
         cancelActivities(batch.abandonedTasks)
+        removePayloads(batch.unneededPayloads)
         // Last: completions that stood before the marker have removed their tasks from the outbox by now.
         if batch.markersTaken > 0 { markersArrived(batch.markersTaken) }
     }

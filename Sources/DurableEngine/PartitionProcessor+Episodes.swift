@@ -88,6 +88,9 @@ extension PartitionProcessor {
             entry.state.settle(&change, over: shippedCount)
         }
         batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
+        if let payloads = try storedPayloads(of: entry, continuing: actions, over: events) {
+            batch.unneededPayloads.append(payloads)
+        }
         apply(change, to: entry, in: &batch)
         guard parts.configuration.checksReplay, shippedCount == nil else { return }
         do throws(EpisodeEnd) {

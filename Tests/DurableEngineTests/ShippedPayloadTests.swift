@@ -7,68 +7,9 @@ import DurableTask
 import DurableWorker
 import Testing
 
-@Suite("Payloads of shipped episodes cross as histories hold them") struct ShippedPayloadTests {
+@Suite("Payloads of shipped episodes cross as histories hold them") struct ShippedPayloadTests: PayloadBench {
     private static let secret = "the secret of "
     private static let long = String(repeating: "long ", count: 60)
-
-    private let child = Orchestration("Child") { (text: String, context: OrchestrationContext) in
-        context.setCustomStatus(text)
-        return "\(text) by a child"
-    }
-    private let echo = Activity("Echo") { (text: String, _: ActivityContext) in "\(text) echoed" }
-    private var flow: Orchestration<String, String> {
-        Orchestration("Flow") { [echo, child] (text: String, context: OrchestrationContext) in
-            let once = try await context.callActivity(echo, text)
-            let twice = try await context.callSubOrchestration(child, once)
-            let word: String = try await context.waitForExternalEvent("go")
-            return "\(twice), \(word)"
-        }
-    }
-    private var all: [any Registrable] { [child, echo, flow] }
-
-    private func access(
-        key: String? = nil, store: (any PayloadStore)? = nil, threshold: Int? = 100
-    ) throws -> PayloadPipeline {
-        var codecs: [any PayloadCodec] = []
-        if let key {
-            let bytes = Array(repeating: key.utf8.reduce(UInt8(0), &+), count: 32)
-            codecs = [PayloadEncryption(try PayloadKeys(current: key, keys: [key: bytes]))]
-        }
-        return PayloadPipeline(
-            PayloadOptions(codecs: codecs, store: store, storeThreshold: threshold), hubID: "hub-1")
-    }
-
-    private func send(
-        _ kind: (Payload?) -> HistoryEvent.Kind, _ message: String, to id: String, _ text: String,
-        _ access: any PayloadAccess, in hub: EngineHarness
-    ) async throws {
-        let payload = try await access.sealFully(Payload("\"\(text)\""), for: PayloadOwner(InstanceID(id)))
-        try await hub.send(
-            Message(
-                id: MessageID(message), instanceID: InstanceID(id),
-                event: HistoryEvent(timestamp: hub.clock.now(), kind: kind(payload))))
-    }
-
-    private func start(
-        _ name: String, id: String, _ text: String, _ access: any PayloadAccess, in hub: EngineHarness
-    ) async throws {
-        try await send(
-            {
-                .executionStarted(
-                    ExecutionStarted(
-                        name: name, input: $0, instanceID: InstanceID(id), executionID: ExecutionID("start-\(id)")))
-            }, "start-\(id)", to: id, text, access, in: hub)
-    }
-
-    private func raise(
-        _ name: String, to id: String, _ text: String, _ access: any PayloadAccess, in hub: EngineHarness
-    ) async throws {
-        try await send({ .eventRaised(name: name, input: $0) }, "\(name)-\(id)", to: id, text, access, in: hub)
-    }
-
-    private func output(_ id: String, _ access: any PayloadAccess, in hub: EngineHarness) async throws -> String? {
-        try await access.openFully(try await hub.wait(for: id, .completed).output)?.text
-    }
 
     @Test(
         "An owner that can open nothing goes on with what is encrypted, stored, or both: history and messages have nothing plain",
@@ -77,7 +18,9 @@ import Testing
         let fleet = CodeFleet(try await EngineHarness())
         let hub = fleet.hub
         let store = GatedPayloadStore()
-        let access = try access(key: options.isEncrypted ? "k1" : nil, store: options.isStored ? store : nil)
+        let access =
+            options.isEncrypted
+            ? try access("k1", store: options.isStored ? store : nil) : try access(store: store)
         let owner = try await fleet.start("w1", []) {
             $0.runsActivities = false
             // Less than the history has: it is asked for in pages.
@@ -85,9 +28,9 @@ import Testing
         }
         let helper = try await fleet.start("w2", all, payloads: access)
         let text = Self.secret + Self.long
-        try await start("Flow", id: "a", text, access, in: hub)
-        try await raise("go", to: "a", "\(Self.secret)b", access, in: hub)
-        #expect(try await output("a", access, in: hub) == "\"\(text) echoed by a child, \(Self.secret)b\"")
+        try await start(hub, "Flow", id: "a", text, access)
+        try await raise(hub, "go", to: "a", "\(Self.secret)b", access)
+        #expect(try await output(hub, "a", access) == "\"\(text) echoed by a child, \(Self.secret)b\"")
         let statistics = try #require(await fleet.statistics(owner))
         #expect(statistics.shippedCount >= 4 && statistics.lateAnswerCount == 0)
         for id in ["a", "start-a:1"] {
@@ -104,8 +47,11 @@ import Testing
         #expect(status.isSealed)
         if options.isStored {
             #expect(!store.contents.isEmpty)
-            for scope in ["a", "start-a:1"] { try await access.remove(.instance(InstanceID(scope))) }
-            #expect(store.contents.isEmpty, "everything is deleted with its instance")
+            // Each belongs to whom it goes with: the child's result to its parent.
+            for (id, execution) in [("a", "start-a"), ("start-a:1", "start-a/1")] {
+                try await access.remove(.run(InstanceID(id), ExecutionID(execution)))
+            }
+            #expect(store.contents.keys.allSatisfy { $0.hasPrefix("hub-1/a~") && $0.contains("/-/") })
         }
         try await helper.stop()
         try await owner.stop()
@@ -115,17 +61,17 @@ import Testing
     func withoutKey() async throws {
         let fleet = CodeFleet(try await EngineHarness())
         let hub = fleet.hub
-        let access = try access(key: "k1")
+        let access = try access("k1")
         let owner = try await fleet.start("w1", []) { $0.runsActivities = false }
-        let wrong = try await fleet.start("w2", all, payloads: try self.access(key: "k2"))
-        try await start("Flow", id: "a", Self.secret, access, in: hub)
+        let wrong = try await fleet.start("w2", all, payloads: try self.access("k2"))
+        try await start(hub, "Flow", id: "a", Self.secret, access)
         let held = try await fleet.waitForHold("a", "DTQ2018")
         #expect(held.holdText?.contains("encrypted with key \"k1\"") == true)
         #expect(held.historyCount == 0 && held.inboxCount == 1)
         let right = try await fleet.start("w3", all, payloads: access)
         try await wrong.stop()
-        try await raise("go", to: "a", "b", access, in: hub)
-        #expect(try await output("a", access, in: hub) == "\"\(Self.secret) echoed by a child, b\"")
+        try await raise(hub, "go", to: "a", "b", access)
+        #expect(try await output(hub, "a", access) == "\"\(Self.secret) echoed by a child, b\"")
         try await right.stop()
         try await owner.stop()
     }
@@ -150,11 +96,11 @@ import Testing
                 return held?.holdCode == "DTQ2019"
             }
             #expect(held?.historyCount == 0 && held?.inboxCount == 1)
-            try await start("Child", id: "child-\(id)", "n", access, in: hub)
-            #expect(try await output("child-\(id)", access, in: hub) == "\"n by a child\"")
+            try await start(hub, "Child", id: "child-\(id)", "n", access)
+            #expect(try await output(hub, "child-\(id)", access) == "\"n by a child\"")
             store.fail(nil)
             store.open()
-            #expect(try await output(id, access, in: hub) == "\"\(Self.long)\"")
+            #expect(try await output(hub, id, access) == "\"\(Self.long)\"")
         }
         try await helper.stop()
         try await owner.stop()
@@ -166,15 +112,15 @@ import Testing
         let fleet = CodeFleet(try await EngineHarness())
         let hub = fleet.hub
         let store = GatedPayloadStore()
-        let access = try access(key: "k1", store: store)
+        let access = try access("k1", store: store)
         let owner = try await fleet.start("w1", [])
-        try await start("Child", id: "c", Self.long, access, in: hub)
+        try await start(hub, "Child", id: "c", Self.long, access)
         let taken = store.takeAll()
         let helper = try await fleet.start("w2", all, payloads: access)
         let held = try await fleet.waitForHold("c", "DTQ2019")
         #expect(held.historyCount == 0 && held.inboxCount == 1)
         store.bringBack(taken)
-        #expect(try await output("c", access, in: hub) == "\"\(Self.long) by a child\"")
+        #expect(try await output(hub, "c", access) == "\"\(Self.long) by a child\"")
         try await helper.stop()
         try await owner.stop()
     }
@@ -184,7 +130,7 @@ import Testing
         let fleet = CodeFleet(try await EngineHarness())
         let hub = fleet.hub
         let store = GatedPayloadStore()
-        let access = try access(key: "k1", store: store)
+        let access = try access("k1", store: store)
         let collect = Orchestration("Collect") { (context: OrchestrationContext) -> [String] in
             let texts = context.state([String]())
             context.handle(Update<String, String>("add")) { text in
@@ -199,11 +145,12 @@ import Testing
         let helper = try await fleet.start("w2", [collect], payloads: access)
         try await hub.start("Collect", id: "a")
         try await hub.wait(for: "a", .running)
-        let unreadable = try self.access(key: "k2")
+        let unreadable = try self.access("k2")
         for (id, text, access) in [
             ("u-1", Self.secret, access), ("u-2", "x", unreadable), ("u-3", Self.secret + Self.long, access),
         ] {
-            let payload = try await access.sealFully(Payload("\"\(text)\""), for: PayloadOwner(InstanceID("a")))
+            let payload = try await access.sealFully(
+                Payload("\"\(text)\""), for: PayloadOwner(InstanceID("a"), sentIn: MessageID(id)))
             let request = UpdateRequest(id: UpdateID(id), name: "add", input: payload)
             try await hub.send(
                 Message(
@@ -229,7 +176,7 @@ import Testing
         #expect(reason.errorType == "PayloadUnreadable")
         try await hub.raise("enough", to: "a", message: "enough")
         #expect(
-            try await output("a", access, in: hub) == "[\"\(Self.secret)\",\"\(Self.secret + Self.long)\"]")
+            try await output(hub, "a", access) == "[\"\(Self.secret)\",\"\(Self.secret + Self.long)\"]")
         try await helper.stop()
         try await owner.stop()
     }
