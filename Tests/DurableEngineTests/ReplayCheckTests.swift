@@ -29,8 +29,9 @@ import Testing
     private func hub() async throws -> (hub: EngineHarness, worker: RunningWorker, client: HubClient) {
         let hub = try await EngineHarness(partitions: 2)
         let worker = try hub.startWorker("w1", [work, flow { _ in "Work" }, other])
-        for id in ["a", "b", "ended"] { try await hub.start("Flow", id: id, input: "1") }
+        // One after the other: their partitions' owners come in any order, and "a" is to be the oldest.
         for id in ["a", "b", "ended"] {
+            try await hub.start("Flow", id: id, input: "1")
             try await hub.eventually("\(id) to wait") { try await hub.snapshot(id)?.historyCount == 5 }
         }
         try await hub.terminate("ended", message: "end")

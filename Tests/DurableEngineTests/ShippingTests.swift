@@ -272,6 +272,8 @@ import Testing
             try await fleet.hub.wait(for: "s", isSuspended ? .suspended : .pending)
         }
         gate.open()
+        // By itself, before anything else comes.
+        try await fleet.hub.eventually("the activity to run") { fleet.runs.count == 1 }
         try await fleet.hub.raise("go", to: "s", #""x""#, message: "go")
         #expect(try await fleet.hub.wait(for: "s", .completed).output == Payload(#""(g)x""#))
         try await helper.stop()
