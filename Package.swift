@@ -124,7 +124,7 @@ let package = Package(
             name: "BrokerTests",
             dependencies: [
                 "Durable", "DurableAMQP", "DurableBackend", "DurableClient", "DurableConformance", "DurableCore",
-                "DurableEngine", "DurableFaults", "DurableMemory", "DurableWire", .log,
+                "DurableEngine", "DurableFaults", "DurableMemory", "DurableTask", "DurableWire", "DurableWorker", .log,
             ]),
         .testTarget(
             name: "CLITests",

@@ -15,12 +15,17 @@ package struct ReplayCheck: Sendable {
         package var version: String?
         /// nil: this program has no orchestration of that name.
         package var failure: EpisodeFailure?
+        /// Whose code wrote what the replay did not ask for; nil: its history does not say, or it is not that.
+        package var author: EpisodeAuthor?
 
-        package init(id: InstanceID, name: String, version: String? = nil, failure: EpisodeFailure?) {
+        package init(
+            id: InstanceID, name: String, version: String? = nil, failure: EpisodeFailure?, author: EpisodeAuthor? = nil
+        ) {
             self.id = id
             self.name = name
             self.version = version
             self.failure = failure
+            self.author = author
         }
     }
 
@@ -41,17 +46,22 @@ package struct ReplayCheck: Sendable {
     /// - Parameters:
     ///   - history: Of the instance's present execution; empty before its first episode.
     ///   - name: Of its orchestration.
-    package mutating func check(_ history: [HistoryEvent], of id: InstanceID, _ name: String) {
+    ///   - version: Of the instance, where its history does not say.
+    package mutating func check(
+        _ history: [HistoryEvent], of id: InstanceID, _ name: String, version: String? = nil
+    ) {
         let failure: EpisodeFailure?
-        switch registry.replay(history, of: name) {
+        let version = history.executionStarted.map(\.version) ?? version
+        switch registry.replay(history, of: name, version: version) {
         case .fits:
             fittingCount += 1
             return
         case .notRegistered: failure = nil
         case .diverges(let reason): failure = reason
         }
-        findings.append(
-            Finding(id: id, name: name, version: history.executionStarted?.version, failure: failure))
+        var author: EpisodeAuthor?
+        if case .nonDeterministic(let position, _, _)? = failure { author = history.prefix(position + 1).lastAuthor }
+        findings.append(Finding(id: id, name: name, version: version, failure: failure, author: author))
     }
 
     /// Checks the document that `dtq history ID --json --payloads` prints.
@@ -96,7 +106,7 @@ package struct ReplayCheck: Sendable {
                 let histories = try await Self.histories(of: instances, client)
                 for (instance, history) in zip(instances, histories) {
                     // It may have been deleted since.
-                    if let history { check(history, of: instance.id, instance.name) }
+                    if let history { check(history, of: instance.id, instance.name, version: instance.version) }
                 }
             }
         } while cursor != nil && remaining > 0
@@ -143,11 +153,13 @@ extension ReplayCheck.Finding {
     fileprivate var text: String {
         guard let failure else {
             return
-                "DTQ2005 instance \(id): this program has no orchestration \"\(name)\"; under it the instance would be held. "
+                "DTQ2005 instance \(id): this program has no orchestration \(OrchestrationCode(name: name, version: version)); "
+                + "with it alone the instance would be held. "
                 + "Register it, or keep a build running that has it. See ops/errors/DTQ2005.md"
         }
         let subject = "instance \(id) (\(name)\(version.map { " v\($0)" } ?? ""))"
-        return "\(failure.code) \(subject): \(failure.explanation). See ops/errors/\(failure.code).md"
+        let writer = author.map { " It was written by \($0.text)." } ?? ""
+        return "\(failure.code) \(subject): \(failure.explanation).\(writer) See ops/errors/\(failure.code).md"
     }
 
     fileprivate var json: JSONValue {
@@ -162,6 +174,8 @@ extension ReplayCheck.Finding {
         members.append(.init("position", .optional(place) { .integer($0.position) }))
         members.append(.init("historyHolds", .optional(place) { .string($0.holds) }))
         members.append(.init("codeAsked", .optional(place) { .string($0.asked) }))
+        members.append(.init("build", .optional(author) { .string($0.build) }))
+        members.append(.init("codeVersion", .optional(author?.version) { .string($0) }))
         members.append(.init("text", .string(text)))
         return .object(members)
     }

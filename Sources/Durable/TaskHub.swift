@@ -63,6 +63,7 @@ public final class TaskHub: Sendable {
         _ = try await transport.publish(topology.partitions.map { topology.baton(for: $0, at: clock.now()) })
         var configuration = configuration
         configuration.settlingTime = .zero
+        configuration.sharesCode = false
         configuration.engine.redrivesAtStart = true
         let payloads = PayloadPipeline(options, hubID: descriptor.hubID)
         let host = WorkerHost(

@@ -23,7 +23,7 @@ struct WorkerCommand: ParsableCommand {
             once with 75. Killing one at any moment loses nothing.
 
             Every option has an environment variable, DTQ_ and its name: DTQ_BROKER, DTQ_HUB, DTQ_ROLES, DTQ_SLOTS, \
-            DTQ_PREFETCH, DTQ_GRACE, DTQ_DATA, DTQ_CACHE, DTQ_LOG_LEVEL. DTQ_BUILD names the build, as \
+            DTQ_PREFETCH, DTQ_GRACE, DTQ_DATA, DTQ_CACHE, DTQ_DEFAULT_VERSION, DTQ_LOG_LEVEL. DTQ_BUILD names the build, as \
             dtq workers shows it. Where the program does not say so itself, DTQ_PAYLOAD_KEYS names a file of keys that \
             payloads are encrypted with, and DTQ_PAYLOAD_STORE a directory where large ones are kept.
 
@@ -56,6 +56,12 @@ struct WorkerCommand: ParsableCommand {
 
     @Option(help: ArgumentHelp("MiB of memory for cached instances, per partition (default: 64).", valueName: "mib"))
     var cache: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Version of new instances that are started without one, in the partitions this worker owns (default: none).",
+            valueName: "version"))
+    var defaultVersion: String?
 
     @Option(help: ArgumentHelp("trace, debug, info, notice, warning or error (default: info).", valueName: "level"))
     var logLevel: String?
@@ -137,6 +143,12 @@ struct WorkerSettings {
         if let build = text(nil, "DTQ_BUILD") {
             configuration.buildVersion = build
             configuration.engine.build = build
+        }
+        if let version = text(command.defaultVersion, "DTQ_DEFAULT_VERSION") {
+            if let defect = OrchestrationCode.defect(ofVersion: version) {
+                throw ValidationError("--default-version (DTQ_DEFAULT_VERSION): \(defect).")
+            }
+            configuration.engine.defaultVersion = version
         }
         dataDirectory = text(command.data, "DTQ_DATA")
         var level = Logger.Level.info

@@ -133,6 +133,9 @@ extension QueueDescription {
             arguments.append(MessageHeader("x-dead-letter-routing-key", .string(deadLetterRoutingKey)))
         }
         if let deliveryLimit { arguments.append(MessageHeader("x-delivery-limit", .integer(Int64(deliveryLimit)))) }
+        if let expiryMilliseconds {
+            arguments.append(MessageHeader("x-expires", .integer(Int64(clamping: expiryMilliseconds))))
+        }
         if let retention {
             arguments.append(MessageHeader("x-max-length-bytes", .integer(Int64(retention.bytes))))
         }

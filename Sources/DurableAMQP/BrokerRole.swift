@@ -31,13 +31,13 @@ package enum BrokerRole: String, CaseIterable, Sendable {
                 configure: names(own), write: names("client", "fleet", own), read: names("hub", "reply", "fleet", own))
         case .worker:
             Permissions(
-                configure: names("(work|reply|fleet|log|archive)\\..+"),
+                configure: names("episodes", "(work|episodes|reply|fleet|log|archive)\\..+"),
                 write: names(
-                    "journal", "own", "client", "control", "wake", "work", "reply", "fleet", "dead", "log",
-                    "(work|reply|fleet|log|archive)\\..+"),
+                    "journal", "own", "client", "control", "wake", "work", "episodes", "reply", "fleet", "dead", "log",
+                    "(work|episodes|reply|fleet|log|archive)\\..+"),
                 read: names(
-                    "hub", "journal", "work", "reply", "fleet", "log",
-                    "(own|control|query|wake|work|reply|fleet|log|archive)\\..+"))
+                    "hub", "journal", "work", "episodes", "reply", "fleet", "log",
+                    "(own|control|query|wake|work|episodes|reply|fleet|log|archive)\\..+"))
         case .monitor:
             Permissions(
                 configure: names(own), write: names("fleet", own), read: names("hub", "journal", "reply", "fleet", own))

@@ -40,6 +40,8 @@ package struct HubTopology: Hashable, Sendable {
         case query
         /// Queue an activity name.
         case work
+        /// Queue an orchestration and version: episodes for workers that have the code, from owners that lack it.
+        case episodes
         /// Exchange only: answers to clients' private queues.
         case reply
         /// Exchange only: workers' heartbeats, to everyone who listens.
@@ -56,6 +58,8 @@ package struct HubTopology: Hashable, Sendable {
     package func queue(_ family: Family, _ partition: PartitionID) -> String { "\(name(family)).\(partition)" }
     /// Queue of one activity's tasks.
     package func workQueue(_ activity: String) -> String { "\(name(.work)).\(activity)" }
+    /// Queue of one orchestration's shipped episodes.
+    package func episodeQueue(_ code: OrchestrationCode) -> String { "\(name(.episodes)).\(code.queueKey)" }
     /// Stream of one generation of a partition's log. The name is never used again, so that a stale owner cannot write
     /// to a later stream.
     ///
@@ -92,6 +96,10 @@ package struct HubTopology: Hashable, Sendable {
     /// Deliveries the broker allows before it dead-letters by itself: far above our own counting of attempts. Without
     /// any limit a quorum queue puts what is given back at its tail.
     package static let deliveryLimit = 1_000_000
+    /// How long a shipped episode waits for a worker: its owner ships it anew before that is over twice.
+    package static let episodeTTLMilliseconds: UInt64 = 60_000
+    /// A queue of episodes goes when no worker has consumed it for so long.
+    package static let episodeQueueExpiryMilliseconds: UInt64 = 86_400_000
     /// How long a question waits for an owner.
     package static let queryTTLMilliseconds: UInt64 = 10_000
     /// Its readers need what came since the last snapshot, which is a fraction of this.
@@ -121,8 +129,8 @@ package struct HubTopology: Hashable, Sendable {
         var fragment = bootstrap
         for (family, kind) in [
             (Family.journal, ExchangeDescription.Kind.direct), (.own, .direct), (.client, .direct),
-            (.control, .direct), (.wake, .direct), (.work, .direct), (.reply, .direct), (.fleet, .fanout),
-            (.dead, .fanout),
+            (.control, .direct), (.wake, .direct), (.work, .direct), (.episodes, .direct), (.reply, .direct),
+            (.fleet, .fanout), (.dead, .fanout),
         ] {
             fragment.exchanges.append(ExchangeDescription(name: name(family), kind: kind))
         }
@@ -175,6 +183,22 @@ package struct HubTopology: Hashable, Sendable {
             queues: activities.map { shared(workQueue($0), deadLetters: true) },
             bindings: activities.map {
                 BindingDescription(exchange: name(.work), queue: workQueue($0), routingKey: $0)
+            })
+    }
+
+    /// Queues of the shipped episodes that a worker runs, and their exchange, which a hub of an earlier version lacks.
+    package func episodes(of codes: [OrchestrationCode]) -> TopologyFragment {
+        TopologyFragment(
+            exchanges: [ExchangeDescription(name: name(.episodes), kind: .direct)],
+            queues: codes.map { code in
+                // What expires is of no interest any more: nothing is lost with it.
+                var queue = shared(episodeQueue(code), deadLetters: false)
+                queue.messageTTLMilliseconds = Self.episodeTTLMilliseconds
+                queue.expiryMilliseconds = Self.episodeQueueExpiryMilliseconds
+                return queue
+            },
+            bindings: codes.map {
+                BindingDescription(exchange: name(.episodes), queue: episodeQueue($0), routingKey: $0.queueKey)
             })
     }
 

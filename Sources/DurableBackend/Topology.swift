@@ -45,11 +45,13 @@ package struct QueueDescription: Hashable, Sendable {
     package var deliveryLimit: Int?
     /// Streams only; nil: all is kept.
     package var retention: StreamRetention?
+    /// Milliseconds without any consumer after which the broker deletes it; nil: never.
+    package var expiryMilliseconds: UInt64?
 
     package init(
         name: String, kind: Kind, isSingleActiveConsumer: Bool = false, messageTTLMilliseconds: UInt64? = nil,
         deadLetterExchange: String? = nil, deadLetterRoutingKey: String? = nil, deliveryLimit: Int? = nil,
-        retention: StreamRetention? = nil
+        retention: StreamRetention? = nil, expiryMilliseconds: UInt64? = nil
     ) {
         self.name = name
         self.kind = kind
@@ -59,6 +61,7 @@ package struct QueueDescription: Hashable, Sendable {
         self.deadLetterRoutingKey = deadLetterRoutingKey
         self.deliveryLimit = deliveryLimit
         self.retention = retention
+        self.expiryMilliseconds = expiryMilliseconds
     }
 }
 

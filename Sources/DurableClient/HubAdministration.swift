@@ -118,7 +118,7 @@ package struct HubAdministration: Sendable {
         let last = topology.bootstrap
         let queues =
             everything.queues.map(\.name).filter { $0 != topology.name(.hub) } + streams.map(\.name)
-            + names.map(topology.workQueue)
+            + names.map(topology.workQueue) + Set(workers.flatMap(\.codes)).sorted().map(topology.episodeQueue)
         let exchanges = everything.exchanges.map(\.name).filter { $0 != topology.name(.hub) }
         do throws(TransportError) {
             // Before the journal goes, which names them.

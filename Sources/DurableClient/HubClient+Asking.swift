@@ -165,6 +165,7 @@ extension HubClient {
             case .list: "a list"
             case .redriven: "what it sent again"
             case .released: "the release of an instance"
+            case .mayRun: "leave to run an episode"
             case .counts: "counts"
             case .tasks: "activities"
             case .value, .handlerFailed: "the answer of an instance's code"

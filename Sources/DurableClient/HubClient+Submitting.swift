@@ -75,6 +75,7 @@ extension HubClient {
         let id = request.id ?? InstanceID(makeID())
         try check(id)
         try check(name: request.name, "an orchestration's name")
+        try check(version: request.version)
         try check(request.input, "the input of instance \(id)")
         if let defect = request.tags.defect {
             throw ClientError(.wrongArgument, "\(defect). Nothing was sent.")

@@ -4,7 +4,7 @@ package import DurableCore
 /// Depths of a hub's queues and what its workers say, at one time. Needs AMQP alone.
 package struct HubSample: Hashable, Sendable {
     package var time: Timestamp
-    /// Work queues in order of activities, then control queues in order of partitions, then the dead letters.
+    /// Work queues in order of activities, episode queues in order of orchestrations, then control queues in order of partitions, then the dead letters.
     package var queues: [Queue]
     /// In order of their IDs.
     package var workers: [WorkerHeartbeat]
@@ -34,6 +34,7 @@ package struct HubSample: Hashable, Sendable {
 
     package enum Role: Hashable, Sendable {
         case work(activity: String)
+        case episodes(OrchestrationCode)
         case control(PartitionID)
         case dead
     }
@@ -44,6 +45,13 @@ package struct HubSample: Hashable, Sendable {
             worker.partitions.filter { $0.partition == partition }.map { (worker: worker.worker, claim: $0) }
         }
         return claims.max { $0.claim.epoch < $1.claim.epoch }
+    }
+
+    /// Instances by the code that they wait for and no worker has, in order.
+    package var missingCode: [WorkerHeartbeat.MissingCode] {
+        var sums: [OrchestrationCode: Int] = [:]
+        for missing in workers.flatMap(\.missingCode) { sums[missing.code, default: 0] += missing.instances }
+        return sums.sorted { $0.key < $1.key }.map { .init(code: $0.key, instances: $0.value) }
     }
 
     /// When the earliest timer of a partition is due: by its owner's word, or what the last one left behind.
@@ -60,7 +68,7 @@ package struct HubSample: Hashable, Sendable {
                 worker.activities.reduce(sum) { $0 + ($1.name == activity ? $1.inFlight : 0) }
             }
         case .control(let partition): owner(of: partition)?.claim.inFlight ?? 0
-        case .dead: nil
+        case .episodes, .dead: nil
         }
     }
 }
@@ -69,7 +77,7 @@ extension HubClient {
     /// Asks the broker for depths.
     ///
     /// - Parameters:
-    ///   - workers: Heartbeats to show with them; they also name activities.
+    ///   - workers: Heartbeats to show with them; they also name activities and orchestrations.
     ///   - activities: More activities whose queues to look at.
     ///   - readsClaims: Also ask the journal about partitions that no worker owns. A broker user who may not read it
     ///     sees the rest.
@@ -77,8 +85,10 @@ extension HubClient {
         workers: [WorkerHeartbeat], activities: [String] = [], readsClaims: Bool = false
     ) async throws -> HubSample {
         let names = Set(activities + workers.flatMap { $0.activities.map(\.name) }).sorted()
+        let codes = Set(workers.flatMap { $0.codes + $0.missingCode.map(\.code) }).sorted()
         let wanted: [(String, HubSample.Role)] =
             names.map { (topology.workQueue($0), .work(activity: $0)) }
+            + codes.map { (topology.episodeQueue($0), .episodes($0)) }
             + topology.partitions.map { (topology.queue(.control, $0), .control($0)) }
             + [(topology.name(.dead), .dead)]
         var sample = HubSample(time: clock.now(), queues: [], workers: workers)

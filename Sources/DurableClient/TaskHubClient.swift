@@ -54,17 +54,19 @@ public final class TaskHubClient: Sendable {
     ///   - id: Unique in the hub; nil makes a UUID. Choose it to make repeats harmless: a second start is refused, unless
     ///     `idReuse` says otherwise.
     ///   - startAt: First episode not before this time.
+    ///   - version: The instance runs on code of that version, to its end; nil: on what its worker gives those without
+    ///     one.
     ///   - tags: What instances are listed, counted and purged by; at most 16, keys of up to 64 bytes, values of up to
     ///     256.
     ///   - idReuse: What to do where there is an instance of that ID, running or ended.
     @discardableResult
     public func start<Input: Encodable>(
-        _ name: String, input: Input, id: InstanceID? = nil, startAt: Timestamp? = nil, tags: [String: String] = [:],
-        idReuse: IDReuse = .refuse
+        _ name: String, input: Input, id: InstanceID? = nil, startAt: Timestamp? = nil, version: String? = nil,
+        tags: [String: String] = [:], idReuse: IDReuse = .refuse
     ) async throws -> Accepted {
         let payload = try encode(input, "the input of orchestration \"\(name)\"")
         let request = StartRequest(
-            name: name, id: id, input: payload, startAt: startAt, tags: [ExecutionStarted.Tag](tags),
+            name: name, id: id, input: payload, startAt: startAt, version: version, tags: [ExecutionStarted.Tag](tags),
             idReuse: idReuse)
         return Accepted(try await core.start(request))
     }
@@ -72,29 +74,35 @@ public final class TaskHubClient: Sendable {
     /// Starts an instance of an orchestration that takes no input, by name.
     @discardableResult
     public func start(
-        _ name: String, id: InstanceID? = nil, startAt: Timestamp? = nil, tags: [String: String] = [:],
-        idReuse: IDReuse = .refuse
+        _ name: String, id: InstanceID? = nil, startAt: Timestamp? = nil, version: String? = nil,
+        tags: [String: String] = [:], idReuse: IDReuse = .refuse
     ) async throws -> Accepted {
-        try await start(name, input: NoValue(), id: id, startAt: startAt, tags: tags, idReuse: idReuse)
+        try await start(
+            name, input: NoValue(), id: id, startAt: startAt, version: version, tags: tags, idReuse: idReuse)
     }
 
     /// Starts an instance with the input its code expects.
+    ///
+    /// - Parameter version: nil: that of the orchestration given.
     @discardableResult
     public func start<Input, Output>(
         _ orchestration: Orchestration<Input, Output>, input: Input, id: InstanceID? = nil,
-        startAt: Timestamp? = nil, tags: [String: String] = [:],
-        idReuse: IDReuse = .refuse
+        startAt: Timestamp? = nil, version: String? = nil, tags: [String: String] = [:], idReuse: IDReuse = .refuse
     ) async throws -> Accepted {
-        try await start(orchestration.name, input: input, id: id, startAt: startAt, tags: tags, idReuse: idReuse)
+        try await start(
+            orchestration.name, input: input, id: id, startAt: startAt, version: version ?? orchestration.version,
+            tags: tags, idReuse: idReuse)
     }
 
     /// Starts an instance of an orchestration that takes no input.
     @discardableResult
     public func start<Output>(
         _ orchestration: Orchestration<NoValue, Output>, id: InstanceID? = nil, startAt: Timestamp? = nil,
-        tags: [String: String] = [:], idReuse: IDReuse = .refuse
+        version: String? = nil, tags: [String: String] = [:], idReuse: IDReuse = .refuse
     ) async throws -> Accepted {
-        try await start(orchestration.name, input: NoValue(), id: id, startAt: startAt, tags: tags, idReuse: idReuse)
+        try await start(
+            orchestration.name, input: NoValue(), id: id, startAt: startAt,
+            version: version ?? orchestration.version, tags: tags, idReuse: idReuse)
     }
 
     // MARK: - Sending

@@ -31,7 +31,7 @@ package struct InstanceChange: Hashable, Sendable {
     /// Events the episode appended to the history; empty when no episode ran. They include what was buffered.
     package var history: [HistoryEvent]
     /// Events taken while no episode could run (held, suspended, not due yet): appended to the inbox. After an episode
-    /// that continues as new: what the next execution begins with.
+    /// that continues as new: what the next execution begins with; after one that ran elsewhere: what arrived meanwhile.
     package var buffered: [HistoryEvent]
     /// Messages of clients this batch applied, so that a repeat is known.
     package var appliedMessages: [MessageID]

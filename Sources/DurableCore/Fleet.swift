@@ -28,6 +28,10 @@ package struct WorkerHeartbeat: Hashable, Sendable {
     /// Partitions it could serve at once, should their owner go: it waits for them, its copies are close to their logs.
     /// nil: a version that does not tell.
     package var standBy: [PartitionID]?
+    /// Code whose episode queues it consumes, in order; empty: of a version that takes none.
+    package var codes: [OrchestrationCode]
+    /// Code that instances of its partitions wait for and no worker has, in order; the most frequent ones of many.
+    package var missingCode: [MissingCode]
 
     package init(
         worker: WorkerID, state: State, time: Timestamp, startedAt: Timestamp, intervalMilliseconds: Int,
@@ -35,7 +39,7 @@ package struct WorkerHeartbeat: Hashable, Sendable {
         activities: [Activity] = [], slots: Int, partitions: [Partition] = [], isHello: Bool = false,
         episodeCount: UInt64 = 0, activityRunCount: UInt64 = 0, episodesPerSecond: Double? = nil,
         activityRunsPerSecond: Double? = nil, receipt: WorkerReceipt? = nil,
-        standBy: [PartitionID]? = nil
+        standBy: [PartitionID]? = nil, codes: [OrchestrationCode] = [], missingCode: [MissingCode] = []
     ) {
         self.worker = worker
         self.state = state
@@ -56,6 +60,18 @@ package struct WorkerHeartbeat: Hashable, Sendable {
         self.activityRunsPerSecond = activityRunsPerSecond
         self.receipt = receipt
         self.standBy = standBy
+        self.codes = codes
+        self.missingCode = missingCode
+    }
+
+    /// Instances that nobody can run.
+    package struct MissingCode: Hashable, Sendable {
+        package var code: OrchestrationCode
+        package var instances: Int
+        package init(code: OrchestrationCode, instances: Int) {
+            self.code = code
+            self.instances = instances
+        }
     }
 
     package struct Activity: Hashable, Sendable {

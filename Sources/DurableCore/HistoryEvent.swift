@@ -6,6 +6,8 @@ public struct HistoryEvent: Hashable, Sendable {
     public var timestamp: Timestamp
     /// What happened.
     public var kind: Kind
+    /// Of `orchestratorStarted` alone: the code that wrote the episode, where it is another than wrote the one before.
+    public var author: EpisodeAuthor?
     /// Fields of a newer version that this one does not know, kept byte for byte; empty almost always.
     package var unknownFields: [UInt8] = []
     /// What history holds where `kind` has been given an opened payload for code; nil otherwise, and never written.
@@ -222,6 +224,9 @@ extension Sequence<HistoryEvent> {
         for case .executionStarted(let start) in lazy.map(\.kind) { return start }
         return nil
     }
+
+    /// The code that wrote the last episode; nil: not said.
+    package var lastAuthor: EpisodeAuthor? { reduce(nil) { $1.author ?? $0 } }
 
     /// IDs of the patches that are recorded here: what replay of an execution's whole history must know beforehand.
     package var recordedPatches: Set<String> {

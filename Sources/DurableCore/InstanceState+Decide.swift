@@ -173,7 +173,7 @@ extension InstanceState {
                 _ = send(
                     .message(
                         Message(
-                            id: messageID(ofEventSentBy: eventID), instanceID: target,
+                            id: executionID.messageID(ofAction: eventID), instanceID: target,
                             event: HistoryEvent(timestamp: now, kind: .eventRaised(name: name, input: input)))))
             case .createSubOrchestration(let taskID, let child):
                 record(taskID, .subOrchestrationCreated(child))
@@ -281,10 +281,8 @@ extension InstanceState {
         status.isTerminal ? answerToParent(status, output, failure, at: now) : nil
     }
 
-    func messageID(ofEventSentBy eventID: EventID) -> MessageID { MessageID("\(executionID.stem)/\(eventID)") }
-
     /// Of the message that starts a child; also the child's first execution ID.
-    private func childStartID(_ taskID: EventID) -> MessageID { MessageID("\(executionID.stem)/\(taskID)") }
+    private func childStartID(_ taskID: EventID) -> MessageID { executionID.messageID(ofAction: taskID) }
 
     /// What the parent is told of this instance's end; nil when nobody waits for it.
     private func answerToParent(
@@ -398,4 +396,9 @@ extension InstanceChange {
         if case .set = later.hold { hold = later.hold }
         if case .set = later.compensatesTermination { compensatesTermination = later.compensatesTermination }
     }
+}
+
+extension ExecutionID {
+    /// Of the message by which the execution sends an event or starts a child.
+    func messageID(ofAction eventID: EventID) -> MessageID { MessageID("\(stem)/\(eventID)") }
 }

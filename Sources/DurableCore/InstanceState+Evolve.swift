@@ -63,6 +63,7 @@ extension InstanceState {
         openTimers = [:]
         openChildren = [:]
         patches = []
+        author = nil
         updates.endExecution()
         compensatesTermination = false
         isTerminating = false
@@ -73,6 +74,7 @@ extension InstanceState {
         case .orchestratorStarted:
             status = .running
             startAt = nil
+            if let author = event.author { self.author = author }
         case .timerCreated(let fireAt):
             openTimers[event.eventID] = fireAt
         case .subOrchestrationCreated(let child):

@@ -29,6 +29,8 @@ package struct InstanceState: Hashable, Sendable {
     package var openChildren: [EventID: InstanceID]
     /// IDs of the patches its execution has recorded, which replay asks for before it comes to them. Look-up only.
     package var patches: Set<String>
+    /// The code that wrote the last episode of its execution; nil: none has run, or it is not known.
+    package var author: EpisodeAuthor?
     /// Number of events in the history.
     package var historyCount: Int
     /// Accepted events no episode has handled yet, in order of arrival.

@@ -79,17 +79,22 @@ package struct AppliedThrough: Hashable, Sendable {
 }
 
 /// The body of one delivery on a control queue: messages, with or without word of what was applied; that word alone; an
-/// owner's marker; or nothing, which is an alarm.
+/// owner's marker; the answer to an episode that its owner shipped; or nothing, which is an alarm.
 package struct MessageBatch: Hashable, Sendable {
     package var messages: [Message]
     /// Sent by an owner to its own queue after its claim: what stood before it was queued before this epoch.
     package var marker: Epoch?
     /// What the sender has applied of the receiver's messages; only between partitions.
     package var applied: AppliedThrough?
-    package init(messages: [Message] = [], marker: Epoch? = nil, applied: AppliedThrough? = nil) {
+    /// Of a shipped episode; only from workers.
+    package var answer: EpisodeAnswer?
+    package init(
+        messages: [Message] = [], marker: Epoch? = nil, applied: AppliedThrough? = nil, answer: EpisodeAnswer? = nil
+    ) {
         self.messages = messages
         self.marker = marker
         self.applied = applied
+        self.answer = answer
     }
 }
 

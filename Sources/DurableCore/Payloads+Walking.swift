@@ -55,6 +55,12 @@ extension HistoryEvent {
         }
     }
 
+    /// Puts the opened payload in its place and keeps what history holds.
+    package mutating func give(_ opened: Payload) {
+        sealedPayload = payload
+        payload = opened
+    }
+
     /// Whether code is given its payload when it runs or is replayed. Of what it asked for itself, replay needs no data.
     package var handsPayloadToCode: Bool {
         switch kind {
@@ -103,22 +109,25 @@ extension OrchestratorAction {
 
     /// Whom its user data belongs to: whoever needs it longest.
     ///
-    /// - Parameter state: Of the instance that asks for it.
-    package func payloadOwner(_ state: InstanceState) -> PayloadOwner {
+    /// - Parameters:
+    ///   - instanceID: Of the instance that asks for it.
+    ///   - executionID: Of its execution that does.
+    ///   - parent: Whom its end is told to.
+    package func payloadOwner(
+        _ instanceID: InstanceID, _ executionID: ExecutionID, parent: ExecutionStarted.ParentInstance?
+    ) -> PayloadOwner {
         switch self {
         case .sendEvent(let id, let target, _, _):
-            PayloadOwner(target, sentIn: state.messageID(ofEventSentBy: id))
+            PayloadOwner(target, sentIn: executionID.messageID(ofAction: id))
         case .createSubOrchestration(let id, let child):
             // As `finishEpisode` names the child's first execution.
-            PayloadOwner(child.instanceID, ExecutionID("\(state.executionID.stem)/\(id)"))
-        case .continueAsNew: PayloadOwner(state.id, state.executionID.successor)
+            PayloadOwner(child.instanceID, ExecutionID(executionID.messageID(ofAction: id).value))
+        case .continueAsNew: PayloadOwner(instanceID, executionID.successor)
         case .completeOrchestration:
-            state.parent.map { PayloadOwner($0.instanceID, $0.executionID) }
-                ?? PayloadOwner(state.id, state.executionID)
+            parent.map { PayloadOwner($0.instanceID, $0.executionID) } ?? PayloadOwner(instanceID, executionID)
         case .scheduleTask, .setCustomStatus, .completeUpdate, .createTimer, .cancelTimer, .cancelTask, .cancelChild,
-            .recordPatch,
-            .setCompensatesTermination, .passOn:
-            PayloadOwner(state.id, state.executionID)
+            .recordPatch, .setCompensatesTermination, .passOn:
+            PayloadOwner(instanceID, executionID)
         }
     }
 }

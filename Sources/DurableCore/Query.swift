@@ -13,6 +13,9 @@ package enum Question: Hashable, Sendable {
     case redrive
     /// Asks the owner to let a held instance try again, whatever it is held for.
     case release(InstanceID)
+    /// Asks the owner whether a shipped episode that somebody was given before may run once more, with code of that
+    /// build; it counts.
+    case attempt(EpisodeID, build: String)
     /// A worker says which activities run on it, and asks whether they are still wanted.
     case heartbeat([TaskHeartbeat])
     /// Asks the code of an instance, which answers from its state and changes nothing.
@@ -110,6 +113,8 @@ package enum QueryAnswer: Hashable, Sendable {
     case redriven(Redriven)
     /// The instance is held no more; nil: it was not.
     case released(Hold?)
+    /// Whether the shipped episode may run.
+    case mayRun(Bool)
     /// What is known of each of those activities that is still wanted.
     case tasks([OpenTaskDetails])
     /// What the instance's code answered.

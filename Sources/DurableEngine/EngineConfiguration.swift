@@ -44,6 +44,16 @@ package struct EngineConfiguration: Hashable, Sendable {
     package var attemptLimit = 3
     /// Which code this is: an instance that is held because its code ended workers is tried again by another build.
     package var build = "dev"
+    /// Version of new instances that are started without one; nil: none.
+    package var defaultVersion: String?
+    /// Episodes of a partition that may be away at a time, with workers that have their code.
+    package var awayLimit = 1024
+    /// History that is shipped with an episode, and new events that one is shipped with, in bytes; the worker asks for a
+    /// longer history, and further events wait for the next episode.
+    package var shippedBytes = 256 << 10
+    /// How long the answer to a shipped episode is waited for before it is shipped anew. Doubled for each further time,
+    /// up to sixteen times as long.
+    package var episodePatience = Duration.seconds(30)
     /// Send every open task again at the start: for transports that forget their queues when the process ends.
     package var redrivesAtStart = false
     /// Replay every instance from its history after each episode and compare: for tests, slow.
@@ -75,4 +85,12 @@ package struct PartitionStatistics: Hashable, Sendable {
     package var alarmCount: UInt64 = 0
     package var cachedBytes = 0
     package var cachedInstances = 0
+    /// Episodes shipped to workers that have their code.
+    package var shippedCount: UInt64 = 0
+    /// Answers to shipped episodes that nobody waited for any more.
+    package var lateAnswerCount: UInt64 = 0
+    /// Episodes that are away.
+    package var awayEpisodes = 0
+    /// Code that instances wait for and no worker has.
+    package var missingCode: [WorkerHeartbeat.MissingCode] = []
 }

@@ -3,16 +3,21 @@ package import DurableCore
 /// Runs user code for the engine, which knows orchestrations only by this contract:
 /// history and new events in, actions out.
 package protocol EpisodeExecutor: Sendable {
+    /// Whether code is registered under exactly that name and version; nil stands for code registered without one.
+    func has(_ code: OrchestrationCode) -> Bool
+
     /// Makes a fresh, empty session for an instance.
     ///
     /// - Parameters:
+    ///   - code: The registration that is to run it.
+    ///   - version: Of the instance.
     ///   - patches: Those that the instance's history has recorded.
     ///   - onEscape: Called by any thread when code comes back from an await that is not durable while no episode may be
     ///     due; the next episode, of `orchestratorStarted` alone if there is nothing else, throws.
-    /// - Returns: nil when this worker has no code of that name and version.
+    /// - Returns: nil when this worker has no such code.
     func makeSession(
-        name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID, patches: Set<String>,
-        onEscape: @escaping @Sendable () -> Void
+        _ code: OrchestrationCode, version: String?, instanceID: InstanceID, executionID: ExecutionID,
+        patches: Set<String>, onEscape: @escaping @Sendable () -> Void
     ) -> (any OrchestrationSession)?
 }
 
@@ -40,6 +45,9 @@ package protocol OrchestrationSession: AnyObject {
     /// Frees everything; what the dying code still does is ignored. Idempotent. After a thrown failure only this is
     /// called.
     func evict()
+
+    /// Version its code is registered with; nil: without one.
+    var registeredVersion: String? { get }
 
     /// What it costs to keep it, for the sticky cache.
     var estimatedBytes: Int { get }

@@ -14,6 +14,7 @@ package actor FleetMember {
     private let describe: @Sendable () async -> WorkerHeartbeat
     private let onDrain: @Sendable (Duration?) -> Void
     private let onCancellation: @Sendable ([TaskKey]) async -> Void
+    private let onTick: @Sendable () -> Void
     private let changed = Signal()
     private var others: [WorkerID: HeardHeartbeat] = [:]  // sorted before use
     private var heardCount = 0
@@ -27,11 +28,12 @@ package actor FleetMember {
     ///   - onDrain: Called when somebody asks this worker to stop in order, with the grace period asked for.
     ///   - onCancellation: Called with activities, wherever they are, whose results nobody waits for any more, as
     ///     somebody says.
+    ///   - onTick: Called at every interval, whatever the rest of the worker does.
     package init(
         worker: WorkerID, transport: any MessageTransport, topology: HubTopology, clock: any EngineClock,
         interval: Duration, logger: Logger, describe: @escaping @Sendable () async -> WorkerHeartbeat,
         onDrain: @escaping @Sendable (Duration?) -> Void,
-        onCancellation: @escaping @Sendable ([TaskKey]) async -> Void
+        onCancellation: @escaping @Sendable ([TaskKey]) async -> Void, onTick: @escaping @Sendable () -> Void
     ) {
         self.worker = worker
         self.transport = transport
@@ -42,6 +44,7 @@ package actor FleetMember {
         self.describe = describe
         self.onDrain = onDrain
         self.onCancellation = onCancellation
+        self.onTick = onTick
     }
 
     /// The other workers that are alive, as far as is known, in order of their IDs.
@@ -85,6 +88,7 @@ package actor FleetMember {
     private func tick() async {
         while !Task.isCancelled {
             await clock.sleep(for: interval)
+            onTick()
             changed.raise()
         }
     }
@@ -149,7 +153,7 @@ package actor FleetMember {
             let before = others[heartbeat.worker]?.heartbeat
             if before?.state != heartbeat.state
                 || before?.partitions.map(\.partition) != heartbeat.partitions.map(\.partition)
-                || before?.standBy != heartbeat.standBy
+                || before?.standBy != heartbeat.standBy || before?.codes != heartbeat.codes
             {
                 isNews = true
             }

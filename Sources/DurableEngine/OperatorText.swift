@@ -8,8 +8,8 @@ package enum OperatorText {
         let remedy =
             switch failure {
             case .nonDeterministic:
-                "Deploy code that fits it (the version that wrote it, or a change behind context.isPatched), or terminate the "
-                    + "instance."
+                "Deploy code that fits it (\(state.author.map { "\($0.text) wrote to it last" } ?? "the version that wrote it"), "
+                    + "or a change behind context.isPatched), or terminate the instance."
             case .nonDurableAwait:
                 "Await only what the context offers (callActivity, sleep, waitForExternalEvent), then deploy again."
             case .contextMisuse: "Use async let or a task group instead of Task {}, then deploy again."
@@ -17,11 +17,28 @@ package enum OperatorText {
         return hold(failure.code, subject, failure.explanation, remedy)
     }
 
+    /// For the log, whoever may have the code.
     package static func noCode(for state: InstanceState) -> Hold {
         hold(
-            "DTQ2005", "instance \(state.id)",
-            "this worker has no orchestration \"\(state.name)\"\(state.version.map { " version \($0)" } ?? "")",
-            "Start a worker that registers it.")
+            Hold.codeOfMissingCode, "instance \(state.id)", "its owner has no orchestration \(state.code)",
+            "It goes on with a worker that registers it.")
+    }
+
+    /// While nobody has it.
+    package static func waitsForCode(_ state: InstanceState) -> Hold {
+        hold(
+            Hold.codeOfMissingCode, "instance \(state.id)",
+            "waiting for code: no worker has orchestration \(state.code)",
+            "It goes on by itself once a worker that registers it is there.")
+    }
+
+    package static func crashesElsewhere(_ state: InstanceState, attempts: Int, build: String) -> Hold {
+        var hold = hold(
+            "DTQ2008", "instance \(state.id) (\(state.name)\(state.version.map { " v\($0)" } ?? ""))",
+            "its code began to run \(attempts) times on workers that have it, and none of them answered",
+            "Mend the code, deploy it under another DTQ_BUILD than \"\(build)\", or terminate the instance.")
+        hold.build = build
+        return hold
     }
 
     package static func crashes(_ state: InstanceState, in epochs: [Epoch], build: String) -> Hold {
@@ -55,6 +72,12 @@ package enum OperatorText {
         "\(hold.code) query \"\(query)\" cannot be answered, since the code of this worker does not fit instance "
             + "\(state.id) (\(state.name)), which goes on as it is. Deploy code that fits its history; "
             + "replay-check shows what does not"
+    }
+
+    package static func codeElsewhere(_ query: String, of state: InstanceState) -> String {
+        "DTQ2005 query \"\(query)\" cannot be answered, since the code of instance \(state.id) (\(state.code)) runs on "
+            + "other workers than the owner of its partition, which goes on with it all the same. Nothing was changed. Read "
+            + "its custom status instead, or have the workers of that code own the partitions"
     }
 
     package static func payloadFault(_ fault: PayloadFault, of state: InstanceState) -> Hold {

@@ -19,12 +19,15 @@ package actor PartitionOwner {
         package var thread: any PartitionExecutor
         package var probe: (any EngineProbe)?
         package var payloads: any PayloadAccess
+        /// Code of other workers; nil: nothing is shipped.
+        package var directory: CodeDirectory?
 
         package init(
             partition: PartitionID, descriptor: HubDescriptor, worker: WorkerID, storage: any PartitionStorage,
             epochs: any EpochAuthority, executor: any EpisodeExecutor, transport: any MessageTransport,
             clock: any EngineClock, configuration: EngineConfiguration, thread: any PartitionExecutor,
-            probe: (any EngineProbe)? = nil, payloads: any PayloadAccess = PlainPayloads()
+            probe: (any EngineProbe)? = nil, payloads: any PayloadAccess = PlainPayloads(),
+            directory: CodeDirectory? = nil
         ) {
             self.partition = partition
             self.descriptor = descriptor
@@ -38,6 +41,7 @@ package actor PartitionOwner {
             self.thread = thread
             self.probe = probe
             self.payloads = payloads
+            self.directory = directory
         }
     }
 
@@ -96,6 +100,11 @@ package actor PartitionOwner {
                 pause = min(pause * 2, .seconds(30))
             }
         }
+    }
+
+    /// Other workers' code has changed.
+    package nonisolated func codeChanged(_ gained: [OrchestrationCode]) {
+        standing.withLock { $0.processor }?.codeChanged(gained)
     }
 
     /// Hands the partition over, or stops waiting for it. `run()` returns when that is done.
@@ -250,7 +259,8 @@ package actor PartitionOwner {
                 partition: parts.partition, descriptor: parts.descriptor, worker: parts.worker, epoch: epoch,
                 storage: storage, executor: parts.executor, transport: parts.transport, channel: channel, baton: baton,
                 clock: parts.clock, configuration: parts.configuration, thread: parts.thread,
-                probe: parts.probe, survivedEpochs: survivedEpochs, payloads: parts.payloads),
+                probe: parts.probe, survivedEpochs: survivedEpochs, payloads: parts.payloads,
+                directory: parts.directory),
             logger: logger)
         standing.withLock {
             $0.processor = processor

@@ -76,7 +76,7 @@ extension PartitionProcessor {
             for id in ids where try mustWaitForArchive(id) { return true }
             return false
         // What is in the archive has ended.
-        case .redrive, .heartbeat: return false
+        case .redrive, .attempt, .heartbeat: return false
         }
     }
 

@@ -21,6 +21,8 @@ struct Batch {
     var pending: [PendingEpisode] = []
     /// Sequences given out so far, on top of the partition's.
     var sequences: [PartitionID: UInt64] = [:]
+    /// Answers to shipped episodes. Look-up only.
+    var outcomes: [InstanceID: PartitionProcessor.EpisodeOutcome] = [:]
     /// Watermarks with what this batch applied.
     var deduplication: Deduplication
 
@@ -28,6 +30,8 @@ struct Batch {
     var acknowledgements: [DeliveryTag] = []
     var verdicts: [(address: ReplyAddress, verdict: Verdict)] = []
     var ended: [InstanceEntry] = []
+    /// Held because this worker lacks their code: to be shipped.
+    var withoutCode: [InstanceEntry] = []
     /// Nobody waits for these activities any more.
     var abandonedTasks: [TaskKey] = []
     /// How many of this epoch's markers came by.
@@ -111,7 +115,9 @@ extension PartitionProcessor {
             batch.acknowledgements.append(delivery.tag)
             return
         }
-        if let applied = content.applied {
+        if let answer = content.answer, !isFromClient(delivery) {
+            try take(answer, into: &batch)
+        } else if let applied = content.applied {
             if !isFromClient(delivery) { noteDelivered(applied) }
         } else if content.messages.isEmpty {
             // An alarm that rang: the timers it stands for are in the queue of timers.
@@ -166,6 +172,9 @@ extension PartitionProcessor {
 
     /// Says why a delivery must not be applied; nil when it may.
     private func defect(of content: MessageBatch, from delivery: Delivery) -> (code: String, reason: String)? {
+        if content.answer != nil, isFromClient(delivery) {
+            return ("DTQ3002", "a client may not answer for a worker")
+        }
         for message in content.messages {
             if isFromClient(delivery) {
                 if !message.isClientMessage { return ("DTQ3002", "a client may not send \(message.event.typeName)") }
@@ -200,7 +209,11 @@ extension PartitionProcessor {
             return
         }
         let entry = try entry(for: message.instanceID)
-        let message = defective(message, for: entry)
+        var message = defective(message, for: entry)
+        if entry == nil, case .executionStarted(var start) = message.event.kind, start.version == nil {
+            start.version = parts.configuration.defaultVersion
+            message.event.kind = .executionStarted(start)
+        }
         let acceptance =
             entry.map { $0.state.decide(message, at: $0.state.time(at: batch.now)) }
             ?? InstanceState.decide(message, at: batch.now)

@@ -55,6 +55,7 @@ extension PartitionProcessor {
         for (index, entry) in batch.touched.enumerated() {
             var part = Batch(now: batch.now, outboxID: state.nextOutboxID, deduplication: batch.deduplication)
             if let change = batch.changes[entry.state.id] { part.note(change, of: entry) }
+            part.outcomes = batch.outcomes
             // Acknowledgements and sequences come last: until then a crash brings the whole delivery again, and what
             // was applied of it is known by the instances themselves.
             if index == batch.touched.count - 1 { part.takeEffects(of: batch) }
@@ -87,7 +88,7 @@ extension PartitionProcessor {
     /// Whether an episode of the instance would run its code now.
     private func runsCode(_ entry: InstanceEntry, at now: Timestamp) -> Bool {
         let now = entry.state.time(at: now)
-        if entry.state.isEndImposed(at: now) { return false }
+        if entry.state.isEndImposed(at: now) || !isHere(entry.state) { return false }
         return entry.state.mayAdmitUpdates || !entry.state.inbox.isEmpty && entry.state.mayRun(at: now)
     }
 }

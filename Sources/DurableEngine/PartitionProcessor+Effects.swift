@@ -14,7 +14,13 @@ extension PartitionProcessor {
         }
         for (address, verdict) in batch.verdicts { reply(.verdict(verdict), to: address) }
         if !waiters.isEmpty { for entry in batch.touched + batch.ended { try answerUpdateWaiters(of: entry) } }
-        for entry in batch.ended { answerWaiters(of: entry) }
+        for entry in batch.ended {
+            answerWaiters(of: entry)
+            shipments.ended(entry.state.id)
+        }
+        for entry in batch.withoutCode where entry.state.hold?.isForCode == true {
+            shipments.wait(entry.state.id, for: entry.state.codes)
+        }
         cancelActivities(batch.abandonedTasks)
         removePayloads(batch.unneededPayloads)
         // Last: completions that stood before the marker have removed their tasks from the outbox by now.

@@ -12,7 +12,6 @@ extension PartitionProcessor {
     }
 
     private func runInbox(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
-        if entry.state.inbox.isEmpty { return }
         let now = entry.state.time(at: batch.now)
         if entry.state.isEndImposed(at: now) {
             let (change, messages) = entry.state.imposeEnd(at: now)
@@ -20,7 +19,17 @@ extension PartitionProcessor {
             apply(change, to: entry, in: &batch)
             return
         }
-        guard entry.state.mayRun(at: now) else { return }
+        if let outcome = batch.outcomes.removeValue(forKey: entry.state.id) {
+            let executionID = entry.state.executionID
+            try apply(outcome, to: entry, in: &batch)
+            // The next execution waits for its turn.
+            if entry.state.executionID != executionID { return }
+        }
+        if entry.state.inbox.isEmpty { return }
+        guard entry.state.mayRun(at: now) else {
+            if entry.state.hold?.isForCode == true { batch.withoutCode.append(entry) }
+            return
+        }
         do throws(EpisodeEnd) {
             try runCode(of: entry, over: entry.state.episodeEvents(at: now), in: &batch)
         } catch {
@@ -32,14 +41,17 @@ extension PartitionProcessor {
     func runCode(
         of entry: InstanceEntry, over events: [HistoryEvent], in batch: inout Batch
     ) throws(EpisodeEnd) {
+        var events = events
+        let session = try session(of: entry)
+        let author = EpisodeAuthor(build: parts.configuration.build, version: session.registeredVersion)
+        if author != entry.state.author { events[0].author = author }
         var contents: [SealedPayload.Content] = []
-        let actions = limited(
-            try sealed(try self.actions(of: entry, over: events), of: entry, contents: &contents))
+        let actions = parts.configuration.limited(
+            try sealed(try actions(of: entry, in: session, over: events), of: entry, contents: &contents))
         fetches.arrived[entry.state.id] = nil
-        episodeCount += 1
         if contents.isEmpty {
             do throws(PartitionEnd) {
-                try finish(entry, over: events, actions, in: &batch)
+                try finish(entry, over: events, actions: actions, in: &batch)
             } catch {
                 throw .end(error)
             }
@@ -48,34 +60,44 @@ extension PartitionProcessor {
         }
     }
 
-    /// Makes history and messages of what the code asked for.
-    func finish(
-        _ entry: InstanceEntry, over events: [HistoryEvent], _ actions: [OrchestratorAction], in batch: inout Batch
-    ) throws(PartitionEnd) {
-        fetches.forget(entry.state.id)
-        let (change, outbox) = entry.state.finishEpisode(
-            over: events, actions: actions, at: entry.state.time(at: batch.now), epoch: parts.epoch,
-            outboxID: &batch.outboxID)
-        batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
-        if let payloads = try storedPayloads(of: entry, continuing: actions, over: events) {
-            batch.unneededPayloads.append(payloads)
-        }
-        apply(change, to: entry, in: &batch)
-        guard parts.configuration.checksReplay else { return }
-        do throws(EpisodeEnd) {
-            try checkReplay(of: entry)
-        } catch {
-            if case .missing = error { return }
-            try end(error, entry, in: &batch)
-        }
-    }
-
     /// What an episode that cannot be used comes to: its instance is held, or the partition ends.
     func end(_ end: EpisodeEnd, _ entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
         switch end {
         case .end(let end): throw end
         case .held(let hold): self.hold(entry, hold, in: &batch)
+        case .lacksCode: waitForCode(entry, in: &batch)
         case .missing(let references): park(entry, until: references, in: &batch)
+        }
+    }
+
+    /// Turns what an episode's code asked for into history and messages.
+    ///
+    /// - Parameter shippedCount: Of an episode that ran on another worker: how many events of the inbox it was shipped
+    ///   with; more may have arrived meanwhile.
+    func finish(
+        _ entry: InstanceEntry, over events: [HistoryEvent], actions: [OrchestratorAction], shippedCount: Int? = nil,
+        in batch: inout Batch
+    ) throws(PartitionEnd) {
+        episodeCount += 1
+        fetches.forget(entry.state.id)
+        var (change, outbox) = entry.state.finishEpisode(
+            over: events, actions: actions, at: events[0].timestamp, epoch: parts.epoch, outboxID: &batch.outboxID)
+        if let shippedCount {
+            // Its events are of the time the code saw, which has passed.
+            change.time = entry.state.time(at: batch.now)
+            entry.state.settle(&change, over: shippedCount)
+        }
+        batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
+        if let payloads = try storedPayloads(of: entry, continuing: actions, over: events) {
+            batch.unneededPayloads.append(payloads)
+        }
+        apply(change, to: entry, in: &batch)
+        guard parts.configuration.checksReplay, shippedCount == nil else { return }
+        do throws(EpisodeEnd) {
+            try checkReplay(of: entry)
+        } catch {
+            if case .missing = error { return }
+            try end(error, entry, in: &batch)
         }
     }
 
@@ -143,12 +165,13 @@ extension PartitionProcessor {
         /// Stored payloads are not here yet.
         case missing([StoredPayload])
         case end(PartitionEnd)
+        /// This worker cannot run it.
+        case lacksCode
     }
 
     private func actions(
-        of entry: InstanceEntry, over events: [HistoryEvent]
+        of entry: InstanceEntry, in session: any OrchestrationSession, over events: [HistoryEvent]
     ) throws(EpisodeEnd) -> [OrchestratorAction] {
-        let session = try session(of: entry)
         let events = try opened(events, of: entry)
         do {
             return try session.run(events)
@@ -169,13 +192,19 @@ extension PartitionProcessor {
         let state = entry.state
         let begun = entry.rebuilding
         entry.rebuilding = nil
-        guard
-            let session = begun?.session
-                ?? parts.executor.makeSession(
-                    name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID,
-                    patches: has(.forgetsPatches) ? [] : state.patches,
-                    onEscape: { [weak self, id = state.id] in Task { await self?.noteEscape(of: id) } })
-        else { throw .held(OperatorText.noCode(for: state)) }
+        let session: any OrchestrationSession
+        if let begun {
+            session = begun.session
+        } else if case .here(let code) = place(of: state),
+            let new = parts.executor.makeSession(
+                code, version: state.version, instanceID: state.id, executionID: state.executionID,
+                patches: has(.forgetsPatches) ? [] : state.patches,
+                onEscape: { [weak self, id = state.id] in Task { await self?.noteEscape(of: id) } })
+        {
+            session = new
+        } else {
+            throw .lacksCode
+        }
         do throws(EpisodeEnd) {
             var position = begun?.position ?? 0
             let end = try endOfReplay(of: entry)
@@ -242,34 +271,6 @@ extension PartitionProcessor {
             throw .corrupt("history of instance \(entry.state.id) ends at event \(position) of \(entry.flushedCount)")
         }
         return page
-    }
-
-    /// A payload over the limit fails the orchestration (that of an update fails the update alone), and so do too many
-    /// events that it left to its next execution: nothing of that size may enter the log.
-    private func limited(_ actions: [OrchestratorAction]) -> [OrchestratorAction] {
-        let limits = parts.configuration
-        var actions = actions
-        for (index, action) in actions.enumerated() {
-            let failure: FailureDetails
-            if let bytes = action.payloadBytes, bytes > limits.payloadLimit {
-                failure = OperatorText.payloadTooLarge(
-                    bytes, limit: limits.payloadLimit, what: action.payloadDescription)
-                if case .completeUpdate(let id, _, _) = action {
-                    actions[index] = .completeUpdate(id: id, result: nil, failure: failure)
-                    continue
-                }
-            } else if case .continueAsNew(_, _, _, let events) = action,
-                case let bytes = events.reduce(0, { $0 + $1.estimatedBytes }), bytes > limits.carryOverLimit
-            {
-                failure = OperatorText.tooManyEvents(events.count, bytes, limit: limits.carryOverLimit)
-            } else {
-                continue
-            }
-            return [
-                .completeOrchestration(id: action.eventID, status: .failed, result: nil, failure: failure)
-            ]
-        }
-        return actions
     }
 
     /// Messages to other instances.

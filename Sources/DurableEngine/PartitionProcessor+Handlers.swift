@@ -15,7 +15,9 @@ extension PartitionProcessor {
                 "the owner that was asked went away before it answered. Nothing was changed. See what became of that "
                     + "worker, then ask again")
         }
-        if let hold = state.hold { return .failed(hold.text) }
+        if let hold = state.hold {
+            return .failed(hold.isForCode ? lacksCode(of: state, for: name) : hold.text)
+        }
         if state.historyCount == 0 {
             if state.mayRun(at: state.time(at: parts.clock.now())), postponedQueries.count < 1000 {
                 postponedQueries.append(delivery)
@@ -29,6 +31,7 @@ extension PartitionProcessor {
         } catch {
             switch error {
             case .end(let end): throw end
+            case .lacksCode: return .failed(lacksCode(of: state, for: name))
             case .held(let hold): return .failed(OperatorText.unanswerable(name, of: state, since: hold))
             case .missing(let references):
                 if postpone(delivery, of: entry, until: references) { return nil }
@@ -61,6 +64,14 @@ extension PartitionProcessor {
             session.evict()
             if !state.status.isTerminal { entry.session = nil }
             return .failed(OperatorText.misusedQuery(name, violation, of: state))
+        }
+    }
+
+    private func lacksCode(of state: InstanceState, for query: String) -> String {
+        if case .away = place(of: state) {
+            return OperatorText.codeElsewhere(query, of: state)
+        } else {
+            return OperatorText.waitsForCode(state).text
         }
     }
 }

@@ -10,6 +10,8 @@ extension PartitionProcessor {
         package var storage: OpenPartition
         package var executor: any EpisodeExecutor
         package var payloads: any PayloadAccess
+        /// Code of other workers; nil: nothing is shipped.
+        package var directory: CodeDirectory?
         package var transport: any MessageTransport
         /// Holds the baton already; ends with the processor.
         package var channel: any ConsumerChannel
@@ -26,7 +28,9 @@ extension PartitionProcessor {
             executor: any EpisodeExecutor, transport: any MessageTransport, channel: any ConsumerChannel,
             baton: DeliveryTag, clock: any EngineClock, configuration: EngineConfiguration,
             thread: any PartitionExecutor,
-            probe: (any EngineProbe)? = nil, survivedEpochs: [Epoch] = [], payloads: any PayloadAccess = PlainPayloads()
+            probe: (any EngineProbe)? = nil, survivedEpochs: [Epoch] = [],
+            payloads: any PayloadAccess = PlainPayloads(),
+            directory: CodeDirectory? = nil
         ) {
             self.partition = partition
             self.descriptor = descriptor
@@ -43,6 +47,7 @@ extension PartitionProcessor {
             self.thread = thread
             self.probe = probe
             self.survivedEpochs = survivedEpochs
+            self.directory = directory
         }
     }
 
@@ -68,6 +73,8 @@ extension PartitionProcessor {
         case receipt
         /// Sent before, and confirmed then.
         case redrive
+        /// A shipped episode, by its number.
+        case episode(UInt64)
     }
 
     /// As of the last round: reading it does not wait for a busy partition.
@@ -76,10 +83,12 @@ extension PartitionProcessor {
     func publishStatistics() {
         let statistics = PartitionStatistics(
             epoch: parts.epoch, inFlight: inFlight, outbox: state.outbox.count, refused: reliableLane.parkedCount,
-            unflushed: Int(position.value - flushedPosition.value), heldInstances: heldInstances.count,
+            unflushed: Int(position.value - flushedPosition.value),
+            heldInstances: heldInstances.count - shipments.awayCount,
             nextDue: timers.nextDue, episodeCount: episodeCount, checkpointCount: checkpointCount,
             duplicateCount: duplicateCount, alarmCount: alarmCount, cachedBytes: cache.bytes,
-            cachedInstances: cache.count)
+            cachedInstances: cache.count, shippedCount: shippedCount, lateAnswerCount: lateAnswerCount,
+            awayEpisodes: shipments.awayCount, missingCode: missingCode)
         latestStatistics.withLock { $0 = statistics }
     }
 

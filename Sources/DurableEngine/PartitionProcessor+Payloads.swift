@@ -66,9 +66,9 @@ extension PartitionProcessor {
     }
 
     private func content(of event: HistoryEvent, _ entry: InstanceEntry) throws(EpisodeEnd) -> Content {
-        guard event.handsPayloadToCode, let payload = event.payload, payload.isInEnvelope else { return .asItIs }
         do {
-            switch try parts.payloads.open(payload) {
+            switch try parts.payloads.opened(event) {
+            case nil: return .asItIs
             case .payload(let opened): return .opened(opened)
             case .stored(let reference):
                 guard let fetched = fetches.arrived[entry.state.id]?[reference] else { return .missing(reference) }
@@ -140,31 +140,14 @@ extension PartitionProcessor {
     func sealed(
         _ actions: [OrchestratorAction], of entry: InstanceEntry, contents: inout [SealedPayload.Content]
     ) throws(EpisodeEnd) -> [OrchestratorAction] {
-        var sealed = actions
-        for index in sealed.indices {
-            // The reason of a requested end comes back as it came.
-            guard let payload = sealed[index].payload, !payload.isSealed else { continue }
-            do {
-                let result = try parts.payloads.seal(payload, for: sealed[index].payloadOwner(entry.state))
-                sealed[index].payload = result.payload
-                if let content = result.content { contents.append(content) }
-            } catch {
-                guard error.kind == .tooLarge else {
-                    throw .held(OperatorText.payloadFault(error, of: entry.state))
-                }
-                let failure = OperatorText.payloadTooLarge(sealed[index].payloadDescription, error)
-                if case .completeUpdate(let id, _, _) = sealed[index] {
-                    sealed[index] = .completeUpdate(id: id, result: nil, failure: failure)
-                    continue
-                }
-                contents = []
-                return [
-                    .completeOrchestration(
-                        id: sealed[index].eventID, status: .failed, result: nil, failure: failure)
-                ]
+        let state = entry.state
+        do {
+            return try parts.payloads.sealed(actions, contents: &contents) {
+                $0.payloadOwner(state.id, state.executionID, parent: state.parent)
             }
+        } catch {
+            throw .held(OperatorText.payloadFault(error, of: state))
         }
-        return sealed
     }
 
     /// Stores what the batch's episodes refer to, then finishes these; those whose payloads are not stored are held, and
@@ -178,7 +161,7 @@ extension PartitionProcessor {
                 hold(episode.entry, OperatorText.payloadFault(fault, of: episode.entry.state), in: &batch)
                 retryLater(episode.entry.state.id)
             } else {
-                try finish(episode.entry, over: episode.events, episode.actions, in: &batch)
+                try finish(episode.entry, over: episode.events, actions: episode.actions, in: &batch)
                 if episode.entry.state.mayAdmitUpdates { askAgain(episode.entry.state.id) }
             }
         }
@@ -236,33 +219,14 @@ extension PartitionProcessor {
     private func startFetches() {
         while let (id, references, bytes) = fetches.takeNext() {
             Task { [weak self, payloads = parts.payloads] in
-                let result = await Self.fetch(references, payloads)
+                let result: Result<[StoredPayload: Payload], PayloadFault>
+                do throws(PayloadFault) {
+                    result = .success(try await payloads.fetch(references))
+                } catch {
+                    result = .failure(error)
+                }
                 await self?.payloadsArrived(for: id, result, bytes)
             }
-        }
-    }
-
-    private nonisolated static func fetch(
-        _ references: [StoredPayload], _ payloads: any PayloadAccess
-    ) async -> Result<[StoredPayload: Payload], PayloadFault> {
-        await withTaskGroup(of: (StoredPayload, Result<Payload, PayloadFault>).self) { group in
-            for reference in references {
-                group.addTask {
-                    do throws(PayloadFault) {
-                        return (reference, .success(try await payloads.fetch(reference)))
-                    } catch {
-                        return (reference, .failure(error))
-                    }
-                }
-            }
-            var (fetched, fault) = ([StoredPayload: Payload](), PayloadFault?.none)
-            for await (reference, result) in group {
-                switch result {
-                case .success(let payload): fetched[reference] = payload
-                case .failure(let error): fault = fault ?? error
-                }
-            }
-            return fault.map(Result.failure) ?? .success(fetched)
         }
     }
 
@@ -275,7 +239,7 @@ extension PartitionProcessor {
     }
 
     /// Has a held instance try again after a while, longer each time.
-    private func retryLater(_ id: InstanceID) {
+    func retryLater(_ id: InstanceID) {
         let pause = fetches.nextPause(for: id)
         Task { [weak self, clock = parts.clock] in
             await clock.sleep(for: pause)
@@ -320,14 +284,6 @@ struct PendingEpisode {
     var events: [HistoryEvent]
     var actions: [OrchestratorAction]
     var contents: [SealedPayload.Content]
-}
-
-extension HistoryEvent {
-    /// Puts the opened payload in its place and keeps what history holds.
-    fileprivate mutating func give(_ opened: Payload) {
-        sealedPayload = payload
-        payload = opened
-    }
 }
 
 extension Hold {

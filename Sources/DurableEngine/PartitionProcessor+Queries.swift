@@ -64,7 +64,7 @@ extension PartitionProcessor {
         switch query {
         case .status(let id):
             guard let entry = try entry(for: id) else { return .notFound }
-            return .status(InstanceSnapshot(entry.state, input: try input(of: entry)))
+            return .status(snapshot(entry.state, input: try input(of: entry)))
         case .history(let id, let after, let limit):
             guard let entry = try entry(for: id) else { return .notFound }
             return try history(of: entry, from: max(-1, min(after, .max - 1)) + 1, limit: min(max(limit, 1), 10_000))
@@ -74,7 +74,7 @@ extension PartitionProcessor {
             let states = try store.list(filter, after: after, limit: limit + 1)
             return .list(
                 states.prefix(limit).map { state in
-                    var snapshot = InstanceSnapshot(state, input: nil)
+                    var snapshot = snapshot(state, input: nil)
                     snapshot.output = nil
                     return snapshot
                 }, isComplete: states.count <= limit)
@@ -98,6 +98,8 @@ extension PartitionProcessor {
             try await release(entry)
             // It may be held again at once.
             return entry.state.hold.map { .failed("\($0.code) \($0.text)") } ?? .released(hold)
+        case .attempt(let id, let build):
+            return .mayRun(try await mayRun(id, build: build))
         case .heartbeat(let heartbeats):
             return try await takeHeartbeats(heartbeats, asked: asked)
         case .handler(let id, let name, let input):

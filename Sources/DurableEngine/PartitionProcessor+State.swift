@@ -55,6 +55,7 @@ extension PartitionProcessor {
             // further, may never have had what was due before, and the same time may be due again.
             entry.armedDue = due
         }
+        if entry.state.hold?.isForCode != true { shipments.forget(entry.state.id) }
         if entry.state.hold == nil {
             heldInstances.remove(entry.state.id)
         } else {

@@ -86,19 +86,36 @@ extension PartitionProcessor {
 
     /// Lets some of the held instances try again; those the code still does not fit are held again.
     func retryHeld(into batch: inout Batch, limit: Int) throws(PartitionEnd) {
-        let some = retries.prefix(limit)
-        retries.removeFirst(some.count)
-        for id in some {
+        let (here, away) = (retries.prefix(limit), awayRetries.ids.prefix(limit))
+        retries.removeFirst(here.count)
+        awayRetries.ids.removeFirst(away.count)
+        for id in here { try retry(id, mayBeHere: true, in: &batch) }
+        for id in away {
+            let hold = try entry(for: id)?.state.hold
+            if hold?.build == nil, !awayRetries.mayAll { continue }
+            try retry(id, mayBeHere: false, in: &batch)
+        }
+    }
+
+    /// - Parameter mayBeHere: With this worker's code too; otherwise with that of others.
+    private func retry(_ id: InstanceID, mayBeHere: Bool, in batch: inout Batch) throws(PartitionEnd) {
+        guard let entry = try entry(for: id), let hold = entry.state.hold else { return }
+        switch place(of: entry.state, otherThan: hold.build) {
+        case .here:
             // Code that ended workers gets no further chance; that of another build does.
-            guard let entry = try entry(for: id), let hold = entry.state.hold, hold.build != parts.configuration.build,
-                let session = parts.executor.makeSession(
-                    name: entry.state.name, version: entry.state.version, instanceID: id,
-                    executionID: entry.state.executionID, patches: [], onEscape: {})
-            else { continue }
-            session.evict()
+            guard mayBeHere, hold.build != parts.configuration.build else { return }
             let change = InstanceChange(instanceID: id, time: batch.now, hold: .set(nil))
             fold(change, into: entry)
             batch.note(change, of: entry)
+        case .away where entry.state.inbox.isEmpty:
+            let change = InstanceChange(instanceID: id, time: batch.now, hold: .set(nil))
+            apply(change, to: entry, in: &batch)
+        case .away:
+            waitForCode(entry, in: &batch)
+            // Held as it was: there may be nothing to write, and nothing to wait for.
+            if hold.isForCode { shipments.wait(id, for: entry.state.codes) }
+        case .nowhere:
+            if hold.isForCode { shipments.wait(id, for: entry.state.codes) }
         }
     }
 }

@@ -10,6 +10,10 @@ import Logging
 extension PartitionProcessor {
     /// Lets the updates begin that wait and that the code has a handler for, in order of arrival, each in an episode.
     func runUpdates(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
+        if !isHere(entry.state) {
+            if entry.state.asksCode, !shipments.unadmitted(by: entry.state).isEmpty { waitForCode(entry, in: &batch) }
+            return
+        }
         // One that there is no handler for may wait for another's doing, so all are looked at again after each.
         var passedOver: Set<UpdateID> = []  // look-up only
         while entry.state.mayAdmitUpdates,
@@ -52,7 +56,7 @@ extension PartitionProcessor {
             do throws(PayloadFault) {
                 content = try parts.payloads.open(input)
             } catch {
-                return .rejected(FailureDetails(errorType: "PayloadUnreadable", message: "\(error)"))
+                return .rejected(.unreadableUpdate(error))
             }
             switch content {
             case .payload(let payload): opened.input = payload
@@ -71,7 +75,7 @@ extension PartitionProcessor {
     }
 
     /// A reason that a validator gives goes into the instance's state: it is cut where it is long.
-    private func limited(_ reason: FailureDetails) -> FailureDetails {
+    func limited(_ reason: FailureDetails) -> FailureDetails {
         let limit = 4096
         guard reason.message.utf8.count > limit else { return reason }
         var reason = reason

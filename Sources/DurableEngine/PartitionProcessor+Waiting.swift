@@ -15,10 +15,10 @@ extension PartitionProcessor {
     /// Waits until there is something to do, or something may be due.
     func waitForWork() async {
         if isStopping || arrivalsEnded || !queries.isEmpty || !withheld.retriedQueries.isEmpty { return }
-        if compaction?.isPrepared != nil { return }
+        if compaction?.isPrepared != nil || codeNews.withLock({ $0.isNews }) || shipments.mustLook { return }
         if !isPaused
-            && (!arrivals.isEmpty || !retries.isEmpty || !escapes.isEmpty || timers.needsPage || !begun.isEmpty
-                || !askedAgain.isEmpty || !fetches.ready.isEmpty)
+            && (!arrivals.isEmpty || !retries.isEmpty || !awayRetries.ids.isEmpty || !escapes.isEmpty
+                || timers.needsPage || !begun.isEmpty || !askedAgain.isEmpty || !fetches.ready.isEmpty)
         {
             return
         }
@@ -28,6 +28,7 @@ extension PartitionProcessor {
         if let confirmDue { next = min(next, confirmDue) }
         if !isPaused, let retentionDue { next = min(next, retentionDue) }
         if let due = receipts.due { next = min(next, due) }
+        if let due = shipments.nextDue { next = min(next, due) }
         // Nothing tells when messages are parked that no queue takes.
         if redrive != nil { next = min(next, now + .milliseconds(500)) }
         if holdsTooMuch { next = min(next, putBackDue) }

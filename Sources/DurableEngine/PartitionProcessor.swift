@@ -15,6 +15,8 @@ package actor PartitionProcessor {
     nonisolated let logger: Logger
     nonisolated let reliableLane: PublishLane<PublishKey>
     nonisolated let replyLane: PublishLane<PublishKey>
+    /// Apart: a hub made by an earlier version may lack the exchange, which must not stop anything else.
+    nonisolated let episodeLane: PublishLane<PublishKey>
     nonisolated let signal = Signal()
     nonisolated let latestStatistics: PlatformLock<PartitionStatistics>
 
@@ -95,6 +97,13 @@ package actor PartitionProcessor {
     var heldInstances: Set<InstanceID> = []  // look-up and count only
     /// Instances earlier epochs held, to be tried again with this worker's code.
     var retries: [InstanceID] = []
+    /// Held instances that may be tried again on other workers: all of them, or those that some build must not run.
+    var awayRetries: (ids: [InstanceID], mayAll: Bool) = ([], false)
+    /// Instances whose code this worker lacks.
+    var shipments = Shipments()
+    /// What they were started as, where nobody has the code.
+    var unservedCode: Set<OrchestrationCode> = []  // look-up only
+    nonisolated let codeNews = PlatformLock<(isNews: Bool, gained: Set<OrchestrationCode>)>((false, []))
     /// Instances whose present execution began in this epoch: to be run, if a message has not done so since.
     var begun: [InstanceID] = []
     /// Instances with updates that wait for a handler, to be asked once more.
@@ -124,6 +133,8 @@ package actor PartitionProcessor {
     var checkpointCount: UInt64 = 0
     var duplicateCount: UInt64 = 0
     var alarmCount: UInt64 = 0
+    var shippedCount: UInt64 = 0
+    var lateAnswerCount: UInt64 = 0
 
     /// Whether the simulation asked for this mistake.
     nonisolated func has(_ defect: EngineDefect) -> Bool { parts.configuration.defect == defect }
@@ -139,6 +150,7 @@ package actor PartitionProcessor {
         logger[metadataKey: "epoch"] = "\(parts.epoch)"
         self.logger = logger
         reliableLane = PublishLane(transport: parts.transport, clock: parts.clock, isReliable: true, logger: logger)
+        episodeLane = PublishLane(transport: parts.transport, clock: parts.clock, isReliable: true, logger: logger)
         replyLane = PublishLane(transport: parts.transport, clock: parts.clock, isReliable: false, logger: logger)
         timers = TimerQueue(limit: parts.configuration.timerLimit)
         batonDue = parts.clock.uptime() + parts.configuration.batonRotation
@@ -184,6 +196,7 @@ package actor PartitionProcessor {
             group.addTask { await self.pump() }
             group.addTask { await self.reliableLane.run { keys in await self.published(keys) } }
             group.addTask { await self.replyLane.run { _ in } }
+            if self.parts.directory != nil { group.addTask { await self.episodeLane.run { _ in } } }
             group.addTask { await self.keepCompacting() }
             group.addTask { await self.fetchArchive() }
             var end: PartitionEnd?
@@ -229,6 +242,7 @@ package actor PartitionProcessor {
             try await boundCache()
             rotateBaton(at: parts.clock.uptime())
             var worked = isPaused ? false : try await processBatch(at: parts.clock.now())
+            if !isPaused, try ship() { worked = true }
             if try await continueRedrive() { worked = true }
             putBackHeld(at: parts.clock.uptime())
             try await boundCache()
@@ -298,7 +312,7 @@ package actor PartitionProcessor {
             case .outbox(let id): if !isToSelf(id) { confirmed.append(id) }
             case .deadLetter(let tag), .putBack(let tag): acknowledge(tag)
             case .redrive: redrive?.underWay -= 1
-            case .baton, .marker, .reply, .receipt: break
+            case .baton, .marker, .reply, .receipt, .episode: break
             }
         }
         if !confirmed.isEmpty { scheduleConfirm() }

@@ -73,6 +73,10 @@ extension HistoryEvent {
             if let failure { fields.append(field("failure", .failure(failure))) }
         case .continueAsNew(let input): fields = [field("input", .payload(input))]
         }
+        if let author {
+            fields.append(field("build", .text(author.build)))
+            if let version = author.version { fields.append(field("codeVersion", .text(version))) }
+        }
         return fields + detail("unknownFields", unknownFields.isEmpty ? nil : .text(Base64.encode(unknownFields)))
     }
 

@@ -36,6 +36,9 @@ private struct EventReader {
         var event = HistoryEvent(
             eventID: try optional("eventID", number).map { EventID($0) } ?? .none,
             timestamp: try time("time"), kind: try kind(try text("type")))
+        if let build = try optional("build", text) {
+            event.author = EpisodeAuthor(build: build, version: try optional("codeVersion", text))
+        }
         if let base64 = try optional("unknownFields", text) {
             guard let bytes = Base64.decode(base64) else { throw error("\"unknownFields\" is not in base64") }
             event.unknownFields = bytes

@@ -44,7 +44,7 @@ public struct Schedule: Codable, Hashable, Sendable {
         _ specification: ScheduleSpecification, starting orchestration: Orchestration<Input, Output>, input: Input,
         version: String? = nil, overlap: ScheduleOverlapPolicy = .skip, catchUpWindow: Duration = .seconds(86_400)
     ) throws {
-        let action = try ScheduleAction(orchestration.name, input: input, version: version)
+        let action = try ScheduleAction(orchestration.name, input: input, version: version ?? orchestration.version)
         self.init(specification, action, overlap: overlap, catchUpWindow: catchUpWindow)
     }
 
@@ -53,7 +53,7 @@ public struct Schedule: Codable, Hashable, Sendable {
         _ specification: ScheduleSpecification, starting orchestration: Orchestration<NoValue, Output>,
         version: String? = nil, overlap: ScheduleOverlapPolicy = .skip, catchUpWindow: Duration = .seconds(86_400)
     ) {
-        let action = ScheduleAction(orchestration.name, version: version)
+        let action = ScheduleAction(orchestration.name, version: version ?? orchestration.version)
         self.init(specification, action, overlap: overlap, catchUpWindow: catchUpWindow)
     }
 

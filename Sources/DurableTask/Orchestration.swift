@@ -1,4 +1,4 @@
-import DurableCore
+package import DurableCore
 
 /// A named function that coordinates work and survives crashes: it is run again from its history, so it must decide
 /// the same each time.
@@ -19,31 +19,45 @@ import DurableCore
 public struct Orchestration<Input: Codable & Sendable, Output: Codable & Sendable>: Sendable {
     /// Unique among the orchestrations of a hub, and part of histories: do not rename what has run.
     public let name: String
+    /// Version of instances that this code is for; nil: of any for which there is no code of its own.
+    public let version: String?
     let body: @Sendable (Input, OrchestrationContext) async throws -> Output
 
     /// Names a function.
     ///
     /// - Parameters:
     ///   - name: 1 to 128 bytes without control characters; a worker refuses to start with any other.
+    ///   - version: What runs under this name and version keeps to this code, beside other versions of the name: 1 to 64
+    ///     bytes. nil: instances without a version, and those of versions that no worker has code for.
     ///   - body: Run again from the history whenever the instance was not in memory. What it throws is the instance's
     ///     failure; `CancellationError` ends it as canceled.
-    public init(_ name: String, run body: @escaping @Sendable (Input, OrchestrationContext) async throws -> Output) {
+    public init(
+        _ name: String, version: String? = nil,
+        run body: @escaping @Sendable (Input, OrchestrationContext) async throws -> Output
+    ) {
         self.name = name
+        self.version = version
         self.body = body
     }
 }
 
 extension Orchestration where Input == NoValue {
     /// Names a function that takes no input.
-    public init(_ name: String, run body: @escaping @Sendable (OrchestrationContext) async throws -> Output) {
-        self.init(name) { _, context in try await body(context) }
+    public init(
+        _ name: String, version: String? = nil,
+        run body: @escaping @Sendable (OrchestrationContext) async throws -> Output
+    ) {
+        self.init(name, version: version) { _, context in try await body(context) }
     }
 }
 
 extension Orchestration where Output == NoValue {
     /// Names a function that returns nothing.
-    public init(_ name: String, run body: @escaping @Sendable (Input, OrchestrationContext) async throws -> Void) {
-        self.init(name) { input, context in
+    public init(
+        _ name: String, version: String? = nil,
+        run body: @escaping @Sendable (Input, OrchestrationContext) async throws -> Void
+    ) {
+        self.init(name, version: version) { input, context in
             try await body(input, context)
             return NoValue()
         }
@@ -52,8 +66,11 @@ extension Orchestration where Output == NoValue {
 
 extension Orchestration where Input == NoValue, Output == NoValue {
     /// Names a function that neither takes nor returns anything.
-    public init(_ name: String, run body: @escaping @Sendable (OrchestrationContext) async throws -> Void) {
-        self.init(name) { _, context in
+    public init(
+        _ name: String, version: String? = nil,
+        run body: @escaping @Sendable (OrchestrationContext) async throws -> Void
+    ) {
+        self.init(name, version: version) { _, context in
             try await body(context)
             return NoValue()
         }
@@ -73,12 +90,16 @@ enum OrchestrationEnd: Sendable {
 /// An orchestration without its types, as the worker runs it.
 package struct AnyOrchestration: Sendable {
     package let name: String
+    /// nil: registered without one.
+    package let version: String?
+    package var code: OrchestrationCode { OrchestrationCode(name: name, version: version) }
     /// Why a value cannot be its input; nil: it can.
     let inputDefect: @Sendable (any Encodable & Sendable) -> String?
     let run: @Sendable (Payload?, OrchestrationContext) async -> OrchestrationEnd
 
     package init<Input, Output>(_ orchestration: Orchestration<Input, Output>) {
         name = orchestration.name
+        version = orchestration.version
         inputDefect = { $0 is Input ? nil : "expected \(Input.self), got \(type(of: $0))" }
         let name = orchestration.name
         run = { payload, context in

@@ -12,7 +12,7 @@ extension OrchestrationContext {
     /// once.) A child that was terminated, or that could not be started, is not tried again.
     ///
     /// - Parameters:
-    ///   - version: Of the child; nil: none.
+    ///   - version: Of the child; nil: that of the orchestration given, or else what its owner gives those without one.
     ///   - instanceID: Of the child. nil: one of its own, the same on replay. Further attempts have this one with
     ///     `:attempt-2`, `:attempt-3` and so on after it; it must be short enough for that.
     ///   - retry: When to try again; nil: a failure is final.
@@ -29,8 +29,8 @@ extension OrchestrationContext {
         whenCancelled: ChildCancellation = .cancel
     ) async throws -> Output {
         try await callSubOrchestration(
-            orchestration.name, input, version: version, instanceID: instanceID, retry: retry,
-            tags: tags, whenCancelled: whenCancelled, as: Output.self)
+            orchestration.name, input, version: version ?? orchestration.version, instanceID: instanceID,
+            retry: retry, tags: tags, whenCancelled: whenCancelled, as: Output.self)
     }
 
     /// Starts a child that takes no input, and waits for its result.
@@ -40,8 +40,8 @@ extension OrchestrationContext {
         whenCancelled: ChildCancellation = .cancel
     ) async throws -> Output {
         try await callSubOrchestration(
-            orchestration.name, NoValue(), version: version, instanceID: instanceID, retry: retry,
-            tags: tags, whenCancelled: whenCancelled, as: Output.self)
+            orchestration.name, NoValue(), version: version ?? orchestration.version, instanceID: instanceID,
+            retry: retry, tags: tags, whenCancelled: whenCancelled, as: Output.self)
     }
 
     /// Starts a child that returns nothing, and waits for its end.
@@ -51,8 +51,8 @@ extension OrchestrationContext {
         whenCancelled: ChildCancellation = .cancel
     ) async throws {
         _ = try await callSubOrchestration(
-            orchestration.name, input, version: version, instanceID: instanceID, retry: retry,
-            tags: tags, whenCancelled: whenCancelled, as: NoValue.self)
+            orchestration.name, input, version: version ?? orchestration.version, instanceID: instanceID,
+            retry: retry, tags: tags, whenCancelled: whenCancelled, as: NoValue.self)
     }
 
     /// Starts a child that neither takes nor returns anything, and waits for its end.
@@ -62,8 +62,8 @@ extension OrchestrationContext {
         whenCancelled: ChildCancellation = .cancel
     ) async throws {
         _ = try await callSubOrchestration(
-            orchestration.name, NoValue(), version: version, instanceID: instanceID, retry: retry,
-            tags: tags, whenCancelled: whenCancelled, as: NoValue.self)
+            orchestration.name, NoValue(), version: version ?? orchestration.version, instanceID: instanceID,
+            retry: retry, tags: tags, whenCancelled: whenCancelled, as: NoValue.self)
     }
 
     /// Starts a child of the orchestration of that name, wherever it is written, and waits for its result.
@@ -95,7 +95,8 @@ extension OrchestrationContext {
         _ orchestration: Orchestration<Input, Output>, _ input: Input, version: String? = nil,
         instanceID: InstanceID? = nil, tags: [String: String] = [:]
     ) throws -> InstanceID {
-        try startOrchestration(orchestration.name, input, version: version, instanceID: instanceID, tags: tags)
+        try startOrchestration(
+            orchestration.name, input, version: version ?? orchestration.version, instanceID: instanceID, tags: tags)
     }
 
     /// Starts an instance of the orchestration of that name that nobody waits for.

@@ -5,7 +5,7 @@ import Logging
 package enum ReplayVerdict: Hashable, Sendable {
     /// A worker with this code would go on with it.
     case fits
-    /// No orchestration of that name is registered.
+    /// No orchestration of that name, for that version, is registered.
     case notRegistered
     /// A worker with this code would hold the instance.
     case diverges(EpisodeFailure)
@@ -18,15 +18,18 @@ extension Registry {
     /// - Parameters:
     ///   - history: All of it, oldest first; empty before the first episode.
     ///   - name: Of the orchestration.
-    package func replay(_ history: [HistoryEvent], of name: String) -> ReplayVerdict {
-        guard orchestration(named: name) != nil else { return .notRegistered }
+    ///   - version: Of the instance, where its history does not say.
+    package func replay(_ history: [HistoryEvent], of name: String, version: String? = nil) -> ReplayVerdict {
         let start = history.executionStarted
+        let (version, author) = (start.map(\.version) ?? version, history.lastAuthor)
+        guard orchestration(named: name, version: version, author: author) != nil else { return .notRegistered }
         let history = history.withoutImposedEnd
         guard let start, let last = history.last else { return .fits }
         var options = NativeOrchestration.Options()
         options.logger = Logger(label: "dtq.orchestration", factory: { _ in SwiftLogNoOpLogHandler() })
         let session = makeSession(
-            name: name, version: start.version, instanceID: start.instanceID, executionID: start.executionID,
+            name: name, version: start.version, author: author, instanceID: start.instanceID,
+            executionID: start.executionID,
             patches: history.recordedPatches, options: options)
         guard let session else { return .notRegistered }
         defer { session.evict() }

@@ -1,13 +1,13 @@
 package import DurableCore
 
-/// What a worker can run, by name.
+/// What a worker can run: activities by name, orchestrations by name and version.
 ///
 /// ```swift
 /// let registry = try Registry(sayHello, helloCities)
 /// ```
 public struct Registry: Sendable {
     private var activities: [String: AnyActivity] = [:]
-    private var orchestrations: [String: AnyOrchestration] = [:]
+    private var orchestrations: [OrchestrationCode: AnyOrchestration] = [:]
 
     /// Nothing yet.
     public init() {}
@@ -24,43 +24,70 @@ public struct Registry: Sendable {
 
     /// In order of name.
     package var activityNames: [String] { activities.keys.sorted() }
-    /// In order of name.
-    package var orchestrationNames: [String] { orchestrations.keys.sorted() }
+    /// In order of name, each once.
+    package var orchestrationNames: [String] { Set(orchestrations.keys.map(\.name)).sorted() }
+    /// In order of name and version.
+    package var orchestrationCodes: [OrchestrationCode] { orchestrations.keys.sorted() }
 
     package func activity(named name: String) -> AnyActivity? { activities[name] }
-    package func orchestration(named name: String) -> AnyOrchestration? { orchestrations[name] }
+    /// Registered under exactly that name and version; nil stands for code registered without one.
+    package func orchestration(_ code: OrchestrationCode) -> AnyOrchestration? { orchestrations[code] }
+
+    /// What an instance of that version runs on here.
+    ///
+    /// - Parameter author: Of the last episode of its execution; nil: none, or it is not known.
+    package func orchestration(
+        named name: String, version: String? = nil, author: EpisodeAuthor? = nil
+    ) -> AnyOrchestration? {
+        for code in OrchestrationCode.candidates(name, version: version, author: author) {
+            if let found = orchestrations[code] { return found }
+        }
+        return nil
+    }
 
     /// A new instance in memory, nothing run yet.
     ///
-    /// - Parameter patches: Those that the history to be replayed has recorded.
-    /// - Returns: nil when no orchestration of that name is registered.
+    /// - Parameters:
+    ///   - author: Of the last episode of the history to be replayed; nil: none, or it is not known.
+    ///   - patches: Those that the history to be replayed has recorded.
+    /// - Returns: nil when no orchestration of that name, for that version, is registered.
     package func makeSession(
-        name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID, patches: Set<String>,
-        options: NativeOrchestration.Options = .init()
+        name: String, version: String?, author: EpisodeAuthor? = nil, instanceID: InstanceID, executionID: ExecutionID,
+        patches: Set<String>, options: NativeOrchestration.Options = .init()
     ) -> NativeOrchestration? {
-        guard let orchestration = orchestrations[name] else { return nil }
+        guard let orchestration = orchestration(named: name, version: version, author: author) else { return nil }
         return NativeOrchestration(
             orchestration: orchestration, version: version, instanceID: instanceID, executionID: executionID,
             patches: patches, options: options)
     }
 
     mutating func add(_ activity: AnyActivity) throws(RegistryError) {
-        try Self.check(activity.name, "activity", isTaken: activities[activity.name] != nil)
+        try Self.check(activity.name, "activity")
+        if activities[activity.name] != nil {
+            throw RegistryError(
+                code: .duplicateName,
+                message: "two activities are named \"\(activity.name)\"; each needs a name of its own, since histories "
+                    + "know it by that name alone")
+        }
         activities[activity.name] = activity
     }
 
     mutating func add(_ orchestration: AnyOrchestration) throws(RegistryError) {
-        try Self.check(orchestration.name, "orchestration", isTaken: orchestrations[orchestration.name] != nil)
-        orchestrations[orchestration.name] = orchestration
-    }
-
-    private static func check(_ name: String, _ kind: String, isTaken: Bool) throws(RegistryError) {
-        if isTaken {
+        try Self.check(orchestration.name, "orchestration")
+        if let defect = orchestration.version.flatMap(OrchestrationCode.defect(ofVersion:)) {
+            throw RegistryError(code: .invalidVersion, message: "orchestration \"\(orchestration.name)\": \(defect)")
+        }
+        if orchestrations[orchestration.code] != nil {
             throw RegistryError(
                 code: .duplicateName,
-                message: "two \(kind == "activity" ? "activities" : "orchestrations") are named \"\(name)\"; "
-                    + "each needs a name of its own, since histories know it by that name alone")
+                message:
+                    "two orchestrations are named \(orchestration.code); each needs a name or a version of its own, "
+                    + "since histories know it by these alone")
         }
+        orchestrations[orchestration.code] = orchestration
+    }
+
+    private static func check(_ name: String, _ kind: String) throws(RegistryError) {
         // Part of queue names, which have at most 255 bytes.
         if name.isEmpty || name.utf8.count > 128 || name.unicodeScalars.contains(where: \.isControl) {
             throw RegistryError(
@@ -94,12 +121,14 @@ extension Orchestration: Registrable {
 public struct RegistryError: Error, Hashable, Sendable, CustomStringConvertible {
     /// What is wrong. The list may grow with new versions.
     public struct Code: Hashable, Sendable {
-        private enum Value { case duplicateName, invalidName }
+        private enum Value { case duplicateName, invalidName, invalidVersion }
         private let value: Value
-        /// Two activities, or two orchestrations, have one name.
+        /// Two activities have one name, or two orchestrations one name and version.
         public static let duplicateName = Code(value: .duplicateName)
         /// A name is empty, longer than 128 bytes, or has control characters.
         public static let invalidName = Code(value: .invalidName)
+        /// A version is empty, longer than 64 bytes, or has control characters.
+        public static let invalidVersion = Code(value: .invalidVersion)
     }
 
     /// What is wrong.

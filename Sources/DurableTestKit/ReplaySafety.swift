@@ -69,7 +69,8 @@ public func assertReplays(_ history: OrchestrationHistory, _ code: any Registrab
             .fixtureUnusable, history.instanceID,
             "the history of instance \"\(history.instanceID)\" has no ExecutionStarted: export it whole")
     }
-    guard registry.orchestration(named: start.name) != nil else {
+    let author = history.events.lastAuthor
+    guard registry.orchestration(named: start.name, version: start.version, author: author) != nil else {
         let names = registry.orchestrationNames.map { "\"\($0)\"" }.joined(separator: ", ")
         throw OrchestrationTestError(
             .notRegistered, history.instanceID,

@@ -23,13 +23,15 @@ extension TestOrchestrationEnvironment {
         let what = "the input of orchestration \"\(name)\""
         let input = try PayloadCoding.encode(input, as: what)
         return try hub.withLock { hub in
-            if hub.registry.orchestration(named: name) == nil { try hub.registry.register(orchestration) }
+            if hub.registry.orchestration(OrchestrationCode(name: name, version: orchestration.version)) == nil {
+                try hub.registry.register(orchestration)
+            }
             let id = id ?? InstanceID("\(name)-\(hub.order.count + 1)")
             let payload = try passage.pass(input, of: id, what)
             let messageID = hub.newMessageID()
             let start = ExecutionStarted(
-                name: name, input: payload, instanceID: id, executionID: ExecutionID(messageID.value),
-                scheduledStart: startAt, tags: tags)
+                name: name, version: orchestration.version, input: payload, instanceID: id,
+                executionID: ExecutionID(messageID.value), scheduledStart: startAt, tags: tags)
             let message = Message(
                 id: messageID, instanceID: id, event: HistoryEvent(timestamp: hub.now, kind: .executionStarted(start)))
             if hub.deliver(message) == .created { return id }

@@ -295,7 +295,8 @@ extension Registry {
         of execution: RecordedExecution, options: NativeOrchestration.Options = .init()
     ) -> NativeOrchestration? {
         makeSession(
-            name: execution.name, version: execution.version, instanceID: execution.instanceID,
+            name: execution.name, version: execution.version, author: execution.history.lastAuthor,
+            instanceID: execution.instanceID,
             executionID: execution.executionID, patches: execution.history.recordedPatches, options: options)
     }
 }

@@ -15,7 +15,9 @@ extension WorkerHeartbeat: WireCodable {
             episodesPerSecond: wire.hasEpisodesPerSecond ? checkedRate(wire.episodesPerSecond) : nil,
             activityRunsPerSecond: wire.hasActivityRunsPerSecond ? checkedRate(wire.activityRunsPerSecond) : nil,
             receipt: wire.hasReceipt ? try WorkerReceipt(wire.receipt) : nil,
-            standBy: wire.hasStandBy ? try wire.standBy.partitions.map(PartitionID.init(wireIndex:)) : nil)
+            standBy: wire.hasStandBy ? try wire.standBy.partitions.map(PartitionID.init(wireIndex:)) : nil,
+            codes: wire.codes.map(OrchestrationCode.init),
+            missingCode: try wire.missingCode.map(MissingCode.init))
     }
 
     package var wireBytes: [UInt8] {
@@ -39,7 +41,21 @@ extension WorkerHeartbeat: WireCodable {
         if let activityRunsPerSecond { wire.activityRunsPerSecond = activityRunsPerSecond }
         if let receipt { wire.receipt = PBWorkerHeartbeat.Receipt(receipt) }
         if let standBy { wire.standBy.partitions = standBy.map(\.wireIndex) }
+        wire.codes = codes.map(PBOrchestrationCode.init)
+        wire.missingCode = missingCode.map { missing in
+            var wire = PBWorkerHeartbeat.MissingCode()
+            wire.code = PBOrchestrationCode(missing.code)
+            wire.instances = Int64(missing.instances)
+            return wire
+        }
         return wire.aloneBytes()
+    }
+}
+
+extension WorkerHeartbeat.MissingCode {
+    fileprivate init(_ wire: PBWorkerHeartbeat.MissingCode) throws(WireError) {
+        self.init(
+            code: OrchestrationCode(wire.code), instances: try checkedCount(wire.instances, "instances without code"))
     }
 }
 

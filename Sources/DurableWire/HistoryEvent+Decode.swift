@@ -12,6 +12,7 @@ extension HistoryEvent {
             // Clients in other languages may leave it out: the owner writes its own time.
             timestamp: wire.hasTimestamp ? try Timestamp(wire.timestamp) : Timestamp(ms: 0),
             kind: try Kind(kind))
+        if case .orchestratorStarted(let wire) = kind, wire.hasAuthor { author = EpisodeAuthor(wire.author) }
         if let residue = wire.residue { unknownFields = (try? residue.serializedBytes()) ?? [] }
     }
 }

@@ -7,6 +7,10 @@ extension PBHistoryEvent {
         eventID = event.eventID.value
         timestamp = Google_Protobuf_Timestamp(event.timestamp)
         kind = OneOf_Kind(event.kind)
+        if let author = event.author, case .orchestratorStarted(var wire)? = kind {
+            wire.author = PBEpisodeAuthor(author)
+            kind = .orchestratorStarted(wire)
+        }
         if !event.unknownFields.isEmpty { merge(unknown: event.unknownFields) }
     }
 

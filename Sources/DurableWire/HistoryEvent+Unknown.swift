@@ -30,7 +30,7 @@ extension PBHistoryEvent.OneOf_Kind {
         case .subOrchestrationFailed(let wire): wire.residue.map(Self.subOrchestrationFailed)
         case .timerCreated(let wire): wire.unknownPart.map(Self.timerCreated)
         case .timerFired(let wire): wire.unknownPart.map(Self.timerFired)
-        case .orchestratorStarted(let wire): wire.unknownPart.map(Self.orchestratorStarted)
+        case .orchestratorStarted(let wire): wire.residue.map(Self.orchestratorStarted)
         case .eventSent(let wire): wire.unknownPart.map(Self.eventSent)
         case .eventRaised(let wire): wire.unknownPart.map(Self.eventRaised)
         case .genericEvent(let wire): wire.residue.map(Self.genericEvent)
@@ -71,6 +71,16 @@ extension PBExecutionCompleted {
         if unknownFields.isEmpty && failure == nil { return nil }
         var rest = unknownPart ?? Self()
         if let failure { rest.failure = failure }
+        return rest
+    }
+}
+
+extension PBOrchestratorStarted {
+    fileprivate var residue: Self? {
+        let author = hasAuthor ? author.unknownPart : nil
+        if unknownFields.isEmpty && author == nil { return nil }
+        var rest = unknownPart ?? Self()
+        if let author { rest.author = author }
         return rest
     }
 }

@@ -46,6 +46,28 @@ extension HubTopology {
             exchange: name(.work), routingKey: task.name, properties: properties, body: task.wireBytes)
     }
 
+    /// An episode for a worker that has its code.
+    package func episodeMessage(_ request: EpisodeRequest, at now: Timestamp) -> OutgoingMessage {
+        OutgoingMessage(
+            exchange: name(.episodes), routingKey: request.code.queueKey,
+            properties: properties(
+                "Episode", at: now, messageID: "\(request.epoch)/\(request.number)",
+                correlationID: request.instanceID.value),
+            body: request.wireBytes)
+    }
+
+    /// What became of it, or a part of that.
+    package func episodeAnswer(
+        _ answer: EpisodeAnswer, to partition: PartitionID, at now: Timestamp
+    ) -> OutgoingMessage {
+        OutgoingMessage(
+            exchange: name(.control), routingKey: key(partition),
+            properties: properties(
+                "EpisodeAnswer", at: now, messageID: "\(answer.id.epoch)/\(answer.id.number)",
+                correlationID: answer.id.instanceID.value),
+            body: MessageBatch(answer: answer).wireBytes)
+    }
+
     /// A question to a partition's owner.
     ///
     /// - Parameter replyTo: Routing key of the asker's private queue.

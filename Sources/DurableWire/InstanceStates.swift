@@ -28,6 +28,7 @@ extension InstanceState: WireCodable {
         inbox = try wire.inbox.map(HistoryEvent.init)
         appliedMessages = wire.appliedMessages.map(MessageID.init)
         if wire.hasHold { hold = Hold(wire.hold) }
+        if wire.hasAuthor { author = EpisodeAuthor(wire.author) }
         updates = UpdateLedger(
             requested: wire.requestedUpdates.map(UpdateRequest.init), open: wire.openUpdates.map(UpdateID.init),
             ended: try wire.endedUpdates.map(UpdateLedger.Ended.init),
@@ -78,6 +79,7 @@ extension InstanceState: WireCodable {
         wire.inbox = inbox.map(PBHistoryEvent.init)
         wire.appliedMessages = appliedMessages.map(\.value)
         if let hold { wire.hold = PBHold(hold) }
+        if let author { wire.author = PBEpisodeAuthor(author) }
         wire.requestedUpdates = updates.requested.map(PBUpdateRequested.init)
         wire.openUpdates = updates.open.map(\.value)
         wire.endedUpdates = updates.ended.map(PBEndedUpdate.init)

@@ -5,7 +5,8 @@ extension MessageBatch: WireCodable {
         let wire = try PBMessageBatch(alone: bytes)
         self.init(
             messages: try wire.messages.map(Message.init), marker: wire.hasMarker ? Epoch(wire.marker) : nil,
-            applied: wire.hasApplied ? try AppliedThrough(wire.applied) : nil)
+            applied: wire.hasApplied ? try AppliedThrough(wire.applied) : nil,
+            answer: wire.hasAnswer ? try EpisodeAnswer(wire.answer) : nil)
     }
 
     package var wireBytes: [UInt8] {
@@ -13,6 +14,7 @@ extension MessageBatch: WireCodable {
         wire.messages = messages.map(PBMessage.init)
         if let marker { wire.marker = PBEpoch(marker) }
         if let applied { wire.applied = PBAppliedThrough(applied) }
+        if let answer { wire.answer = PBEpisodeAnswer(answer) }
         return wire.aloneBytes()
     }
 }

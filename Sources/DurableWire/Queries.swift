@@ -23,6 +23,9 @@ extension Question: WireCodable {
             self = .redrive
         case .release(let wire):
             self = .release(InstanceID(wire.id))
+        case .attempt(let wire):
+            try required(wire.hasID, "episode of an attempt")
+            self = .attempt(EpisodeID(wire.id), build: wire.build)
         case .heartbeat(let wire):
             self = .heartbeat(wire.tasks.map { TaskHeartbeat(task: TaskKey($0.task), details: $0.payload) })
         case .handler(let wire):
@@ -61,6 +64,9 @@ extension Question: WireCodable {
             wire.wait.id = id.value
         case .release(let id):
             wire.release.id = id.value
+        case .attempt(let id, let build):
+            wire.attempt.id = PBEpisodeID(id)
+            wire.attempt.build = build
         case .handler(let id, let name, let input):
             wire.handler.id = id.value
             wire.handler.name = name

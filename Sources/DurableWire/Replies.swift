@@ -84,6 +84,8 @@ extension PBQueryAnswer {
             self.redriven.tasks = Int64(redriven.tasks)
             self.redriven.messages = Int64(redriven.messages)
             self.redriven.timers = Int64(redriven.timers)
+        case .mayRun(let isAllowed):
+            mayRun = isAllowed
         case .released(let hold):
             released = Released()
             if let hold { released.hold = PBHold(hold) }
@@ -125,6 +127,8 @@ extension QueryAnswer {
             self = .list(try list.instances.map(InstanceSnapshot.init), isComplete: list.isComplete)
         case .counts(let counts):
             self = .counts(try counts.counts.map(StatusCount.init))
+        case .mayRun(let isAllowed):
+            self = .mayRun(isAllowed)
         case .released(let wire):
             self = .released(wire.hasHold ? Hold(wire.hold) : nil)
         case .tasks(let wire):

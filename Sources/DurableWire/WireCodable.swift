@@ -50,6 +50,7 @@ extension Versioned {
 
 extension PBMessageBatch: Versioned {}
 extension PBTaskMessage: Versioned {}
+extension PBEpisodeRequest: Versioned {}
 extension PBHistory: Versioned {
     /// 2: patches, a kind of event that earlier builds do not know. 3: requests to cancel, updates. 4: payloads in
     /// envelopes, which earlier builds would hand to code as they are.

@@ -7,21 +7,28 @@ import Logging
 package struct NativeExecutor: EpisodeExecutor {
     private let registry: Registry
     private let options: NativeOrchestration.Options
+    private let watch: CodeWatch?
 
-    package init(registry: Registry, options: NativeOrchestration.Options) {
+    package init(registry: Registry, options: NativeOrchestration.Options, watch: CodeWatch? = nil) {
         self.registry = registry
         self.options = options
+        self.watch = watch
     }
 
+    package func has(_ code: OrchestrationCode) -> Bool { registry.orchestration(code) != nil }
+
     package func makeSession(
-        name: String, version: String?, instanceID: InstanceID, executionID: ExecutionID, patches: Set<String>,
-        onEscape: @escaping @Sendable () -> Void
+        _ code: OrchestrationCode, version: String?, instanceID: InstanceID, executionID: ExecutionID,
+        patches: Set<String>, onEscape: @escaping @Sendable () -> Void
     ) -> (any OrchestrationSession)? {
+        guard let orchestration = registry.orchestration(code) else { return nil }
         var options = options
         options.onEscape = onEscape
-        return registry.makeSession(
-            name: name, version: version, instanceID: instanceID, executionID: executionID, patches: patches,
-            options: options)
+        let session = NativeOrchestration(
+            orchestration: orchestration, version: version, instanceID: instanceID, executionID: executionID,
+            patches: patches, options: options)
+        guard let watch else { return session }
+        return WatchedSession(session, of: instanceID, code, watch: watch)
     }
 }
 

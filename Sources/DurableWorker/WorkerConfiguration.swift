@@ -16,6 +16,8 @@ package struct WorkerConfiguration: Sendable {
     /// Threads that partitions share.
     package var partitionThreads = 2
     package var buildVersion = "dev"
+    /// Whether to ship episodes of code this worker lacks, and to run those of others.
+    package var sharesCode = true
     package var engine = EngineConfiguration()
 
     package init() {}

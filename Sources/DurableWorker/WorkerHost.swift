@@ -49,9 +49,15 @@ package actor WorkerHost {
     private let startedAt: Timestamp
     private let startedUptime: Duration
     private let threads: [any PartitionExecutor]
+    /// Of others' episodes.
+    private var episodeThread: (any PartitionExecutor)?
     private let activities: ActivityHost
     /// Asks the owners of partitions.
     private let client: HubClient
+    /// Code of the other workers.
+    private let directory = CodeDirectory()
+    private let watch: CodeWatch
+    private var episodes: EpisodeHost?
     private var fleet: FleetMember?
     private var owners: [PartitionID: Owned] = [:]  // sorted before use
     private var view: FleetView
@@ -74,6 +80,7 @@ package actor WorkerHost {
         var logger = logger
         logger[metadataKey: "worker"] = "\(parts.worker)"
         self.logger = logger
+        watch = CodeWatch(clock: parts.clock, logger: logger)
         startedAt = parts.clock.now()
         startedUptime = parts.clock.uptime()
         view = FleetView(
@@ -111,6 +118,7 @@ package actor WorkerHost {
         if configuration.runsActivities {
             try await declareWorkQueues()
         }
+        if configuration.runsOrchestrations, configuration.sharesCode { await prepareEpisodes() }
         let fleet = FleetMember(
             worker: parts.worker, transport: parts.transport, topology: parts.descriptor.topology, clock: parts.clock,
             interval: configuration.heartbeatInterval, logger: logger, describe: { await self.heartbeat() },
@@ -118,11 +126,13 @@ package actor WorkerHost {
                 logger.info("asked to drain")
                 self.stop(grace: grace)
             },
-            onCancellation: { [activities] tasks in await activities.doubt(tasks) })
+            onCancellation: { [activities] tasks in await activities.doubt(tasks) }, onTick: { [watch] in watch.look() }
+        )
         self.fleet = fleet
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await fleet.run { await self.rebalance() } }
             if configuration.runsActivities { group.addTask { await self.activities.run() } }
+            if let episodes { group.addTask { await episodes.run() } }
             group.addTask {
                 await self.parts.clock.sleep(for: configuration.settlingTime)
                 await self.settle()
@@ -134,19 +144,61 @@ package actor WorkerHost {
         }
         await client.close()
         for thread in threads { thread.stop() }
+        episodeThread?.stop()
         return receipt
+    }
+
+    /// Makes the queues for others' episodes. Without them this worker runs none, and does everything else.
+    private func prepareEpisodes() async {
+        let codes = parts.registry.orchestrationCodes
+        do throws(TransportError) {
+            try await declare(parts.descriptor.topology.episodes(of: codes))
+        } catch {
+            logger.warning(
+                """
+                DTQ2022 hub "\(parts.descriptor.hub)": the queues for episodes of other workers cannot be declared: \
+                \(error). This worker runs its own instances alone. Repeat dtq hub create with this version and give the \
+                worker's broker user the permissions in topology/README.md. See ops/errors/DTQ2022.md
+                """)
+            return
+        }
+        let (worker, numbers) = (parts.worker, PlatformLock(0))
+        let client = HubClient(
+            descriptor: parts.descriptor, transport: parts.transport, clock: parts.clock,
+            makeID: {
+                let number = numbers.withLock { number in
+                    number += 1
+                    return number
+                }
+                return "\(worker).\(number)"
+            })
+        let thread = parts.instruments.makeExecutor()
+        episodeThread = thread
+        episodes = EpisodeHost(
+            .init(
+                descriptor: parts.descriptor, codes: codes, executor: executor, transport: parts.transport,
+                client: client, payloads: parts.payloads, clock: parts.clock,
+                configuration: parts.configuration.engine, thread: thread),
+            logger: logger)
+    }
+
+    private var executor: NativeExecutor {
+        NativeExecutor(registry: parts.registry, options: .init(logger: logger), watch: watch)
     }
 
     /// Declaring is idempotent: a connection lost meanwhile is no reason to give up.
     private func declareWorkQueues() async throws {
-        let topology = parts.descriptor.topology.work(activities: parts.registry.activityNames)
+        try await declare(parts.descriptor.topology.work(activities: parts.registry.activityNames))
+    }
+
+    private func declare(_ topology: TopologyFragment) async throws(TransportError) {
         var pause = Duration.milliseconds(200)
         while !requestedGrace.withLock({ $0.isStopped }) {
             do throws(TransportError) {
                 return try await parts.transport.declare(topology)
             } catch {
                 guard case .connectionLost = error else { throw error }
-                logger.info("lost the connection while declaring work queues, trying again in \(pause)")
+                logger.info("lost the connection while declaring queues, trying again in \(pause)")
                 await parts.clock.sleep(for: pause)
                 pause = min(pause * 2, .seconds(5))
             }
@@ -176,6 +228,7 @@ package actor WorkerHost {
     /// Waits for the partitions this worker should have or stand by for, and gives up those it should not.
     private func rebalance() async {
         viewChanged.raise()
+        await noteCode()
         if state == .draining { return await handOverToPeers() }
         guard state == .active, parts.configuration.runsOrchestrations, let fleet else { return }
         let living = await fleet.living
@@ -203,6 +256,13 @@ package actor WorkerHost {
                 await stepBack(from: place.partition, owned.owner)
             }
         }
+    }
+
+    private func noteCode() async {
+        guard parts.configuration.sharesCode, let fleet else { return }
+        let news = directory.update(await fleet.living.map(\.heartbeat))
+        if !news.isChanged { return }
+        for owned in inOrder { owned.owner.codeChanged(news.gained) }
     }
 
     /// Stops waiting for a partition that another worker stands by for, unless it has come by now.
@@ -249,11 +309,11 @@ package actor WorkerHost {
         let owner = PartitionOwner(
             .init(
                 partition: partition, descriptor: parts.descriptor, worker: parts.worker, storage: parts.storage,
-                epochs: parts.epochs,
-                executor: NativeExecutor(registry: parts.registry, options: .init(logger: logger)),
+                epochs: parts.epochs, executor: executor,
                 transport: parts.transport, clock: parts.clock, configuration: parts.configuration.engine,
                 thread: threads[partition.index % threads.count],
-                probe: parts.instruments.probe, payloads: parts.payloads),
+                probe: parts.instruments.probe, payloads: parts.payloads,
+                directory: parts.configuration.sharesCode ? directory : nil),
             logger: logger, onChange: { fleet?.announce() })
         owners[partition] = Owned(
             owner: owner,
@@ -278,11 +338,13 @@ package actor WorkerHost {
         state = .draining
         fleet?.announce()
         logger.info("stopping: no new activities; running ones have \(grace)")
+        async let answered: Void? = episodes?.stop()
         async let left = parts.configuration.runsActivities ? activities.stop(grace: grace) : WorkerReceipt()
         // What others release must not come here.
         for owned in inOrder where owned.owner.status() == nil { await owned.owner.stop() }
         await handOverToPeers()
         let activities = await left
+        _ = await answered
         await handOverToPeers()
         while let handingOver {
             await withTaskCancellationHandler {
@@ -365,10 +427,12 @@ package actor WorkerHost {
         // First: what becomes owned meanwhile is then in the one or the other. Who says neither and dies is not missed.
         let standBy = owners.filter { $0.value.owner.isStandBy }.keys.sorted()
         var partitions: [WorkerHeartbeat.Partition] = []
-        var episodes = endedEpisodes
+        var episodeCount = endedEpisodes
+        var missing: [OrchestrationCode: Int] = [:]
         for (partition, owned) in owners.sorted(by: { $0.key < $1.key }) {
-            episodes += owned.owner.episodeCount
+            episodeCount += owned.owner.episodeCount
             guard let (statistics, _) = owned.owner.status() else { continue }
+            for code in statistics.missingCode { missing[code.code, default: 0] += code.instances }
             partitions.append(
                 .init(
                     partition: partition, epoch: statistics.epoch, inFlight: statistics.inFlight,
@@ -377,7 +441,7 @@ package actor WorkerHost {
         }
         let configuration = parts.configuration
         let runs = await activities.runCount
-        rates.note(episodes: episodes, runs: runs, at: parts.clock.now())
+        rates.note(episodes: episodeCount, runs: runs, at: parts.clock.now())
         return WorkerHeartbeat(
             worker: parts.worker, state: state, time: parts.clock.now(), startedAt: startedAt,
             intervalMilliseconds: Int(configuration.heartbeatInterval / .milliseconds(1)),
@@ -386,8 +450,10 @@ package actor WorkerHost {
             orchestrations: configuration.runsOrchestrations ? parts.registry.orchestrationNames : [],
             activities: configuration.runsActivities ? await activities.activities : [],
             slots: configuration.runsActivities ? configuration.slots : 0, partitions: partitions,
-            episodeCount: episodes, activityRunCount: runs, episodesPerSecond: rates.episodesPerSecond,
+            episodeCount: episodeCount, activityRunCount: runs, episodesPerSecond: rates.episodesPerSecond,
             activityRunsPerSecond: rates.runsPerSecond, receipt: isEnded ? receipt : nil,
-            standBy: standBy.filter { partition in !partitions.contains { $0.partition == partition } })
+            standBy: standBy.filter { partition in !partitions.contains { $0.partition == partition } },
+            codes: episodes == nil || state == .draining ? [] : parts.registry.orchestrationCodes,
+            missingCode: missing.sorted { $0.key < $1.key }.map { .init(code: $0.key, instances: $0.value) })
     }
 }

@@ -92,7 +92,7 @@ import Testing
             documents[1].hasPrefix(
                 #"{"hub":"orders","time":"2026-11-24T09:00:04.000Z","workers":2,"episodesPerSecond":0,"#
                     + #""activityRunsPerSecond":20,"queues":[{"queue":"dtq.orders.work.ChargeCard","kind":"work","#
-                    + #""activity":"ChargeCard","partition":null,"ready":30,"consumers":0,"inFlight":4,"#
+                    + #""activity":"ChargeCard","partition":null,"orchestration":null,"version":null,"ready":30,"consumers":0,"inFlight":4,"#
                     + #""readyPerSecond":10,"unacknowledged":null,"publishedPerSecond":null,"deliveredPerSecond":null},"#
             ))
         #expect(
@@ -188,7 +188,7 @@ import Testing
                     output: #"{"hub":"orders","workers":[{"worker":"worker-a","state":"active","#
                         + #""roles":["orchestrations","activities"],"startedAt":"2026-11-24T07:57:55.000Z","#
                         + #""build":"1.0","slots":16,"episodes":12345,"activityRuns":40,"#
-                        + #""orchestrations":["ShipOrder"],"activities":[{"name":"ChargeCard","inFlight":2}],"#
+                        + #""orchestrations":["ShipOrder"],"code":[],"activities":[{"name":"ChargeCard","inFlight":2}],"#
                         + #""partitions":[{"partition":1,"epoch":"1.11","inFlight":1,"outbox":4,"heldInstances":0,"#
                         + #""nextDue":null}],"standBy":null,"busy":2,"episodesPerSecond":7.3,"activityRunsPerSecond":0.5}]}"#
                         + "\n",

@@ -47,7 +47,7 @@ import Testing
             await bench.run("status", "o-1", "--json")
                 == Run(
                     code: 0,
-                    output: #"{"id":"o-1","name":"ShipOrder","status":"completed","#
+                    output: #"{"id":"o-1","name":"ShipOrder","version":null,"status":"completed","#
                         + #""createdAt":"2026-11-24T08:59:00.000Z","updatedAt":"2026-11-24T08:59:30.000Z","#
                         + #""execution":"execution-of-o-1","partition":0,"historyEvents":3,"tags":{},"parent":null,"startAt":null,"#
                         + #""openTasks":0,"openTimers":0,"openChildren":0,"openUpdates":0,"unhandledMessages":0,"customStatus":null,"#
@@ -141,7 +141,7 @@ import Testing
             await bench.run("wait", "o-2") == Run(code: 1, output: "", errors: "Instance o-2 is terminated\n"))
         let json = await bench.run("wait", "o-2", "--json")
         #expect(json.code == 1)
-        #expect(json.output.hasPrefix(#"{"id":"o-2","name":"A","status":"terminated","#))
+        #expect(json.output.hasPrefix(#"{"id":"o-2","name":"A","version":null,"status":"terminated","#))
         #expect(json.errors == "")
         _ = owner
     }
@@ -197,7 +197,8 @@ import Testing
                         """, errors: "There are more: add --cursor 1a20cc71398-6f2d33\n"))
         let next = await bench.run("list", "--limit", "4", "--cursor", "1a20cc71398-6f2d33", "--json")
         #expect(next.output.components(of: #""id":"#) == 4)
-        #expect(next.output.hasPrefix(#"{"instances":[{"id":"o-4","name":"ShipOrder","status":"failed","#))
+        #expect(
+            next.output.hasPrefix(#"{"instances":[{"id":"o-4","name":"ShipOrder","version":null,"status":"failed","#))
         #expect(next.output.hasSuffix(#""nextCursor":null}"# + "\n"))
         let failed = await bench.run(
             "list", "--status", "failed,terminated", "--prefix", "o-", "--from", "1h", "--json")
@@ -222,7 +223,7 @@ import Testing
     func history() async throws {
         let bench = try await Bench.withHub()
         let id = InstanceID("o-1")
-        let events = [
+        var events = [
             HistoryEvent(timestamp: start, kind: .orchestratorStarted),
             HistoryEvent(
                 timestamp: start,
@@ -234,6 +235,7 @@ import Testing
                 timestamp: start,
                 kind: .taskFailed(taskID: EventID(0), failure: FailureDetails(errorType: "Declined", message: "no"))),
         ]
+        events[0].author = EpisodeAuthor(build: "1.4", version: "2")
         let owner = try await ScriptedOwner.serve(
             bench, .init(instances: [finished], histories: [id: events], pageLimit: 3))
         #expect(
@@ -242,7 +244,7 @@ import Testing
                     code: 0,
                     output: """
                         #  TIME          EVENT                ID  DETAIL
-                        0  09:00:00.000  OrchestratorStarted
+                        0  09:00:00.000  OrchestratorStarted      build 1.4, codeVersion 2
                         1  09:00:00.000  ExecutionStarted         ShipOrder, input 2 bytes
                         2  09:00:00.000  TaskScheduled         0  Charge
                         3  09:00:00.000  TaskFailed               task 0, Declined: no
@@ -253,7 +255,7 @@ import Testing
         #expect(
             json.output.hasPrefix(
                 #"{"id":"o-1","events":[{"index":0,"time":"2026-11-24T09:00:00.000Z","type":"OrchestratorStarted","#
-                    + #""eventID":null},{"index":1,"time":"2026-11-24T09:00:00.000Z","type":"ExecutionStarted","#
+                    + #""eventID":null,"build":"1.4","codeVersion":"2"},{"index":1,"time":"2026-11-24T09:00:00.000Z","type":"ExecutionStarted","#
                     + #""eventID":null,"name":"ShipOrder","inputBytes":2,"input":{},"execution":"e"},"#))
         #expect(try HistoryJSON.read(Array(json.output.utf8)).events == events)
     }

@@ -115,7 +115,7 @@ import Testing
         let json = await bench.run("submit", "Good", "--id", "o-3", "--wait", "--json")
         #expect(json.code == 0)
         #expect(json.output.hasPrefix(#"{"id":"o-3","partition":0,"verdict":"created","served":true,"#))
-        #expect(json.output.contains(#""instance":{"id":"o-3","name":"Good","status":"completed","#))
+        #expect(json.output.contains(#""instance":{"id":"o-3","name":"Good","version":null,"status":"completed","#))
         #expect(json.output.contains(#""output":["Hello Oslo"]"#))
     }
 
@@ -240,7 +240,7 @@ import Testing
                     errors: """
                         line 2: no JSON: expected , or } in an object at byte 23
                         line 3: no name, and none on the command line
-                        line 4: unknown key "colour" (known: name, id, input, startAt, tags)
+                        line 4: unknown key "colour" (known: name, id, input, startAt, version, tags)
                         line 5: startAt is no ISO 8601 time
                         line 6: no JSON object
                         5 lines refused and not submitted; correct and submit only them again.

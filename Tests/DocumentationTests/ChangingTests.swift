@@ -23,6 +23,20 @@ let sellLater = Orchestration("Sell") { (order: String, context: OrchestrationCo
     try await context.callActivity(charge, order)
 }
 
+let parcel = Orchestration("Parcel", version: "1") { (order: String, context: OrchestrationContext) in
+    try await context.callActivity(charge, order)
+}
+
+let insuredParcel = Orchestration("Parcel", version: "2") { (order: String, context: OrchestrationContext) in
+    try await context.callActivity(reserve, order)
+    try await context.callActivity(charge, order)
+}
+
+func sendParcels(_ client: TaskHubClient) async throws {
+    try await client.start(insuredParcel, input: "tea", id: InstanceID("parcel-7"))
+    try await client.start("Parcel", input: "tea", id: InstanceID("parcel-6"), version: "1")
+}
+
 @Suite("Article: change code while instances run") struct ChangingTests {
     @Test("What the patched code recorded fits the code that deprecates the patch")
     func fits() async throws {
@@ -33,5 +47,14 @@ let sellLater = Orchestration("Sell") { (order: String, context: OrchestrationCo
         #expect(history.activities.map(\.name) == ["Reserve", "Charge"])
         #expect(history.patches == ["reserve first"])
         try assertReplays(history, sellLater)
+    }
+    @Test("An instance runs on the code of its version")
+    func versions() async throws {
+        let environment = try TestOrchestrationEnvironment(reserve, charge)
+        for (code, calls) in [(parcel, ["Charge"]), (insuredParcel, ["Reserve", "Charge"])] {
+            let id = InstanceID("parcel-\(calls.count)")
+            _ = try await environment.run(code, input: "tea", id: id)
+            #expect(try environment.history(of: id).activities.map(\.name) == calls)
+        }
     }
 }

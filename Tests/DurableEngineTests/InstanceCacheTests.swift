@@ -5,6 +5,7 @@ import Testing
 /// Code that does nothing but count its evictions.
 private final class IdleSession: OrchestrationSession {
     var evictions = 0
+    var registeredVersion: String? { nil }
     var estimatedBytes: Int { evictions == 0 ? 10_000 : 0 }
     func replay(_ page: [HistoryEvent]) throws(EpisodeFailure) {}
     func run(_ newEvents: [HistoryEvent]) throws(EpisodeFailure) -> [OrchestratorAction] { [] }

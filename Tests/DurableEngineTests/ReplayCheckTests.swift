@@ -29,8 +29,9 @@ import Testing
     private func hub() async throws -> (hub: EngineHarness, worker: RunningWorker, client: HubClient) {
         let hub = try await EngineHarness(partitions: 2)
         let worker = try hub.startWorker("w1", [work, flow { _ in "Work" }, other])
-        for id in ["a", "b", "ended"] { try await hub.start("Flow", id: id, input: "1") }
+        // One after the other: their partitions' owners come in any order, and "a" is to be the oldest.
         for id in ["a", "b", "ended"] {
+            try await hub.start("Flow", id: id, input: "1")
             try await hub.eventually("\(id) to wait") { try await hub.snapshot(id)?.historyCount == 5 }
         }
         try await hub.terminate("ended", message: "end")
@@ -66,17 +67,19 @@ import Testing
             codeAsked: #"activity "Charge" (event ID 0)"#)
         #expect(
             check.findings == [
-                .init(id: InstanceID("a"), name: "Flow", failure: failure),
-                .init(id: InstanceID("b"), name: "Flow", failure: failure),
+                .init(id: InstanceID("a"), name: "Flow", failure: failure, author: EpisodeAuthor(build: "dev")),
+                .init(id: InstanceID("b"), name: "Flow", failure: failure, author: EpisodeAuthor(build: "dev")),
                 .init(id: InstanceID("o"), name: "Other", failure: nil),
             ])
         #expect(
             check.lines == [
                 #"DTQ2003 instance a (Flow): replay diverged at event 2. History holds TaskScheduled "Work" (event ID 0); "#
-                    + #"the code asked for activity "Charge" (event ID 0). See ops/errors/DTQ2003.md"#,
+                    + #"the code asked for activity "Charge" (event ID 0). It was written by build "dev". "#
+                    + "See ops/errors/DTQ2003.md",
                 #"DTQ2003 instance b (Flow): replay diverged at event 2. History holds TaskScheduled "Work" (event ID 0); "#
-                    + #"the code asked for activity "Charge" (event ID 0). See ops/errors/DTQ2003.md"#,
-                #"DTQ2005 instance o: this program has no orchestration "Other"; under it the instance would be held. "#
+                    + #"the code asked for activity "Charge" (event ID 0). It was written by build "dev". "#
+                    + "See ops/errors/DTQ2003.md",
+                #"DTQ2005 instance o: this program has no orchestration "Other"; with it alone the instance would be held. "#
                     + "Register it, or keep a build running that has it. See ops/errors/DTQ2005.md",
                 "Checked 4 instances: 1 fit, 2 diverge, 1 of orchestrations that this program does not have.",
             ])
@@ -90,7 +93,7 @@ import Testing
             diverging.first == [
                 "id": "a", "name": "Flow", "version": .null, "code": "DTQ2003", "position": 2,
                 "historyHolds": #"TaskScheduled "Work" (event ID 0)"#, "codeAsked": #"activity "Charge" (event ID 0)"#,
-                "text": .string(check.lines[0]),
+                "build": "dev", "codeVersion": .null, "text": .string(check.lines[0]),
             ])
         #expect(missing == [["id": "o", "name": "Other", "version": .null]])
         #expect(try await hub.history("a") == before)

@@ -65,6 +65,8 @@ import Testing
                 timestamp: Timestamp(millisecondsSinceEpoch: 1_767_225_600_000 + Int64(index)), kind: kind)
         }
         events[3].unknownFields = [1, 2, 3, 255]
+        events[4].author = EpisodeAuthor(build: "1.4", version: "2")
+        events[5].author = EpisodeAuthor(build: "")
         return events
     }()
 

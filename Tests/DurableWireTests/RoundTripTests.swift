@@ -20,6 +20,16 @@ import Testing
         #expect(kind.roundTrips())
     }
 
+    @Test("What an episode's code asked for comes back as it was")
+    func actions() throws {
+        for result in Samples.episodeResults {
+            #expect(try OrchestratorActions.decode(OrchestratorActions.encode(result)) == result)
+        }
+        #expect(try OrchestratorActions.decode([]) == EpisodeResult(actions: []))
+        let bytes = OrchestratorActions.encode(Samples.episodeResults[0])
+        for length in 0..<bytes.count { _ = try? OrchestratorActions.decode(Array(bytes.prefix(length))) }
+    }
+
     @Test("A task's message ID fits into an AMQP property, however long an execution ID a client chose")
     func longExecutionID() {
         var task = Samples.task

@@ -28,7 +28,9 @@ struct TopLevel: Sendable, CustomTestStringConvertible {
     static let all: [TopLevel] = [
         TopLevel(Samples.batches), TopLevel(Samples.tasks), TopLevel(Samples.outbox), TopLevel(Samples.records),
         TopLevel(Samples.states), TopLevel(Samples.queries), TopLevel(Samples.replies), TopLevel(Samples.heartbeats),
-        TopLevel(Samples.journal), TopLevel(Samples.descriptors), TopLevel([Events(list: Samples.events)]),
+        TopLevel(Samples.journal), TopLevel(Samples.descriptors),
+        TopLevel([Events(list: Samples.events + Samples.authored)]),
+        TopLevel(Samples.episodes),
         TopLevel(Samples.drains), TopLevel(Samples.evidence),
     ]
 }

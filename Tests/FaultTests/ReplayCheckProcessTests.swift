@@ -55,7 +55,7 @@ import Testing
             diverges.output == #"""
                 DTQ2003 instance job-1 (LedgerSequence): replay diverged at event 2. History holds TaskScheduled "Other" \#
                 (event ID 0); the code asked for activity "AppendLine" (event ID 0). See ops/errors/DTQ2003.md
-                DTQ2005 instance job-1: this program has no orchestration "Strange"; under it the instance would be held. \#
+                DTQ2005 instance job-1: this program has no orchestration "Strange"; with it alone the instance would be held. \#
                 Register it, or keep a build running that has it. See ops/errors/DTQ2005.md
                 Checked 3 instances: 1 fit, 1 diverges, 1 of orchestrations that this program does not have.
 

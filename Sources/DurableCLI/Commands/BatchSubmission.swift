@@ -8,6 +8,8 @@ import DurableJSON
 struct BatchSubmission {
     /// For lines that name no orchestration.
     var defaultName: String?
+    /// For lines that name none.
+    var defaultVersion: String?
     /// Of each instance; a line's own of the same key count instead.
     var tags: [ExecutionStarted.Tag]
     var idReuse: IDReuse
@@ -20,7 +22,8 @@ struct BatchSubmission {
     func run(_ client: HubClient, _ environment: CommandEnvironment) async throws {
         let started = environment.clock.now()
         let lines = BatchLines(
-            defaultName: defaultName, tags: tags, idReuse: idReuse, client: client, environment: environment)
+            defaultName: defaultName, defaultVersion: defaultVersion, tags: tags, idReuse: idReuse, client: client,
+            environment: environment)
         var progress = ProgressLine(environment)
         let result = try await client.startMany(lines) { progress.show($0) }
         progress.clear()
@@ -95,6 +98,7 @@ struct BatchReport: Sendable {
 struct BatchLines: AsyncSequence {
     typealias Element = Message
     var defaultName: String?
+    var defaultVersion: String?
     var tags: [ExecutionStarted.Tag]
     var idReuse: IDReuse
     var client: HubClient
@@ -142,6 +146,7 @@ struct BatchLines: AsyncSequence {
                 throw BatchLineError("longer than \(LineReader.limit >> 20) MiB")
             }
             var request = try StartRequest(batchLine: bytes, defaultName: lines.defaultName, defaultTags: lines.tags)
+            if request.version == nil { request.version = lines.defaultVersion }
             request.idReuse = lines.idReuse
             return request
         }
@@ -155,7 +160,7 @@ package struct BatchLineError: Error, CustomStringConvertible {
 }
 
 extension StartRequest {
-    /// Reads one line of a batch: `{"name":..,"id":..,"input":..,"startAt":..,"tags":{..}}`.
+    /// Reads one line of a batch: `{"name":..,"id":..,"input":..,"startAt":..,"version":..,"tags":{..}}`.
     ///
     /// - Parameters:
     ///   - defaultName: For lines that name no orchestration.
@@ -182,7 +187,8 @@ extension StartRequest {
             case ("startAt", .string(let text)):
                 guard let time = Timestamp(iso8601: text) else { throw BatchLineError("startAt is no ISO 8601 time") }
                 startAt = time
-            case ("id", .null), ("startAt", .null), ("name", .null): break
+            case ("version", .string(let text)): version = text
+            case ("id", .null), ("startAt", .null), ("name", .null), ("version", .null): break
             case ("tags", .object(let members)):
                 for member in members {
                     guard let text = member.value.stringValue else {
@@ -193,8 +199,10 @@ extension StartRequest {
             case ("tags", .null): break
             case ("tags", _): throw BatchLineError("tags is no object")
             case ("input", let value): input = Payload(value.text)
-            case ("name", _), ("id", _), ("startAt", _): throw BatchLineError("\(member.key) is no text")
-            default: throw BatchLineError("unknown key \"\(member.key)\" (known: name, id, input, startAt, tags)")
+            case ("name", _), ("id", _), ("startAt", _), ("version", _):
+                throw BatchLineError("\(member.key) is no text")
+            default:
+                throw BatchLineError("unknown key \"\(member.key)\" (known: name, id, input, startAt, version, tags)")
             }
         }
         guard let name else { throw BatchLineError("no name, and none on the command line") }

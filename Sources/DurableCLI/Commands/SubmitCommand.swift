@@ -23,7 +23,7 @@ struct SubmitCommand: AsyncParsableCommand {
             --if-ended says otherwise. An instance that another one takes the ID of is gone with its history.
 
             With --batch each line of standard input is one instance: \
-            {"name":"ShipOrder","id":"o-1","input":{"weight":7},"startAt":"2026-12-01T03:00:00Z",\
+            {"name":"ShipOrder","id":"o-1","input":{"weight":7},"startAt":"2026-12-01T03:00:00Z","version":"2",\
             "tags":{"region":"eu"}}. All keys are \
             optional when NAME is given. Bad lines are reported with their number, the others are submitted. Give \
             IDs: then it is harmless to submit a file again.
@@ -46,6 +46,12 @@ struct SubmitCommand: AsyncParsableCommand {
 
     @Option(help: ArgumentHelp("Start not before: ISO 8601, or a duration from now such as 10m.", valueName: "time"))
     var startAt: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Version of the code that the instance runs on, to its end (default: what its worker gives those without one).",
+            valueName: "version"))
+    var version: String?
 
     @Option(
         help: ArgumentHelp(
@@ -76,7 +82,8 @@ struct SubmitCommand: AsyncParsableCommand {
         let connection = connection
         if batch {
             let submission = BatchSubmission(
-                defaultName: name, tags: try ArgumentText.tags(tag), idReuse: idReuse.value, isJSON: output.json)
+                defaultName: name, defaultVersion: version, tags: try ArgumentText.tags(tag), idReuse: idReuse.value,
+                isJSON: output.json)
             return try await connection.withClient(environment) { try await submission.run($0, environment) }
         }
         guard let name else { return }
@@ -85,7 +92,7 @@ struct SubmitCommand: AsyncParsableCommand {
             input: try await PayloadArgument.read(input, option: "--input", environment),
             startAt: try startAt.map {
                 try ArgumentText.time($0, option: "--start-at", .future, now: environment.clock.now())
-            }, tags: try ArgumentText.tags(tag), idReuse: idReuse.value)
+            }, version: version, tags: try ArgumentText.tags(tag), idReuse: idReuse.value)
         try await connection.withClient(environment) { client in
             let submission = try await client.start(request)
             let isRefused = submission.outcome == .verdict(.exists)

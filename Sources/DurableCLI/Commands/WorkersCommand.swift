@@ -130,6 +130,10 @@ struct WorkersCommand: AsyncParsableCommand {
             "episodes": .integer(worker.episodeCount),
             "activityRuns": .integer(worker.activityRunCount),
             "orchestrations": .array(worker.orchestrations.map { .string($0) }),
+            "code": .array(
+                worker.codes.map {
+                    ["name": .string($0.name), "version": .optional($0.version) { .string($0) }]
+                }),
             "activities": .array(
                 worker.activities.map { ["name": .string($0.name), "inFlight": .integer($0.inFlight)] }),
             "partitions": .array(

@@ -58,6 +58,7 @@ struct QueueReport {
             }
             lines += table.lines(style) + [""]
         }
+        lines += episodeLines(style)
         var table = TextTable(
             [.init("PARTITION", .right)] + depthColumns
                 + [.init("OUTBOX", .right), .init("HELD", .right), .init("NEXT DUE"), .init("EPOCH"), .init("OWNER")])
@@ -75,6 +76,22 @@ struct QueueReport {
         lines += table.lines(style)
         lines += notes(style)
         return lines
+    }
+
+    /// Only where something waits: with one build of workers alone no episode is ever shipped.
+    private func episodeLines(_ style: TerminalStyle) -> [String] {
+        var table = TextTable([.init("ORCHESTRATION"), .init("VERSION")] + depthColumns + [.init("NO CODE", .right)])
+        var isEmpty = true
+        for queue in current.queues {
+            guard case .episodes(let code) = queue.role else { continue }
+            let waiting = current.missingCode.first { $0.code == code }?.instances ?? 0
+            if (queue.readyMessages ?? 0) == 0 && waiting == 0 { continue }
+            isEmpty = false
+            table.append(
+                [TerminalText.safe(code.name), code.version.map(TerminalText.safe) ?? "-"] + depthCells(queue)
+                    + [HumanText.grouped(waiting)])
+        }
+        return isEmpty ? [] : table.lines(style) + [""]
     }
 
     private var depthColumns: [TextTable.Column] {
@@ -117,6 +134,12 @@ struct QueueReport {
         if let dead = current.queues.first(where: { $0.role == .dead })?.readyMessages, dead > 0 {
             notes.append(style.warning("\(HumanText.count(dead, "dead letter")): see dtq dead list."))
         }
+        for missing in current.missingCode {
+            notes.append(
+                style.warning(
+                    "\(HumanText.count(missing.instances, "instance")) waiting for code: no worker has orchestration "
+                        + "\(TerminalText.safe(missing.code.description))."))
+        }
         if let episodes = perSecond(\.episodeCount), let runs = perSecond(\.activityRunCount) {
             notes.append("\(HumanText.decimal(episodes)) episodes a second, \(HumanText.decimal(runs)) activity runs.")
         }
@@ -133,6 +156,13 @@ struct QueueReport {
             "episodesPerSecond": .optional(perSecond(\.episodeCount)) { .decimal($0) },
             "activityRunsPerSecond": .optional(perSecond(\.activityRunCount)) { .decimal($0) },
             "queues": .array(current.queues.map(queueJSON)),
+            "missingCode": .array(
+                current.missingCode.map {
+                    [
+                        "orchestration": .string($0.code.name), "version": .optional($0.code.version) { .string($0) },
+                        "instances": .integer($0.instances),
+                    ]
+                }),
             "partitions": .array(
                 current.queues.compactMap { queue in
                     guard case .control(let partition) = queue.role else { return nil }
@@ -146,11 +176,16 @@ struct QueueReport {
             switch queue.role {
             case .work(let activity): ("work", .string(activity), .null)
             case .control(let partition): ("control", .null, .integer(partition.index))
+            case .episodes: ("episodes", .null, .null)
             case .dead: ("dead", .null, .null)
             }
+        var code: OrchestrationCode?
+        if case .episodes(let found) = queue.role { code = found }
         let found = management?[queue.name]
         return [
             "queue": .string(queue.name), "kind": kind, "activity": activity, "partition": partition,
+            "orchestration": .optional(code) { .string($0.name) },
+            "version": .optional(code?.version) { .string($0) },
             "ready": .optional(queue.readyMessages) { .integer($0) },
             "consumers": .optional(queue.consumers) { .integer($0) },
             "inFlight": .optional(current.inFlight(of: queue.role)) { .integer($0) },

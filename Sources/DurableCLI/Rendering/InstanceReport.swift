@@ -71,6 +71,7 @@ struct InstanceReport {
         [
             .init("id", .string(snapshot.id.value)),
             .init("name", .string(snapshot.name)),
+            .init("version", .optional(snapshot.version) { .string($0) }),
             .init("status", .string(snapshot.status.description)),
             .init("createdAt", .string(snapshot.createdAt.description)),
             .init("updatedAt", .string(snapshot.lastUpdatedAt.description)),

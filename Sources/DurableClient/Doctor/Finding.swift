@@ -23,6 +23,7 @@ package struct Finding: Hashable, Sendable {
         case outboxes
         case logs
         case heldInstances = "held-instances"
+        case code
         case activities
         case deadLetters = "dead-letters"
     }

@@ -32,7 +32,7 @@ package struct HubCheckup {
         let workers = hasFleet ? try await workers() : nil
         if !hasFleet {
             let reason = "the hub has no fleet exchange, so workers cannot be heard"
-            skipped += [.partitions, .outboxes, .logs, .heldInstances].map { SkippedCheck($0, reason) }
+            skipped += [.partitions, .outboxes, .logs, .heldInstances, .code].map { SkippedCheck($0, reason) }
         }
         let sample = try await client.sample(workers: workers ?? [], activities: activities)
         checkQueues(sample)
@@ -40,6 +40,7 @@ package struct HubCheckup {
             try await checkPartitions(sample)
             checkOwners(sample)
             await checkHeld(sample)
+            checkCode(sample)
         }
     }
 
@@ -131,7 +132,7 @@ package struct HubCheckup {
                         + "See ops/errors/DTQ4004.md."
                 ))
             let reason = "the broker does not take the question to the workers"
-            skipped += [.partitions, .outboxes, .logs, .heldInstances].map { SkippedCheck($0, reason) }
+            skipped += [.partitions, .outboxes, .logs, .heldInstances, .code].map { SkippedCheck($0, reason) }
         }
         return heard
     }
@@ -260,13 +261,36 @@ package struct HubCheckup {
         }
     }
 
+    private mutating func checkCode(_ sample: HubSample) {
+        for missing in sample.missingCode {
+            let instances = missing.instances == 1 ? "1 instance waits" : "\(missing.instances) instances wait"
+            findings.append(
+                .init(
+                    .code, .warning, "\(instances) for code: no worker has orchestration \(missing.code)",
+                    remedy: "Start a worker that registers it; they go on by themselves. See ops/errors/DTQ2005.md."))
+        }
+        for queue in sample.queues {
+            guard case .episodes(let code) = queue.role, let ready = queue.readyMessages, ready > 0,
+                queue.consumers == 0
+            else { continue }
+            findings.append(
+                .init(
+                    .code, .warning,
+                    "\(ready) episodes of orchestration \(code) wait and no worker takes them",
+                    remedy: "Look at the logs of the workers that register it: they have lost their channel."))
+        }
+    }
+
     private mutating func checkHeld(_ sample: HubSample) async {
-        let count = client.topology.partitions.reduce(0) { $0 + (sample.owner(of: $1)?.claim.heldInstances ?? 0) }
-        if count == 0 { return }
+        let held = client.topology.partitions.reduce(0) { $0 + (sample.owner(of: $1)?.claim.heldInstances ?? 0) }
+        let count = held - sample.missingCode.reduce(0) { $0 + $1.instances }
+        if count <= 0 { return }
         let open = ListFilter(statuses: [.pending, .running, .suspended])
         var names: [String] = []
         if let page = try? await client.list(open, limit: Self.heldSearched) {
-            names = page.instances.compactMap { held in held.holdCode.map { "\(held.id) (\($0))" } }
+            names = page.instances.compactMap { held in
+                held.holdCode.flatMap { $0 == Hold.codeOfMissingCode ? nil : "\(held.id) (\($0))" }
+            }
         }
         var which = names.prefix(Self.heldShown).joined(separator: ", ")
         if !which.isEmpty { which = ": \(which)\(count > min(names.count, Self.heldShown) ? " ..." : "")" }

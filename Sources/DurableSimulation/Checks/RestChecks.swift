@@ -2,6 +2,7 @@ import DurableBackend
 import DurableCore
 import DurableEngine
 import DurableMemory
+import DurableTask
 
 /// What must come to be once nothing fails and nothing is left to do.
 struct RestChecks {
@@ -16,6 +17,11 @@ struct RestChecks {
         for activity in SimulatedActivities.all.map(\.name) {
             let queue = hub.topology.workQueue(activity)
             if let problem = left(in: queue) { return problem }
+        }
+        if hub.plan.sharesCode {
+            for code in Programs.replayRegistry().orchestrationCodes {
+                if let problem = left(in: hub.topology.episodeQueue(code)) { return problem }
+            }
         }
         return nil
     }

@@ -42,6 +42,8 @@ package struct SimulationPlan: Sendable {
     package var brokerPatience: Duration
     /// Pages in SQLite's write-ahead log after which they are moved into the main file.
     package var checkpointAfterPages: Int
+    /// Whether workers ship episodes to each other; those of some have only a part of the programs.
+    package var sharesCode: Bool
     /// A deliberate mistake of a port.
     package var portDefect: PortDefect?
 
@@ -97,6 +99,9 @@ package struct SimulationPlan: Sendable {
             faultsEnd = max(faultsEnd, .seconds(20))
             faults += PlannedFault.drawTraps(from: &trapRandom, workerCount: workerCount)
         }
+        var codeRandom = SeededGenerator(seed: seed, purpose: "shared code")
+        // Evidence of traps is kept by owners; here it would be spread over others' attempts.
+        sharesCode = codeRandom.chance(0.12) && workerCount > 1 && !hasTraps
         if hasPatches { faults += PlannedFault.drawChanges(from: &patchRandom, workerCount: workerCount) }
         faults.sort { $0.at < $1.at }
         engine = EngineConfiguration()

@@ -214,6 +214,7 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
         let storage = base ?? replicated(name, transport, clock, copies[place], journal)
         let watch = EngineWatch(of: node, witness: witness, cacheLimit: plan.engine.cacheBytes)
         var configuration = WorkerConfiguration()
+        configuration.sharesCode = plan.sharesCode
         configuration.engine = plan.engine
         if variant == .trapping { configuration.engine.build = "trapping" }
         configuration.slots = plan.slots
@@ -226,7 +227,10 @@ package final class SimulatedHub: @unchecked Sendable {  // confined to the simu
         instruments.probe = watch
         var registry = Registry()
         let services = ledger.services(of: node, clock) { [unowned self] id in onTrap(node, id) }
-        Programs.register(in: &registry, services: services, variant: variant)
+        Programs.register(in: &registry, services: services, variant: variant) { name in
+            // Each program is missing at one place.
+            plan.sharesCode && FNV1a.hash(name.utf8) % UInt64(plan.workerCount) == UInt64(place)
+        }
         let host = simulator.run(in: node) {
             WorkerHost(
                 .init(

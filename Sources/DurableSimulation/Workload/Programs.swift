@@ -105,8 +105,10 @@ package enum Programs {
     /// The program whose instances are held where it is missing.
     package static let missing = "ParallelTimers"
 
+    /// - Parameter isLeftOut: Of a program's name: that worker does without it.
     package static func register(
-        in registry: inout Registry, services: any ProgramServices, variant: CodeVariant = .original
+        in registry: inout Registry, services: any ProgramServices, variant: CodeVariant = .original,
+        isLeftOut: (String) -> Bool = { _ in false }
     ) {
         let setting = ProgramSetting(services: services, variant: variant)
         do {
@@ -114,7 +116,7 @@ package enum Programs {
             if variant == .compatible {
                 try registry.register(Activity("OnlyInTheNewDeploy") { (_: ActivityContext) -> Int in 0 })
             }
-            for program in all where variant != .missing || program.name != missing {
+            for program in all where (variant != .missing || program.name != missing) && !isLeftOut(program.name) {
                 for item in program.orchestrations(setting) { try registry.register(item) }
             }
         } catch {

@@ -42,6 +42,9 @@ package final class NativeOrchestration {
 
     deinit { evict() }
 
+    /// Version its code is registered with; nil: without one.
+    package var registeredVersion: String? { orchestration.version }
+
     /// True once the code returned or threw; the last action of that episode says how.
     package var isComplete: Bool { runtime.isComplete }
 

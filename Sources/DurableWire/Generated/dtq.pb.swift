@@ -319,39 +319,54 @@ nonisolated struct PBAppliedThrough: Sendable {
   init() {}
 }
 
-nonisolated struct PBMessageBatch: Sendable {
+nonisolated struct PBMessageBatch: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var format: Int32 = 0
+  var format: Int32 {
+    get {_storage._format}
+    set {_uniqueStorage()._format = newValue}
+  }
 
-  var messages: [PBMessage] = []
+  var messages: [PBMessage] {
+    get {_storage._messages}
+    set {_uniqueStorage()._messages = newValue}
+  }
 
   var marker: PBEpoch {
-    get {_marker ?? PBEpoch()}
-    set {_marker = newValue}
+    get {_storage._marker ?? PBEpoch()}
+    set {_uniqueStorage()._marker = newValue}
   }
   /// Returns true if `marker` has been explicitly set.
-  var hasMarker: Bool {self._marker != nil}
+  var hasMarker: Bool {_storage._marker != nil}
   /// Clears the value of `marker`. Subsequent reads from it will return its default value.
-  mutating func clearMarker() {self._marker = nil}
+  mutating func clearMarker() {_uniqueStorage()._marker = nil}
 
   var applied: PBAppliedThrough {
-    get {_applied ?? PBAppliedThrough()}
-    set {_applied = newValue}
+    get {_storage._applied ?? PBAppliedThrough()}
+    set {_uniqueStorage()._applied = newValue}
   }
   /// Returns true if `applied` has been explicitly set.
-  var hasApplied: Bool {self._applied != nil}
+  var hasApplied: Bool {_storage._applied != nil}
   /// Clears the value of `applied`. Subsequent reads from it will return its default value.
-  mutating func clearApplied() {self._applied = nil}
+  mutating func clearApplied() {_uniqueStorage()._applied = nil}
+
+  /// Not of clients.
+  var answer: PBEpisodeAnswer {
+    get {_storage._answer ?? PBEpisodeAnswer()}
+    set {_uniqueStorage()._answer = newValue}
+  }
+  /// Returns true if `answer` has been explicitly set.
+  var hasAnswer: Bool {_storage._answer != nil}
+  /// Clears the value of `answer`. Subsequent reads from it will return its default value.
+  mutating func clearAnswer() {_uniqueStorage()._answer = nil}
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 
-  fileprivate var _marker: PBEpoch? = nil
-  fileprivate var _applied: PBAppliedThrough? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
 }
 
 nonisolated struct PBTaskMessage: Sendable {
@@ -397,6 +412,316 @@ nonisolated struct PBTaskMessage: Sendable {
 
   fileprivate var _input: Data? = nil
   fileprivate var _traceParent: String? = nil
+}
+
+nonisolated struct PBOrchestrationCode: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var name: String = String()
+
+  var version: String {
+    get {_version ?? String()}
+    set {_version = newValue}
+  }
+  /// Returns true if `version` has been explicitly set.
+  var hasVersion: Bool {self._version != nil}
+  /// Clears the value of `version`. Subsequent reads from it will return its default value.
+  mutating func clearVersion() {self._version = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _version: String? = nil
+}
+
+/// One shipping of an episode: the answer counts only while the owner of that epoch waits for that number.
+nonisolated struct PBEpisodeID: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var instanceID: String = String()
+
+  var epoch: PBEpoch {
+    get {_epoch ?? PBEpoch()}
+    set {_epoch = newValue}
+  }
+  /// Returns true if `epoch` has been explicitly set.
+  var hasEpoch: Bool {self._epoch != nil}
+  /// Clears the value of `epoch`. Subsequent reads from it will return its default value.
+  mutating func clearEpoch() {self._epoch = nil}
+
+  var number: UInt64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _epoch: PBEpoch? = nil
+}
+
+nonisolated struct PBEpisodeRequest: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var format: Int32 = 0
+
+  var id: PBEpisodeID {
+    get {_id ?? PBEpisodeID()}
+    set {_id = newValue}
+  }
+  /// Returns true if `id` has been explicitly set.
+  var hasID: Bool {self._id != nil}
+  /// Clears the value of `id`. Subsequent reads from it will return its default value.
+  mutating func clearID() {self._id = nil}
+
+  var partition: UInt32 = 0
+
+  var executionID: String = String()
+
+  var name: String = String()
+
+  /// Of the instance.
+  var version: String {
+    get {_version ?? String()}
+    set {_version = newValue}
+  }
+  /// Returns true if `version` has been explicitly set.
+  var hasVersion: Bool {self._version != nil}
+  /// Clears the value of `version`. Subsequent reads from it will return its default value.
+  mutating func clearVersion() {self._version = nil}
+
+  /// Of the registration that is to run it.
+  var code: PBOrchestrationCode {
+    get {_code ?? PBOrchestrationCode()}
+    set {_code = newValue}
+  }
+  /// Returns true if `code` has been explicitly set.
+  var hasCode: Bool {self._code != nil}
+  /// Clears the value of `code`. Subsequent reads from it will return its default value.
+  mutating func clearCode() {self._code = nil}
+
+  var patches: [String] = []
+
+  var historyCount: Int64 = 0
+
+  /// All of it or nothing: then it is asked for with Query.History.
+  var history: [PBHistoryEvent] = []
+
+  var newEvents: [PBHistoryEvent] = []
+
+  /// Of an episode without events: it is to begin with the first of these that its code lets in, if any.
+  var updates: [PBUpdateRequested] = []
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _id: PBEpisodeID? = nil
+  fileprivate var _version: String? = nil
+  fileprivate var _code: PBOrchestrationCode? = nil
+}
+
+nonisolated struct PBEpisodeAnswer: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var id: PBEpisodeID {
+    get {_id ?? PBEpisodeID()}
+    set {_id = newValue}
+  }
+  /// Returns true if `id` has been explicitly set.
+  var hasID: Bool {self._id != nil}
+  /// Clears the value of `id`. Subsequent reads from it will return its default value.
+  mutating func clearID() {self._id = nil}
+
+  var author: PBEpisodeAuthor {
+    get {_author ?? PBEpisodeAuthor()}
+    set {_author = newValue}
+  }
+  /// Returns true if `author` has been explicitly set.
+  var hasAuthor: Bool {self._author != nil}
+  /// Clears the value of `author`. Subsequent reads from it will return its default value.
+  mutating func clearAuthor() {self._author = nil}
+
+  var body: PBEpisodeAnswer.OneOf_Body? = nil
+
+  var actions: PBEpisodeAnswer.Part {
+    get {
+      if case .actions(let v)? = body {return v}
+      return PBEpisodeAnswer.Part()
+    }
+    set {body = .actions(newValue)}
+  }
+
+  var failure: PBEpisodeAnswer.Failure {
+    get {
+      if case .failure(let v)? = body {return v}
+      return PBEpisodeAnswer.Failure()
+    }
+    set {body = .failure(newValue)}
+  }
+
+  var payloadFault: PBEpisodeAnswer.PayloadFault {
+    get {
+      if case .payloadFault(let v)? = body {return v}
+      return PBEpisodeAnswer.PayloadFault()
+    }
+    set {body = .payloadFault(newValue)}
+  }
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated enum OneOf_Body: Equatable, Sendable {
+    case actions(PBEpisodeAnswer.Part)
+    case failure(PBEpisodeAnswer.Failure)
+    case payloadFault(PBEpisodeAnswer.PayloadFault)
+
+  }
+
+  /// Of the encoded OrchestratorActions: the content of all parts, in order.
+  nonisolated struct Part: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    /// 1 to `count`.
+    var number: UInt32 = 0
+
+    var count: UInt32 = 0
+
+    var content: Data = Data()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct Failure: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var kind: PBEpisodeAnswer.Failure.OneOf_Kind? = nil
+
+    var nonDeterministic: PBEpisodeAnswer.Failure.NonDeterministic {
+      get {
+        if case .nonDeterministic(let v)? = kind {return v}
+        return PBEpisodeAnswer.Failure.NonDeterministic()
+      }
+      set {kind = .nonDeterministic(newValue)}
+    }
+
+    var nonDurableAwait: String {
+      get {
+        if case .nonDurableAwait(let v)? = kind {return v}
+        return String()
+      }
+      set {kind = .nonDurableAwait(newValue)}
+    }
+
+    var contextMisuse: String {
+      get {
+        if case .contextMisuse(let v)? = kind {return v}
+        return String()
+      }
+      set {kind = .contextMisuse(newValue)}
+    }
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    nonisolated enum OneOf_Kind: Equatable, Sendable {
+      case nonDeterministic(PBEpisodeAnswer.Failure.NonDeterministic)
+      case nonDurableAwait(String)
+      case contextMisuse(String)
+
+    }
+
+    nonisolated struct NonDeterministic: Sendable {
+      // SwiftProtobuf.Message conformance is added in an extension below. See the
+      // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+      // methods supported on all messages.
+
+      var position: Int64 = 0
+
+      var historyHolds: String = String()
+
+      var codeAsked: String = String()
+
+      var unknownFields = SwiftProtobuf.UnknownStorage()
+
+      init() {}
+    }
+
+    init() {}
+  }
+
+  /// A payload could not be opened, or not be stored.
+  nonisolated struct PayloadFault: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var kind: PBEpisodeAnswer.PayloadFault.Kind = .unavailable
+
+    var code: String = String()
+
+    var reason: String = String()
+
+    var remedy: String = String()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    nonisolated enum Kind: SwiftProtobuf.Enum, Swift.CaseIterable {
+      typealias RawValue = Int
+      case unavailable // = 0
+      case unreadable // = 1
+      case tooLarge // = 2
+      case UNRECOGNIZED(Int)
+
+      init() {
+        self = .unavailable
+      }
+
+      init?(rawValue: Int) {
+        switch rawValue {
+        case 0: self = .unavailable
+        case 1: self = .unreadable
+        case 2: self = .tooLarge
+        default: self = .UNRECOGNIZED(rawValue)
+        }
+      }
+
+      var rawValue: Int {
+        switch self {
+        case .unavailable: return 0
+        case .unreadable: return 1
+        case .tooLarge: return 2
+        case .UNRECOGNIZED(let i): return i
+        }
+      }
+
+      // The compiler won't synthesize support with the UNRECOGNIZED case.
+      static let allCases: [PBEpisodeAnswer.PayloadFault.Kind] = [
+        .unavailable,
+        .unreadable,
+        .tooLarge,
+      ]
+
+    }
+
+    init() {}
+  }
+
+  init() {}
+
+  fileprivate var _id: PBEpisodeID? = nil
+  fileprivate var _author: PBEpisodeAuthor? = nil
 }
 
 /// Which dispatch of which activity.
@@ -1259,6 +1584,16 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
     set {_uniqueStorage()._patches = newValue}
   }
 
+  /// Absent: not known, or no episode has run.
+  var author: PBEpisodeAuthor {
+    get {_storage._author ?? PBEpisodeAuthor()}
+    set {_uniqueStorage()._author = newValue}
+  }
+  /// Returns true if `author` has been explicitly set.
+  var hasAuthor: Bool {_storage._author != nil}
+  /// Clears the value of `author`. Subsequent reads from it will return its default value.
+  mutating func clearAuthor() {_uniqueStorage()._author = nil}
+
   var compensatesTermination: Bool {
     get {_storage._compensatesTermination}
     set {_uniqueStorage()._compensatesTermination = newValue}
@@ -1553,6 +1888,14 @@ nonisolated struct PBQuery: Sendable {
     set {kind = .release(newValue)}
   }
 
+  var attempt: PBQuery.Attempt {
+    get {
+      if case .attempt(let v)? = kind {return v}
+      return PBQuery.Attempt()
+    }
+    set {kind = .attempt(newValue)}
+  }
+
   var heartbeat: PBQuery.Heartbeat {
     get {
       if case .heartbeat(let v)? = kind {return v}
@@ -1603,6 +1946,7 @@ nonisolated struct PBQuery: Sendable {
     case counts(PBQuery.Counts)
     case redrive(PBQuery.Redrive)
     case release(PBQuery.Instance)
+    case attempt(PBQuery.Attempt)
     case heartbeat(PBQuery.Heartbeat)
     case handler(PBQuery.Handler)
     case update(PBQuery.Update)
@@ -1691,6 +2035,31 @@ nonisolated struct PBQuery: Sendable {
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
+  }
+
+  /// Of a shipped episode that was delivered before.
+  nonisolated struct Attempt: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var id: PBEpisodeID {
+      get {_id ?? PBEpisodeID()}
+      set {_id = newValue}
+    }
+    /// Returns true if `id` has been explicitly set.
+    var hasID: Bool {self._id != nil}
+    /// Clears the value of `id`. Subsequent reads from it will return its default value.
+    mutating func clearID() {self._id = nil}
+
+    /// Of the code.
+    var build: String = String()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _id: PBEpisodeID? = nil
   }
 
   /// Activities that run on the worker that asks, with what is new of them.
@@ -2011,6 +2380,14 @@ nonisolated struct PBQueryAnswer: Sendable {
     set {kind = .released(newValue)}
   }
 
+  var mayRun: Bool {
+    get {
+      if case .mayRun(let v)? = kind {return v}
+      return false
+    }
+    set {kind = .mayRun(newValue)}
+  }
+
   var tasks: PBQueryAnswer.Tasks {
     get {
       if case .tasks(let v)? = kind {return v}
@@ -2071,6 +2448,7 @@ nonisolated struct PBQueryAnswer: Sendable {
     case failed(PBQueryAnswer.Failed)
     case redriven(PBQueryAnswer.Redriven)
     case released(PBQueryAnswer.Released)
+    case mayRun(Bool)
     case tasks(PBQueryAnswer.Tasks)
     case value(PBQueryAnswer.Value)
     /// What the handler of a query threw.
@@ -2443,6 +2821,17 @@ nonisolated struct PBWorkerHeartbeat: @unchecked Sendable {
   /// Clears the value of `standBy`. Subsequent reads from it will return its default value.
   mutating func clearStandBy() {_uniqueStorage()._standBy = nil}
 
+  /// Whose episode queues it consumes.
+  var codes: [PBOrchestrationCode] {
+    get {_storage._codes}
+    set {_uniqueStorage()._codes = newValue}
+  }
+
+  var missingCode: [PBWorkerHeartbeat.MissingCode] {
+    get {_storage._missingCode}
+    set {_uniqueStorage()._missingCode = newValue}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum State: SwiftProtobuf.Enum, Swift.CaseIterable {
@@ -2568,6 +2957,30 @@ nonisolated struct PBWorkerHeartbeat: @unchecked Sendable {
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
+  }
+
+  /// Code that instances of its partitions wait for and no worker has.
+  nonisolated struct MissingCode: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var code: PBOrchestrationCode {
+      get {_code ?? PBOrchestrationCode()}
+      set {_code = newValue}
+    }
+    /// Returns true if `code` has been explicitly set.
+    var hasCode: Bool {self._code != nil}
+    /// Clears the value of `code`. Subsequent reads from it will return its default value.
+    mutating func clearCode() {self._code = nil}
+
+    var instances: Int64 = 0
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _code: PBOrchestrationCode? = nil
   }
 
   /// Partitions this worker waits for with a copy that is close to the log.
@@ -3902,48 +4315,97 @@ nonisolated extension PBAppliedThrough: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension PBMessageBatch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".MessageBatch"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}messages\0\u{1}marker\0\u{1}applied\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}messages\0\u{1}marker\0\u{1}applied\0\u{2}8answer\0")
+
+  fileprivate class _StorageClass {
+    var _format: Int32 = 0
+    var _messages: [PBMessage] = []
+    var _marker: PBEpoch? = nil
+    var _applied: PBAppliedThrough? = nil
+    var _answer: PBEpisodeAnswer? = nil
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _format = source._format
+      _messages = source._messages
+      _marker = source._marker
+      _applied = source._applied
+      _answer = source._answer
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularInt32Field(value: &self.format) }()
-      case 2: try { try decoder.decodeRepeatedMessageField(value: &self.messages) }()
-      case 3: try { try decoder.decodeSingularMessageField(value: &self._marker) }()
-      case 4: try { try decoder.decodeSingularMessageField(value: &self._applied) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularInt32Field(value: &_storage._format) }()
+        case 2: try { try decoder.decodeRepeatedMessageField(value: &_storage._messages) }()
+        case 3: try { try decoder.decodeSingularMessageField(value: &_storage._marker) }()
+        case 4: try { try decoder.decodeSingularMessageField(value: &_storage._applied) }()
+        case 60: try { try decoder.decodeSingularMessageField(value: &_storage._answer) }()
+        default: break
+        }
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if self.format != 0 {
-      try visitor.visitSingularInt32Field(value: self.format, fieldNumber: 1)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if _storage._format != 0 {
+        try visitor.visitSingularInt32Field(value: _storage._format, fieldNumber: 1)
+      }
+      if !_storage._messages.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._messages, fieldNumber: 2)
+      }
+      try { if let v = _storage._marker {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+      } }()
+      try { if let v = _storage._applied {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+      } }()
+      try { if let v = _storage._answer {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 60)
+      } }()
     }
-    if !self.messages.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.messages, fieldNumber: 2)
-    }
-    try { if let v = self._marker {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
-    } }()
-    try { if let v = self._applied {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
-    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: PBMessageBatch, rhs: PBMessageBatch) -> Bool {
-    if lhs.format != rhs.format {return false}
-    if lhs.messages != rhs.messages {return false}
-    if lhs._marker != rhs._marker {return false}
-    if lhs._applied != rhs._applied {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._format != rhs_storage._format {return false}
+        if _storage._messages != rhs_storage._messages {return false}
+        if _storage._marker != rhs_storage._marker {return false}
+        if _storage._applied != rhs_storage._applied {return false}
+        if _storage._answer != rhs_storage._answer {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4021,6 +4483,475 @@ nonisolated extension PBTaskMessage: SwiftProtobuf.Message, SwiftProtobuf._Messa
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
+}
+
+nonisolated extension PBOrchestrationCode: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".OrchestrationCode"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}version\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self._version) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 1)
+    }
+    try { if let v = self._version {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBOrchestrationCode, rhs: PBOrchestrationCode) -> Bool {
+    if lhs.name != rhs.name {return false}
+    if lhs._version != rhs._version {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEpisodeID: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EpisodeID"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{1}epoch\0\u{1}number\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._epoch) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.number) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.instanceID.isEmpty {
+      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 1)
+    }
+    try { if let v = self._epoch {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if self.number != 0 {
+      try visitor.visitSingularUInt64Field(value: self.number, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEpisodeID, rhs: PBEpisodeID) -> Bool {
+    if lhs.instanceID != rhs.instanceID {return false}
+    if lhs._epoch != rhs._epoch {return false}
+    if lhs.number != rhs.number {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEpisodeRequest: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EpisodeRequest"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{1}partition\0\u{3}execution_id\0\u{1}name\0\u{1}version\0\u{1}code\0\u{1}patches\0\u{3}history_count\0\u{1}history\0\u{3}new_events\0\u{1}updates\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.format) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._id) }()
+      case 3: try { try decoder.decodeSingularUInt32Field(value: &self.partition) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.executionID) }()
+      case 5: try { try decoder.decodeSingularStringField(value: &self.name) }()
+      case 6: try { try decoder.decodeSingularStringField(value: &self._version) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._code) }()
+      case 8: try { try decoder.decodeRepeatedStringField(value: &self.patches) }()
+      case 9: try { try decoder.decodeSingularInt64Field(value: &self.historyCount) }()
+      case 10: try { try decoder.decodeRepeatedMessageField(value: &self.history) }()
+      case 11: try { try decoder.decodeRepeatedMessageField(value: &self.newEvents) }()
+      case 12: try { try decoder.decodeRepeatedMessageField(value: &self.updates) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.format != 0 {
+      try visitor.visitSingularInt32Field(value: self.format, fieldNumber: 1)
+    }
+    try { if let v = self._id {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if self.partition != 0 {
+      try visitor.visitSingularUInt32Field(value: self.partition, fieldNumber: 3)
+    }
+    if !self.executionID.isEmpty {
+      try visitor.visitSingularStringField(value: self.executionID, fieldNumber: 4)
+    }
+    if !self.name.isEmpty {
+      try visitor.visitSingularStringField(value: self.name, fieldNumber: 5)
+    }
+    try { if let v = self._version {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 6)
+    } }()
+    try { if let v = self._code {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
+    if !self.patches.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.patches, fieldNumber: 8)
+    }
+    if self.historyCount != 0 {
+      try visitor.visitSingularInt64Field(value: self.historyCount, fieldNumber: 9)
+    }
+    if !self.history.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.history, fieldNumber: 10)
+    }
+    if !self.newEvents.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.newEvents, fieldNumber: 11)
+    }
+    if !self.updates.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.updates, fieldNumber: 12)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEpisodeRequest, rhs: PBEpisodeRequest) -> Bool {
+    if lhs.format != rhs.format {return false}
+    if lhs._id != rhs._id {return false}
+    if lhs.partition != rhs.partition {return false}
+    if lhs.executionID != rhs.executionID {return false}
+    if lhs.name != rhs.name {return false}
+    if lhs._version != rhs._version {return false}
+    if lhs._code != rhs._code {return false}
+    if lhs.patches != rhs.patches {return false}
+    if lhs.historyCount != rhs.historyCount {return false}
+    if lhs.history != rhs.history {return false}
+    if lhs.newEvents != rhs.newEvents {return false}
+    if lhs.updates != rhs.updates {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEpisodeAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EpisodeAnswer"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}author\0\u{2}\u{8}actions\0\u{1}failure\0\u{3}payload_fault\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._id) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._author) }()
+      case 10: try {
+        var v: PBEpisodeAnswer.Part?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .actions(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .actions(v)
+        }
+      }()
+      case 11: try {
+        var v: PBEpisodeAnswer.Failure?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .failure(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .failure(v)
+        }
+      }()
+      case 12: try {
+        var v: PBEpisodeAnswer.PayloadFault?
+        var hadOneofValue = false
+        if let current = self.body {
+          hadOneofValue = true
+          if case .payloadFault(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.body = .payloadFault(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._id {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._author {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    switch self.body {
+    case .actions?: try {
+      guard case .actions(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+    }()
+    case .failure?: try {
+      guard case .failure(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+    }()
+    case .payloadFault?: try {
+      guard case .payloadFault(let v)? = self.body else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEpisodeAnswer, rhs: PBEpisodeAnswer) -> Bool {
+    if lhs._id != rhs._id {return false}
+    if lhs._author != rhs._author {return false}
+    if lhs.body != rhs.body {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEpisodeAnswer.Part: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBEpisodeAnswer.protoMessageName + ".Part"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}number\0\u{1}count\0\u{1}content\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularUInt32Field(value: &self.number) }()
+      case 2: try { try decoder.decodeSingularUInt32Field(value: &self.count) }()
+      case 3: try { try decoder.decodeSingularBytesField(value: &self.content) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.number != 0 {
+      try visitor.visitSingularUInt32Field(value: self.number, fieldNumber: 1)
+    }
+    if self.count != 0 {
+      try visitor.visitSingularUInt32Field(value: self.count, fieldNumber: 2)
+    }
+    if !self.content.isEmpty {
+      try visitor.visitSingularBytesField(value: self.content, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEpisodeAnswer.Part, rhs: PBEpisodeAnswer.Part) -> Bool {
+    if lhs.number != rhs.number {return false}
+    if lhs.count != rhs.count {return false}
+    if lhs.content != rhs.content {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEpisodeAnswer.Failure: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBEpisodeAnswer.protoMessageName + ".Failure"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}non_deterministic\0\u{3}non_durable_await\0\u{3}context_misuse\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try {
+        var v: PBEpisodeAnswer.Failure.NonDeterministic?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .nonDeterministic(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .nonDeterministic(v)
+        }
+      }()
+      case 2: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.kind != nil {try decoder.handleConflictingOneOf()}
+          self.kind = .nonDurableAwait(v)
+        }
+      }()
+      case 3: try {
+        var v: String?
+        try decoder.decodeSingularStringField(value: &v)
+        if let v = v {
+          if self.kind != nil {try decoder.handleConflictingOneOf()}
+          self.kind = .contextMisuse(v)
+        }
+      }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    switch self.kind {
+    case .nonDeterministic?: try {
+      guard case .nonDeterministic(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    }()
+    case .nonDurableAwait?: try {
+      guard case .nonDurableAwait(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+    }()
+    case .contextMisuse?: try {
+      guard case .contextMisuse(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularStringField(value: v, fieldNumber: 3)
+    }()
+    case nil: break
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEpisodeAnswer.Failure, rhs: PBEpisodeAnswer.Failure) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEpisodeAnswer.Failure.NonDeterministic: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBEpisodeAnswer.Failure.protoMessageName + ".NonDeterministic"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}position\0\u{3}history_holds\0\u{3}code_asked\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt64Field(value: &self.position) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.historyHolds) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.codeAsked) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.position != 0 {
+      try visitor.visitSingularInt64Field(value: self.position, fieldNumber: 1)
+    }
+    if !self.historyHolds.isEmpty {
+      try visitor.visitSingularStringField(value: self.historyHolds, fieldNumber: 2)
+    }
+    if !self.codeAsked.isEmpty {
+      try visitor.visitSingularStringField(value: self.codeAsked, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEpisodeAnswer.Failure.NonDeterministic, rhs: PBEpisodeAnswer.Failure.NonDeterministic) -> Bool {
+    if lhs.position != rhs.position {return false}
+    if lhs.historyHolds != rhs.historyHolds {return false}
+    if lhs.codeAsked != rhs.codeAsked {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEpisodeAnswer.PayloadFault: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBEpisodeAnswer.protoMessageName + ".PayloadFault"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}kind\0\u{1}code\0\u{1}reason\0\u{1}remedy\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.kind) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.code) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.remedy) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.kind != .unavailable {
+      try visitor.visitSingularEnumField(value: self.kind, fieldNumber: 1)
+    }
+    if !self.code.isEmpty {
+      try visitor.visitSingularStringField(value: self.code, fieldNumber: 2)
+    }
+    if !self.reason.isEmpty {
+      try visitor.visitSingularStringField(value: self.reason, fieldNumber: 3)
+    }
+    if !self.remedy.isEmpty {
+      try visitor.visitSingularStringField(value: self.remedy, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEpisodeAnswer.PayloadFault, rhs: PBEpisodeAnswer.PayloadFault) -> Bool {
+    if lhs.kind != rhs.kind {return false}
+    if lhs.code != rhs.code {return false}
+    if lhs.reason != rhs.reason {return false}
+    if lhs.remedy != rhs.remedy {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEpisodeAnswer.PayloadFault.Kind: SwiftProtobuf._ProtoNameProviding {
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0KIND_UNAVAILABLE\0\u{1}KIND_UNREADABLE\0\u{1}KIND_TOO_LARGE\0")
 }
 
 nonisolated extension PBTaskKey: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -5323,7 +6254,7 @@ nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceState"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{e}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{e}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0\u{2}\u{11}author\0")
 
   fileprivate class _StorageClass {
     var _format: Int32 = 0
@@ -5350,6 +6281,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _hold: PBHold? = nil
     var _openChildren: [PBInstanceState.OpenChild] = []
     var _patches: [String] = []
+    var _author: PBEpisodeAuthor? = nil
     var _compensatesTermination: Bool = false
     var _isTerminating: Bool = false
     var _requestedUpdates: [PBUpdateRequested] = []
@@ -5390,6 +6322,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _hold = source._hold
       _openChildren = source._openChildren
       _patches = source._patches
+      _author = source._author
       _compensatesTermination = source._compensatesTermination
       _isTerminating = source._isTerminating
       _requestedUpdates = source._requestedUpdates
@@ -5444,6 +6377,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 41: try { try decoder.decodeRepeatedStringField(value: &_storage._openUpdates) }()
         case 42: try { try decoder.decodeRepeatedMessageField(value: &_storage._endedUpdates) }()
         case 43: try { try decoder.decodeRepeatedMessageField(value: &_storage._rejectedUpdates) }()
+        case 60: try { try decoder.decodeSingularMessageField(value: &_storage._author) }()
         default: break
         }
       }
@@ -5546,6 +6480,9 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       if !_storage._rejectedUpdates.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._rejectedUpdates, fieldNumber: 43)
       }
+      try { if let v = _storage._author {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 60)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -5579,6 +6516,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._hold != rhs_storage._hold {return false}
         if _storage._openChildren != rhs_storage._openChildren {return false}
         if _storage._patches != rhs_storage._patches {return false}
+        if _storage._author != rhs_storage._author {return false}
         if _storage._compensatesTermination != rhs_storage._compensatesTermination {return false}
         if _storage._isTerminating != rhs_storage._isTerminating {return false}
         if _storage._requestedUpdates != rhs_storage._requestedUpdates {return false}
@@ -5892,7 +6830,7 @@ nonisolated extension PBTaskDetails: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Query"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0\u{1}release\0\u{2}\u{9}heartbeat\0\u{2}\u{5}count\0\u{1}purge\0\u{2}\u{9}handler\0\u{1}update\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0\u{1}release\0\u{2}\u{9}heartbeat\0\u{2}\u{5}count\0\u{1}purge\0\u{2}\u{9}handler\0\u{1}update\0\u{2}\u{13}attempt\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -6057,6 +6995,19 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
           self.kind = .update(v)
         }
       }()
+      case 60: try {
+        var v: PBQuery.Attempt?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .attempt(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .attempt(v)
+        }
+      }()
       default: break
       }
     }
@@ -6118,6 +7069,10 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     case .update?: try {
       guard case .update(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
+    }()
+    case .attempt?: try {
+      guard case .attempt(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 60)
     }()
     case nil: break
     }
@@ -6279,6 +7234,45 @@ nonisolated extension PBQuery.Redrive: SwiftProtobuf.Message, SwiftProtobuf._Mes
   }
 
   static func ==(lhs: PBQuery.Redrive, rhs: PBQuery.Redrive) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQuery.Attempt: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQuery.protoMessageName + ".Attempt"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}build\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._id) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.build) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._id {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if !self.build.isEmpty {
+      try visitor.visitSingularStringField(value: self.build, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQuery.Attempt, rhs: PBQuery.Attempt) -> Bool {
+    if lhs._id != rhs._id {return false}
+    if lhs.build != rhs.build {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -6676,7 +7670,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".QueryAnswer"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0\u{1}released\0\u{2}\u{11}tasks\0\u{2}\u{5}purged\0\u{2}\u{a}value\0\u{3}handler_failed\0\u{1}update\0\u{3}unknown_update\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0\u{1}released\0\u{2}\u{11}tasks\0\u{2}\u{5}purged\0\u{2}\u{a}value\0\u{3}handler_failed\0\u{1}update\0\u{3}unknown_update\0\u{4}\u{11}may_run\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -6866,6 +7860,14 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.kind = .unknownUpdate(v)
         }
       }()
+      case 60: try {
+        var v: Bool?
+        try decoder.decodeSingularBoolField(value: &v)
+        if let v = v {
+          if self.kind != nil {try decoder.handleConflictingOneOf()}
+          self.kind = .mayRun(v)
+        }
+      }()
       default: break
       }
     }
@@ -6932,6 +7934,10 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
     case .unknownUpdate?: try {
       guard case .unknownUpdate(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 43)
+    }()
+    case .mayRun?: try {
+      guard case .mayRun(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularBoolField(value: v, fieldNumber: 60)
     }()
     case nil: break
     }
@@ -7431,7 +8437,7 @@ nonisolated extension PBReply: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
 
 nonisolated extension PBWorkerHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".WorkerHeartbeat"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}worker\0\u{1}state\0\u{3}time_ms\0\u{3}started_at_ms\0\u{3}interval_ms\0\u{3}build_version\0\u{3}runs_orchestrations\0\u{3}runs_activities\0\u{1}orchestrations\0\u{1}activities\0\u{1}slots\0\u{1}partitions\0\u{3}is_hello\0\u{3}episode_count\0\u{3}activity_run_count\0\u{3}episodes_per_second\0\u{3}activity_runs_per_second\0\u{1}receipt\0\u{3}stand_by\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}worker\0\u{1}state\0\u{3}time_ms\0\u{3}started_at_ms\0\u{3}interval_ms\0\u{3}build_version\0\u{3}runs_orchestrations\0\u{3}runs_activities\0\u{1}orchestrations\0\u{1}activities\0\u{1}slots\0\u{1}partitions\0\u{3}is_hello\0\u{3}episode_count\0\u{3}activity_run_count\0\u{3}episodes_per_second\0\u{3}activity_runs_per_second\0\u{1}receipt\0\u{3}stand_by\0\u{2}(codes\0\u{3}missing_code\0")
 
   fileprivate class _StorageClass {
     var _format: Int32 = 0
@@ -7454,6 +8460,8 @@ nonisolated extension PBWorkerHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._M
     var _activityRunsPerSecond: Double? = nil
     var _receipt: PBWorkerHeartbeat.Receipt? = nil
     var _standBy: PBWorkerHeartbeat.StandBy? = nil
+    var _codes: [PBOrchestrationCode] = []
+    var _missingCode: [PBWorkerHeartbeat.MissingCode] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -7484,6 +8492,8 @@ nonisolated extension PBWorkerHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._M
       _activityRunsPerSecond = source._activityRunsPerSecond
       _receipt = source._receipt
       _standBy = source._standBy
+      _codes = source._codes
+      _missingCode = source._missingCode
     }
   }
 
@@ -7522,6 +8532,8 @@ nonisolated extension PBWorkerHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._M
         case 18: try { try decoder.decodeSingularDoubleField(value: &_storage._activityRunsPerSecond) }()
         case 19: try { try decoder.decodeSingularMessageField(value: &_storage._receipt) }()
         case 20: try { try decoder.decodeSingularMessageField(value: &_storage._standBy) }()
+        case 60: try { try decoder.decodeRepeatedMessageField(value: &_storage._codes) }()
+        case 61: try { try decoder.decodeRepeatedMessageField(value: &_storage._missingCode) }()
         default: break
         }
       }
@@ -7594,6 +8606,12 @@ nonisolated extension PBWorkerHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._M
       try { if let v = _storage._standBy {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 20)
       } }()
+      if !_storage._codes.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._codes, fieldNumber: 60)
+      }
+      if !_storage._missingCode.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._missingCode, fieldNumber: 61)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -7623,6 +8641,8 @@ nonisolated extension PBWorkerHeartbeat: SwiftProtobuf.Message, SwiftProtobuf._M
         if _storage._activityRunsPerSecond != rhs_storage._activityRunsPerSecond {return false}
         if _storage._receipt != rhs_storage._receipt {return false}
         if _storage._standBy != rhs_storage._standBy {return false}
+        if _storage._codes != rhs_storage._codes {return false}
+        if _storage._missingCode != rhs_storage._missingCode {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -7785,6 +8805,45 @@ nonisolated extension PBWorkerHeartbeat.Receipt: SwiftProtobuf.Message, SwiftPro
     if lhs.returned != rhs.returned {return false}
     if lhs.cancelled != rhs.cancelled {return false}
     if lhs.durationMs != rhs.durationMs {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBWorkerHeartbeat.MissingCode: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBWorkerHeartbeat.protoMessageName + ".MissingCode"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}code\0\u{1}instances\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._code) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.instances) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._code {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.instances != 0 {
+      try visitor.visitSingularInt64Field(value: self.instances, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBWorkerHeartbeat.MissingCode, rhs: PBWorkerHeartbeat.MissingCode) -> Bool {
+    if lhs._code != rhs._code {return false}
+    if lhs.instances != rhs.instances {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

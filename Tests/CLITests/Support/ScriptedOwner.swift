@@ -204,6 +204,7 @@ extension ScriptedOwner.Script {
             instance.createdAt = now
             instance.lastUpdatedAt = now
             instance.input = start.input
+            instance.version = start.version
             instance.tags = start.tags
             instances.append(outcome(instance))
             return .created
@@ -240,6 +241,7 @@ extension ScriptedOwner.Script {
             guard let instance = find(id) else { return .notFound }
             return .released(instance.holdCode.map { Hold(code: $0, text: instance.holdText ?? "") })
         // Only workers ask that.
+        case .attempt: return .mayRun(false)
         case .heartbeat: return .tasks([])
         case .handler(let id, let name, let input):
             guard let instance = find(id) else { return .notFound }

@@ -51,7 +51,7 @@ final class EngineHarness: Sendable {
     func startWorker(
         _ name: String, _ items: [any Registrable], storage: (any PartitionStorage)? = nil,
         clock workerClock: (any EngineClock)? = nil, probe: (any EngineProbe)? = nil,
-        payloads: any PayloadAccess = PlainPayloads(),
+        payloads: any PayloadAccess = PlainPayloads(), logger: Logger? = nil,
         configure: (inout WorkerConfiguration) -> Void = { _ in }
     ) throws -> RunningWorker {
         var configuration = WorkerConfiguration()
@@ -74,7 +74,7 @@ final class EngineHarness: Sendable {
                     makeNonce: { "\(name)-\(nonces.next())" }),
                 clock: workerClock ?? clock, configuration: configuration, instruments: instruments,
                 payloads: payloads),
-            logger: Self.logger(name))
+            logger: logger ?? Self.logger(name))
         let task = Task { try await host.run() }
         return RunningWorker(name: name, host: host, task: task, clock: clock)
     }
