@@ -29,6 +29,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let noHandler = Code("DTQ2015")
         /// The handler of a query did more than to look.
         public static let handlerMisuse = Code("DTQ2016")
+        /// Entities are no orchestrations: they take operations alone.
+        public static let isEntity = Code("DTQ2026")
         /// What came back cannot be read.
         public static let messageUndecodable = Code("DTQ3001")
         public static let brokerUnreachable = Code("DTQ4001")

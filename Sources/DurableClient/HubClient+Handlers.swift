@@ -12,7 +12,7 @@ extension HubClient {
     /// - Throws: `FailureDetails`: what the handler threw. `ClientError`: DTQ2015 when the code has no such handler, the
     ///   code of its hold when the instance is held, DTQ5001 when nobody answers, DTQ5002 when there is no such instance.
     package func query(_ name: String, of id: InstanceID, input: Payload? = nil) async throws -> Payload? {
-        try check(id)
+        try check(orchestration: id)
         try check(name: name, "a query's name")
         try check(input, "the input of query \"\(name)\" for instance \(id)")
         // Twice: one owner may have gone for reasons of its own; code that ends a worker shall not end all of them.
@@ -37,7 +37,7 @@ extension HubClient {
     package func update(
         _ request: UpdateRequest, of id: InstanceID, timeout: Duration? = nil, onSilence: (Silence) -> Void = { _ in }
     ) async throws -> UpdateResult {
-        try check(id)
+        try check(orchestration: id)
         if let defect = request.id.defect { throw ClientError(.wrongArgument, "\(defect). Nothing was sent.") }
         try check(name: request.name, "an update's name")
         try check(request.input, "the input of update \"\(request.name)\" for instance \(id)")

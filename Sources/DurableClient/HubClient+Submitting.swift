@@ -12,7 +12,7 @@ extension HubClient {
 
     /// Sends an external event to an instance: verdict `accepted`, `duplicate`, `notFound` or `ended`.
     package func raiseEvent(_ name: String, to id: InstanceID, data: Payload? = nil) async throws -> Submission {
-        try check(id)
+        try check(orchestration: id)
         try check(name: name, "an event's name")
         try check(data, "the data of event \"\(name)\" for instance \(id)")
         return try await submit(message(to: id, .eventRaised(name: name, input: data)))
@@ -22,14 +22,14 @@ extension HubClient {
     ///
     /// - Parameter recurse: Whether the sub-orchestrations it waits for end with it, and theirs.
     package func terminate(_ id: InstanceID, reason: Payload? = nil, recurse: Bool = true) async throws -> Submission {
-        try check(id)
+        try check(orchestration: id)
         try check(reason, "the reason to terminate instance \(id)")
         return try await submit(message(to: id, .executionTerminated(reason: reason, recurse: recurse)))
     }
 
     /// Asks an instance to end: its code is cancelled, and does what it does then. Verdicts as of `terminate`.
     package func cancel(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
-        try check(id)
+        try check(orchestration: id)
         try check(reason, "the reason to cancel instance \(id)")
         return try await submit(message(to: id, .cancellationRequested(reason: reason)))
     }
@@ -37,14 +37,14 @@ extension HubClient {
     /// Has an instance keep what arrives and run nothing, until it is resumed: verdict `accepted`, `duplicate`,
     /// `notFound` or `ended`.
     package func suspend(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
-        try check(id)
+        try check(orchestration: id)
         try check(reason, "the reason to suspend instance \(id)")
         return try await submit(message(to: id, .executionSuspended(reason: reason)))
     }
 
     /// Lets a suspended instance go on with what has arrived: verdicts as of `suspend`.
     package func resume(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
-        try check(id)
+        try check(orchestration: id)
         try check(reason, "the reason to resume instance \(id)")
         return try await submit(message(to: id, .executionResumed(reason: reason)))
     }
@@ -53,7 +53,7 @@ extension HubClient {
     package func message(for request: StartRequest) throws -> Message {
         let messageID = makeID()
         let id = request.id ?? InstanceID(makeID())
-        try check(id)
+        try check(orchestration: id)
         try check(name: request.name, "an orchestration's name")
         try check(request.input, "the input of instance \(id)")
         let start = ExecutionStarted(

@@ -31,7 +31,7 @@ package struct Message: Hashable, Sendable {
     package var isClientMessage: Bool {
         switch event.kind {
         case .executionStarted, .eventRaised, .executionTerminated, .cancellationRequested, .executionSuspended,
-            .executionResumed, .updateRequested:
+            .executionResumed, .updateRequested, .entityOperationSignaled:
             true
         default: false
         }

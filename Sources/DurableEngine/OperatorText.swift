@@ -23,6 +23,12 @@ package enum OperatorText {
             "Start a worker that registers it.")
     }
 
+    package static func noCode(ofEntity id: EntityID) -> Hold {
+        hold(
+            "DTQ2005", "entity \(id)", "this worker has no operations of entity \"\(id.name)\"",
+            "Start a worker that registers them.")
+    }
+
     package static func crashes(_ state: InstanceState, in epochs: [Epoch], build: String) -> Hold {
         var hold = hold(
             "DTQ2008", "instance \(state.id) (\(state.name)\(state.version.map { " v\($0)" } ?? ""))",

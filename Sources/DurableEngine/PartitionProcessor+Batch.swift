@@ -15,6 +15,8 @@ struct Batch {
     var applied: [Origin] = []
     /// To parents whose child could not be started.
     var refusals: [Message] = []
+    /// What partitions sent to entities, by entity. Look-up only.
+    var appliedToEntities: [InstanceID: [Origin]] = [:]
     /// Sequences given out so far, on top of the partition's.
     var sequences: [PartitionID: UInt64] = [:]
     /// Watermarks with what this batch applied.
@@ -161,6 +163,9 @@ extension PartitionProcessor {
                 }
             }
             if let defect = message.instanceID.defect { return ("DTQ3001", defect) }
+            if message.instanceID.isReserved, case .executionStarted = message.event.kind {
+                return ("DTQ3001", "an instance ID that begins with @ is an entity's, not an orchestration's")
+            }
             let home = message.instanceID.partition(of: topology.partitionCount)
             if home != parts.partition {
                 return (
@@ -198,6 +203,9 @@ extension PartitionProcessor {
             let entry = try self.entry(for: change)
             fold(change, into: entry)
             batch.note(change, of: entry)
+            if entry.state.entity != nil, let origin = message.origin {
+                batch.appliedToEntities[message.instanceID, default: []].append(origin)
+            }
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }
         }
     }

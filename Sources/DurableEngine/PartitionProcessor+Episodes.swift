@@ -5,6 +5,7 @@ import Logging
 
 extension PartitionProcessor {
     func runEpisode(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
+        if entry.state.entity != nil { return try runEntity(entry, in: &batch) }
         try runInbox(of: entry, in: &batch)
         try runUpdates(of: entry, in: &batch)
     }

@@ -15,6 +15,11 @@ extension PartitionProcessor {
                 "the owner that was asked went away before it answered. Nothing was changed. See what became of that "
                     + "worker, then ask again")
         }
+        if state.entity != nil {
+            return .failed(
+                "DTQ2026 \(state.id) is an entity, not an orchestration: it has no queries. Read its state. See ops/errors/DTQ2026.md"
+            )
+        }
         if let hold = state.hold { return .failed(hold.text) }
         if state.historyCount == 0 {
             if state.mayRun(at: state.time(at: parts.clock.now())), postponedQueries.count < 1000 {

@@ -91,14 +91,20 @@ extension PartitionProcessor {
         for id in some {
             // Code that ended workers gets no further chance; that of another build does.
             guard let entry = try entry(for: id), let hold = entry.state.hold, hold.build != parts.configuration.build,
-                let session = parts.executor.makeSession(
-                    name: entry.state.name, version: entry.state.version, instanceID: id,
-                    executionID: entry.state.executionID, patches: [], onEscape: {})
+                hasCode(for: entry.state)
             else { continue }
-            session.evict()
             let change = InstanceChange(instanceID: id, time: batch.now, hold: .set(nil))
             fold(change, into: entry)
             batch.note(change, of: entry)
         }
+    }
+
+    private func hasCode(for state: InstanceState) -> Bool {
+        if let entity = state.id.entity { return parts.executor.hasEntity(named: entity.name) }
+        let session = parts.executor.makeSession(
+            name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID,
+            patches: [], onEscape: {})
+        session?.evict()
+        return session != nil
     }
 }

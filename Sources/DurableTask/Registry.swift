@@ -8,6 +8,7 @@ package import DurableCore
 public struct Registry: Sendable {
     private var activities: [String: AnyActivity] = [:]
     private var orchestrations: [String: AnyOrchestration] = [:]
+    private var entities: [String: AnyEntity] = [:]
 
     /// Nothing yet.
     public init() {}
@@ -26,8 +27,11 @@ public struct Registry: Sendable {
     package var activityNames: [String] { activities.keys.sorted() }
     /// In order of name.
     package var orchestrationNames: [String] { orchestrations.keys.sorted() }
+    /// In order.
+    package var entityNames: [String] { entities.keys.sorted() }
 
     package func activity(named name: String) -> AnyActivity? { activities[name] }
+    package func entity(named name: String) -> AnyEntity? { entities[name] }
     package func orchestration(named name: String) -> AnyOrchestration? { orchestrations[name] }
 
     /// A new instance in memory, nothing run yet.
@@ -54,11 +58,28 @@ public struct Registry: Sendable {
         orchestrations[orchestration.name] = orchestration
     }
 
+    mutating func add(_ operation: AnyEntityOperation) throws(RegistryError) {
+        let name = operation.entityName
+        if let defect = EntityID.defect(ofName: name) {
+            throw RegistryError(code: .invalidName, message: "\"\(name)\" cannot name an entity: \(defect)")
+        }
+        var entity = entities[name] ?? AnyEntity(operation)
+        if entity.stateType != operation.stateType {
+            throw RegistryError(
+                code: .duplicateName,
+                message:
+                    "two entities with states of different types are named \"\(name)\"; each needs a name of its own")
+        }
+        try Self.check(operation.name, "operation", isTaken: entity.operations[operation.name] != nil)
+        entity.add(operation)
+        entities[name] = entity
+    }
+
     private static func check(_ name: String, _ kind: String, isTaken: Bool) throws(RegistryError) {
         if isTaken {
             throw RegistryError(
                 code: .duplicateName,
-                message: "two \(kind == "activity" ? "activities" : "orchestrations") are named \"\(name)\"; "
+                message: "two \(kind == "activity" ? "activities" : "\(kind)s") are named \"\(name)\"; "
                     + "each needs a name of its own, since histories know it by that name alone")
         }
         // Part of queue names, which have at most 255 bytes.

@@ -73,7 +73,7 @@ extension InstanceChange {
     /// Readers of format 3 would keep activities open, end code that has something to undo, or lose updates.
     fileprivate var saysWhatFormat3DoesNot: Bool {
         !canceledTasks.isEmpty || compensatesTermination != .unchanged || !requestedUpdates.isEmpty
-            || !rejectedUpdates.isEmpty
+            || !rejectedUpdates.isEmpty || entity != nil || !handled.isEmpty
     }
 }
 
@@ -81,18 +81,27 @@ extension HistoryEvent {
     /// The oldest version of histories that knows its kind.
     var historyFormat: Int32 {
         switch kind {
-        case .cancellationRequested, .updateRequested, .updateCompleted: 3
+        case .cancellationRequested, .updateRequested, .updateCompleted, .entityOperationSignaled,
+            .entityOperationCalled,
+            .entityOperationCompleted, .entityOperationFailed, .entityLockRequested, .entityLockGranted,
+            .entityUnlockSent:
+            3
         case .patchRecorded: 2
         default: 1
         }
     }
 
-    var isCancellationRequest: Bool { if case .cancellationRequested = kind { true } else { false } }
+    /// Whether readers of records and states of format 3 know nothing of it.
+    var needsFormat4: Bool { recordFormat(isBuffered: true) == 4 }
 
     /// The oldest version of records whose readers make no mistake about it.
     fileprivate func recordFormat(isBuffered: Bool) -> Int32 {
         switch kind {
-        case .cancellationRequested, .updateRequested, .updateCompleted: 4
+        case .cancellationRequested, .updateRequested, .updateCompleted, .entityOperationSignaled,
+            .entityOperationCalled,
+            .entityOperationCompleted, .entityOperationFailed, .entityLockRequested, .entityLockGranted,
+            .entityUnlockSent:
+            4
         case .patchRecorded: 3
         // In a history it is over.
         case .executionSuspended, .executionResumed: isBuffered ? 3 : 1

@@ -23,6 +23,14 @@ package struct NativeExecutor: EpisodeExecutor {
             name: name, version: version, instanceID: instanceID, executionID: executionID, patches: patches,
             options: options)
     }
+
+    package func perform(
+        _ operation: EntityTurn.Operation, on id: EntityID, state: Payload?, at now: Timestamp
+    ) -> EntityOutcome? {
+        registry.entity(named: id.name)?.perform(operation, on: id, state: state, at: now)
+    }
+
+    package func hasEntity(named name: String) -> Bool { registry.entity(named: name) != nil }
 }
 
 extension NativeOrchestration: OrchestrationSession {}

@@ -202,7 +202,11 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         }
         if old == nil { openCount += 1 }
         let wasHeld = instance.state.hold != nil
-        if instance.state.status.isTerminal { violated("I2: instance \(change.instanceID) changes after its end") }
+        if old?.state.status.isTerminal ?? false {
+            // An entity that was empty is used again.
+            if instance.state.entity == nil { violated("I2: instance \(change.instanceID) changes after its end") }
+            openCount += 1
+        }
         noteAnswers(in: change, of: &instance)
         instance.fold(change)
         if wasHeld != (instance.state.hold != nil) { heldCount += wasHeld ? -1 : 1 }

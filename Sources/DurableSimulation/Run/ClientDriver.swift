@@ -113,6 +113,10 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
             return try await client.suspend(message.instanceID, reason: reason)
         case .executionResumed(let reason):
             return try await client.resume(message.instanceID, reason: reason)
+        case .entityOperationSignaled(let signal):
+            guard let entity = message.instanceID.entity else { preconditionFailure("it is an entity's") }
+            return try await client.signal(
+                signal.operation, entity, input: signal.input, requestID: signal.requestID)
         default:
             preconditionFailure("clients send no \(message.event.typeName)")
         }
@@ -188,11 +192,17 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
             }
         }
         let listed = try await persist { try await client.list(limit: 10_000) }.instances.map(\.id)
+        let entities = try await persist { try await client.list(ListFilter(idPrefix: "@"), limit: 10_000) }
         let durable = hub.witness.instances.sorted { left, right in
             (left.state.createdAt, left.state.id) < (right.state.createdAt, right.state.id)
         }
-        if listed != durable.map(\.state.id) {
-            hub.witness.violated("I2: \(listed.count) instances are listed, \(durable.count) are durable")
+        let durableIDs = durable.map(\.state.id)
+        if listed != durableIDs.filter({ !$0.isReserved })
+            || entities.instances.map(\.id) != durableIDs.filter(\.isReserved)
+        {
+            hub.witness.violated(
+                "I2: \(listed.count) instances and \(entities.instances.count) entities are listed, \(durable.count) are "
+                    + "durable")
         }
         let counts = try await persist { try await client.counts() }
         if counts.reduce(0, { $0 + $1.count }) != durable.count {

@@ -402,60 +402,109 @@ nonisolated struct PBHold: Sendable {
   fileprivate var _build: String? = nil
 }
 
-nonisolated struct PBInstanceChange: Sendable {
+nonisolated struct PBInstanceChange: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var instanceID: String = String()
+  var instanceID: String {
+    get {_storage._instanceID}
+    set {_uniqueStorage()._instanceID = newValue}
+  }
 
-  var timeMs: Int64 = 0
+  var timeMs: Int64 {
+    get {_storage._timeMs}
+    set {_uniqueStorage()._timeMs = newValue}
+  }
 
-  var history: [PBHistoryEvent] = []
+  var history: [PBHistoryEvent] {
+    get {_storage._history}
+    set {_uniqueStorage()._history = newValue}
+  }
 
-  var buffered: [PBHistoryEvent] = []
+  var buffered: [PBHistoryEvent] {
+    get {_storage._buffered}
+    set {_uniqueStorage()._buffered = newValue}
+  }
 
-  var appliedMessages: [String] = []
+  var appliedMessages: [String] {
+    get {_storage._appliedMessages}
+    set {_uniqueStorage()._appliedMessages = newValue}
+  }
 
-  var scheduledTasks: [PBInstanceChange.ScheduledTask] = []
+  var scheduledTasks: [PBInstanceChange.ScheduledTask] {
+    get {_storage._scheduledTasks}
+    set {_uniqueStorage()._scheduledTasks = newValue}
+  }
 
-  var canceledTimers: [Int32] = []
+  var canceledTimers: [Int32] {
+    get {_storage._canceledTimers}
+    set {_uniqueStorage()._canceledTimers = newValue}
+  }
 
   var customStatus: PBInstanceChange.CustomStatusUpdate {
-    get {_customStatus ?? PBInstanceChange.CustomStatusUpdate()}
-    set {_customStatus = newValue}
+    get {_storage._customStatus ?? PBInstanceChange.CustomStatusUpdate()}
+    set {_uniqueStorage()._customStatus = newValue}
   }
   /// Returns true if `customStatus` has been explicitly set.
-  var hasCustomStatus: Bool {self._customStatus != nil}
+  var hasCustomStatus: Bool {_storage._customStatus != nil}
   /// Clears the value of `customStatus`. Subsequent reads from it will return its default value.
-  mutating func clearCustomStatus() {self._customStatus = nil}
+  mutating func clearCustomStatus() {_uniqueStorage()._customStatus = nil}
 
   var hold: PBInstanceChange.HoldUpdate {
-    get {_hold ?? PBInstanceChange.HoldUpdate()}
-    set {_hold = newValue}
+    get {_storage._hold ?? PBInstanceChange.HoldUpdate()}
+    set {_uniqueStorage()._hold = newValue}
   }
   /// Returns true if `hold` has been explicitly set.
-  var hasHold: Bool {self._hold != nil}
+  var hasHold: Bool {_storage._hold != nil}
   /// Clears the value of `hold`. Subsequent reads from it will return its default value.
-  mutating func clearHold() {self._hold = nil}
+  mutating func clearHold() {_uniqueStorage()._hold = nil}
 
-  var canceledTasks: [Int32] = []
+  var canceledTasks: [Int32] {
+    get {_storage._canceledTasks}
+    set {_uniqueStorage()._canceledTasks = newValue}
+  }
 
   /// Absent: as it was.
   var compensatesTermination: Bool {
-    get {_compensatesTermination ?? false}
-    set {_compensatesTermination = newValue}
+    get {_storage._compensatesTermination ?? false}
+    set {_uniqueStorage()._compensatesTermination = newValue}
   }
   /// Returns true if `compensatesTermination` has been explicitly set.
-  var hasCompensatesTermination: Bool {self._compensatesTermination != nil}
+  var hasCompensatesTermination: Bool {_storage._compensatesTermination != nil}
   /// Clears the value of `compensatesTermination`. Subsequent reads from it will return its default value.
-  mutating func clearCompensatesTermination() {self._compensatesTermination = nil}
+  mutating func clearCompensatesTermination() {_uniqueStorage()._compensatesTermination = nil}
 
-  var heartbeats: [PBInstanceChange.Heartbeat] = []
+  var heartbeats: [PBInstanceChange.Heartbeat] {
+    get {_storage._heartbeats}
+    set {_uniqueStorage()._heartbeats = newValue}
+  }
 
-  var requestedUpdates: [PBUpdateRequested] = []
+  var requestedUpdates: [PBUpdateRequested] {
+    get {_storage._requestedUpdates}
+    set {_uniqueStorage()._requestedUpdates = newValue}
+  }
 
-  var rejectedUpdates: [PBEndedUpdate] = []
+  var rejectedUpdates: [PBEndedUpdate] {
+    get {_storage._rejectedUpdates}
+    set {_uniqueStorage()._rejectedUpdates = newValue}
+  }
+
+  /// Of an entity: what it keeps from now on.
+  var entity: PBEntityState {
+    get {_storage._entity ?? PBEntityState()}
+    set {_uniqueStorage()._entity = newValue}
+  }
+  /// Returns true if `entity` has been explicitly set.
+  var hasEntity: Bool {_storage._entity != nil}
+  /// Clears the value of `entity`. Subsequent reads from it will return its default value.
+  mutating func clearEntity() {_uniqueStorage()._entity = nil}
+
+  /// Messages in the inbox of an entity that it has handled.
+  var handled: [String] {
+    get {_storage._handled}
+    set {_uniqueStorage()._handled = newValue}
+  }
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -535,9 +584,56 @@ nonisolated struct PBInstanceChange: Sendable {
 
   init() {}
 
-  fileprivate var _customStatus: PBInstanceChange.CustomStatusUpdate? = nil
-  fileprivate var _hold: PBInstanceChange.HoldUpdate? = nil
-  fileprivate var _compensatesTermination: Bool? = nil
+  fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+nonisolated struct PBEntityState: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Absent: it has none.
+  var state: Data {
+    get {_state ?? Data()}
+    set {_state = newValue}
+  }
+  /// Returns true if `state` has been explicitly set.
+  var hasState: Bool {self._state != nil}
+  /// Clears the value of `state`. Subsequent reads from it will return its default value.
+  mutating func clearState() {self._state = nil}
+
+  var lock: PBEntityState.Lock {
+    get {_lock ?? PBEntityState.Lock()}
+    set {_lock = newValue}
+  }
+  /// Returns true if `lock` has been explicitly set.
+  var hasLock: Bool {self._lock != nil}
+  /// Clears the value of `lock`. Subsequent reads from it will return its default value.
+  mutating func clearLock() {self._lock = nil}
+
+  /// Applied before their sequences were noted as taken: the newest of each source.
+  var appliedAhead: [PBOrigin] = []
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated struct Lock: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var section: String = String()
+
+    var parent: String = String()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  init() {}
+
+  fileprivate var _state: Data? = nil
+  fileprivate var _lock: PBEntityState.Lock? = nil
 }
 
 /// What became of an update.
@@ -1111,6 +1207,26 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
     set {_uniqueStorage()._rejectedUpdates = newValue}
   }
 
+  /// Present: the instance is an entity.
+  var entity: PBEntityState {
+    get {_storage._entity ?? PBEntityState()}
+    set {_uniqueStorage()._entity = newValue}
+  }
+  /// Returns true if `entity` has been explicitly set.
+  var hasEntity: Bool {_storage._entity != nil}
+  /// Clears the value of `entity`. Subsequent reads from it will return its default value.
+  mutating func clearEntity() {_uniqueStorage()._entity = nil}
+
+  var openEntityCalls: [PBInstanceState.OpenChild] {
+    get {_storage._openEntityCalls}
+    set {_uniqueStorage()._openEntityCalls = newValue}
+  }
+
+  var openSections: [PBInstanceState.OpenSection] {
+    get {_storage._openSections}
+    set {_uniqueStorage()._openSections = newValue}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct OpenTask: Sendable {
@@ -1162,6 +1278,21 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
     var taskID: Int32 = 0
 
     var instanceID: String = String()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  /// Entities of a critical section, in order.
+  nonisolated struct OpenSection: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var id: Int32 = 0
+
+    var lockSet: [String] = []
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1645,6 +1776,21 @@ nonisolated struct PBInstanceSnapshot: @unchecked Sendable {
   var openUpdateCount: Int64 {
     get {_storage._openUpdateCount}
     set {_uniqueStorage()._openUpdateCount = newValue}
+  }
+
+  /// Present: the instance is an entity.
+  var entity: PBEntityState {
+    get {_storage._entity ?? PBEntityState()}
+    set {_uniqueStorage()._entity = newValue}
+  }
+  /// Returns true if `entity` has been explicitly set.
+  var hasEntity: Bool {_storage._entity != nil}
+  /// Clears the value of `entity`. Subsequent reads from it will return its default value.
+  mutating func clearEntity() {_uniqueStorage()._entity = nil}
+
+  var openEntityCallCount: Int64 {
+    get {_storage._openEntityCallCount}
+    set {_uniqueStorage()._openEntityCallCount = newValue}
   }
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -3809,98 +3955,174 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
 
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{4}\u{d}requested_updates\0\u{3}rejected_updates\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{4}\u{d}requested_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{1}handled\0")
+
+  fileprivate class _StorageClass {
+    var _instanceID: String = String()
+    var _timeMs: Int64 = 0
+    var _history: [PBHistoryEvent] = []
+    var _buffered: [PBHistoryEvent] = []
+    var _appliedMessages: [String] = []
+    var _scheduledTasks: [PBInstanceChange.ScheduledTask] = []
+    var _canceledTimers: [Int32] = []
+    var _customStatus: PBInstanceChange.CustomStatusUpdate? = nil
+    var _hold: PBInstanceChange.HoldUpdate? = nil
+    var _canceledTasks: [Int32] = []
+    var _compensatesTermination: Bool? = nil
+    var _heartbeats: [PBInstanceChange.Heartbeat] = []
+    var _requestedUpdates: [PBUpdateRequested] = []
+    var _rejectedUpdates: [PBEndedUpdate] = []
+    var _entity: PBEntityState? = nil
+    var _handled: [String] = []
+
+      // This property is used as the initial default value for new instances of the type.
+      // The type itself is protecting the reference to its storage via CoW semantics.
+      // This will force a copy to be made of this reference when the first mutation occurs;
+      // hence, it is safe to mark this as `nonisolated(unsafe)`.
+      static nonisolated(unsafe) let defaultInstance = _StorageClass()
+
+    private init() {}
+
+    init(copying source: _StorageClass) {
+      _instanceID = source._instanceID
+      _timeMs = source._timeMs
+      _history = source._history
+      _buffered = source._buffered
+      _appliedMessages = source._appliedMessages
+      _scheduledTasks = source._scheduledTasks
+      _canceledTimers = source._canceledTimers
+      _customStatus = source._customStatus
+      _hold = source._hold
+      _canceledTasks = source._canceledTasks
+      _compensatesTermination = source._compensatesTermination
+      _heartbeats = source._heartbeats
+      _requestedUpdates = source._requestedUpdates
+      _rejectedUpdates = source._rejectedUpdates
+      _entity = source._entity
+      _handled = source._handled
+    }
+  }
+
+  fileprivate mutating func _uniqueStorage() -> _StorageClass {
+    if !isKnownUniquelyReferenced(&_storage) {
+      _storage = _StorageClass(copying: _storage)
+    }
+    return _storage
+  }
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
-    while let fieldNumber = try decoder.nextFieldNumber() {
-      // The use of inline closures is to circumvent an issue where the compiler
-      // allocates stack space for every case branch when no optimizations are
-      // enabled. https://github.com/apple/swift-protobuf/issues/1034
-      switch fieldNumber {
-      case 1: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
-      case 2: try { try decoder.decodeSingularInt64Field(value: &self.timeMs) }()
-      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.history) }()
-      case 4: try { try decoder.decodeRepeatedMessageField(value: &self.buffered) }()
-      case 5: try { try decoder.decodeRepeatedStringField(value: &self.appliedMessages) }()
-      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.scheduledTasks) }()
-      case 7: try { try decoder.decodeRepeatedInt32Field(value: &self.canceledTimers) }()
-      case 10: try { try decoder.decodeSingularMessageField(value: &self._customStatus) }()
-      case 11: try { try decoder.decodeSingularMessageField(value: &self._hold) }()
-      case 25: try { try decoder.decodeRepeatedInt32Field(value: &self.canceledTasks) }()
-      case 26: try { try decoder.decodeSingularBoolField(value: &self._compensatesTermination) }()
-      case 27: try { try decoder.decodeRepeatedMessageField(value: &self.heartbeats) }()
-      case 40: try { try decoder.decodeRepeatedMessageField(value: &self.requestedUpdates) }()
-      case 41: try { try decoder.decodeRepeatedMessageField(value: &self.rejectedUpdates) }()
-      default: break
+    _ = _uniqueStorage()
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      while let fieldNumber = try decoder.nextFieldNumber() {
+        // The use of inline closures is to circumvent an issue where the compiler
+        // allocates stack space for every case branch when no optimizations are
+        // enabled. https://github.com/apple/swift-protobuf/issues/1034
+        switch fieldNumber {
+        case 1: try { try decoder.decodeSingularStringField(value: &_storage._instanceID) }()
+        case 2: try { try decoder.decodeSingularInt64Field(value: &_storage._timeMs) }()
+        case 3: try { try decoder.decodeRepeatedMessageField(value: &_storage._history) }()
+        case 4: try { try decoder.decodeRepeatedMessageField(value: &_storage._buffered) }()
+        case 5: try { try decoder.decodeRepeatedStringField(value: &_storage._appliedMessages) }()
+        case 6: try { try decoder.decodeRepeatedMessageField(value: &_storage._scheduledTasks) }()
+        case 7: try { try decoder.decodeRepeatedInt32Field(value: &_storage._canceledTimers) }()
+        case 10: try { try decoder.decodeSingularMessageField(value: &_storage._customStatus) }()
+        case 11: try { try decoder.decodeSingularMessageField(value: &_storage._hold) }()
+        case 25: try { try decoder.decodeRepeatedInt32Field(value: &_storage._canceledTasks) }()
+        case 26: try { try decoder.decodeSingularBoolField(value: &_storage._compensatesTermination) }()
+        case 27: try { try decoder.decodeRepeatedMessageField(value: &_storage._heartbeats) }()
+        case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
+        case 41: try { try decoder.decodeRepeatedMessageField(value: &_storage._rejectedUpdates) }()
+        case 42: try { try decoder.decodeSingularMessageField(value: &_storage._entity) }()
+        case 43: try { try decoder.decodeRepeatedStringField(value: &_storage._handled) }()
+        default: break
+        }
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    // The use of inline closures is to circumvent an issue where the compiler
-    // allocates stack space for every if/case branch local when no optimizations
-    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
-    // https://github.com/apple/swift-protobuf/issues/1182
-    if !self.instanceID.isEmpty {
-      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 1)
-    }
-    if self.timeMs != 0 {
-      try visitor.visitSingularInt64Field(value: self.timeMs, fieldNumber: 2)
-    }
-    if !self.history.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.history, fieldNumber: 3)
-    }
-    if !self.buffered.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.buffered, fieldNumber: 4)
-    }
-    if !self.appliedMessages.isEmpty {
-      try visitor.visitRepeatedStringField(value: self.appliedMessages, fieldNumber: 5)
-    }
-    if !self.scheduledTasks.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.scheduledTasks, fieldNumber: 6)
-    }
-    if !self.canceledTimers.isEmpty {
-      try visitor.visitPackedInt32Field(value: self.canceledTimers, fieldNumber: 7)
-    }
-    try { if let v = self._customStatus {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
-    } }()
-    try { if let v = self._hold {
-      try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
-    } }()
-    if !self.canceledTasks.isEmpty {
-      try visitor.visitPackedInt32Field(value: self.canceledTasks, fieldNumber: 25)
-    }
-    try { if let v = self._compensatesTermination {
-      try visitor.visitSingularBoolField(value: v, fieldNumber: 26)
-    } }()
-    if !self.heartbeats.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.heartbeats, fieldNumber: 27)
-    }
-    if !self.requestedUpdates.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.requestedUpdates, fieldNumber: 40)
-    }
-    if !self.rejectedUpdates.isEmpty {
-      try visitor.visitRepeatedMessageField(value: self.rejectedUpdates, fieldNumber: 41)
+    try withExtendedLifetime(_storage) { (_storage: _StorageClass) in
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every if/case branch local when no optimizations
+      // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+      // https://github.com/apple/swift-protobuf/issues/1182
+      if !_storage._instanceID.isEmpty {
+        try visitor.visitSingularStringField(value: _storage._instanceID, fieldNumber: 1)
+      }
+      if _storage._timeMs != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._timeMs, fieldNumber: 2)
+      }
+      if !_storage._history.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._history, fieldNumber: 3)
+      }
+      if !_storage._buffered.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._buffered, fieldNumber: 4)
+      }
+      if !_storage._appliedMessages.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._appliedMessages, fieldNumber: 5)
+      }
+      if !_storage._scheduledTasks.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._scheduledTasks, fieldNumber: 6)
+      }
+      if !_storage._canceledTimers.isEmpty {
+        try visitor.visitPackedInt32Field(value: _storage._canceledTimers, fieldNumber: 7)
+      }
+      try { if let v = _storage._customStatus {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
+      } }()
+      try { if let v = _storage._hold {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 11)
+      } }()
+      if !_storage._canceledTasks.isEmpty {
+        try visitor.visitPackedInt32Field(value: _storage._canceledTasks, fieldNumber: 25)
+      }
+      try { if let v = _storage._compensatesTermination {
+        try visitor.visitSingularBoolField(value: v, fieldNumber: 26)
+      } }()
+      if !_storage._heartbeats.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._heartbeats, fieldNumber: 27)
+      }
+      if !_storage._requestedUpdates.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._requestedUpdates, fieldNumber: 40)
+      }
+      if !_storage._rejectedUpdates.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._rejectedUpdates, fieldNumber: 41)
+      }
+      try { if let v = _storage._entity {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 42)
+      } }()
+      if !_storage._handled.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._handled, fieldNumber: 43)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: PBInstanceChange, rhs: PBInstanceChange) -> Bool {
-    if lhs.instanceID != rhs.instanceID {return false}
-    if lhs.timeMs != rhs.timeMs {return false}
-    if lhs.history != rhs.history {return false}
-    if lhs.buffered != rhs.buffered {return false}
-    if lhs.appliedMessages != rhs.appliedMessages {return false}
-    if lhs.scheduledTasks != rhs.scheduledTasks {return false}
-    if lhs.canceledTimers != rhs.canceledTimers {return false}
-    if lhs._customStatus != rhs._customStatus {return false}
-    if lhs._hold != rhs._hold {return false}
-    if lhs.canceledTasks != rhs.canceledTasks {return false}
-    if lhs._compensatesTermination != rhs._compensatesTermination {return false}
-    if lhs.heartbeats != rhs.heartbeats {return false}
-    if lhs.requestedUpdates != rhs.requestedUpdates {return false}
-    if lhs.rejectedUpdates != rhs.rejectedUpdates {return false}
+    if lhs._storage !== rhs._storage {
+      let storagesAreEqual: Bool = withExtendedLifetime((lhs._storage, rhs._storage)) { (_args: (_StorageClass, _StorageClass)) in
+        let _storage = _args.0
+        let rhs_storage = _args.1
+        if _storage._instanceID != rhs_storage._instanceID {return false}
+        if _storage._timeMs != rhs_storage._timeMs {return false}
+        if _storage._history != rhs_storage._history {return false}
+        if _storage._buffered != rhs_storage._buffered {return false}
+        if _storage._appliedMessages != rhs_storage._appliedMessages {return false}
+        if _storage._scheduledTasks != rhs_storage._scheduledTasks {return false}
+        if _storage._canceledTimers != rhs_storage._canceledTimers {return false}
+        if _storage._customStatus != rhs_storage._customStatus {return false}
+        if _storage._hold != rhs_storage._hold {return false}
+        if _storage._canceledTasks != rhs_storage._canceledTasks {return false}
+        if _storage._compensatesTermination != rhs_storage._compensatesTermination {return false}
+        if _storage._heartbeats != rhs_storage._heartbeats {return false}
+        if _storage._requestedUpdates != rhs_storage._requestedUpdates {return false}
+        if _storage._rejectedUpdates != rhs_storage._rejectedUpdates {return false}
+        if _storage._entity != rhs_storage._entity {return false}
+        if _storage._handled != rhs_storage._handled {return false}
+        return true
+      }
+      if !storagesAreEqual {return false}
+    }
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4044,6 +4266,85 @@ nonisolated extension PBInstanceChange.Heartbeat: SwiftProtobuf.Message, SwiftPr
   static func ==(lhs: PBInstanceChange.Heartbeat, rhs: PBInstanceChange.Heartbeat) -> Bool {
     if lhs.taskID != rhs.taskID {return false}
     if lhs.details != rhs.details {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEntityState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EntityState"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}state\0\u{1}lock\0\u{3}applied_ahead\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self._state) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._lock) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.appliedAhead) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._state {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._lock {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if !self.appliedAhead.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.appliedAhead, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEntityState, rhs: PBEntityState) -> Bool {
+    if lhs._state != rhs._state {return false}
+    if lhs._lock != rhs._lock {return false}
+    if lhs.appliedAhead != rhs.appliedAhead {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEntityState.Lock: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBEntityState.protoMessageName + ".Lock"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}section\0\u{1}parent\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.section) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.parent) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.section.isEmpty {
+      try visitor.visitSingularStringField(value: self.section, fieldNumber: 1)
+    }
+    if !self.parent.isEmpty {
+      try visitor.visitSingularStringField(value: self.parent, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEntityState.Lock, rhs: PBEntityState.Lock) -> Bool {
+    if lhs.section != rhs.section {return false}
+    if lhs.parent != rhs.parent {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -4771,7 +5072,7 @@ nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceState"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{e}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{e}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{3}open_entity_calls\0\u{3}open_sections\0")
 
   fileprivate class _StorageClass {
     var _format: Int32 = 0
@@ -4804,6 +5105,9 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _openUpdates: [String] = []
     var _endedUpdates: [PBEndedUpdate] = []
     var _rejectedUpdates: [PBEndedUpdate] = []
+    var _entity: PBEntityState? = nil
+    var _openEntityCalls: [PBInstanceState.OpenChild] = []
+    var _openSections: [PBInstanceState.OpenSection] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4844,6 +5148,9 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _openUpdates = source._openUpdates
       _endedUpdates = source._endedUpdates
       _rejectedUpdates = source._rejectedUpdates
+      _entity = source._entity
+      _openEntityCalls = source._openEntityCalls
+      _openSections = source._openSections
     }
   }
 
@@ -4892,6 +5199,9 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 41: try { try decoder.decodeRepeatedStringField(value: &_storage._openUpdates) }()
         case 42: try { try decoder.decodeRepeatedMessageField(value: &_storage._endedUpdates) }()
         case 43: try { try decoder.decodeRepeatedMessageField(value: &_storage._rejectedUpdates) }()
+        case 44: try { try decoder.decodeSingularMessageField(value: &_storage._entity) }()
+        case 45: try { try decoder.decodeRepeatedMessageField(value: &_storage._openEntityCalls) }()
+        case 46: try { try decoder.decodeRepeatedMessageField(value: &_storage._openSections) }()
         default: break
         }
       }
@@ -4994,6 +5304,15 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       if !_storage._rejectedUpdates.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._rejectedUpdates, fieldNumber: 43)
       }
+      try { if let v = _storage._entity {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 44)
+      } }()
+      if !_storage._openEntityCalls.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._openEntityCalls, fieldNumber: 45)
+      }
+      if !_storage._openSections.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._openSections, fieldNumber: 46)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -5033,6 +5352,9 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._openUpdates != rhs_storage._openUpdates {return false}
         if _storage._endedUpdates != rhs_storage._endedUpdates {return false}
         if _storage._rejectedUpdates != rhs_storage._rejectedUpdates {return false}
+        if _storage._entity != rhs_storage._entity {return false}
+        if _storage._openEntityCalls != rhs_storage._openEntityCalls {return false}
+        if _storage._openSections != rhs_storage._openSections {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -5156,6 +5478,41 @@ nonisolated extension PBInstanceState.OpenChild: SwiftProtobuf.Message, SwiftPro
   static func ==(lhs: PBInstanceState.OpenChild, rhs: PBInstanceState.OpenChild) -> Bool {
     if lhs.taskID != rhs.taskID {return false}
     if lhs.instanceID != rhs.instanceID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBInstanceState.OpenSection: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBInstanceState.protoMessageName + ".OpenSection"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}lock_set\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.id) }()
+      case 2: try { try decoder.decodeRepeatedStringField(value: &self.lockSet) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.id != 0 {
+      try visitor.visitSingularInt32Field(value: self.id, fieldNumber: 1)
+    }
+    if !self.lockSet.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.lockSet, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBInstanceState.OpenSection, rhs: PBInstanceState.OpenSection) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.lockSet != rhs.lockSet {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -5760,7 +6117,7 @@ nonisolated extension PBQuery.Update: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceSnapshot"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}execution_id\0\u{1}name\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{1}input\0\u{1}output\0\u{1}failure\0\u{3}custom_status\0\u{1}tags\0\u{3}history_count\0\u{3}open_task_count\0\u{3}open_timer_count\0\u{3}inbox_count\0\u{3}hold_code\0\u{3}hold_text\0\u{3}open_child_count\0\u{4}\u{15}open_update_count\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}execution_id\0\u{1}name\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{1}input\0\u{1}output\0\u{1}failure\0\u{3}custom_status\0\u{1}tags\0\u{3}history_count\0\u{3}open_task_count\0\u{3}open_timer_count\0\u{3}inbox_count\0\u{3}hold_code\0\u{3}hold_text\0\u{3}open_child_count\0\u{4}\u{15}open_update_count\0\u{1}entity\0\u{3}open_entity_call_count\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
@@ -5783,6 +6140,8 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
     var _holdText: String? = nil
     var _openChildCount: Int64 = 0
     var _openUpdateCount: Int64 = 0
+    var _entity: PBEntityState? = nil
+    var _openEntityCallCount: Int64 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -5813,6 +6172,8 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       _holdText = source._holdText
       _openChildCount = source._openChildCount
       _openUpdateCount = source._openUpdateCount
+      _entity = source._entity
+      _openEntityCallCount = source._openEntityCallCount
     }
   }
 
@@ -5851,6 +6212,8 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         case 18: try { try decoder.decodeSingularStringField(value: &_storage._holdText) }()
         case 19: try { try decoder.decodeSingularInt64Field(value: &_storage._openChildCount) }()
         case 40: try { try decoder.decodeSingularInt64Field(value: &_storage._openUpdateCount) }()
+        case 41: try { try decoder.decodeSingularMessageField(value: &_storage._entity) }()
+        case 42: try { try decoder.decodeSingularInt64Field(value: &_storage._openEntityCallCount) }()
         default: break
         }
       }
@@ -5923,6 +6286,12 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       if _storage._openUpdateCount != 0 {
         try visitor.visitSingularInt64Field(value: _storage._openUpdateCount, fieldNumber: 40)
       }
+      try { if let v = _storage._entity {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
+      } }()
+      if _storage._openEntityCallCount != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._openEntityCallCount, fieldNumber: 42)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -5952,6 +6321,8 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         if _storage._holdText != rhs_storage._holdText {return false}
         if _storage._openChildCount != rhs_storage._openChildCount {return false}
         if _storage._openUpdateCount != rhs_storage._openUpdateCount {return false}
+        if _storage._entity != rhs_storage._entity {return false}
+        if _storage._openEntityCallCount != rhs_storage._openEntityCallCount {return false}
         return true
       }
       if !storagesAreEqual {return false}
