@@ -101,7 +101,7 @@ public final class TaskHub: Sendable {
         // hold nothing that counts.
         let descriptor = HubDescriptor(
             hubID: RandomID.make(), hub: name, partitionCount: 1, queueKind: .classic, logMode: .local,
-            dataDirectory: path, createdAt: now)
+            dataDirectory: path, createdAt: now, retention: .seconds(30 * 86_400))
         try SQLiteHubStorage(directory: path).create(descriptor)
         return descriptor
     }

@@ -77,6 +77,12 @@ package struct HubTopology: Hashable, Sendable {
     }
     /// The stream an owner writes what has ended to while it makes `stream` for the log.
     package func archiveStream(besides stream: String) -> String { "\(name(.archive)).\(logKey(stream))" }
+    /// The stream that it writes one of the archive's to again, without what was purged.
+    package func rewrittenArchiveStream(besides stream: String) -> String { "\(archiveStream(besides: stream)).r" }
+    /// All that an owner may write while it makes `stream` for the log.
+    package func archiveStreams(besides stream: String) -> [String] {
+        [archiveStream(besides: stream), rewrittenArchiveStream(besides: stream)]
+    }
     /// Routing key, on the `client` exchange, of a partition's query queue.
     package func queryKey(_ partition: PartitionID) -> String { "query.\(partition)" }
     package func key(_ partition: PartitionID) -> String { String(partition.index) }

@@ -35,11 +35,21 @@ package protocol PartitionCopy: PartitionStore {
     /// What of the archive is not in the tables yet; nil: nothing.
     func missingArchive() throws(StoreError) -> MissingArchive?
 
-    /// Adds instances of an archive, as having ended at `endedAt`, and says what is missing then. Those that are there
-    /// already, unless this is the next piece of their history, are left alone. The tables stay where they stand.
+    /// Says what is missing.
+    func setMissingArchive(_ missing: MissingArchive?) throws(StoreError)
+
+    /// Adds instances of a stream of the archive, as having ended at the last of its positions, and says what is missing
+    /// then. Left out are those that are there already, unless this is the next piece of their history, and those that
+    /// were purged or have expired since the stream was written. The tables stay where they stand.
     func addArchived(
-        _ instances: [StoreFlush.InstanceFlush], endedAt: LogPosition, missing: MissingArchive?
+        _ instances: [StoreFlush.InstanceFlush], of segment: ArchiveSegment, missing: MissingArchive?
     ) throws(StoreError)
+
+    /// Instances that were purged and are remembered, ordered by ID, after `after`.
+    func purged(after: InstanceID?, limit: Int) throws(StoreError) -> [PurgedInstance]
+
+    /// Forgets those that are in none of the archive's streams.
+    func forgetPurged(notIn archive: [ArchiveSegment]) throws(StoreError)
 }
 
 package struct EndedInstance: Hashable, Comparable, Sendable {

@@ -30,6 +30,12 @@ package protocol PartitionStore: AnyObject, Sendable {
     /// Number of instances by status; statuses without any are left out. In order of raw value.
     func counts() throws(StoreError) -> [QueryAnswer.StatusCount]
 
+    /// The same of the instances that fit `filter`.
+    func counts(_ filter: ListFilter) throws(StoreError) -> [QueryAnswer.StatusCount]
+
+    /// Instances that ended before `time`, ordered by (end, ID).
+    func expired(before time: Timestamp, limit: Int) throws(StoreError) -> [ExpiredInstance]
+
     /// Writes `flush` as one unit if the store stands at `flush.previous` and no newer epoch has begun.
     ///
     /// - Throws: `.fenced`: a newer owner exists, nothing was written. `.full`: nothing was written, the log still
@@ -38,6 +44,16 @@ package protocol PartitionStore: AnyObject, Sendable {
 
     /// Closes files. Idempotent; other calls throw `.unavailable` afterwards.
     func close()
+}
+
+package struct ExpiredInstance: Hashable, Sendable {
+    /// When it ended.
+    package var end: Timestamp
+    package var id: InstanceID
+    package init(end: Timestamp, id: InstanceID) {
+        self.end = end
+        self.id = id
+    }
 }
 
 package struct DueInstance: Hashable, Comparable, Sendable {
@@ -72,6 +88,12 @@ package struct StoreFlush: Hashable, Sendable {
     /// Where it stands afterwards.
     package var position: LogPosition
     package var epoch: Epoch
+    /// Gone, before `instances` are written: an ID may be in both. A copy remembers them.
+    package var purged: [PurgedInstance] = []
+    /// Gone like these, and nothing to be remembered: they ended before `expiredBefore`.
+    package var expired: [InstanceID] = []
+    /// Gone long before, and still in the archive. For copies.
+    package var purgedBefore: [PurgedInstance] = []
     package var instances: [InstanceFlush]
     package var outboxAdded: [OutboxEntry]
     package var outboxRemoved: [OutboxID]
@@ -87,9 +109,10 @@ package struct StoreFlush: Hashable, Sendable {
     /// Whole, each time.
     package var evidence: CrashEvidence
     package var mustRedrive: Bool
+    package var expiredBefore: Timestamp?
     /// Where a log that is elsewhere goes on from `position`, or a little before. Set by the storage, for a copy.
     package var bookmark: LogBookmark?
-    /// Position by which the instances in it that have ended had; nil: `position`.
+    /// Position by which the instances in it that have ended had, where they do not say themselves; nil: `position`.
     package var endedAt: LogPosition?
 
     package init(
@@ -122,13 +145,14 @@ package struct StoreFlush: Hashable, Sendable {
         delivered = state.delivered
         evidence = state.evidence
         mustRedrive = state.mustRedrive
+        expiredBefore = state.expiredBefore
     }
 
     /// What `setState` took, without an outbox.
     package var state: PartitionState {
         PartitionState(
             epoch: epoch, nextOutboxID: nextOutboxID, deduplication: deduplication, sequences: sequences,
-            delivered: delivered, evidence: evidence, mustRedrive: mustRedrive)
+            delivered: delivered, evidence: evidence, mustRedrive: mustRedrive, expiredBefore: expiredBefore)
     }
 
     package struct InstanceFlush: Hashable, Sendable {
@@ -139,6 +163,8 @@ package struct StoreFlush: Hashable, Sendable {
         package var firstIndex: Int
         /// State and events encoded, when they came that way; `newHistory` is empty then.
         package var encoded: Encoded?
+        /// Of the append with which it ended, or of a record in it; nil: not known that exactly.
+        package var endedAt: LogPosition?
 
         package struct Encoded: Hashable, Sendable {
             package var state: [UInt8]
@@ -155,7 +181,10 @@ package struct StoreFlush: Hashable, Sendable {
         /// Events appended.
         package var eventCount: Int { encoded?.eventCount ?? newHistory.count }
 
-        package init(state: InstanceState, newHistory: [HistoryEvent], firstIndex: Int) {
+        package init(
+            state: InstanceState, newHistory: [HistoryEvent], firstIndex: Int, endedAt: LogPosition? = nil
+        ) {
+            self.endedAt = endedAt
             self.state = state
             self.newHistory = newHistory
             self.firstIndex = firstIndex
@@ -248,6 +277,9 @@ package protocol PartitionArchive: Sendable {
 
     /// Whether there may be such an instance although the store does not have it, or has only some of its history.
     func mayHave(_ id: InstanceID) throws(StoreError) -> Bool
+
+    /// Whether there are streams of which everything ended before that time and nobody needs them any more.
+    func hasExpired(before time: Timestamp?) -> Bool
 
     /// Reads some more into the store, on the caller's actor. Not at the same time as another call of itself.
     func fetch() async throws(LogError)

@@ -7,6 +7,8 @@ package struct SnapshotChunk: Hashable, Sendable {
     package var instances: [StoreFlush.InstanceFlush]
     package var outbox: [OutboxEntry]
     package var sent: [SentMessage]
+    /// Instances that streams of the archive may still have although they were purged.
+    package var purged: [PurgedInstance]
     /// In the last chunk: what the partition kept besides, its outbox left out.
     package var state: PartitionState?
     /// In the last chunk: which instances have ended and are in the archive; nil: none.
@@ -16,11 +18,12 @@ package struct SnapshotChunk: Hashable, Sendable {
 
     package init(
         instances: [StoreFlush.InstanceFlush] = [], outbox: [OutboxEntry] = [], sent: [SentMessage] = [],
-        state: PartitionState? = nil, archived: InstanceFilter? = nil
+        purged: [PurgedInstance] = [], state: PartitionState? = nil, archived: InstanceFilter? = nil
     ) {
         self.instances = instances
         self.outbox = outbox
         self.sent = sent
+        self.purged = purged
         self.state = state
         self.archived = archived
     }

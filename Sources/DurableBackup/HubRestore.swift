@@ -30,6 +30,7 @@ package struct HubRestore: Sendable {
         request.partitionCount = old.partitionCount
         request.queueKind = request.queueKind ?? old.queueKind
         request.logMode = request.logMode ?? old.logMode
+        request.retention = request.retention ?? old.retention.map { .after($0) } ?? .never
         let descriptor = try await administration.restore(request, hubID: hubID) { descriptor in
             switch descriptor.logMode {
             case .local: try fill(descriptor, from: path, contents)

@@ -31,6 +31,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let handlerMisuse = Code("DTQ2016")
         /// Entities are no orchestrations: they take operations alone.
         public static let isEntity = Code("DTQ2026")
+        /// An instance has not ended, as it must have for what was asked.
+        public static let instanceNotEnded = Code("DTQ2013")
         /// What came back cannot be read.
         public static let messageUndecodable = Code("DTQ3001")
         public static let brokerUnreachable = Code("DTQ4001")

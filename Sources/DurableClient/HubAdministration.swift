@@ -35,17 +35,32 @@ package struct HubAdministration: Sendable {
         package var dataDirectory: String?
         /// Taken when `dataDirectory` is nil and the hub is new.
         package var defaultDataDirectory: String
+        /// Default 30 days.
+        package var retention: Retention?
 
         package init(
             partitionCount: Int? = nil, queueKind: HubDescriptor.QueueKind? = nil,
-            logMode: HubDescriptor.LogMode? = nil, dataDirectory: String? = nil, defaultDataDirectory: String
+            logMode: HubDescriptor.LogMode? = nil, dataDirectory: String? = nil, defaultDataDirectory: String,
+            retention: Retention? = nil
         ) {
+            self.retention = retention
             self.partitionCount = partitionCount
             self.queueKind = queueKind
             self.logMode = logMode
             self.dataDirectory = dataDirectory
             self.defaultDataDirectory = defaultDataDirectory
         }
+    }
+
+    /// How long instances are kept after their end.
+    package enum Retention: Hashable, Sendable {
+        case never
+        case after(Duration)
+
+        package static let usual = Self.after(.seconds(30 * 86_400))
+
+        /// nil: until they are purged.
+        package var span: Duration? { if case .after(let span) = self { span } else { nil } }
     }
 
     /// Creates the hub, or completes one that is there and fits. Safe to repeat and to race: the first descriptor wins.
@@ -170,7 +185,7 @@ package struct HubAdministration: Sendable {
                 leftovers: partition.leftovers.flatMap { leftover in
                     leftover.epoch == nil
                         ? [leftover.stream]
-                        : [leftover.stream, descriptor.topology.archiveStream(besides: leftover.stream)]
+                        : [leftover.stream] + descriptor.topology.archiveStreams(besides: leftover.stream)
                 }, archive: partition.announcement?.archive.map(\.stream) ?? [])
         }
     }
@@ -186,7 +201,7 @@ package struct HubAdministration: Sendable {
             hubID: hubID, hub: hub, partitionCount: request.partitionCount ?? 8,
             queueKind: request.queueKind ?? .quorum, logMode: logMode,
             dataDirectory: logMode == .local ? request.dataDirectory ?? request.defaultDataDirectory : "",
-            createdAt: clock.now())
+            createdAt: clock.now(), retention: (request.retention ?? .usual).span)
         let client = client(for: wanted)
         do throws(TransportError) {
             try await transport.declare(wanted.topology.bootstrap)
@@ -213,12 +228,16 @@ package struct HubAdministration: Sendable {
         compare("queue kind", request.queueKind?.rawValue, descriptor.queueKind.rawValue)
         compare("log mode", request.logMode?.rawValue, descriptor.logMode.rawValue)
         compare("data directory", request.dataDirectory, descriptor.dataDirectory)
+        compare(
+            "retention", request.retention.map { Self.text($0.span) }, Self.text(descriptor.retention))
         guard !differences.isEmpty else { return }
         throw ClientError(
             .hubDoesNotFit,
             "hub \"\(hub)\" is there already and differs: \(differences.joined(separator: "; ")). "
                 + "Nothing was changed. Leave the options out to use it as it is, or choose another name.")
     }
+
+    private static func text(_ retention: Duration?) -> String { retention.map { "\($0 / .seconds(1)) s" } ?? "never" }
 
     /// One baton for each partition that has neither one waiting nor anyone who could hold it.
     ///

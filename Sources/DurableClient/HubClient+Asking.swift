@@ -57,8 +57,17 @@ extension HubClient {
 
     /// Number of instances by status in the whole hub, in order of the statuses' numbers, without zeros.
     package func counts() async throws -> [QueryAnswer.StatusCount] {
+        try await sum(.counts)
+    }
+
+    /// The same of the instances that fit `filter`.
+    package func counts(_ filter: ListFilter) async throws -> [QueryAnswer.StatusCount] {
+        try await sum(.count(filter))
+    }
+
+    private func sum(_ query: Query) async throws -> [QueryAnswer.StatusCount] {
         var sums: [OrchestrationStatus: Int] = [:]  // look-up only
-        for answer in try await askAll(.counts) {
+        for answer in try await askAll(query) {
             guard case .counts(let counts) = answer else { throw unexpected(answer, "counts") }
             for count in counts { sums[count.status, default: 0] += count.count }
         }
@@ -159,6 +168,7 @@ extension HubClient {
             case .tasks: "activities"
             case .value, .handlerFailed: "the answer of an instance's code"
             case .update, .unknownUpdate: "what became of an update"
+            case .purged: "what it purged"
             case .notFound: "\"not found\""
             case .failed: "a failure"
             }

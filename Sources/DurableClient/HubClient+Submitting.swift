@@ -56,9 +56,13 @@ extension HubClient {
         try check(orchestration: id)
         try check(name: request.name, "an orchestration's name")
         try check(request.input, "the input of instance \(id)")
+        if let defect = request.tags.defect {
+            throw ClientError(.wrongArgument, "\(defect). Nothing was sent.")
+        }
         let start = ExecutionStarted(
             name: request.name, version: request.version, input: request.input, instanceID: id,
-            executionID: ExecutionID(messageID), scheduledStart: request.startAt, traceParent: request.traceParent)
+            executionID: ExecutionID(messageID), scheduledStart: request.startAt, traceParent: request.traceParent,
+            tags: request.tags)
         return Message(
             id: MessageID(messageID), instanceID: id,
             event: HistoryEvent(timestamp: clock.now(), kind: .executionStarted(start)))

@@ -58,10 +58,12 @@ package struct StartRequest: Hashable, Sendable {
     package var startAt: Timestamp?
     package var version: String?
     package var traceParent: String?
+    /// In order of key.
+    package var tags: [ExecutionStarted.Tag]
 
     package init(
         name: String, id: InstanceID? = nil, input: Payload? = nil, startAt: Timestamp? = nil,
-        version: String? = nil, traceParent: String? = nil
+        version: String? = nil, traceParent: String? = nil, tags: [ExecutionStarted.Tag] = []
     ) {
         self.name = name
         self.id = id
@@ -69,5 +71,6 @@ package struct StartRequest: Hashable, Sendable {
         self.startAt = startAt
         self.version = version
         self.traceParent = traceParent
+        self.tags = tags
     }
 }

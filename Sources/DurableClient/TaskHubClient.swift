@@ -48,36 +48,42 @@ public final class TaskHubClient: Sendable {
     /// - Parameters:
     ///   - id: Unique in the hub; nil makes a UUID. Choose it to make repeats harmless: a second start is refused.
     ///   - startAt: First episode not before this time.
+    ///   - tags: What instances are listed, counted and purged by; at most 16, keys of up to 64 bytes, values of up to
+    ///     256.
     @discardableResult
     public func start<Input: Encodable>(
-        _ name: String, input: Input, id: InstanceID? = nil, startAt: Timestamp? = nil
+        _ name: String, input: Input, id: InstanceID? = nil, startAt: Timestamp? = nil, tags: [String: String] = [:]
     ) async throws -> Accepted {
         let payload = try encode(input, "the input of orchestration \"\(name)\"")
-        let request = StartRequest(name: name, id: id, input: payload, startAt: startAt)
+        let request = StartRequest(
+            name: name, id: id, input: payload, startAt: startAt, tags: [ExecutionStarted.Tag](tags))
         return Accepted(try await core.start(request))
     }
 
     /// Starts an instance of an orchestration that takes no input, by name.
     @discardableResult
-    public func start(_ name: String, id: InstanceID? = nil, startAt: Timestamp? = nil) async throws -> Accepted {
-        try await start(name, input: NoValue(), id: id, startAt: startAt)
+    public func start(
+        _ name: String, id: InstanceID? = nil, startAt: Timestamp? = nil, tags: [String: String] = [:]
+    ) async throws -> Accepted {
+        try await start(name, input: NoValue(), id: id, startAt: startAt, tags: tags)
     }
 
     /// Starts an instance with the input its code expects.
     @discardableResult
     public func start<Input, Output>(
         _ orchestration: Orchestration<Input, Output>, input: Input, id: InstanceID? = nil,
-        startAt: Timestamp? = nil
+        startAt: Timestamp? = nil, tags: [String: String] = [:]
     ) async throws -> Accepted {
-        try await start(orchestration.name, input: input, id: id, startAt: startAt)
+        try await start(orchestration.name, input: input, id: id, startAt: startAt, tags: tags)
     }
 
     /// Starts an instance of an orchestration that takes no input.
     @discardableResult
     public func start<Output>(
-        _ orchestration: Orchestration<NoValue, Output>, id: InstanceID? = nil, startAt: Timestamp? = nil
+        _ orchestration: Orchestration<NoValue, Output>, id: InstanceID? = nil, startAt: Timestamp? = nil,
+        tags: [String: String] = [:]
     ) async throws -> Accepted {
-        try await start(orchestration.name, input: NoValue(), id: id, startAt: startAt)
+        try await start(orchestration.name, input: NoValue(), id: id, startAt: startAt, tags: tags)
     }
 
     // MARK: - Sending

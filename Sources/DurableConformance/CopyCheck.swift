@@ -58,12 +58,9 @@ package enum CopyCheck {
         flush.instances = [ended("open", events: 0..<2, .running), ended("late", events: 0..<4)]
         try copy.flush(flush)
         try StorageCheck.equal(try copy.missingArchive(), nil, "what a new copy lacks")
-        var missing = MissingArchive(
-            filter: InstanceFilter(capacity: 9),
-            segments: [
-                ArchiveSegment(
-                    stream: "s", epoch: SampleRecords.epoch(3), after: LogPosition(0), through: LogPosition(7))
-            ])
+        let segment = ArchiveSegment(
+            stream: "s", epoch: SampleRecords.epoch(3), after: LogPosition(0), through: LogPosition(7))
+        var missing = MissingArchive(filter: InstanceFilter(capacity: 9), segments: [segment])
         missing.chunks = 1
         missing.partial = InstanceID("long")
         // Two that are there already, one that is not, and the first piece of another one.
@@ -72,15 +69,81 @@ package enum CopyCheck {
                 ended("open", events: 0..<5), ended("late", events: 0..<6), ended("old", events: 0..<3),
                 ended("long", events: 0..<5),
             ],
-            endedAt: LogPosition(7), missing: missing)
+            of: segment, missing: missing)
         try StorageCheck.equal(try copy.missingArchive(), missing, "what a copy lacks that was told so")
         // The next piece, twice, and one that fits an instance by its number alone.
         for _ in 0..<2 {
             try copy.addArchived(
                 [ended("long", events: 5..<8), ended("open", events: 2..<4), ended("late", events: 4..<6)],
-                endedAt: LogPosition(7), missing: nil)
+                of: segment, missing: nil)
         }
         try archiveIsKept(copy)
+    }
+
+    /// - Parameter copy: Empty.
+    package static func purgedStayAway(_ copy: any PartitionCopy) throws {
+        func ended(_ text: String, events: Range<Int>, at time: Int64 = 10) -> StoreFlush.InstanceFlush {
+            var state = SampleRecords.instance(text, status: .completed, historyCount: events.upperBound)
+            state.lastUpdatedAt = SampleRecords.time(time)
+            return .init(
+                state: state, newHistory: SampleRecords.history(of: InstanceID(text), events),
+                firstIndex: events.lowerBound)
+        }
+        func segment(_ after: UInt64, _ through: UInt64, writtenAt: UInt64) -> ArchiveSegment {
+            ArchiveSegment(
+                stream: "s-\(through)", epoch: SampleRecords.epoch(3), after: LogPosition(after),
+                through: LogPosition(through), writtenAt: LogPosition(writtenAt))
+        }
+        func purged(_ id: String, at position: UInt64, end: UInt64?) -> PurgedInstance {
+            PurgedInstance(
+                id: InstanceID(id), position: LogPosition(position), endedAt: end.map { LogPosition($0) })
+        }
+        var flush = StoreFlush(previous: LogPosition(0), position: LogPosition(9), epoch: SampleRecords.epoch(4))
+        flush.instances = ["exact", "inexact", "again"].map { ended($0, events: 0..<3) }
+        flush.instances[0].endedAt = LogPosition(4)
+        try copy.flush(flush)
+        flush = StoreFlush(previous: LogPosition(9), position: LogPosition(12), epoch: SampleRecords.epoch(4))
+        flush.purged = [
+            purged("exact", at: 10, end: nil), purged("inexact", at: 10, end: nil), purged("again", at: 10, end: 8),
+            purged("unread", at: 10, end: nil), purged("known", at: 10, end: 2),
+        ]
+        flush.purgedBefore = [purged("before", at: 6, end: 2)]
+        flush.instances = [ended("again", events: 0..<2, at: 20)]
+        flush.expiredBefore = SampleRecords.time(5)
+        try copy.flush(flush)
+        let all = [
+            purged("again", at: 10, end: 8), purged("before", at: 6, end: 2), purged("exact", at: 10, end: 4),
+            purged("inexact", at: 10, end: nil), purged("known", at: 10, end: 2), purged("unread", at: 10, end: nil),
+        ]
+        try StorageCheck.equal(try copy.purged(after: nil, limit: 10), all, "what is remembered")
+        try StorageCheck.equal(try copy.purged(after: all[1].id, limit: 2), Array(all[2...3]), "two of them")
+
+        let old = segment(0, 5, writtenAt: 5)
+        try copy.addArchived(
+            [
+                ended("exact", events: 0..<3), ended("unread", events: 0..<2), ended("before", events: 0..<3),
+                ended("other", events: 0..<2), ended("expired", events: 0..<1, at: 4), ended("again", events: 0..<5),
+            ], of: old, missing: nil)
+        // The rest of one that was left out.
+        try copy.addArchived([ended("unread", events: 2..<4), ended("other", events: 2..<4)], of: old, missing: nil)
+        let ids = try copy.list(ListFilter(), after: nil, limit: 10).map(\.id.value)
+        try StorageCheck.equal(ids, ["again", "other"], "instances after the archive was read")
+        try StorageCheck.equal(try copy.instance(InstanceID("again"))?.historyCount, 2, "the later instance of an ID")
+        // Written after the purge: what is in it came later.
+        try copy.addArchived([ended("known", events: 0..<2)], of: segment(9, 11, writtenAt: 11), missing: nil)
+        try StorageCheck.equal(try copy.instance(InstanceID("known"))?.historyCount, 2, "one that uses an ID again")
+
+        try copy.forgetPurged(notIn: [segment(3, 7, writtenAt: 8)])
+        let left = try copy.purged(after: nil, limit: 10).map(\.id.value)
+        try StorageCheck.equal(left, ["exact", "inexact", "unread"], "what is in a stream, or may be")
+        // Purged once more: it may be in two streams.
+        flush = StoreFlush(previous: LogPosition(12), position: LogPosition(13), epoch: SampleRecords.epoch(4))
+        flush.purged = [purged("exact", at: 13, end: 12)]
+        try copy.flush(flush)
+        try StorageCheck.equal(
+            try copy.purged(after: nil, limit: 1), [purged("exact", at: 13, end: nil)], "one that was purged twice")
+        try copy.forgetPurged(notIn: [])
+        try StorageCheck.equal(try copy.purged(after: nil, limit: 10), [], "what is remembered without an archive")
     }
 
     package static func archiveIsKept(_ copy: any PartitionCopy) throws {

@@ -99,12 +99,16 @@ package enum SampleRecords {
     ///   - timer: When its one open timer is due, in milliseconds for `time(_:)`; nil: it has none.
     package static func instance(
         _ id: String, status: OrchestrationStatus = .running, name: String = "Sample", created: Int64 = 0,
-        timer: Int64? = nil, hold: Hold? = nil, historyCount: Int = 0
+        timer: Int64? = nil, hold: Hold? = nil, historyCount: Int = 0,
+        tags: [String: String] = ["colour": "blue"], parent: String? = nil
     ) -> InstanceState {
         var state = InstanceState(
             start: ExecutionStarted(
                 name: name, version: "2", instanceID: InstanceID(id), executionID: ExecutionID("execution-\(id)"),
-                tags: [.init(key: "colour", value: "blue")]),
+                parent: parent.map {
+                    .init(
+                        taskID: EventID(0), name: "Parent", instanceID: InstanceID($0), executionID: ExecutionID("e"))
+                }, tags: [ExecutionStarted.Tag](tags)),
             startID: MessageID("start-\(id)"), at: time(created))
         state.status = status
         state.hold = hold

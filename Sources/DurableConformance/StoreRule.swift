@@ -40,6 +40,11 @@ package enum StoreRule: String, CaseIterable, Sendable {
     case listFiltersByTime
     case listFiltersTogetherAndPaged
     case countsFollowEveryFlush
+    case listFiltersByTags
+    case listFiltersByParent
+    case countsByFilterAreThoseOfLists
+    case expiredInstancesAreOrdered
+    case purgedInstancesAreGone
 
     /// - Parameter makeStorage: Makes new, empty storage with at least two partitions. Openings of a partition of the
     ///   same storage share its contents.
@@ -82,6 +87,11 @@ package enum StoreRule: String, CaseIterable, Sendable {
         case .listFiltersByTime: try await Self.listFiltersByTime(fixture)
         case .listFiltersTogetherAndPaged: try await Self.listFiltersTogetherAndPaged(fixture)
         case .countsFollowEveryFlush: try await Self.countsFollowEveryFlush(fixture)
+        case .listFiltersByTags: try await Self.listFiltersByTags(fixture)
+        case .listFiltersByParent: try await Self.listFiltersByParent(fixture)
+        case .countsByFilterAreThoseOfLists: try await Self.countsByFilterAreThoseOfLists(fixture)
+        case .expiredInstancesAreOrdered: try await Self.expiredInstancesAreOrdered(fixture)
+        case .purgedInstancesAreGone: try await Self.purgedInstancesAreGone(fixture)
         }
     }
 }

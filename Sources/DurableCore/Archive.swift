@@ -13,10 +13,16 @@ package struct ArchiveSegment: Hashable, Sendable {
     package var instances: UInt64
     /// When the last of them ended: once that is long enough ago, the whole stream can go.
     package var newestEnd: Timestamp
+    /// Position as of which it was written: what was purged by then is not in it. nil: by a build that knew nothing of
+    /// that, as of `through`; some of what it has may be in streams after it, too.
+    package var writtenAt: LogPosition?
+    /// What the partition had as `expiredBefore` then.
+    package var expiredBefore: Timestamp?
 
     package init(
         stream: String, epoch: Epoch, after: LogPosition, through: LogPosition, chunks: UInt64 = 0, bytes: UInt64 = 0,
-        instances: UInt64 = 0, newestEnd: Timestamp = .distantPast
+        instances: UInt64 = 0, newestEnd: Timestamp = .distantPast, writtenAt: LogPosition? = nil,
+        expiredBefore: Timestamp? = nil
     ) {
         self.stream = stream
         self.epoch = epoch
@@ -26,6 +32,8 @@ package struct ArchiveSegment: Hashable, Sendable {
         self.bytes = bytes
         self.instances = instances
         self.newestEnd = newestEnd
+        self.writtenAt = writtenAt
+        self.expiredBefore = expiredBefore
     }
 
     /// What the stream says of itself in its first message.

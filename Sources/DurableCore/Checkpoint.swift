@@ -193,6 +193,8 @@ package enum PartitionRecord: Hashable, Sendable {
     case released(nextDue: Timestamp?)
     /// An instance's code is about to run, in an epoch that does not know what ended the one before.
     case attempt(Attempt)
+    /// Instances that had ended are removed for good.
+    case purged(Purged)
 
     package struct Attempt: Hashable, Sendable {
         package var epoch: Epoch

@@ -98,15 +98,19 @@ public struct ChildStart: Hashable, Sendable {
     public var input: Payload?
     /// Nobody waits for its end.
     public var isDetached: Bool
+    /// In order of key.
+    public var tags: [ExecutionStarted.Tag]
 
     public init(
-        instanceID: InstanceID, name: String, version: String? = nil, input: Payload? = nil, isDetached: Bool = false
+        instanceID: InstanceID, name: String, version: String? = nil, input: Payload? = nil, isDetached: Bool = false,
+        tags: [ExecutionStarted.Tag] = []
     ) {
         self.instanceID = instanceID
         self.name = name
         self.version = version
         self.input = input
         self.isDetached = isDetached
+        self.tags = tags
     }
 }
 

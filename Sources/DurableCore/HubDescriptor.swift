@@ -12,6 +12,8 @@ package struct HubDescriptor: Hashable, Sendable {
     package var dataDirectory: String
     package var formatVersion: Int
     package var createdAt: Timestamp
+    /// How long instances are kept after their end; nil: until they are purged.
+    package var retention: Duration?
 
     package enum QueueKind: String, Hashable, Sendable, CaseIterable { case quorum, classic }
 
@@ -26,7 +28,8 @@ package struct HubDescriptor: Hashable, Sendable {
 
     package init(
         hubID: String, hub: HubName, partitionCount: Int, queueKind: QueueKind, logMode: LogMode,
-        dataDirectory: String, formatVersion: Int = currentFormatVersion, createdAt: Timestamp
+        dataDirectory: String, formatVersion: Int = currentFormatVersion, createdAt: Timestamp,
+        retention: Duration? = nil
     ) {
         self.hubID = hubID
         self.hub = hub
@@ -36,5 +39,6 @@ package struct HubDescriptor: Hashable, Sendable {
         self.dataDirectory = dataDirectory
         self.formatVersion = formatVersion
         self.createdAt = createdAt
+        self.retention = retention
     }
 }

@@ -199,7 +199,7 @@ extension InstanceState {
                     executionID: ExecutionID(messageID.value),
                     parent: child.isDetached
                         ? nil : .init(taskID: taskID, name: self.name, instanceID: id, executionID: executionID),
-                    traceParent: traceParent)
+                    traceParent: traceParent, tags: child.tags)
                 _ = send(
                     .message(
                         Message(

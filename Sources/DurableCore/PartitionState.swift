@@ -14,12 +14,15 @@ package struct PartitionState: Hashable, Sendable {
     package var evidence: CrashEvidence
     /// Restored from a backup, and not everything it holds as pending has been sent again.
     package var mustRedrive: Bool
+    /// Every instance that ended before this time is purged; nil: nothing has expired yet.
+    package var expiredBefore: Timestamp?
 
     package init(
         epoch: Epoch = .zero, nextOutboxID: OutboxID = OutboxID(1),
         outbox: [OutboxID: OutboxEntry] = [:], deduplication: Deduplication = Deduplication(),
         sequences: [PartitionID: UInt64] = [:], delivered: [PartitionID: UInt64] = [:],
-        evidence: CrashEvidence = CrashEvidence(), mustRedrive: Bool = false
+        evidence: CrashEvidence = CrashEvidence(), mustRedrive: Bool = false,
+        expiredBefore: Timestamp? = nil
     ) {
         self.epoch = epoch
         self.nextOutboxID = nextOutboxID
@@ -29,6 +32,7 @@ package struct PartitionState: Hashable, Sendable {
         self.delivered = delivered
         self.evidence = evidence
         self.mustRedrive = mustRedrive
+        self.expiredBefore = expiredBefore
     }
 
     /// Unconfirmed messages in order of their numbers.
@@ -63,6 +67,8 @@ package struct PartitionState: Hashable, Sendable {
             evidence.note(attempt)
         case .released:
             evidence.isReleased = true
+        case .purged(let purged):
+            if let time = purged.expiredBefore { expiredBefore = max(expiredBefore ?? time, time) }
         }
     }
 }

@@ -19,6 +19,12 @@ package enum Question: Hashable, Sendable {
     case handler(InstanceID, name: String, input: Payload?)
     /// Answered when the update has ended; asked again by the client on silence.
     case update(InstanceID, UpdateID)
+    /// Number of instances that fit, by status, in the asked partition.
+    case count(ListFilter)
+    /// Asks the owner to remove those of the instances that have ended, for good. At most `purgeLimit`.
+    case purge([InstanceID])
+
+    package static let purgeLimit = 256
 }
 
 /// Word of an activity that runs.
@@ -59,16 +65,22 @@ package struct ListFilter: Hashable, Sendable {
     package var createdFrom: Timestamp?
     /// Created before.
     package var createdTo: Timestamp?
+    /// Those that have all of these.
+    package var tags: [TagFilter]
+    /// Those that this instance called.
+    package var parent: InstanceID?
 
     package init(
         statuses: [OrchestrationStatus] = [], name: String? = nil, idPrefix: String? = nil,
-        createdFrom: Timestamp? = nil, createdTo: Timestamp? = nil
+        createdFrom: Timestamp? = nil, createdTo: Timestamp? = nil, tags: [TagFilter] = [], parent: InstanceID? = nil
     ) {
         self.statuses = statuses
         self.name = name
         self.idPrefix = idPrefix
         self.createdFrom = createdFrom
         self.createdTo = createdTo
+        self.tags = tags
+        self.parent = parent
     }
 }
 
@@ -101,6 +113,7 @@ package enum QueryAnswer: Hashable, Sendable {
     case update(UpdateOutcome)
     /// The instance is there, and has no such update, or not any more.
     case unknownUpdate(OrchestrationStatus)
+    case purged(Purged)
     /// No such instance.
     case notFound
     /// The owner could not answer; the text says why.
@@ -181,6 +194,8 @@ public struct InstanceSnapshot: Hashable, Sendable {
     /// Error code and text when the instance is held; nil otherwise.
     public var holdCode: String?
     public var holdText: String?
+    /// The instance that called it; nil: none.
+    public var parent: InstanceID?
 
     package init(_ state: InstanceState, input: Payload?) {
         id = state.id
@@ -205,6 +220,7 @@ public struct InstanceSnapshot: Hashable, Sendable {
         entity = state.entity
         holdCode = state.hold?.code
         holdText = state.hold?.text
+        parent = state.parent?.instanceID
     }
 
     /// For decoders, which fill the fields in one by one.

@@ -43,7 +43,7 @@ final class ArchiveReader: @unchecked Sendable {  // see above
         if Task.isCancelled { throw .unavailable("reading \(segment.stream) was called off") }
         let rest = missing.afterChunk(partial: chunk.continues ? chunk.instances.last?.state.id : nil)
         do throws(StoreError) {
-            try copy.addArchived(chunk.instances, endedAt: segment.through, missing: rest)
+            try copy.addArchived(chunk.instances, of: segment, missing: rest)
         } catch {
             throw LogError(error)
         }

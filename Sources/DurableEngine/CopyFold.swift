@@ -14,6 +14,7 @@ struct CopyFold {
     private var touched: [InstanceID: Touched] = [:]  // look-up only
     private var order: [InstanceID] = []
     private var outbox = OutboxChanges()
+    private var purged = PurgedChanges()
     /// Memory the unwritten changes take, roughly.
     private(set) var bytes = 0
 
@@ -22,6 +23,8 @@ struct CopyFold {
         var unwritten: [HistoryEvent] = []
         /// Events the copy has of this execution.
         var written: Int
+        /// Of the record with which it ended.
+        var endedAt: LogPosition?
     }
 
     init(_ copy: any PartitionStore, partitionCount: Int) throws(StoreError) {
@@ -39,10 +42,22 @@ struct CopyFold {
             for change in checkpoint.changes { try take(change) }
             for entry in checkpoint.outbox { bytes += entry.estimatedBytes }
         }
+        if case .purged(let record) = record { forget(record) }
         outbox.take(record, over: state, partitionCount: partitionCount)
         state.evolve(with: record, partitionCount: partitionCount)
         position.value += 1
         bytes += 64
+    }
+
+    private mutating func forget(_ record: PartitionRecord.Purged) {
+        var ends: [InstanceID: LogPosition] = [:]  // look-up only
+        for id in record.ids {
+            bytes += 128
+            guard let known = touched.removeValue(forKey: id) else { continue }
+            ends[id] = known.endedAt
+            order.removeAll { $0 == id }
+        }
+        purged.take(record, at: LogPosition(position.value + 1), over: state) { ends[$0] }
     }
 
     private mutating func take(_ change: InstanceChange) throws(StoreError) {
@@ -52,7 +67,7 @@ struct CopyFold {
             instance = known
         } else {
             order.append(id)
-            if let stored = try copy.instance(id) {
+            if !purged.contains(id), let stored = try copy.instance(id) {
                 instance = Touched(state: stored, written: stored.historyCount)
             } else if let made = InstanceState.created(by: change) {
                 instance = Touched(state: made, written: 0)
@@ -68,6 +83,7 @@ struct CopyFold {
             instance.unwritten += change.history
         }
         for event in change.history { bytes += event.estimatedBytes }
+        instance.endedAt = instance.state.status.isTerminal ? LogPosition(position.value + 1) : nil
         touched[id] = instance
     }
 
@@ -77,16 +93,20 @@ struct CopyFold {
         var flush = StoreFlush(
             previous: flushed, position: position, epoch: state.epoch,
             instances: order.compactMap { id in
-                touched[id].map { .init(state: $0.state, newHistory: $0.unwritten, firstIndex: $0.written) }
+                touched[id].map {
+                    .init(state: $0.state, newHistory: $0.unwritten, firstIndex: $0.written, endedAt: $0.endedAt)
+                }
             })
         flush.setState(state)
         outbox.write(to: &flush, state)
+        purged.write(to: &flush)
         flush.bookmark = bookmark
         try copy.flush(flush)
         flushed = position
         touched = [:]
         order = []
         outbox = OutboxChanges()
+        purged = PurgedChanges()
         bytes = 0
     }
 }

@@ -18,6 +18,13 @@ package struct EngineConfiguration: Hashable, Sendable {
     /// Bytes below which a replicated log is never compacted; above, it is when it has twice the size of what was
     /// alive.
     package var compactionBytes: UInt64 = 8 << 20
+    /// How long after its beginning an owner first looks for instances that were kept long enough, and how often it does
+    /// afterwards.
+    package var retentionDelay = Duration.seconds(10)
+    package var retentionInterval = Duration.seconds(60)
+    /// Instances purged at a time because they were kept long enough, and the pause before the next ones.
+    package var retentionBatch = 512
+    package var retentionPause = Duration.milliseconds(250)
     /// Unconfirmed messages at which the partition takes no more deliveries.
     package var outboxBytes = 32 << 20
     /// Timers kept in memory, the earliest ones; later ones wait in the store.

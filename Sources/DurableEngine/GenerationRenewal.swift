@@ -101,9 +101,9 @@ final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has
         defer { frozen.close() }
         let recovery: StoreRecovery
         do throws(StoreError) { recovery = try frozen.recover() } catch { throw LogError(error) }
-        let archive = try await writeArchive()
+        let archive = try await writeArchive(recovery.state.expiredBefore)
         let archived = archive.isEmpty ? nil : try await filter()
-        var reader = SnapshotReader(openOf: frozen, recovery, archived: archived)
+        var reader = SnapshotReader(openOf: frozen, recovery, archived: archived, archive: archive)
         var announcement = try await new.found { () throws(LogError) in
             do throws(StoreError) { return try reader.next()?.wireBytes } catch { throw LogError(error) }
         }
@@ -111,30 +111,81 @@ final class GenerationRenewal: LogRenewal, @unchecked Sendable {  // `known` has
         return announcement
     }
 
-    /// Writes what has ended since the last time, with what small streams of before have, to a stream of its own.
-    private func writeArchive() async throws(LogError) -> [ArchiveSegment] {
+    /// Leaves out what has expired, and writes what has ended since the last time, with what small streams of before have,
+    /// to a stream of its own. One of the others, if much of it was purged, is written again without that.
+    private func writeArchive(_ expiredBefore: Timestamp?) async throws(LogError) -> [ArchiveSegment] {
         let storage = partition.storage
-        do throws(StoreError) {
-            let last = EndedInstance(after: archive.last?.through ?? LogPosition(0))
-            if try frozen.ended(after: last, limit: 1).isEmpty { return archive }
-        } catch {
+        var kept = archive.filter { !$0.isExpired(before: expiredBefore) }
+        var tail: ArchiveSegment?
+        if try hasEnded(after: kept.last?.through), storage.defect != .losesEndedInRenewal {
+            while let last = kept.last, last.bytes < storage.archiveBytes { kept.removeLast() }
+            tail = try await write(
+                after: kept.last?.through ?? LogPosition(0), through: new.generation.base,
+                to: storage.descriptor.topology.archiveStream(besides: new.generation.stream), expiredBefore)
+        }
+        if let index = try await mostPurged(of: kept) {
+            let old = kept[index]
+            let again = try await write(
+                after: old.after, through: old.through,
+                to: storage.descriptor.topology.rewrittenArchiveStream(besides: new.generation.stream), expiredBefore)
+            kept.replaceSubrange(index...index, with: [again].compactMap(\.self))
+        }
+        return kept + [tail].compactMap(\.self)
+    }
+
+    private func hasEnded(after position: LogPosition?) throws(LogError) -> Bool {
+        let last = EndedInstance(after: position ?? LogPosition(0))
+        do throws(StoreError) { return try !frozen.ended(after: last, limit: 1).isEmpty } catch {
             throw LogError(error)
         }
-        var kept = archive
-        while let last = kept.last, last.bytes < storage.archiveBytes { kept.removeLast() }
+    }
+
+    /// - Returns: nil: nothing of it is left.
+    private func write(
+        after: LogPosition, through: LogPosition, to stream: String, _ expiredBefore: Timestamp?
+    ) async throws(LogError) -> ArchiveSegment? {
         var segment = ArchiveSegment(
-            stream: storage.descriptor.topology.archiveStream(besides: new.generation.stream),
-            epoch: new.generation.epoch, after: kept.last?.through ?? LogPosition(0), through: new.generation.base)
-        if storage.defect == .losesEndedInRenewal { return archive }
-        let log = StreamLog(storage.parts(of: segment.generation(of: new.generation)))
+            stream: stream, epoch: new.generation.epoch, after: after, through: through,
+            writtenAt: new.generation.base, expiredBefore: expiredBefore)
+        var reader = SnapshotReader(frozen, endedAfter: after, through: through)
+        var first: SnapshotChunk?
+        do throws(StoreError) { first = try reader.next() } catch { throw LogError(error) }
+        if first == nil { return nil }
+        let log = StreamLog(partition.storage.parts(of: segment.generation(of: new.generation)))
         defer { log.close() }
-        var reader = SnapshotReader(frozen, endedAfter: segment.after)
         (segment.chunks, segment.bytes) = try await log.archive { () throws(LogError) in
+            if let chunk = first {
+                first = nil
+                return chunk.wireBytes
+            }
             do throws(StoreError) { return try reader.next()?.wireBytes } catch { throw LogError(error) }
         }
         segment.instances = reader.instanceCount
         segment.newestEnd = reader.newestEnd
-        return kept + [segment]
+        return segment
+    }
+
+    /// Index of the stream that has the largest share of instances that were purged; nil: none has a quarter of them.
+    private func mostPurged(of segments: [ArchiveSegment]) async throws(LogError) -> Int? {
+        var counts = [UInt64](repeating: 0, count: segments.count)
+        var last: InstanceID?
+        while true {
+            let page: [PurgedInstance]
+            do throws(StoreError) {
+                page = try frozen.purged(after: last, limit: Self.pageLength)
+            } catch {
+                throw LogError(error)
+            }
+            for instance in page {
+                for index in segments.indices where instance.mayBeIn(segments[index]) { counts[index] += 1 }
+            }
+            guard page.count == Self.pageLength, let end = page.last else { break }
+            last = end.id
+            // The partition goes on in between.
+            await giveWay()
+        }
+        let shares = segments.indices.map { Double(counts[$0]) / Double(max(segments[$0].instances, 1)) }
+        return segments.indices.max { shares[$0] < shares[$1] }.flatMap { shares[$0] >= 0.25 ? $0 : nil }
     }
 
     /// Of everything that has ended: all of it is in the archive now.

@@ -9,6 +9,10 @@ package final class InstanceEntry {
     /// Number of events the store holds of this execution.
     package var flushedCount: Int
     package var isDirty = false
+    /// It is gone; what the store does not have yet it need not have.
+    package var isPurged = false
+    /// Of the append with which it ended; nil: it goes on, or that is known to the store.
+    package var endedAt: LogPosition?
     /// Due time the timer queue (or the store behind its horizon) has for it; nil: none that is known of.
     package var armedDue: Timestamp?
     fileprivate(set) var cost = 0

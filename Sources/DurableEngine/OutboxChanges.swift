@@ -24,7 +24,7 @@ struct OutboxChanges {
                 else { continue }
                 sent.append(SentMessage(place: place, entry: entry))
             }
-        case .begin, .released, .attempt, .delivered, .redriven: break
+        case .begin, .released, .attempt, .delivered, .redriven, .purged: break
         }
     }
 

@@ -69,8 +69,12 @@ extension PartitionProcessor {
         case .status(let id), .history(let id, _, _), .wait(let id), .release(let id), .handler(let id, _, _),
             .update(let id, _):
             return try mustWaitForArchive(id)
-        case .list(let filter, _, _): return filter.statuses.isEmpty || filter.statuses.contains(where: \.isTerminal)
+        case .list(let filter, _, _), .count(let filter):
+            return filter.statuses.isEmpty || filter.statuses.contains(where: \.isTerminal)
         case .counts: return true
+        case .purge(let ids):
+            for id in ids where try mustWaitForArchive(id) { return true }
+            return false
         // What is in the archive has ended.
         case .redrive, .heartbeat: return false
         }

@@ -162,6 +162,9 @@ extension PartitionProcessor {
                     return ("DTQ3002", "a client may not speak for a parent instance")
                 }
             }
+            if case .executionStarted(let start) = message.event.kind, let defect = start.tags.defect {
+                return ("DTQ3001", defect)
+            }
             if let defect = message.instanceID.defect { return ("DTQ3001", defect) }
             if message.instanceID.isReserved, case .executionStarted = message.event.kind {
                 return ("DTQ3001", "an instance ID that begins with @ is an entity's, not an orchestration's")
@@ -195,7 +198,7 @@ extension PartitionProcessor {
         switch acceptance {
         case .ignored(let verdict):
             if verdict == .duplicate || verdict == .unexpected { duplicateCount += 1 }
-            if verdict == .unexpected { settleOutbox(answeredBy: message, in: &batch) }
+            if verdict == .unexpected || verdict == .notFound { settleOutbox(answeredBy: message, in: &batch) }
             if verdict == .exists, let refusal = message.refusal(at: batch.now) { batch.refusals.append(refusal) }
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }
         case .accepted(let change, let verdict):
@@ -255,6 +258,7 @@ extension PartitionProcessor {
         if !checkpoint.isEmpty {
             try await append(has(.splitsCheckpoints) ? checkpoint.split : [.checkpoint(checkpoint)])
             checkpointCount += 1
+            for entry in batch.touched where entry.state.status.isTerminal { entry.endedAt = position }
         }
         try release(batch)
         for entry in batch.touched { cache.touch(entry) }

@@ -1,4 +1,5 @@
 import DurableBackend
+import DurableCore
 
 /// Putting a snapshot in the log's place when it has outgrown what is alive. It is written beside the loop, slice by
 /// slice; the partition stands still for the last step only.
@@ -14,9 +15,10 @@ extension PartitionProcessor {
     func compactIfOutgrown() async throws(PartitionEnd) {
         if let compaction { return try await advance(compaction) }
         let floor = parts.configuration.compactionBytes
-        guard let size = parts.storage.log.size, size.isOutgrown(floor: floor), size.total >= compactionDue else {
-            return
-        }
+        guard let size = parts.storage.log.size, size.total >= compactionDue else { return }
+        // A new generation leaves out what has expired.
+        let hasExpired = parts.storage.archive?.hasExpired(before: state.expiredBefore) ?? false
+        guard size.isOutgrown(floor: floor) || hasExpired else { return }
         if parts.storage.archive?.isComplete == false { return }
         try await flush()
         guard let renewal = parts.storage.log.renewal(epoch: parts.epoch) else { return postponeCompaction(size) }

@@ -110,6 +110,11 @@ extension PartitionProcessor {
         case .counts:
             try await flush()
             return .counts(try store.counts())
+        case .count(let filter):
+            try await flush()
+            return .counts(try store.counts(filter))
+        case .purge(let ids):
+            return .purged(try await purge(ids))
         }
     }
 

@@ -7,6 +7,7 @@ extension PartitionProcessor {
     /// The instance, from memory or the store; nil when there is none.
     func entry(for id: InstanceID) throws(PartitionEnd) -> InstanceEntry? {
         if let entry = cache[id] { return entry }
+        if purgedChanges.contains(id) { return nil }
         do {
             guard let state = try parts.storage.store.instance(id) else { return nil }
             let entry = cache.insert(state, flushedCount: state.historyCount)
@@ -88,7 +89,7 @@ extension PartitionProcessor {
             }
             position = end
         }
-        for record in records { evolve(with: record) }
+        for record in records { evolve(with: record, at: position) }
         showProbe(records)
     }
 
@@ -105,13 +106,17 @@ extension PartitionProcessor {
     }
 
     /// Folds a durable record into the partition's state and notes what the store must learn of it.
-    func evolve(with record: PartitionRecord) {
+    ///
+    /// - Parameter position: The record's, or the end of the append it was in.
+    func evolve(with record: PartitionRecord, at position: LogPosition) {
         switch record {
         case .checkpoint(let checkpoint):
             for entry in checkpoint.outbox { noteAdded(entry) }
             noteRemoved(checkpoint.outboxRemoved)
         case .outboxConfirmed(let ids):
             noteRemoved(ids)
+        case .purged(let purged):
+            forget(purged, at: position)
         case .begin, .released, .attempt, .delivered, .redriven:
             break
         }
@@ -164,11 +169,15 @@ extension PartitionProcessor {
         guard position > flushedPosition else { return }
         var flush = StoreFlush(
             previous: flushedPosition, position: position, epoch: parts.epoch,
-            instances: dirty.map {
-                .init(state: $0.state, newHistory: $0.unflushed, firstIndex: $0.flushedCount)
+            instances: dirty.compactMap {
+                $0.isPurged
+                    ? nil
+                    : .init(
+                        state: $0.state, newHistory: $0.unflushed, firstIndex: $0.flushedCount, endedAt: $0.endedAt)
             })
         flush.setState(state)
         outboxChanges.write(to: &flush, state)
+        purgedChanges.write(to: &flush)
         if has(.flushesWithoutDeduplication) { flush.deduplication = Deduplication() }
         do {
             try parts.storage.store.flush(flush)
@@ -177,7 +186,8 @@ extension PartitionProcessor {
         }
         flushedPosition = position
         outboxChanges = OutboxChanges()
-        for entry in dirty {
+        purgedChanges = PurgedChanges()
+        for entry in dirty where !entry.isPurged {
             entry.flushedCount += entry.unflushed.count
             entry.unflushed = []
             entry.isDirty = false
@@ -249,6 +259,7 @@ extension PartitionProcessor {
                 for change in checkpoint.changes {
                     let touched = try self.entry(for: change)
                     fold(change, into: touched)
+                    if touched.state.status.isTerminal { touched.endedAt = entry.position }
                     cache.touch(touched)
                 }
             }
@@ -256,7 +267,7 @@ extension PartitionProcessor {
                 isCautious = state.epoch != .zero && !state.evidence.isReleased
                 cautionBegan = own.time
             }
-            evolve(with: entry.record)
+            evolve(with: entry.record, at: entry.position)
             position = entry.position
         }
         if dirtyBytes >= parts.configuration.flushBytes { try flushStore() }

@@ -26,6 +26,7 @@ extension PartitionProcessor {
         var next = isBatonSent ? now + .seconds(3600) : batonDue
         if let flushDue { next = min(next, flushDue) }
         if let confirmDue { next = min(next, confirmDue) }
+        if !isPaused, let retentionDue { next = min(next, retentionDue) }
         if let due = receipts.due { next = min(next, due) }
         // Nothing tells when messages are parked that no queue takes.
         if redrive != nil { next = min(next, now + .milliseconds(500)) }

@@ -46,6 +46,9 @@ package actor PartitionProcessor {
     var dirty: [InstanceEntry] = []
     var dirtyBytes = 0
     var outboxChanges = OutboxChanges()
+    var purgedChanges = PurgedChanges()
+    /// When to look for what has been kept long enough, by the clock's uptime; nil: all is kept.
+    var retentionDue: Duration?
     /// When changes must reach the store, by the clock's uptime; nil when there are none.
     var flushDue: Duration?
     /// Size of the log at which compacting it is tried, should it not be possible before.
@@ -130,6 +133,9 @@ package actor PartitionProcessor {
         timers = TimerQueue(limit: parts.configuration.timerLimit)
         batonDue = parts.clock.uptime() + parts.configuration.batonRotation
         currentBaton = parts.baton
+        if parts.descriptor.retention != nil {
+            retentionDue = parts.clock.uptime() + parts.configuration.retentionDelay
+        }
     }
 
     /// Begins the epoch and works until `stop()`, the channel's end or a failure of the storage. Called once.
@@ -222,6 +228,7 @@ package actor PartitionProcessor {
                 try await flush()
             }
             sendReceipts(receipts.takeDue(at: now))
+            try await purgeExpired(at: now)
             try await compactIfOutgrown()
             renewAlarm(at: now)
             publishStatistics()

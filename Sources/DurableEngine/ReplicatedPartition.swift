@@ -183,7 +183,8 @@ final class ReplicatedPartition: PartitionLog, PartitionStore, PartitionArchive 
         do throws(StoreError) {
             let frozen = try copy.frozen()
             let renewal = GenerationRenewal(
-                self, from: old, to: StreamLog(storage.parts(of: generation)), frozen, archive: known.withLock(\.archive),
+                self, from: old, to: StreamLog(storage.parts(of: generation)), frozen,
+                archive: known.withLock(\.archive),
                 removed: removed)
             guard try frozen.recover().position == old.position else {
                 frozen.close()
@@ -220,7 +221,7 @@ final class ReplicatedPartition: PartitionLog, PartitionStore, PartitionArchive 
 
     /// A stream nobody announced, and what was written beside it.
     private func withArchive(_ stream: String) -> [String] {
-        [stream, storage.descriptor.topology.archiveStream(besides: stream)]
+        [stream] + storage.descriptor.topology.archiveStreams(besides: stream)
     }
 
     /// Announces the stream of a renewal and goes on in it, if the announcement counts.
@@ -254,6 +255,8 @@ final class ReplicatedPartition: PartitionLog, PartitionStore, PartitionArchive 
         }
         if isClosed { new.close() }
         old.close()
+        // Should it not work out: what is remembered too long does no harm.
+        try? copy.forgetPurged(notIn: announcement.archive)
         storage.logger.info(
             "compacted the log of the partition \(partition)",
             metadata: [
@@ -300,6 +303,10 @@ final class ReplicatedPartition: PartitionLog, PartitionStore, PartitionArchive 
         if missing.partial == id { return true }
         guard missing.filter.mayContain(id) else { return false }
         return try copy.instance(id) == nil
+    }
+
+    func hasExpired(before time: Timestamp?) -> Bool {
+        known.withLock { known in known.archive.contains { $0.isExpired(before: time) } }
     }
 
     func fetch() async throws(LogError) {
@@ -352,6 +359,12 @@ final class ReplicatedPartition: PartitionLog, PartitionStore, PartitionArchive 
     }
 
     func counts() throws(StoreError) -> [QueryAnswer.StatusCount] { try copy.counts() }
+
+    func counts(_ filter: ListFilter) throws(StoreError) -> [QueryAnswer.StatusCount] { try copy.counts(filter) }
+
+    func expired(before time: Timestamp, limit: Int) throws(StoreError) -> [ExpiredInstance] {
+        try copy.expired(before: time, limit: limit)
+    }
 
     func close() {
         let log = known.withLock { known in

@@ -136,7 +136,10 @@ package final class ReplicatedStorage: PartitionStorage {
             let bookmark = try bookmark(of: copy, in: generation, known.announcement)
             var place = Place(
                 generation: generation, bookmark: bookmark, leftovers: known.leftovers, archive: archive)
-            if bookmark != nil, try !planArchive(of: copy, archive) { place.bookmark = nil }
+            if bookmark != nil {
+                if try !planArchive(of: copy, archive) { place.bookmark = nil }
+                try copy.forgetPurged(notIn: archive)
+            }
             return place
         } catch {
             throw LogError(error)
@@ -156,7 +159,7 @@ package final class ReplicatedStorage: PartitionStorage {
         }
         // What has ended since is in the copy: no more can be missing than was.
         let rest = MissingArchive(filter: missing.filter, segments: archive.reversed())
-        try copy.addArchived([], endedAt: LogPosition(0), missing: rest)
+        try copy.setMissingArchive(rest)
         return true
     }
 

@@ -11,6 +11,13 @@ package struct SnapshotReader {
     private var outbox: ArraySlice<OutboxEntry>
     private var sent: ArraySlice<SentMessage> = []
     private var lastSent: SentPlace?
+    private var purged: ArraySlice<PurgedInstance> = []
+    private var lastPurged: InstanceID?
+    private var isPurgedRead = false
+    /// The streams that the purged are remembered for.
+    private let archive: [ArchiveSegment]
+    /// Nothing that ended later is read, where what has ended is.
+    private let through: LogPosition
     private var page: ArraySlice<InstanceState> = []
     private var listed: ListCursor?
     private var ended = EndedInstance(after: LogPosition(0))
@@ -36,20 +43,28 @@ package struct SnapshotReader {
     ///
     /// - Parameter recovery: What the store says of itself; it must not change while it is read.
     package init(_ store: any PartitionStore, _ recovery: StoreRecovery) {
-        self.init(store, recovery, ListFilter(), archived: nil)
+        self.init(store, recovery, ListFilter(), archived: nil, archive: [])
     }
 
     /// Reads all but what has ended.
     ///
-    /// - Parameter archived: What is not read.
-    init(openOf store: any PartitionStore, _ recovery: StoreRecovery, archived: InstanceFilter?) {
+    /// - Parameters:
+    ///   - archived: What is not read.
+    ///   - archive: Where that is; what was purged since is read.
+    init(
+        openOf store: any PartitionStore, _ recovery: StoreRecovery, archived: InstanceFilter?,
+        archive: [ArchiveSegment]
+    ) {
         let open = OrchestrationStatus.allCases.filter { !$0.isTerminal }
-        self.init(store, recovery, ListFilter(statuses: open), archived: archived)
+        self.init(store, recovery, ListFilter(statuses: open), archived: archived, archive: archive)
     }
 
     private init(
-        _ store: any PartitionStore, _ recovery: StoreRecovery, _ filter: ListFilter, archived: InstanceFilter?
+        _ store: any PartitionStore, _ recovery: StoreRecovery, _ filter: ListFilter, archived: InstanceFilter?,
+        archive: [ArchiveSegment]
     ) {
+        self.archive = archive
+        through = LogPosition(.max)
         scope = .listed(filter)
         self.store = store
         self.archived = archived
@@ -60,7 +75,9 @@ package struct SnapshotReader {
     }
 
     /// Reads what ended after `position` and nothing else.
-    init(_ copy: any PartitionCopy, endedAfter position: LogPosition) {
+    init(_ copy: any PartitionCopy, endedAfter position: LogPosition, through: LogPosition = LogPosition(.max)) {
+        archive = []
+        self.through = through
         store = copy
         scope = .ended(copy)
         archived = nil
@@ -92,6 +109,9 @@ package struct SnapshotReader {
             } else if let message = try nextSent() {
                 chunk.sent.append(message)
                 bytes += message.entry.estimatedBytes
+            } else if let instance = try nextPurged() {
+                chunk.purged.append(instance)
+                bytes += 128
             } else {
                 chunk.state = state
                 chunk.archived = archived
@@ -120,15 +140,30 @@ package struct SnapshotReader {
     private mutating func turnEndedPage(_ copy: any PartitionCopy) throws(StoreError) {
         let found = try copy.ended(after: ended, limit: Self.pageLength)
         ended = found.last ?? ended
-        isListed = found.count < Self.pageLength
+        isListed = found.count < Self.pageLength || ended.position > through
         page = []
-        for entry in found {
+        for entry in found where entry.position <= through {
             guard let state = try copy.instance(entry.id) else {
                 throw .damaged("instance \(entry.id) ended and is not there")
             }
             page.append(state)
             instanceCount += 1
             newestEnd = max(newestEnd, state.lastUpdatedAt)
+        }
+    }
+
+    private mutating func nextPurged() throws(StoreError) -> PurgedInstance? {
+        guard !archive.isEmpty, let copy = store as? any PartitionCopy else { return nil }
+        while true {
+            if let next = purged.popFirst() {
+                if archive.contains(where: next.mayBeIn) { return next }
+                continue
+            }
+            if isPurgedRead { return nil }
+            let page = try copy.purged(after: lastPurged, limit: Self.pageLength)
+            lastPurged = page.last?.id
+            isPurgedRead = page.count < Self.pageLength
+            purged = page[...]
         }
     }
 

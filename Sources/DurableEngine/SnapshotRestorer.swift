@@ -48,10 +48,14 @@ final class SnapshotRestorer: Sendable {
             }
         }
         var flush = StoreFlush(previous: LogPosition(0), position: LogPosition(0), epoch: .zero)
-        flush.instances = chunk.instances
-        flush.outboxAdded = chunk.outbox
         // A restored hub's snapshot has those that had ended: they are in no archive yet.
-        flush.endedAt = LogPosition(max(base.value, 1))
+        flush.instances = chunk.instances.map { instance in
+            var instance = instance
+            if instance.state.status.isTerminal { instance.endedAt = LogPosition(max(base.value, 1)) }
+            return instance
+        }
+        flush.purgedBefore = chunk.purged
+        flush.outboxAdded = chunk.outbox
         flush.sent = chunk.sent
         try copy.flush(flush)
     }
@@ -65,8 +69,7 @@ final class SnapshotRestorer: Sendable {
                 throw .damaged("the snapshot of \(bookmark.generation.stream) does not say what is in the archive")
             }
             // Newest first: it is asked for most. Before the bookmark, without which the copy is filled again.
-            try copy.addArchived(
-                [], endedAt: base, missing: MissingArchive(filter: archived, segments: archive.reversed()))
+            try copy.setMissingArchive(MissingArchive(filter: archived, segments: archive.reversed()))
         }
         var flush = StoreFlush(previous: LogPosition(0), position: bookmark.position, epoch: state.epoch)
         flush.setState(state)

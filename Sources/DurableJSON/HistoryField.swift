@@ -34,8 +34,7 @@ extension HistoryEvent {
             fields += detail("execution", .text(start.executionID.value))
             fields += detail("parent", start.parent.map { .json(Self.json(of: $0)) })
             fields += detail("traceParent", start.traceParent.map { .text($0) })
-            let tags = start.tags.map { JSONValue.Member($0.key, .string($0.value)) }
-            fields += detail("tags", tags.isEmpty ? nil : .json(.object(tags)))
+            fields += detail("tags", start.tags.isEmpty ? nil : .json(Self.json(of: start.tags)))
         case .executionCompleted(let status, let result, let failure):
             fields = [field("status", .text(status.description)), field("result", .payload(result))]
             if let failure { fields.append(field("failure", .failure(failure))) }
@@ -61,6 +60,7 @@ extension HistoryEvent {
             fields = [field("name", .text(child.name))] + (child.version.map { [field("version", .text($0))] } ?? [])
             fields += [field("instance", .text(child.instanceID.value)), field("input", .payload(child.input))]
             fields += detail("detached", child.isDetached ? .flag(true) : nil)
+            fields += detail("tags", child.tags.isEmpty ? nil : .json(Self.json(of: child.tags)))
         case .patchRecorded(let id, let isDeprecated):
             fields = [field("patch", .text(id))] + (isDeprecated ? [field("deprecated", .flag(true))] : [])
         case .updateRequested(let request):
@@ -96,6 +96,10 @@ extension HistoryEvent {
         case .continueAsNew(let input): fields = [field("input", .payload(input))]
         }
         return fields + detail("unknownFields", unknownFields.isEmpty ? nil : .text(Base64.encode(unknownFields)))
+    }
+
+    private static func json(of tags: [ExecutionStarted.Tag]) -> JSONValue {
+        .object(tags.map { .init($0.key, .string($0.value)) })
     }
 
     private static func json(of parent: ExecutionStarted.ParentInstance) -> JSONValue {

@@ -72,7 +72,7 @@ private struct EventReader {
                 ChildStart(
                     instanceID: InstanceID(try text("instance")), name: try text("name"),
                     version: try optional("version", text), input: try payload("input"),
-                    isDetached: try optional("detached", flag) ?? false))
+                    isDetached: try optional("detached", flag) ?? false, tags: try tags()))
         case "SubOrchestrationInstanceCompleted":
             return .subOrchestrationCompleted(taskID: try id("task"), result: try payload("result"))
         case "SubOrchestrationInstanceFailed":
@@ -128,13 +128,19 @@ private struct EventReader {
                 instanceID: InstanceID(try reader.text("instance")),
                 executionID: ExecutionID(try reader.text("execution")))
         }
-        guard let tags = value["tags"] else { return start }
+        start.tags = try tags()
+        return start
+    }
+
+    private func tags() throws(HistoryJSONError) -> [ExecutionStarted.Tag] {
+        guard let tags = value["tags"] else { return [] }
         guard case .object(let members) = tags else { throw error("\"tags\" is no object") }
+        var found: [ExecutionStarted.Tag] = []
         for member in members {
             guard let text = member.value.stringValue else { throw error("tag \"\(member.key)\" is no text") }
-            start.tags.append(.init(key: member.key, value: text))
+            found.append(.init(key: member.key, value: text))
         }
-        return start
+        return found
     }
 
     // MARK: - Members

@@ -101,6 +101,12 @@ final class PartitionContents {
         var historyCount: Int
         /// Position at which it was known to have ended; nil: it goes on.
         var endedAt: UInt64?
+        /// Whether it is known that exactly.
+        var isEndExact: Bool
+        /// When it ended; nil: it goes on.
+        var end: Timestamp?
+        var tags: [ExecutionStarted.Tag]
+        var parent: InstanceKey?
         var chunks: [HistoryChunk]
     }
 
@@ -119,6 +125,8 @@ final class PartitionContents {
     /// Copies only.
     var bookmark: LogBookmark?
     var missing: MissingArchive?
+    /// Copies only.
+    var purged: [InstanceKey: PurgedInstance] = [:]  // sorted before use
     var instances: [InstanceKey: InstanceRow] = [:]
 
     init(incarnation: UInt64) { self.incarnation = incarnation }
@@ -135,6 +143,7 @@ final class PartitionContents {
         copy.sent = sent
         copy.bookmark = bookmark
         copy.missing = missing
+        copy.purged = purged
         copy.instances = instances
         return copy
     }

@@ -97,11 +97,23 @@ package final class MemoryStore: PartitionCopy {
     }
 
     package func counts() throws(StoreError) -> [QueryAnswer.StatusCount] {
-        let rows = try rows { _ in true }
+        try counts(ListFilter())
+    }
+
+    package func counts(_ filter: ListFilter) throws(StoreError) -> [QueryAnswer.StatusCount] {
+        let rows = try rows { $0.fits(filter) }
         return OrchestrationStatus.allCases.sorted { $0.rawValue < $1.rawValue }.compactMap { status in
             let count = rows.count { $0.status == status }
             return count == 0 ? nil : QueryAnswer.StatusCount(status: status, count: count)
         }
+    }
+
+    package func expired(before time: Timestamp, limit: Int) throws(StoreError) -> [ExpiredInstance] {
+        try rows { row in row.end.map { $0 < time } ?? false }
+            .map { (end: $0.end ?? .distantFuture, key: $0.key) }
+            .sorted { $0 < $1 }
+            .prefix(limit)
+            .map { ExpiredInstance(end: $0.end, id: $0.key.id) }
     }
 
     package func flush(_ flush: StoreFlush) throws(StoreError) {
@@ -115,12 +127,21 @@ package final class MemoryStore: PartitionCopy {
                 throw .damaged("a flush through \(flush.position) does not fit a log that ends at \(end)")
             }
             // Everything that can be refused comes before the first change.
+            let gone = Set((flush.purged.map(\.id) + flush.expired).map { InstanceKey($0) })  // look-up only
             var rows: [PartitionContents.InstanceRow] = []
             for instance in flush.instances {
                 let key = InstanceKey(instance.state.id)
                 let endedAt = flush.endedAt ?? flush.position
-                rows.append(try .init(instance, over: contents.instances[key], endedAt: endedAt))
+                let old = gone.contains(key) ? nil : contents.instances[key]
+                rows.append(try .init(instance, over: old, endedAt: endedAt))
             }
+            for var purged in flush.purged {
+                let row = contents.instances.removeValue(forKey: InstanceKey(purged.id))
+                if let row, row.isEndExact { purged.endedAt = purged.endedAt ?? row.endedAt.map { LogPosition($0) } }
+                if isCopy { contents.remember(purged) }
+            }
+            for id in flush.expired { contents.instances[InstanceKey(id)] = nil }
+            if isCopy { for purged in flush.purgedBefore { contents.remember(purged) } }
             for row in rows { contents.instances[row.key] = row }
             for entry in flush.outboxAdded { contents.outbox[entry.id] = entry.wireBytes }
             for id in flush.outboxRemoved { contents.outbox[id] = nil }
@@ -128,7 +149,8 @@ package final class MemoryStore: PartitionCopy {
                 contents.outbox[message.entry.id] = nil
                 contents.sent[message.place] = message.entry.wireBytes
             }
-            contents.sent = contents.sent.filter { place, _ in place.sequence > flush.delivered[place.destination] ?? 0 }
+            contents.sent = contents.sent.filter { place, _ in place.sequence > flush.delivered[place.destination] ?? 0
+            }
             contents.state = flush.state
             contents.position = flush.position.value
             contents.bookmark = flush.bookmark
@@ -171,17 +193,41 @@ package final class MemoryStore: PartitionCopy {
         try opening.access(.look) { contents in contents.missing }
     }
 
+    package func setMissingArchive(_ missing: MissingArchive?) throws(StoreError) {
+        try opening.access(.flush(LogPosition(0))) { contents in contents.missing = missing }
+    }
+
+    package func purged(after: InstanceID?, limit: Int) throws(StoreError) -> [PurgedInstance] {
+        try opening.access(.look) { contents in
+            contents.purged.sorted { $0.key < $1.key }
+                .filter { entry in after.map { InstanceKey($0) < entry.key } ?? true }
+                .prefix(limit)
+                .map(\.value)
+        }
+    }
+
+    package func forgetPurged(notIn archive: [ArchiveSegment]) throws(StoreError) {
+        try opening.access(.flush(LogPosition(0))) { contents in
+            contents.purged = contents.purged.filter { archive.contains(where: $0.value.mayBeIn) }
+        }
+    }
+
     package func addArchived(
-        _ instances: [StoreFlush.InstanceFlush], endedAt: LogPosition, missing: MissingArchive?
+        _ instances: [StoreFlush.InstanceFlush], of segment: ArchiveSegment, missing: MissingArchive?
     ) throws(StoreError) {
-        try opening.access(.flush(endedAt)) { contents throws(StoreError) in
-            for instance in instances {
+        try opening.access(.flush(segment.through)) { contents throws(StoreError) in
+            for var instance in instances {
+                if segment.expires(instance.state.lastUpdatedAt, before: contents.state.expiredBefore) { continue }
+                let purged = contents.purged[InstanceKey(instance.state.id)]
+                if let purged, purged.isNews(to: segment) { continue }
+                instance.endedAt = segment.through
                 let old = contents.instances[InstanceKey(instance.state.id)]
                 if let old {
-                    guard old.endedAt == endedAt.value, instance.firstIndex > 0, old.historyCount == instance.firstIndex
+                    guard old.endedAt == segment.through.value, instance.firstIndex > 0,
+                        old.historyCount == instance.firstIndex
                     else { continue }
                 }
-                let row = try PartitionContents.InstanceRow(instance, over: old, endedAt: endedAt)
+                let row = try PartitionContents.InstanceRow(instance, over: old, endedAt: segment.through)
                 contents.instances[row.key] = row
             }
             contents.missing = missing
@@ -242,11 +288,17 @@ extension PartitionContents.InstanceRow {
                 throw .damaged("history of \(state.id): \(error)")
             }
         }
+        // An entity that was empty, was used, and is empty again has another end.
+        let oldEnd = state.entity == nil ? old?.endedAt : nil
         self.init(
             key: InstanceKey(state.id), state: state.wireBytes, status: state.status, name: Array(state.name.utf8),
             createdAt: state.createdAt, nextDue: state.nextDue, isHeld: state.hold != nil,
-            historyCount: state.historyCount, endedAt: state.status.isTerminal ? old?.endedAt ?? endedAt.value : nil,
-            chunks: chunks)
+            historyCount: state.historyCount,
+            endedAt: state.status.isTerminal ? oldEnd ?? (flush.endedAt ?? endedAt).value : nil,
+            isEndExact: state.status.isTerminal
+                && (oldEnd == nil ? flush.endedAt != nil : old?.isEndExact == true),
+            end: state.status.isTerminal ? state.lastUpdatedAt : nil, tags: state.tags,
+            parent: state.parent.map { InstanceKey($0.instanceID) }, chunks: chunks)
     }
 
     fileprivate func fits(_ filter: ListFilter) -> Bool {
@@ -255,6 +307,8 @@ extension PartitionContents.InstanceRow {
             && (filter.idPrefix.map { key.bytes.starts(with: $0.utf8) } ?? true)
             && (filter.createdFrom.map { $0 <= createdAt } ?? true)
             && (filter.createdTo.map { createdAt < $0 } ?? true)
+            && (filter.parent.map { InstanceKey($0) == parent } ?? true)
+            && filter.tags.allSatisfy { $0.fits(tags) }
     }
 }
 
@@ -264,6 +318,18 @@ extension StoreFlush.InstanceFlush {
             guard let encoded, !encoded.history.isEmpty else { return newHistory }
             return try HistoryCodec.decode(encoded.history)
         }
+    }
+}
+
+extension PartitionContents {
+    /// One that was purged before under the same ID may be in two streams: where is not known then.
+    fileprivate func remember(_ instance: PurgedInstance) {
+        var instance = instance
+        if let known = purged[InstanceKey(instance.id)] {
+            instance.position = max(instance.position, known.position)
+            instance.endedAt = nil
+        }
+        purged[InstanceKey(instance.id)] = instance
     }
 }
 

@@ -16,6 +16,13 @@ final class DatabaseFile: Sendable {
     /// One transaction for as long as it is open: everything read is of the time it began.
     private let isFrozen: Bool
 
+    /// What makes a file of the next format.
+    struct Upgrade: Sendable {
+        var sql: String
+        /// What SQL alone cannot.
+        var finish: @Sendable (Database) throws -> Void = { _ in }
+    }
+
     /// What a file is for; written into its header when it is made, checked when it is opened.
     struct Kind: Sendable {
         /// In texts, such as "partition file".
@@ -24,7 +31,7 @@ final class DatabaseFile: Sendable {
         /// Format we write and the newest we read.
         var version: Int { upgrades.count + 1 }
         /// What makes a file of the next format of one of each older format, the first from 1 to 2.
-        var upgrades: [String] = []
+        var upgrades: [Upgrade] = []
 
         static let partition = Kind(
             title: "partition file", applicationID: 0x6474_7150, upgrades: PartitionSchema.upgrades)
@@ -209,7 +216,10 @@ extension DatabaseFile {
     private static func upgrade(_ database: Database, to kind: Kind) throws {
         try database.inTransaction(.immediate) {
             let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? kind.version
-            for statement in kind.upgrades.dropFirst(version - 1) { try database.execute(sql: statement) }
+            for upgrade in kind.upgrades.dropFirst(version - 1) {
+                try database.execute(sql: upgrade.sql)
+                try upgrade.finish(database)
+            }
             try database.execute(sql: "PRAGMA user_version = \(kind.version)")
             return .commit
         }

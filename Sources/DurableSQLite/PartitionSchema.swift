@@ -50,7 +50,8 @@ enum PartitionSchema {
             checksum INTEGER NOT NULL,
             evidence BLOB NOT NULL DEFAULT x'',
             delivered BLOB NOT NULL DEFAULT x'',
-            must_redrive INTEGER NOT NULL DEFAULT 0
+            must_redrive INTEGER NOT NULL DEFAULT 0,
+            expired_before INTEGER
         ) STRICT;
 
         CREATE TABLE instances (
@@ -65,14 +66,18 @@ enum PartitionSchema {
             history_count INTEGER NOT NULL,
             state BLOB NOT NULL,
             checksum INTEGER NOT NULL,
-            ended_position INTEGER
+            ended_position INTEGER,
+            end_is_exact INTEGER NOT NULL DEFAULT 0,
+            ended_at INTEGER,
+            parent TEXT,
+            tags INTEGER
         ) STRICT;
         CREATE UNIQUE INDEX instances_by_id ON instances (id);
         CREATE INDEX instances_by_status ON instances (status, created_at, id);
         CREATE INDEX instances_by_due ON instances (next_due, id) WHERE next_due IS NOT NULL;
         CREATE INDEX instances_held ON instances (id) WHERE is_held = 1;
         CREATE INDEX instances_by_end ON instances (ended_position, id) WHERE ended_position IS NOT NULL;
-
+        \(managementSQL)
         -- Number of instances by status, kept by each flush: counting a million rows takes too long.
         CREATE TABLE counts (
             status INTEGER PRIMARY KEY,
@@ -108,8 +113,52 @@ enum PartitionSchema {
         ) STRICT, WITHOUT ROWID;
         """
 
+    /// What instances are found by that are looked for, and those that are kept long enough.
+    private static let managementSQL = """
+        CREATE INDEX instances_by_name ON instances (name, status, created_at, id);
+        CREATE INDEX instances_by_parent ON instances (parent, created_at, id) WHERE parent IS NOT NULL;
+        CREATE INDEX instances_by_age ON instances (ended_at, id) WHERE ended_at IS NOT NULL;
+
+        -- Tags of instances; `instance` is a number. Those of one have the same mark in `instances`.
+        CREATE TABLE tags (
+            key TEXT NOT NULL,
+            value TEXT NOT NULL,
+            created_at INTEGER NOT NULL,
+            id TEXT NOT NULL,
+            instance INTEGER NOT NULL,
+            PRIMARY KEY (key, value, created_at, id)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX tags_by_key ON tags (key, created_at, id);
+
+        """
+
+    /// In the file of a copy: instances that were purged and may be in streams of the archive.
+    private static let purgedSQL = """
+
+        CREATE TABLE purged (
+            id TEXT PRIMARY KEY,
+            position INTEGER NOT NULL,
+            ended_position INTEGER
+        ) STRICT, WITHOUT ROWID;
+        """
+
+    /// From format 3 to 4; what states have is put into the new columns by `InstanceTable.fillIn`.
+    private static let fourSQL = """
+        ALTER TABLE store_state ADD COLUMN expired_before INTEGER;
+        ALTER TABLE instances ADD COLUMN end_is_exact INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE instances ADD COLUMN ended_at INTEGER;
+        ALTER TABLE instances ADD COLUMN parent TEXT;
+        ALTER TABLE instances ADD COLUMN tags INTEGER;
+        UPDATE instances SET ended_at = updated_at WHERE status IN (1, 3, 4, 5);
+        """ + managementSQL
+
     /// From each format to the next, the first from 1 to 2.
-    static let upgrades = [
+    static let upgrades: [DatabaseFile.Upgrade] = [
+        .init(sql: sqlUpgrades[0]), .init(sql: sqlUpgrades[1]),
+        .init(sql: fourSQL, finish: { try InstanceTable.fillIn($0) }),
+    ]
+
+    private static let sqlUpgrades = [
         "ALTER TABLE store_state ADD COLUMN evidence BLOB NOT NULL DEFAULT x''",
         """
         ALTER TABLE store_state ADD COLUMN delivered BLOB NOT NULL DEFAULT x'';
@@ -120,12 +169,14 @@ enum PartitionSchema {
     ]
 
     /// The same for the file of a copy. When its instances ended is not known: not later than it stands.
-    static let copyUpgrades = [
-        upgrades[0],
-        upgrades[1] + """
+    static let copyUpgrades: [DatabaseFile.Upgrade] = [
+        .init(sql: sqlUpgrades[0]),
+        .init(
+            sql: sqlUpgrades[1] + """
 
-            UPDATE instances SET ended_position = (SELECT position FROM store_state) WHERE status IN (1, 3, 4, 5);
-            """ + archiveSQL,
+                UPDATE instances SET ended_position = (SELECT position FROM store_state) WHERE status IN (1, 3, 4, 5);
+                """ + archiveSQL),
+        .init(sql: fourSQL + purgedSQL, finish: { try InstanceTable.fillIn($0) }),
     ]
 
     private static let endIndexSQL = """
@@ -157,7 +208,7 @@ enum PartitionSchema {
                 bookmark BLOB NOT NULL,
                 checksum INTEGER NOT NULL
             ) STRICT;
-            """ + archiveSQL
+            """ + archiveSQL + purgedSQL
 
     /// Fills the tables that have one row.
     static func initialize(
@@ -170,6 +221,6 @@ enum PartitionSchema {
         try database.execute(
             sql: "INSERT INTO log_state VALUES (1, 0, 0, ?)", arguments: [NewestEpoch.checksum(of: .zero)])
         try database.execute(
-            sql: "INSERT INTO store_state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", arguments: StoreState().columns)
+            sql: "INSERT INTO store_state VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", arguments: StoreState().columns)
     }
 }

@@ -21,14 +21,85 @@ extension SQLiteStore {
 
     package func missingArchive() throws(StoreError) -> MissingArchive? { try file.read(ArchiveTable.read) }
 
+    package func setMissingArchive(_ missing: MissingArchive?) throws(StoreError) {
+        try file.write { database in try ArchiveTable.write(missing, database) }
+    }
+
     package func addArchived(
-        _ instances: [StoreFlush.InstanceFlush], endedAt: LogPosition, missing: MissingArchive?
+        _ instances: [StoreFlush.InstanceFlush], of segment: ArchiveSegment, missing: MissingArchive?
     ) throws(StoreError) {
         try file.write { database in
-            let new = try instances.filter { try InstanceTable.lacks($0, endedAt: endedAt, database) }
-            try InstanceTable.write(new, endedAt: endedAt, database)
+            let expired = try StoreState.expiredBefore(database)
+            let new = try instances.filter { instance in
+                if segment.expires(instance.state.lastUpdatedAt, before: expired) { return false }
+                if let purged = try PurgedTable.row(of: instance.state.id, database), purged.isNews(to: segment) {
+                    return false
+                }
+                return try InstanceTable.lacks(instance, endedAt: segment.through, database)
+            }.map { instance in
+                var instance = instance
+                instance.endedAt = segment.through
+                return instance
+            }
+            try InstanceTable.write(new, endedAt: segment.through, database)
             try ArchiveTable.write(missing, database)
         }
+    }
+
+    package func purged(after: InstanceID?, limit: Int) throws(StoreError) -> [PurgedInstance] {
+        try file.read { database in try PurgedTable.page(after: after, limit: limit, database) }
+    }
+
+    package func forgetPurged(notIn archive: [ArchiveSegment]) throws(StoreError) {
+        try file.write { database in
+            var last: InstanceID?
+            while true {
+                let page = try PurgedTable.page(after: last, limit: 1000, database)
+                for purged in page where !archive.contains(where: purged.mayBeIn) {
+                    try PurgedTable.remove(purged.id, database)
+                }
+                guard page.count == 1000, let end = page.last else { return }
+                last = end.id
+            }
+        }
+    }
+}
+
+/// What a copy remembers of instances that were purged.
+enum PurgedTable {
+    /// One that was purged before under the same ID may be in two streams: where is not known then.
+    static func add(_ purged: [PurgedInstance], _ database: Database) throws {
+        for instance in purged {
+            try database.cachedStatement(
+                sql: """
+                    INSERT INTO purged (id, position, ended_position) VALUES (?, ?, ?)
+                    ON CONFLICT (id) DO UPDATE SET position = max(position, excluded.position), ended_position = NULL
+                    """
+            ).execute(arguments: [
+                instance.id.value, instance.position.value.column, instance.endedAt?.value.column,
+            ])
+        }
+    }
+
+    static func row(of id: InstanceID, _ database: Database) throws -> PurgedInstance? {
+        try database.cachedStatement(sql: "SELECT id, position, ended_position FROM purged WHERE id = ?")
+            .first([id.value], instance)
+    }
+
+    static func page(after: InstanceID?, limit: Int, _ database: Database) throws -> [PurgedInstance] {
+        try database.cachedStatement(
+            sql: "SELECT id, position, ended_position FROM purged WHERE id > ? ORDER BY id LIMIT ?"
+        ).map([after?.value ?? "", limit], instance)
+    }
+
+    static func remove(_ id: InstanceID, _ database: Database) throws {
+        try database.cachedStatement(sql: "DELETE FROM purged WHERE id = ?").execute(arguments: [id.value])
+    }
+
+    private static func instance(_ row: Row) throws -> PurgedInstance {
+        PurgedInstance(
+            id: InstanceID(try row.text(0)), position: try row.position(1),
+            endedAt: row.hasNull(atIndex: 2) ? nil : try row.position(2))
     }
 }
 
@@ -63,8 +134,10 @@ enum ArchiveTable {
             try $0.integer(0)
         }
         if known == sum { return }
-        try database.cachedStatement(sql: "INSERT OR REPLACE INTO archive_filter (id, filter, checksum) VALUES (1, ?, ?)")
-            .execute(arguments: [Data(missing.filter.bytes), sum])
+        try database.cachedStatement(
+            sql: "INSERT OR REPLACE INTO archive_filter (id, filter, checksum) VALUES (1, ?, ?)"
+        )
+        .execute(arguments: [Data(missing.filter.bytes), sum])
     }
 
     private static func checksum(_ bytes: [UInt8]) -> Int64 {

@@ -30,53 +30,16 @@ extension SQLiteStore {
         }
     }
 
-    /// With an ID prefix: the IDs that have it, sorted. Without: one range of the index for each status asked for,
-    /// merged; both read no more states than they return.
     package func list(
         _ filter: ListFilter, after: ListCursor?, limit: Int
     ) throws(StoreError) -> [InstanceState] {
-        let statuses = OrchestrationStatus.allCases.filter { filter.statuses.isEmpty || filter.statuses.contains($0) }
         // No instance has an empty ID: (time, "") comes before all of that time.
         let from = ListCursor(createdAt: filter.createdFrom ?? .distantPast, id: InstanceID(""))
-        let start = max(from, after ?? from)
-        let columns = "SELECT created_at, id, number FROM instances"
-        let common = """
-            (created_at, id) > (:afterTime, :afterID) AND created_at < :to AND (:name IS NULL OR name = :name)
-            """
-        let matches: String
-        let prefix = filter.idPrefix.flatMap { $0.isEmpty ? nil : $0 }
-        if prefix == nil {
-            matches = statuses.map { status in
-                "\(columns) INDEXED BY instances_by_status WHERE status = \(status.rawValue) AND \(common)"
-            }.joined(separator: " UNION ALL ")
-        } else {
-            let list = statuses.map { String($0.rawValue) }.joined(separator: ", ")
-            matches = """
-                \(columns) INDEXED BY instances_by_id
-                WHERE id >= :prefix AND id < CAST(:prefixEnd AS TEXT) AND status IN (\(list)) AND \(common)
-                """
-        }
+        let search = InstanceSearch(filter)
         return try file.read { database in
-            let statement = try database.cachedStatement(
-                sql: """
-                    SELECT i.id, i.state, i.checksum
-                    FROM (\(matches) ORDER BY created_at, id LIMIT :limit) AS m JOIN instances AS i USING (number)
-                    ORDER BY m.created_at, m.id
-                    """)
-            var arguments: StatementArguments = [
-                "afterTime": start.createdAt.millisecondsSinceEpoch, "afterID": start.id.value,
-                "to": (filter.createdTo ?? .distantFuture).millisecondsSinceEpoch, "name": filter.name, "limit": limit,
-            ]
-            if let prefix {
-                arguments += ["prefix": prefix, "prefixEnd": Data(Self.end(ofPrefix: prefix))]
-            }
+            let statement = try database.cachedStatement(sql: search.listSQL)
+            let arguments = search.arguments(after: max(from, after ?? from), limit: limit)
             return try statement.map(arguments, InstanceTable.state)
         }
-    }
-    /// The lowest bytes above everything that begins with `prefix`; UTF-8 has no byte 255.
-    private static func end(ofPrefix prefix: String) -> [UInt8] {
-        var bytes = Array(prefix.utf8)
-        bytes[bytes.count - 1] += 1
-        return bytes
     }
 }

@@ -67,6 +67,28 @@ package final class SQLiteStore: PartitionCopy {
         }
     }
 
+    package func counts(_ filter: ListFilter) throws(StoreError) -> [QueryAnswer.StatusCount] {
+        try file.read { database in
+            let search = InstanceSearch(filter)
+            return try database.cachedStatement(sql: search.countSQL).map(search.arguments) { row in
+                QueryAnswer.StatusCount(status: try row.status(0), count: Int(try row.integer(1)))
+            }
+        }
+    }
+
+    package func expired(before time: Timestamp, limit: Int) throws(StoreError) -> [ExpiredInstance] {
+        try file.read { database in
+            let statement = try database.cachedStatement(
+                sql: """
+                    SELECT ended_at, id FROM instances INDEXED BY instances_by_age
+                    WHERE ended_at IS NOT NULL AND ended_at < ? ORDER BY ended_at, id LIMIT ?
+                    """)
+            return try statement.map([time.millisecondsSinceEpoch, limit]) { row in
+                ExpiredInstance(end: try row.time(0), id: InstanceID(try row.text(1)))
+            }
+        }
+    }
+
     package func flush(_ flush: StoreFlush) throws(StoreError) {
         try file.write { database in
             if use == .serving { try NewestEpoch.require(flush.epoch, database) }
@@ -75,6 +97,12 @@ package final class SQLiteStore: PartitionCopy {
             let end = use == .serving ? try SQLiteLog.end(database) : LogPosition(.max)
             guard (flush.previous...end).contains(flush.position) else {
                 throw RowDamage("a flush through position \(flush.position) does not fit a log that ends at \(end)")
+            }
+            let purged = try InstanceTable.remove(flush.purged, database)
+            try InstanceTable.remove(flush.expired, database)
+            if isCopy {
+                try PurgedTable.add(purged, database)
+                try PurgedTable.add(flush.purgedBefore, database)
             }
             try InstanceTable.write(
                 flush.instances, endedAt: isCopy ? flush.endedAt ?? flush.position : nil, database)
@@ -109,7 +137,10 @@ package final class SQLiteStore: PartitionCopy {
     package func reset() throws(StoreError) {
         precondition(isCopy, "only a copy may be emptied")
         try file.write { database in
-            for table in ["instances", "counts", "history", "outbox", "sent", "bookmark", "archive", "archive_filter"] {
+            for table in [
+                "instances", "counts", "history", "tags", "outbox", "sent", "bookmark", "archive", "archive_filter",
+                "purged",
+            ] {
                 try database.execute(sql: "DELETE FROM \(table)")
             }
             try StoreState().write(database)

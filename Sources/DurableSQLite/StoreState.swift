@@ -23,6 +23,7 @@ struct StoreState {
             position.value.column, Int64(partition.epoch.generation), partition.epoch.offset.column,
             partition.nextOutboxID.value.column, Data(parts.deduplication), Data(parts.sequences),
             checksum(parts), Data(parts.evidence), Data(parts.delivered), partition.mustRedrive ? 1 : 0,
+            partition.expiredBefore?.millisecondsSinceEpoch,
         ]
     }
 
@@ -44,11 +45,17 @@ struct StoreState {
         return try WatermarkCodec.sequences(bytes)
     }
 
+    /// Before which time everything that ended is purged, without a look at the rest.
+    static func expiredBefore(_ database: Database) throws -> Timestamp? {
+        let statement = try database.cachedStatement(sql: "SELECT expired_before FROM store_state")
+        return try statement.first([]) { ($0[0] as Int64?).map(Timestamp.init(millisecondsSinceEpoch:)) } ?? nil
+    }
+
     static func read(_ database: Database) throws -> StoreState {
         let statement = try database.cachedStatement(
             sql: """
                 SELECT position, epoch_generation, epoch_offset, next_outbox, deduplication, sequences, checksum,
-                    evidence, delivered, must_redrive
+                    evidence, delivered, must_redrive, expired_before
                 FROM store_state
                 """)
         guard let state = try statement.first([], Self.init) else { throw RowDamage("the tables' state is missing") }
@@ -63,7 +70,8 @@ struct StoreState {
             position: try row.position(0),
             partition: PartitionState(
                 epoch: try row.epoch(1), nextOutboxID: OutboxID(UInt64(column: try row.integer(3))),
-                mustRedrive: try row.integer(9) != 0))
+                mustRedrive: try row.integer(9) != 0,
+                expiredBefore: (row[10] as Int64?).map(Timestamp.init(millisecondsSinceEpoch:))))
         guard try row.integer(6) == checksum(parts) else {
             throw RowDamage("the tables' state has a wrong checksum")
         }
@@ -77,7 +85,8 @@ struct StoreState {
         try database.cachedStatement(
             sql: """
                 UPDATE store_state SET position = ?, epoch_generation = ?, epoch_offset = ?, next_outbox = ?,
-                    deduplication = ?, sequences = ?, checksum = ?, evidence = ?, delivered = ?, must_redrive = ?
+                    deduplication = ?, sequences = ?, checksum = ?, evidence = ?, delivered = ?, must_redrive = ?,
+                    expired_before = ?
                 """
         ).execute(arguments: columns)
     }
@@ -96,6 +105,7 @@ struct StoreState {
             checksum.add(parts.delivered)
             checksum.add(Int64(partition.mustRedrive ? 1 : 0))
         }
+        if let time = partition.expiredBefore { checksum.add(time.millisecondsSinceEpoch) }
         return checksum.value
     }
 

@@ -47,6 +47,12 @@ public struct InvalidInstanceID: Error, Hashable, Sendable, CustomStringConverti
     package init(description: String) { self.description = description }
 }
 
+/// An instance cannot have these tags: too many, too long, or with a character that is not possible.
+public struct InvalidTags: Error, Hashable, Sendable, CustomStringConvertible {
+    public let description: String
+    package init(description: String) { self.description = description }
+}
+
 /// No event of that name came in time. The wait is over; an event that comes later is kept for the next one.
 public struct ExternalEventTimeout: Error, Hashable, Sendable, CustomStringConvertible {
     public let eventName: String

@@ -17,53 +17,59 @@ extension OrchestrationContext {
     ///     `:attempt-2`, `:attempt-3` and so on after it; it must be short enough for that.
     ///   - retry: When to try again; nil: a failure is final.
     ///   - whenCancelled: What becomes of the child when this task is cancelled while it waits.
+    ///   - tags: Of the child, which has none of its parent's; at most 16, keys of up to 64 bytes, values of up to 256.
     /// - Throws: `SubOrchestrationFailure` if the child failed (in the last attempt) or was terminated, or an instance
     ///   of that ID is there already; `CancellationError` if this task is cancelled (before: nothing was requested;
     ///   while waiting: the child is cancelled too, unless asked otherwise, and what comes of it is ignored; between
-    ///   attempts: no further one is made); `InvalidInstanceID`; `PayloadError` if the result is no `Output`; `InvalidRetryPolicy`.
+    ///   attempts: no further one is made); `InvalidInstanceID`; `InvalidTags`; `PayloadError` if the result is no
+    ///   `Output`; `InvalidRetryPolicy`.
     public func callSubOrchestration<Input, Output>(
         _ orchestration: Orchestration<Input, Output>, _ input: Input, version: String? = nil,
-        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil, whenCancelled: ChildCancellation = .cancel
+        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil, tags: [String: String] = [:],
+        whenCancelled: ChildCancellation = .cancel
     ) async throws -> Output {
         try await callSubOrchestration(
             orchestration.name, input, version: version, instanceID: instanceID, retry: retry,
-            whenCancelled: whenCancelled, as: Output.self)
+            tags: tags, whenCancelled: whenCancelled, as: Output.self)
     }
 
     /// Starts a child that takes no input, and waits for its result.
     public func callSubOrchestration<Output>(
         _ orchestration: Orchestration<NoValue, Output>, version: String? = nil, instanceID: InstanceID? = nil,
-        retry: RetryPolicy? = nil, whenCancelled: ChildCancellation = .cancel
+        retry: RetryPolicy? = nil, tags: [String: String] = [:],
+        whenCancelled: ChildCancellation = .cancel
     ) async throws -> Output {
         try await callSubOrchestration(
             orchestration.name, NoValue(), version: version, instanceID: instanceID, retry: retry,
-            whenCancelled: whenCancelled, as: Output.self)
+            tags: tags, whenCancelled: whenCancelled, as: Output.self)
     }
 
     /// Starts a child that returns nothing, and waits for its end.
     public func callSubOrchestration<Input>(
         _ orchestration: Orchestration<Input, NoValue>, _ input: Input, version: String? = nil,
-        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil, whenCancelled: ChildCancellation = .cancel
+        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil, tags: [String: String] = [:],
+        whenCancelled: ChildCancellation = .cancel
     ) async throws {
         _ = try await callSubOrchestration(
             orchestration.name, input, version: version, instanceID: instanceID, retry: retry,
-            whenCancelled: whenCancelled, as: NoValue.self)
+            tags: tags, whenCancelled: whenCancelled, as: NoValue.self)
     }
 
     /// Starts a child that neither takes nor returns anything, and waits for its end.
     public func callSubOrchestration(
         _ orchestration: Orchestration<NoValue, NoValue>, version: String? = nil, instanceID: InstanceID? = nil,
-        retry: RetryPolicy? = nil, whenCancelled: ChildCancellation = .cancel
+        retry: RetryPolicy? = nil, tags: [String: String] = [:],
+        whenCancelled: ChildCancellation = .cancel
     ) async throws {
         _ = try await callSubOrchestration(
             orchestration.name, NoValue(), version: version, instanceID: instanceID, retry: retry,
-            whenCancelled: whenCancelled, as: NoValue.self)
+            tags: tags, whenCancelled: whenCancelled, as: NoValue.self)
     }
 
     /// Starts a child of the orchestration of that name, wherever it is written, and waits for its result.
     public func callSubOrchestration<Output: Decodable & Sendable>(
         _ name: String, _ input: some Encodable & Sendable = NoValue(), version: String? = nil,
-        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil,
+        instanceID: InstanceID? = nil, retry: RetryPolicy? = nil, tags: [String: String] = [:],
         whenCancelled: ChildCancellation = .cancel, as type: Output.Type = Output.self
     ) async throws -> Output {
         try await runtime.admit("context.callSubOrchestration")
@@ -76,11 +82,12 @@ extension OrchestrationContext {
                 "orchestration \"\(name)\" cannot be called in a critical section: it might wait for an entity "
                     + "that waits for this section. Call it before or after, or start it without waiting for it")
         }
+        let kept = try checked(tags)
         let result = try await runtime.retrying(retry, "context.callSubOrchestration") { attempt in
             let payload = try runtime.encodeUnlessReplaying(input, as: "the input of orchestration \"\(name)\"")
             return try await runtime.callSubOrchestration(
                 name, version: version, instanceID: instanceID?.ofAttempt(attempt), input: payload,
-                whenCancelled: whenCancelled)
+                tags: kept, whenCancelled: whenCancelled)
         }
         return try PayloadCoding.decode(type, from: result, as: "the result of orchestration \"\(name)\"")
     }
@@ -89,28 +96,38 @@ extension OrchestrationContext {
     /// of that ID be there already, nothing happens.
     ///
     /// - Returns: Its ID.
-    /// - Throws: `InvalidInstanceID`.
+    /// - Throws: `InvalidInstanceID`, `InvalidTags`.
     @discardableResult
     public func startOrchestration<Input, Output>(
         _ orchestration: Orchestration<Input, Output>, _ input: Input, version: String? = nil,
-        instanceID: InstanceID? = nil
+        instanceID: InstanceID? = nil, tags: [String: String] = [:]
     ) throws -> InstanceID {
-        try startOrchestration(orchestration.name, input, version: version, instanceID: instanceID)
+        try startOrchestration(orchestration.name, input, version: version, instanceID: instanceID, tags: tags)
     }
 
     /// Starts an instance of the orchestration of that name that nobody waits for.
     ///
     /// - Returns: Its ID.
-    /// - Throws: `InvalidInstanceID`, `PayloadError`.
+    /// - Throws: `InvalidInstanceID`, `InvalidTags`, `PayloadError`.
     @discardableResult
     public func startOrchestration(
         _ name: String, _ input: some Encodable & Sendable = NoValue(), version: String? = nil,
-        instanceID: InstanceID? = nil
+        instanceID: InstanceID? = nil, tags: [String: String] = [:]
     ) throws -> InstanceID {
         if let defect = instanceID?.orchestrationDefect { throw InvalidInstanceID(description: defect) }
+        let kept = try checked(tags)
         guard runtime.mayAct("context.startOrchestration") else { throw OrchestrationInterrupted() }
         let payload = try runtime.encodeUnlessReplaying(input, as: "the input of orchestration \"\(name)\"")
-        return runtime.startOrchestration(name, version: version, instanceID: instanceID, input: payload)
+        return runtime.startOrchestration(
+            name, version: version, instanceID: instanceID, input: payload, tags: kept)
+    }
+}
+
+extension OrchestrationContext {
+    private func checked(_ tags: [String: String]) throws -> [ExecutionStarted.Tag] {
+        let tags = [ExecutionStarted.Tag](tags)
+        if let defect = tags.defect { throw InvalidTags(description: defect) }
+        return tags
     }
 }
 

@@ -21,6 +21,9 @@ public struct OrchestrationContext: Sendable {
     /// The version the instance was started with.
     public var version: String? { runtime.version }
 
+    /// What the instance was tagged with when it was started.
+    public var tags: [String: String] { runtime.isInside("context.tags") ? runtime.tags : [:] }
+
     // MARK: Recorded values
 
     /// The time of this episode: recorded, and the same on replay. Stands still between two awaits.

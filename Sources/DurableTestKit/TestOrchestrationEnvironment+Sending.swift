@@ -10,12 +10,15 @@ extension TestOrchestrationEnvironment {
     ///   - id: nil: the orchestration's name and a number.
     ///   - startAt: First episode not before this time.
     /// - Returns: Its ID.
-    /// - Throws: `OrchestrationTestError.Code.instanceExists`; `InvalidInstanceID`; `PayloadError`.
+    /// - Throws: `OrchestrationTestError.Code.instanceExists`; `InvalidInstanceID`; `InvalidTags`; `PayloadError`.
     @discardableResult
     public func start<Input, Output>(
-        _ orchestration: Orchestration<Input, Output>, input: Input, id: InstanceID? = nil, startAt: Timestamp? = nil
+        _ orchestration: Orchestration<Input, Output>, input: Input, id: InstanceID? = nil, startAt: Timestamp? = nil,
+        tags: [String: String] = [:]
     ) throws -> InstanceID {
         if let defect = id?.defect { throw InvalidInstanceID(description: defect) }
+        let tags = [ExecutionStarted.Tag](tags)
+        if let defect = tags.defect { throw InvalidTags(description: defect) }
         let name = orchestration.name
         let payload = try PayloadCoding.encode(input, as: "the input of orchestration \"\(name)\"")
         return try hub.withLock { hub in
@@ -24,7 +27,7 @@ extension TestOrchestrationEnvironment {
             let messageID = hub.newMessageID()
             let start = ExecutionStarted(
                 name: name, input: payload, instanceID: id, executionID: ExecutionID(messageID.value),
-                scheduledStart: startAt)
+                scheduledStart: startAt, tags: tags)
             let message = Message(
                 id: messageID, instanceID: id, event: HistoryEvent(timestamp: hub.now, kind: .executionStarted(start)))
             if hub.deliver(message) == .created { return id }
@@ -35,9 +38,10 @@ extension TestOrchestrationEnvironment {
     /// Starts an instance of an orchestration that takes no input.
     @discardableResult
     public func start<Output>(
-        _ orchestration: Orchestration<NoValue, Output>, id: InstanceID? = nil, startAt: Timestamp? = nil
+        _ orchestration: Orchestration<NoValue, Output>, id: InstanceID? = nil, startAt: Timestamp? = nil,
+        tags: [String: String] = [:]
     ) throws -> InstanceID {
-        try start(orchestration, input: NoValue(), id: id, startAt: startAt)
+        try start(orchestration, input: NoValue(), id: id, startAt: startAt, tags: tags)
     }
 
     // MARK: - Acting on instances

@@ -30,7 +30,9 @@ extension ArchiveSegment {
         self.init(
             stream: wire.stream, epoch: Epoch(wire.epoch), after: LogPosition(wire.afterPosition),
             through: LogPosition(wire.throughPosition), chunks: wire.chunks, bytes: wire.bytes,
-            instances: wire.instances, newestEnd: Timestamp(ms: wire.newestEndMs))
+            instances: wire.instances, newestEnd: Timestamp(ms: wire.newestEndMs),
+            writtenAt: wire.writtenPosition == 0 ? nil : LogPosition(wire.writtenPosition),
+            expiredBefore: wire.hasExpiredBeforeMs ? Timestamp(ms: wire.expiredBeforeMs) : nil)
     }
 }
 
@@ -45,5 +47,7 @@ extension PBArchiveSegment {
         bytes = segment.bytes
         instances = segment.instances
         newestEndMs = segment.newestEnd.millisecondsSinceEpoch
+        if let position = segment.writtenAt { writtenPosition = position.value }
+        if let time = segment.expiredBefore { expiredBeforeMs = time.millisecondsSinceEpoch }
     }
 }

@@ -26,7 +26,8 @@ extension HubDescriptor: WireCodable {
             hubID: wire.hubID, hub: hub, partitionCount: Int(wire.partitionCount), queueKind: queueKind,
             logMode: logMode, dataDirectory: wire.dataDirectory,
             formatVersion: try checkedCount(wire.formatVersion, "format version of hub \(hub)"),
-            createdAt: Timestamp(ms: wire.createdAtMs))
+            createdAt: Timestamp(ms: wire.createdAtMs),
+            retention: wire.hasRetentionMs ? .milliseconds(max(0, wire.retentionMs)) : nil)
     }
 
     package var wireBytes: [UInt8] {
@@ -47,6 +48,7 @@ extension HubDescriptor: WireCodable {
         wire.dataDirectory = dataDirectory
         wire.formatVersion = Int64(formatVersion)
         wire.createdAtMs = createdAt.millisecondsSinceEpoch
+        if let retention { wire.retentionMs = Int64(retention / .milliseconds(1)) }
         return wire.aloneBytes()
     }
 }

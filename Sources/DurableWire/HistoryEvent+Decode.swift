@@ -58,7 +58,8 @@ extension HistoryEvent.Kind {
                 ChildStart(
                     instanceID: InstanceID(wire.instanceID), name: wire.name,
                     version: wire.hasVersion ? wire.version.value : nil,
-                    input: wire.hasInput ? Payload(wire.input) : nil, isDetached: wire.isDetached))
+                    input: wire.hasInput ? Payload(wire.input) : nil, isDetached: wire.isDetached,
+                    tags: [ExecutionStarted.Tag](wire.tags)))
         case .subOrchestrationCompleted(let wire):
             self = .subOrchestrationCompleted(
                 taskID: EventID(wire.taskScheduledID), result: wire.hasResult ? Payload(wire.result) : nil)

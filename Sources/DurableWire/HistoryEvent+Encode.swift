@@ -93,6 +93,7 @@ extension PBHistoryEvent.OneOf_Kind {
             if let version = child.version { wire.version = Google_Protobuf_StringValue(text: version) }
             if let input = child.input { wire.input = Google_Protobuf_BytesValue(input) }
             wire.isDetached = child.isDetached
+            wire.tags = child.tags.map(PBTag.init)
             self = .subOrchestrationCreated(wire)
         case .subOrchestrationCompleted(let taskID, let result):
             var wire = PBSubOrchestrationCompleted()

@@ -25,6 +25,7 @@ extension PBInstanceSnapshot {
         if let entity = snapshot.entity { self.entity = PBEntityState(entity) }
         if let holdCode = snapshot.holdCode { self.holdCode = holdCode }
         if let holdText = snapshot.holdText { self.holdText = holdText }
+        if let parent = snapshot.parent { self.parent = parent.value }
     }
 }
 
@@ -51,5 +52,6 @@ extension InstanceSnapshot {
         if wire.hasEntity { entity = try EntityState(wire.entity) }
         if wire.hasHoldCode { holdCode = wire.holdCode }
         if wire.hasHoldText { holdText = wire.holdText }
+        if wire.hasParent { parent = InstanceID(wire.parent) }
     }
 }

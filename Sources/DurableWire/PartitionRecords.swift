@@ -23,6 +23,11 @@ extension PartitionRecord: WireCodable {
             self = .delivered(try wire.applied.map(AppliedThrough.init))
         case .redriven:
             self = .redriven
+        case .purged(let wire):
+            self = .purged(
+                Purged(
+                    time: Timestamp(ms: wire.timeMs), ids: wire.ids.map { InstanceID($0) },
+                    expiredBefore: wire.hasExpiredBeforeMs ? Timestamp(ms: wire.expiredBeforeMs) : nil))
         case nil:
             throw .undecodable("partition record of a kind this version does not know")
         }
@@ -46,6 +51,10 @@ extension PartitionRecord: WireCodable {
             wire.delivered.applied = applied.map(PBAppliedThrough.init)
         case .redriven:
             wire.redriven = PBPartitionRecord.Redriven()
+        case .purged(let purged):
+            wire.purged.timeMs = purged.time.millisecondsSinceEpoch
+            wire.purged.ids = purged.ids.map(\.value)
+            if let time = purged.expiredBefore { wire.purged.expiredBeforeMs = time.millisecondsSinceEpoch }
         case .attempt(let attempt):
             wire.attempt.epoch = PBEpoch(attempt.epoch)
             wire.attempt.instanceID = attempt.instanceID.value
@@ -57,6 +66,7 @@ extension PartitionRecord: WireCodable {
 
     /// The oldest version of the layout whose readers make no mistake about it.
     private var format: Int32 {
+        if case .purged = self { return 4 }
         guard case .checkpoint(let checkpoint) = self else { return 1 }
         var format: Int32 = 1
         for change in checkpoint.changes {

@@ -30,6 +30,13 @@ extension Question: WireCodable {
                 InstanceID(wire.id), name: wire.name, input: wire.hasInput ? Payload(wire.input) : nil)
         case .update(let wire):
             self = .update(InstanceID(wire.id), UpdateID(wire.updateID))
+        case .count(let wire):
+            self = .count(try ListFilter(wire.filter))
+        case .purge(let wire):
+            guard (1...Question.purgeLimit).contains(wire.ids.count) else {
+                throw .undecodable("a request to purge \(wire.ids.count) instances at once")
+            }
+            self = .purge(wire.ids.map { InstanceID($0) })
         case nil:
             throw .undecodable("query of a kind this version does not know")
         }
@@ -37,6 +44,7 @@ extension Question: WireCodable {
 
     package var wireBytes: [UInt8] {
         var wire = PBQuery()
+        var version: Int32 = 1
         switch self {
         case .status(let id):
             wire.status.id = id.value
@@ -48,6 +56,7 @@ extension Question: WireCodable {
             wire.list.filter = PBListFilter(filter)
             if let after { wire.list.after = PBListCursor(after) }
             wire.list.limit = Int64(limit)
+            version = filter.format
         case .wait(let id):
             wire.wait.id = id.value
         case .release(let id):
@@ -65,9 +74,19 @@ extension Question: WireCodable {
             wire.heartbeat.tasks = heartbeats.map { PBTaskDetails($0.task, $0.details) }
         case .counts:
             wire.counts = PBQuery.Counts()
+        case .count(let filter):
+            wire.count.filter = PBListFilter(filter)
+            version = filter.format
+        case .purge(let ids):
+            wire.purge.ids = ids.map(\.value)
         }
-        return wire.aloneBytes()
+        return wire.aloneBytes(version: version)
     }
+}
+
+extension ListFilter {
+    /// The oldest version of a question whose readers make no mistake about it.
+    fileprivate var format: Int32 { tags.isEmpty && parent == nil ? 1 : 2 }
 }
 
 extension PBListFilter {
@@ -78,6 +97,13 @@ extension PBListFilter {
         if let idPrefix = filter.idPrefix { self.idPrefix = idPrefix }
         if let time = filter.createdFrom { createdFromMs = time.millisecondsSinceEpoch }
         if let time = filter.createdTo { createdToMs = time.millisecondsSinceEpoch }
+        tags = filter.tags.map { tag in
+            var wire = Tag()
+            wire.key = tag.key
+            if let value = tag.value { wire.value = value }
+            return wire
+        }
+        if let parent = filter.parent { self.parent = parent.value }
     }
 }
 
@@ -88,7 +114,9 @@ extension ListFilter {
             name: wire.hasName ? wire.name : nil,
             idPrefix: wire.hasIDPrefix ? wire.idPrefix : nil,
             createdFrom: wire.hasCreatedFromMs ? Timestamp(ms: wire.createdFromMs) : nil,
-            createdTo: wire.hasCreatedToMs ? Timestamp(ms: wire.createdToMs) : nil)
+            createdTo: wire.hasCreatedToMs ? Timestamp(ms: wire.createdToMs) : nil,
+            tags: wire.tags.map { TagFilter(key: $0.key, value: $0.hasValue ? $0.value : nil) },
+            parent: wire.hasParent ? InstanceID(wire.parent) : nil)
     }
 }
 

@@ -96,6 +96,11 @@ extension PBQueryAnswer {
             update = PBUpdateOutcome(outcome)
         case .unknownUpdate(let status):
             unknownUpdate.status = PBOrchestrationStatus(status)
+        case .purged(let purged):
+            self.purged.instances = Int64(purged.instances)
+            self.purged.events = Int64(purged.events)
+            self.purged.running = purged.running.map(\.value)
+            self.purged.missing = purged.missing.map(\.value)
         case .notFound:
             notFound = NotFound()
         case .failed(let text):
@@ -136,6 +141,12 @@ extension QueryAnswer {
                     tasks: try checkedCount(wire.tasks, "tasks sent again"),
                     messages: try checkedCount(wire.messages, "messages sent again"),
                     timers: try checkedCount(wire.timers, "timers")))
+        case .purged(let wire):
+            self = .purged(
+                Purged(
+                    instances: try checkedCount(wire.instances, "instances purged"),
+                    events: try checkedCount(wire.events, "events purged"),
+                    running: wire.running.map { InstanceID($0) }, missing: wire.missing.map { InstanceID($0) }))
         case .notFound:
             self = .notFound
         case .failed(let failed):

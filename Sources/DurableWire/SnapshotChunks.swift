@@ -31,6 +31,12 @@ extension SnapshotChunk: WireCodable {
             sent.append(
                 SentMessage(place: SentPlace(destination: destination, sequence: origin.sequence), entry: entry))
         }
+        for purged in wire.purged {
+            self.purged.append(
+                PurgedInstance(
+                    id: InstanceID(purged.id), position: LogPosition(purged.position),
+                    endedAt: purged.endedPosition == 0 ? nil : LogPosition(purged.endedPosition)))
+        }
         if wire.hasState { state = try PartitionState(wire.state) }
         archived = InstanceFilter(bytes: Array(wire.archived))
         continues = wire.continues
@@ -55,7 +61,14 @@ extension SnapshotChunk: WireCodable {
         if let state { wire.state = PBSnapshotChunk.State(state) }
         wire.continues = continues
         if let archived { wire.archived = Data(archived.bytes) }
-        return wire.aloneBytes()
+        wire.purged = purged.map { purged in
+            var wire = PBSnapshotChunk.Purged()
+            wire.id = purged.id.value
+            wire.position = purged.position.value
+            wire.endedPosition = purged.endedAt?.value ?? 0
+            return wire
+        }
+        return wire.aloneBytes(version: purged.isEmpty && state?.expiredBefore == nil ? 1 : 4)
     }
 }
 
@@ -73,6 +86,7 @@ extension PartitionState {
         for entry in wire.sequences { sequences[try PartitionID(wireIndex: entry.partition)] = entry.sequence }
         for entry in wire.delivered { delivered[try PartitionID(wireIndex: entry.partition)] = entry.sequence }
         mustRedrive = wire.mustRedrive
+        if wire.hasExpiredBeforeMs { expiredBefore = Timestamp(ms: wire.expiredBeforeMs) }
     }
 }
 
@@ -92,6 +106,7 @@ extension PBSnapshotChunk.State {
         sequences = Self.sequences(state.sequences)
         delivered = Self.sequences(state.delivered)
         mustRedrive = state.mustRedrive
+        if let time = state.expiredBefore { expiredBeforeMs = time.millisecondsSinceEpoch }
     }
 
     private static func sequences(_ sequences: [PartitionID: UInt64]) -> [PBSnapshotChunk.Sequence] {

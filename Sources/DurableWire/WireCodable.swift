@@ -60,7 +60,7 @@ extension PBPartitionRecord: Versioned {
     /// 3: an execution that continues as new, which would be taken for the instance's end; suspensions, of which
     /// nothing would come; patches, without which replay would go another way.
     /// 4: activities given up, which would stay open; requests to cancel, and terminations that the code is told of; updates,
-    /// which would be lost.
+    /// which would be lost; instances that were purged, which would still be there.
     static var newestFormat: Int32 { 4 }
 }
 extension PBCrashEvidence: Versioned {}
@@ -68,7 +68,10 @@ extension PBInstanceState: Versioned {
     /// 2, 3, 4: as in records.
     static var newestFormat: Int32 { 4 }
 }
-extension PBQuery: Versioned {}
+extension PBQuery: Versioned {
+    /// 2: filters by tag or parent, without which more would fit.
+    static var newestFormat: Int32 { 2 }
+}
 extension PBReply: Versioned {}
 extension PBWorkerHeartbeat: Versioned {}
 extension PBDrainRequest: Versioned {}
@@ -80,7 +83,10 @@ extension PBJournalRecord: Versioned {
 extension PBLogMessage: Versioned {}
 extension PBLogUnit: Versioned {}
 extension PBLogBookmark: Versioned {}
-extension PBSnapshotChunk: Versioned {}
+extension PBSnapshotChunk: Versioned {
+    /// 4: as in records.
+    static var newestFormat: Int32 { 4 }
+}
 extension PBMissingArchive: Versioned {}
 extension PBBackupRecord: Versioned {}
 extension PBHubDescriptor: Versioned {}

@@ -22,6 +22,7 @@ import Testing
                         queues      quorum
                         log         local
                         data        /data/files
+                        retention   30d
                         format      1
                         created     2026-11-24 09:00:00 UTC (0s ago)
 
@@ -65,7 +66,7 @@ import Testing
                 == Run(
                     code: 0,
                     output: #"{"hub":"orders","id":"id-1","partitions":2,"queues":"quorum","log":"replicated","#
-                        + #""dataDirectory":"","format":1,"#
+                        + #""dataDirectory":"","retentionSeconds":2592000,"format":1,"#
                         + #""createdAt":"2026-11-24T09:00:00.000Z","created":false}"# + "\n", errors: ""))
         for partition in bench.topology.partitions {
             #expect(bench.broker.readyMessages(in: bench.topology.queue(.own, partition)).count == 1)
@@ -105,7 +106,8 @@ import Testing
         #expect(
             run.output.hasPrefix(
                 #"{"hub":"orders","id":"hub-1","partitions":2,"queues":"quorum","log":"local","#
-                    + #""dataDirectory":"/data/orders","format":1,"createdAt":"2026-11-24T09:00:00.000Z","broker":"#))
+                    + #""dataDirectory":"/data/orders","retentionSeconds":2592000,"format":1,"#
+                    + #""createdAt":"2026-11-24T09:00:00.000Z","broker":"#))
     }
 
     static let commandsOfAHub: [[String]] = [

@@ -49,9 +49,9 @@ import Testing
                     code: 0,
                     output: #"{"id":"o-1","name":"ShipOrder","status":"completed","#
                         + #""createdAt":"2026-11-24T08:59:00.000Z","updatedAt":"2026-11-24T08:59:30.000Z","#
-                        + #""execution":"execution-of-o-1","partition":0,"historyEvents":3,"startAt":null,"#
+                        + #""execution":"execution-of-o-1","partition":0,"historyEvents":3,"tags":{},"parent":null,"startAt":null,"#
                         + #""openTasks":0,"openTimers":0,"openChildren":0,"openUpdates":0,"unhandledMessages":0,"customStatus":null,"#
-                        + #""input":{"weight":7},"output":{"price":1e400},"failure":null,"tags":{},"hold":null}"#
+                        + #""input":{"weight":7},"output":{"price":1e400},"failure":null,"hold":null}"#
                         + "\n",
                     errors: ""))
         #expect(owner.queryCount == 3)

@@ -240,7 +240,7 @@ import Testing
                     errors: """
                         line 2: no JSON: expected , or } in an object at byte 23
                         line 3: no name, and none on the command line
-                        line 4: unknown key "colour" (known: name, id, input, startAt)
+                        line 4: unknown key "colour" (known: name, id, input, startAt, tags)
                         line 5: startAt is no ISO 8601 time
                         line 6: no JSON object
                         5 lines refused and not submitted; correct and submit only them again.

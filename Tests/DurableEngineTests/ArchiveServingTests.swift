@@ -95,6 +95,8 @@ private final class ScriptedArchive: PartitionArchive {
     var isComplete: Bool { state.withLock(\.isComplete) }
     func mayHave(_ id: InstanceID) throws(StoreError) -> Bool { !isComplete && ids.contains(id) }
 
+    func hasExpired(before time: Timestamp?) -> Bool { false }
+
     func fetch() async throws(LogError) {
         let fails = state.withLock { state in
             state.failures -= 1

@@ -289,7 +289,7 @@ extension ReplicatedHub {
     func generationNames() throws -> [String] {
         try broker.readyMessages(in: topology.name(.journal)).flatMap { delivery -> [String] in
             guard case .generationStarted(let generation, _) = try JournalRecord(wire: delivery.body) else { return [] }
-            return [generation.stream, topology.archiveStream(besides: generation.stream)]
+            return [generation.stream] + topology.archiveStreams(besides: generation.stream)
         }
     }
 
@@ -299,8 +299,9 @@ extension ReplicatedHub {
         let transport = broker.connect(as: "inspector")
         for delivery in broker.readyMessages(in: topology.name(.journal)) {
             guard case .generationStarted(let generation, _) = try JournalRecord(wire: delivery.body) else { continue }
-            let name = topology.archiveStream(besides: generation.stream)
-            if try await transport.inspect(queue: name) != nil { found.append(name) }
+            for name in topology.archiveStreams(besides: generation.stream) {
+                if try await transport.inspect(queue: name) != nil { found.append(name) }
+            }
         }
         return found
     }

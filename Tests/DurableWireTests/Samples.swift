@@ -51,6 +51,8 @@ enum Samples {
         .subOrchestrationCreated(
             ChildStart(instanceID: InstanceID("child"), name: "Child", version: "2", input: Payload("1"))),
         .subOrchestrationCreated(ChildStart(instanceID: InstanceID("child"), name: "Child", isDetached: true)),
+        .subOrchestrationCreated(
+            ChildStart(instanceID: InstanceID("child"), name: "Child", tags: [.init(key: "region", value: "eu")])),
         .subOrchestrationCompleted(taskID: EventID(5), result: Payload("1")),
         .subOrchestrationCompleted(taskID: EventID(5), result: nil),
         .subOrchestrationFailed(taskID: EventID(5), failure: failure),
@@ -173,6 +175,8 @@ enum Samples {
         .delivered([applied, AppliedThrough(destination: PartitionID(0), incarnation: 1, sequence: 1)]),
         .delivered([]),
         .redriven,
+        .purged(.init(time: time, ids: [InstanceID("a"), InstanceID("ö")], expiredBefore: time)),
+        .purged(.init(time: time, ids: [])),
     ]
 
     static let evidence: [CrashEvidence] = [
@@ -228,6 +232,12 @@ enum Samples {
                 createdTo: .distantFuture),
             after: ListCursor(createdAt: time, id: InstanceID("a")), limit: 20),
         .list(ListFilter(), after: nil, limit: 0),
+        .list(
+            ListFilter(tags: [TagFilter(key: "region", value: ""), TagFilter(key: "urgent")], parent: InstanceID("p")),
+            after: nil, limit: 1),
+        .count(ListFilter(name: "A")),
+        .count(ListFilter(tags: [TagFilter(key: "region", value: "eu")])),
+        .purge([InstanceID("a"), InstanceID("b")]),
         .wait(InstanceID("a")),
         .counts,
         .redrive,
@@ -253,6 +263,8 @@ enum Samples {
             .tasks([.init(task: task.key, details: Payload("3")), .init(task: task.key, details: nil)]),
             .released(nil),
             .released(Hold(code: "DTQ2008", text: "ends workers", build: "1.4")),
+            .purged(.init(instances: 2, events: 17, running: [InstanceID("a")], missing: [InstanceID("b")])),
+            .purged(.init()),
             .notFound,
             .failed("the store is full"),
             .value(Payload("1")),
@@ -312,7 +324,7 @@ enum Samples {
             HubDescriptor(
                 hubID: "6e8b1c9e", hub: $0, partitionCount: 1024, queueKind: kind,
                 logMode: kind == .quorum ? .local : .replicated, dataDirectory: "/var/lib/dtq", formatVersion: 7,
-                createdAt: time)
+                createdAt: time, retention: kind == .quorum ? .seconds(30 * 86_400) : nil)
         }
     }
 }

@@ -76,7 +76,55 @@ import Testing
         }
     }
 
-    @Test("A copy of the format before is brought up to this one: what had ended is in no archive yet")
+    @Test("A copy remembers what was purged for as long as it may be in the archive")
+    func purged() throws {
+        try withDirectory {
+            let copies = try SQLiteCopies(descriptor: descriptor, directory: directory)
+            let copy = try copies.open(partition)
+            defer { copy.close() }
+            try CopyCheck.purgedStayAway(copy)
+        }
+    }
+
+    @Test("A copy of the format before is brought up to this one in place, with what has to be found by tag and parent")
+    func formatBefore() throws {
+        try withDirectory {
+            let copies = try SQLiteCopies(descriptor: descriptor, directory: directory)
+            let copy = try copies.open(partition)
+            var flush = StoreFlush(previous: LogPosition(0), position: LogPosition(3), epoch: SampleRecords.epoch(4))
+            let states = [
+                SampleRecords.instance("a", parent: "p"), SampleRecords.instance("b", status: .completed, tags: [:]),
+                SampleRecords.instance("c", status: .failed, tags: ["colour": "red"]),
+            ]
+            flush.instances = states.map { .init(state: $0, newHistory: [], firstIndex: 0) }
+            try copy.flush(flush)
+            copy.close()
+            let database = try DatabaseQueue(path: directory + "/copy-1.sqlite")
+            try database.write {
+                try $0.execute(sql: FormatThree.downgradeSQL + "DROP TABLE purged; PRAGMA user_version = 3")
+            }
+            try database.close()
+            let again = try copies.open(partition)
+            defer { again.close() }
+            #expect(try again.recover().position == LogPosition(3))
+            func list(_ filter: ListFilter) throws -> [String] {
+                try again.list(filter, after: nil, limit: 10).map(\.id.value)
+            }
+            #expect(try list(ListFilter()) == ["a", "b", "c"])
+            #expect(try list(ListFilter(tags: [.init(key: "colour")])) == ["a", "c"])
+            #expect(try list(ListFilter(parent: InstanceID("p"))) == ["a"])
+            #expect(try again.expired(before: .distantFuture, limit: 9).map(\.id.value) == ["b", "c"])
+            // When exactly they ended is not known: they may be anywhere in the archive.
+            var purge = StoreFlush(previous: LogPosition(3), position: LogPosition(4), epoch: SampleRecords.epoch(4))
+            let purged = PurgedInstance(id: InstanceID("c"), position: LogPosition(4), endedAt: nil)
+            purge.purged = [purged]
+            try again.flush(purge)
+            #expect(try again.purged(after: nil, limit: 9) == [purged])
+            #expect(try list(ListFilter(tags: [.init(key: "colour")])) == ["a"])
+        }
+    }
+
+    @Test("A copy of an older format is brought up to this one: what had ended is in no archive yet")
     func olderFormat() throws {
         try withDirectory {
             let copies = try SQLiteCopies(descriptor: descriptor, directory: directory)
@@ -93,6 +141,7 @@ import Testing
             try database.write {
                 try $0.execute(
                     sql: """
+                        \(FormatThree.downgradeSQL) DROP TABLE purged;
                         DROP INDEX instances_by_end; ALTER TABLE instances DROP COLUMN ended_position;
                         DROP TABLE archive; DROP TABLE archive_filter; DROP TABLE sent; ALTER TABLE store_state DROP COLUMN delivered;
                         ALTER TABLE store_state DROP COLUMN must_redrive; PRAGMA user_version = 2

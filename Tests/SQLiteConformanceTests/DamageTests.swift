@@ -141,13 +141,51 @@ import Testing
     func newerFormat() throws {
         let hub = try TemporaryHub()
         let database = try DatabaseQueue(path: hub.path(0))
-        try database.write { try $0.execute(sql: "PRAGMA user_version = 4") }
+        try database.write { try $0.execute(sql: "PRAGMA user_version = 5") }
         try database.close()
-        expectStoreError(containing: "format 4", .isForeign) { _ = try hub.storage.open(PartitionID(0)) }
+        expectStoreError(containing: "format 5", .isForeign) { _ = try hub.storage.open(PartitionID(0)) }
     }
 
-    @Test("A file of a format before is brought up to this one, with what it holds", arguments: [1, 2])
-    func olderFormat(_ version: Int) async throws {
+    @Test("A file of the format before is brought up to this one in place, with what has to be found by tag and parent")
+    func formatBefore() async throws {
+        let hub = try TemporaryHub()
+        let before = try hub.storage.open(PartitionID(0))
+        let epoch = SampleRecords.epoch(1)
+        _ = try await before.log.begin(SampleRecords.begin(epoch))
+        _ = try await before.log.append([.released(nextDue: nil)], epoch: epoch)
+        var ended = SampleRecords.instance("b", status: .completed, historyCount: 3, tags: ["region": "eu"])
+        ended.lastUpdatedAt = SampleRecords.time(7)
+        let instances = [SampleRecords.instance("a", tags: ["region": "us", "urgent": ""], parent: "p"), ended]
+        var flush = StoreFlush(previous: LogPosition(0), position: LogPosition(2), epoch: epoch)
+        flush.instances = [
+            .init(state: instances[0], newHistory: [], firstIndex: 0),
+            .init(state: ended, newHistory: SampleRecords.history(of: ended.id, 0..<3), firstIndex: 0),
+        ]
+        try before.store.flush(flush)
+        let recovery = try before.store.recover()
+        before.store.close()
+        let database = try DatabaseQueue(path: hub.path(0))
+        try await database.write { try $0.execute(sql: FormatThree.downgradeSQL + "PRAGMA user_version = 3") }
+        try database.close()
+        for round in 0..<2 {
+            let after = try hub.storage.open(PartitionID(0))
+            defer { after.store.close() }
+            #expect(try after.store.recover() == recovery)
+            func list(_ filter: ListFilter) throws -> [InstanceState] {
+                try after.store.list(filter, after: nil, limit: 10)
+            }
+            #expect(try list(ListFilter()) == instances)
+            #expect(try list(ListFilter(tags: [.init(key: "region")])) == instances)
+            #expect(try list(ListFilter(tags: [.init(key: "urgent", value: "")])) == [instances[0]])
+            #expect(try list(ListFilter(parent: InstanceID("p"))) == [instances[0]])
+            #expect(try list(ListFilter(name: "Sample")) == instances)
+            let expired = try after.store.expired(before: .distantFuture, limit: 9)
+            #expect(expired == [ExpiredInstance(end: SampleRecords.time(7), id: ended.id)], "round \(round)")
+        }
+    }
+
+    @Test("A file of an older format is brought up to this one, with what it holds", arguments: [1, 2])
+    func muchOlderFormat(_ version: Int) async throws {
         let hub = try TemporaryHub()
         let before = try hub.storage.open(PartitionID(0))
         _ = try await before.log.begin(SampleRecords.begin(SampleRecords.epoch(1)))
@@ -157,6 +195,7 @@ import Testing
         try await database.write {
             try $0.execute(
                 sql: """
+                    \(FormatThree.downgradeSQL)
                     ALTER TABLE store_state DROP COLUMN delivered; ALTER TABLE store_state DROP COLUMN must_redrive;
                     DROP TABLE sent; DROP INDEX instances_by_end; ALTER TABLE instances DROP COLUMN ended_position;
                     PRAGMA user_version = \(version);

@@ -1,13 +1,15 @@
 import ArgumentParser
 import DurableBackend
 package import DurableClient
-import DurableCore
+package import DurableCore
 import DurableJSON
 
 /// `submit --batch`: instances from the lines of standard input.
 struct BatchSubmission {
     /// For lines that name no orchestration.
     var defaultName: String?
+    /// Of each instance; a line's own of the same key count instead.
+    var tags: [ExecutionStarted.Tag]
     var isJSON: Bool
 
     /// More bad lines than this, and the input is something else than a batch.
@@ -16,7 +18,7 @@ struct BatchSubmission {
     /// - Throws: Exit code 1 when a line was refused or not confirmed.
     func run(_ client: HubClient, _ environment: CommandEnvironment) async throws {
         let started = environment.clock.now()
-        let lines = BatchLines(defaultName: defaultName, client: client, environment: environment)
+        let lines = BatchLines(defaultName: defaultName, tags: tags, client: client, environment: environment)
         var progress = ProgressLine(environment)
         let result = try await client.startMany(lines) { progress.show($0) }
         progress.clear()
@@ -91,6 +93,7 @@ struct BatchReport: Sendable {
 struct BatchLines: AsyncSequence {
     typealias Element = Message
     var defaultName: String?
+    var tags: [ExecutionStarted.Tag]
     var client: HubClient
     var environment: CommandEnvironment
     let report = PlatformLock(BatchReport())
@@ -135,7 +138,7 @@ struct BatchLines: AsyncSequence {
             guard case .text(let bytes) = line else {
                 throw BatchLineError("longer than \(LineReader.limit >> 20) MiB")
             }
-            return try StartRequest(batchLine: bytes, defaultName: lines.defaultName)
+            return try StartRequest(batchLine: bytes, defaultName: lines.defaultName, defaultTags: lines.tags)
         }
     }
 }
@@ -147,11 +150,15 @@ package struct BatchLineError: Error, CustomStringConvertible {
 }
 
 extension StartRequest {
-    /// Reads one line of a batch: `{"name":..,"id":..,"input":..,"startAt":..}`.
+    /// Reads one line of a batch: `{"name":..,"id":..,"input":..,"startAt":..,"tags":{..}}`.
     ///
-    /// - Parameter defaultName: For lines that name no orchestration.
+    /// - Parameters:
+    ///   - defaultName: For lines that name no orchestration.
+    ///   - defaultTags: Of every line; its own of the same key count instead.
     /// - Throws: `BatchLineError`.
-    package init(batchLine bytes: [UInt8], defaultName: String?) throws {
+    package init(
+        batchLine bytes: [UInt8], defaultName: String?, defaultTags: [ExecutionStarted.Tag] = []
+    ) throws {
         let value: JSONValue
         do throws(JSONError) {
             value = try JSONParser.parse(bytes)
@@ -160,6 +167,8 @@ extension StartRequest {
         }
         guard case .object(let members) = value else { throw BatchLineError("no JSON object") }
         var name = defaultName
+        var tags: [String: String] = [:]
+        for tag in defaultTags { tags[tag.key] = tag.value }
         self.init(name: "")
         for member in members {
             switch (member.key, member.value) {
@@ -169,13 +178,23 @@ extension StartRequest {
                 guard let time = Timestamp(iso8601: text) else { throw BatchLineError("startAt is no ISO 8601 time") }
                 startAt = time
             case ("id", .null), ("startAt", .null), ("name", .null): break
+            case ("tags", .object(let members)):
+                for member in members {
+                    guard let text = member.value.stringValue else {
+                        throw BatchLineError("tag \"\(member.key)\" is no text")
+                    }
+                    tags[member.key] = text
+                }
+            case ("tags", .null): break
+            case ("tags", _): throw BatchLineError("tags is no object")
             case ("input", let value): input = Payload(value.text)
             case ("name", _), ("id", _), ("startAt", _): throw BatchLineError("\(member.key) is no text")
-            default: throw BatchLineError("unknown key \"\(member.key)\" (known: name, id, input, startAt)")
+            default: throw BatchLineError("unknown key \"\(member.key)\" (known: name, id, input, startAt, tags)")
             }
         }
         guard let name else { throw BatchLineError("no name, and none on the command line") }
         self.name = name
+        self.tags = [ExecutionStarted.Tag](tags)
     }
 }
 

@@ -6,45 +6,52 @@ import DurableJSON
 
 struct BulkCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bulk", abstract: "Suspend, resume, cancel, terminate or release many instances.",
+        commandName: "bulk", abstract: "Suspend, resume, cancel, terminate, release or purge many instances.",
         discussion: """
             Takes the options of list. Of those that fit, the ones are meant that the action can change: open ones to \
-            suspend, cancel or terminate, suspended ones to resume, held ones to release. They are listed first, then asked \
+            suspend, cancel or terminate, suspended ones to resume, held ones to release, those that have ended to \
+            purge. They are listed first, then asked \
             about, then sent for, 32 at a time; what is created meanwhile is not meant. It is safe to repeat.
 
               dtq bulk terminate --name ShipOrder --from 2h --dry-run
               dtq bulk terminate --name ShipOrder --from 2h --reason "wrong prices" --yes
               dtq bulk suspend --prefix eu- && dtq bulk resume --prefix eu-
+              dtq bulk purge --tag customer=acme --dry-run
 
             Exit codes: 0 all accepted (or nothing fits, or --dry-run), 1 some failed, or not confirmed, 2 wrong usage, \
             3 no such hub.
             """)
 
     enum Action: String, ExpressibleByArgument, CaseIterable {
-        case suspend, resume, cancel, terminate, release
+        case suspend, resume, cancel, terminate, release, purge
     }
 
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var confirmation: ConfirmationOptions
 
-    @Argument(help: "suspend, resume, cancel, terminate or release.")
+    @Argument(help: "suspend, resume, cancel, terminate, release or purge.")
     var action: Action
 
     @OptionGroup var filter: FilterOptions
 
-    @Option(help: ArgumentHelp("Why, kept in the histories; not for release.", valueName: "text"))
+    @Option(help: ArgumentHelp("Why, kept in the histories; not for release and purge.", valueName: "text"))
     var reason: String?
 
-    @Flag(inversion: .prefixedNo, help: "terminate: end the sub-orchestrations they wait for, too.")
-    var recurse = true
+    @Flag(
+        inversion: .prefixedNo,
+        help:
+            "Of sub-orchestrations: terminate ends those they wait for (the default there), purge removes those they called."
+    )
+    var recurse: Bool?
 
     @Flag(help: "Show which instances are meant, and do nothing.")
     var dryRun = false
 
     mutating func run() async throws {
         let environment = CommandEnvironment.current
-        let (action, recurse, isDryRun, isJSON, confirmation) = (action, recurse, dryRun, output.json, confirmation)
+        let recurse = recurse ?? (action == .terminate)
+        let (action, isDryRun, isJSON, confirmation) = (action, dryRun, output.json, confirmation)
         let reason = reason.map { Payload(JSONValue.string($0).text) }
         var filter = try filter.filter(at: environment.clock.now())
         if filter.statuses.isEmpty { filter.statuses = action.statuses }
@@ -57,6 +64,9 @@ struct BulkCommand: AsyncParsableCommand {
             try await confirmation.confirm(
                 "This \(action.verb) \(HumanText.count(instances.count, "instance")) of hub \"\(client.hub)\".",
                 expecting: "yes", environment)
+            if action == .purge, !recurse {
+                return try await Self.purge(instances.map(\.id), client, isJSON: isJSON, environment)
+            }
             let results = try await Self.act(on: instances.map(\.id)) { id in
                 switch action {
                 case .suspend: return Result(try await client.suspend(id, reason: reason))
@@ -66,6 +76,12 @@ struct BulkCommand: AsyncParsableCommand {
                 case .release:
                     if case .some(.some) = try await client.release(id) { return .accepted }
                     return .tooLate
+                case .purge:
+                    do {
+                        return try await client.purge(id, recursive: recurse) == nil ? .tooLate : .accepted
+                    } catch let error as ClientError where error.code == .instanceNotEnded {
+                        return .tooLate
+                    }
                 }
             }
             for (id, result) in results {
@@ -76,6 +92,16 @@ struct BulkCommand: AsyncParsableCommand {
             environment.print(isJSON ? summary.json.text : summary.text)
             if summary.failed > 0 { throw ExitCode.failure }
         }
+    }
+
+    /// Many at a time: nothing but they themselves goes.
+    private static func purge(
+        _ ids: [InstanceID], _ client: HubClient, isJSON: Bool, _ environment: CommandEnvironment
+    ) async throws {
+        let purged = try await client.purge(ids)
+        let left = Array(repeating: Result.tooLate, count: purged.running.count + purged.missing.count)
+        let summary = Summary(Array(repeating: .accepted, count: purged.instances) + left)
+        environment.print(isJSON ? summary.json.text : summary.text)
     }
 
     private static func instances(_ client: HubClient, _ filter: ListFilter) async throws -> [InstanceSnapshot] {
@@ -187,6 +213,7 @@ extension BulkCommand.Action {
         case .suspend: [.pending, .running]
         case .resume: [.suspended]
         case .cancel, .terminate, .release: [.pending, .running, .suspended]
+        case .purge: OrchestrationStatus.allCases.filter(\.isTerminal)
         }
     }
 
@@ -201,6 +228,7 @@ extension BulkCommand.Action {
         case .cancel: "cancels"
         case .terminate: "ends, for good,"
         case .release: "releases"
+        case .purge: "removes, for good,"
         }
     }
 
@@ -211,6 +239,7 @@ extension BulkCommand.Action {
         case .cancel: "cancelled"
         case .terminate: "terminated"
         case .release: "released"
+        case .purge: "purged"
         }
     }
 }

@@ -63,6 +63,7 @@ struct HubRestoreCommand: AsyncParsableCommand {
 
               dtq hub restore orders-1.dtq --hub orders-new
               dtq hub restore orders-1.dtq --hub orders-new --log local --data /srv/dtq/orders-new
+              dtq hub restore orders-1.dtq --hub orders-old --retention never
 
             Exit codes: 0 restored, 1 failed, a backup that cannot be used, or the hub is there, 2 wrong usage.
             """)
@@ -85,12 +86,19 @@ struct HubRestoreCommand: AsyncParsableCommand {
             valueName: "directory"))
     var data: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "How long instances are kept after their end, such as 30d, or never to remove any (default: the backup's).",
+            valueName: "duration"))
+    var retention: String?
+
     mutating func run() async throws {
         let environment = CommandEnvironment.current
         if log == .replicated, data != nil {
             throw ClientError.usage("--data goes with --log local: a replicated log is in the broker.")
         }
         let file = environment.absolutePath(file)
+        let retention = try retention.map(ArgumentText.retention)
         let variable = environment.variables["DTQ_DATA"].flatMap { $0.isEmpty ? nil : $0 }
         try await connection.withTransport(environment) { transport, hub in
             let administration = HubAdministration(
@@ -99,7 +107,7 @@ struct HubRestoreCommand: AsyncParsableCommand {
             let request = HubAdministration.Request(
                 queueKind: queues, logMode: log ?? data.map { _ in .local },
                 dataDirectory: (data ?? variable).map(environment.absolutePath),
-                defaultDataDirectory: environment.absolutePath("dtq-data/\(hub)"))
+                defaultDataDirectory: environment.absolutePath("dtq-data/\(hub)"), retention: retention)
             let summary = try await HubRestore(administration).restore(file, request, hubID: environment.makeID())
             if output.json {
                 environment.print(summary.json(file).text)

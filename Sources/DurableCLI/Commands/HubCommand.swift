@@ -34,6 +34,7 @@ struct HubCreateCommand: AsyncParsableCommand {
               dtq hub create --hub orders --partitions 16
               dtq hub create --hub orders --log local --data /srv/dtq/orders
               dtq hub create --hub scratch --queues classic
+              dtq hub create --hub audit --retention never
 
             Exit codes: 0 created or there already, 1 failed, 2 wrong usage.
             """)
@@ -56,6 +57,12 @@ struct HubCreateCommand: AsyncParsableCommand {
             valueName: "directory"))
     var data: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "How long instances are kept after their end, such as 12h or 30d, or never to remove any (default: 30d).",
+            valueName: "duration"))
+    var retention: String?
+
     mutating func run() async throws {
         let environment = CommandEnvironment.current
         if let partitions, !(1...1024).contains(partitions) {
@@ -68,13 +75,14 @@ struct HubCreateCommand: AsyncParsableCommand {
         // The variable is meant for workers too: it names a place, it does not choose the mode.
         let variable = environment.variables["DTQ_DATA"].flatMap { $0.isEmpty ? nil : $0 }
         let named = data ?? (logMode == .local ? variable : nil)
+        let retention = try retention.map(ArgumentText.retention)
         try await connection.withTransport(environment) { transport, hub in
             let administration = HubAdministration(
                 transport: transport, hub: hub, clock: environment.clock, storage: environment.hubStorage)
             let request = HubAdministration.Request(
                 partitionCount: partitions, queueKind: queues, logMode: logMode,
                 dataDirectory: named.map(environment.absolutePath),
-                defaultDataDirectory: environment.absolutePath("dtq-data/\(hub)"))
+                defaultDataDirectory: environment.absolutePath("dtq-data/\(hub)"), retention: retention)
             let (descriptor, isNew) = try await administration.create(request, hubID: environment.makeID())
             let report = HubReport(descriptor: descriptor, now: environment.clock.now())
             if output.json {
@@ -216,6 +224,7 @@ struct HubReport {
         fields.add("queues", descriptor.queueKind.rawValue)
         fields.add("log", descriptor.logMode.rawValue)
         fields.add("data", descriptor.dataDirectory.isEmpty ? nil : TerminalText.safe(descriptor.dataDirectory))
+        fields.add("retention", descriptor.retention.map(HumanText.duration) ?? "never")
         fields.add("format", "\(descriptor.formatVersion)")
         fields.add(
             "created",
@@ -233,6 +242,9 @@ struct HubReport {
             .init("queues", .string(descriptor.queueKind.rawValue)),
             .init("log", .string(descriptor.logMode.rawValue)),
             .init("dataDirectory", .string(descriptor.dataDirectory)),
+            .init(
+                "retentionSeconds",
+                .optional(descriptor.retention) { .integer(Int($0 / .seconds(1))) }),
             .init("format", .integer(descriptor.formatVersion)),
             .init("createdAt", .string(descriptor.createdAt.description)),
         ]

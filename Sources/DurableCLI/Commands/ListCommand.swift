@@ -6,10 +6,12 @@ import DurableJSON
 
 struct ListCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List instances, oldest first, page by page.",
+        commandName: "list", abstract: "List instances, oldest first, page by page, or count them.",
         discussion: """
               dtq list --status running --status failed
               dtq list --name ShipOrder --prefix o-18 --from 2h
+              dtq list --tag customer=acme --tag urgent
+              dtq list --name ShipOrder --from 1d --count     numbers by status
               dtq list --limit 500 --cursor CURSOR
 
             The cursor of the next page is printed on standard error (--json: nextCursor). Times are ISO 8601, or \
@@ -29,6 +31,13 @@ struct ListCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Go on where the page before ended.", valueName: "cursor"))
     var cursor: String?
 
+    @Flag(help: "Show how many there are by status, instead.")
+    var count = false
+
+    mutating func validate() throws {
+        if count, cursor != nil { throw ValidationError("--count counts all that fit: it takes no --cursor.") }
+    }
+
     mutating func run() async throws {
         let environment = CommandEnvironment.current
         let now = environment.clock.now()
@@ -38,8 +47,15 @@ struct ListCommand: AsyncParsableCommand {
         let filter = try filter.filter(at: now)
         let after = try cursor.map { try ListCursor(token: $0) }
         let limit = limit
-        let isJSON = output.json
+        let (isJSON, counts) = (output.json, count)
         try await connection.withClient(environment) { client in
+            if counts {
+                let report = CountsReport(hub: client.hub, counts: try await client.counts(filter))
+                if isJSON { return environment.print(report.json.text) }
+                if report.counts.isEmpty { return environment.printError("No instances.") }
+                for line in report.lines(environment.style) { environment.print(line) }
+                return
+            }
             let page = try await client.list(filter, after: after, limit: limit)
             if isJSON {
                 let json: JSONValue = [
@@ -52,14 +68,17 @@ struct ListCommand: AsyncParsableCommand {
             }
             if page.instances.isEmpty { return environment.printError("No instances.") }
             let style = environment.style
-            var table = TextTable([
-                .init("INSTANCE"), .init("NAME"), .init("STATUS"), .init("CREATED"), .init("UPDATED"),
-            ])
+            // Most hubs have none.
+            let hasTags = page.instances.contains { !$0.tags.isEmpty }
+            var table = TextTable(
+                [.init("INSTANCE"), .init("NAME"), .init("STATUS"), .init("CREATED"), .init("UPDATED")]
+                    + (hasTags ? [.init("TAGS")] : []))
             for instance in page.instances {
-                table.append([
-                    instance.id.value, instance.name, instance.status.description,
-                    HumanText.time(instance.createdAt), HumanText.age(of: instance.lastUpdatedAt, at: now),
-                ])
+                table.append(
+                    [
+                        instance.id.value, instance.name, instance.status.description,
+                        HumanText.time(instance.createdAt), HumanText.age(of: instance.lastUpdatedAt, at: now),
+                    ] + (hasTags ? [instance.tags.map { "\($0.key)=\($0.value)" }.joined(separator: " ")] : []))
             }
             table.decorate = { row, column, text in
                 column == 2 ? style.paint(text, as: page.instances[row].status) : text

@@ -44,24 +44,9 @@ struct StatusCommand: AsyncParsableCommand {
         _ client: HubClient, _ output: OutputOptions, _ environment: CommandEnvironment
     ) async throws {
         let counts = try await client.counts()
-        if output.json {
-            let total = counts.reduce(0) { $0 + $1.count }
-            // Every status, so that scripts need not ask whether a key is there.
-            let members = OrchestrationStatus.allCases.map { status in
-                JSONValue.Member(
-                    status.description, .integer(counts.first { $0.status == status }?.count ?? 0))
-            }
-            let json: JSONValue = [
-                "hub": .string(client.hub.value), "total": .integer(total), "counts": .object(members),
-            ]
-            environment.print(json.text)
-            return
-        }
+        let report = CountsReport(hub: client.hub, counts: counts)
+        if output.json { return environment.print(report.json.text) }
         if counts.isEmpty { return environment.printError("Hub \"\(client.hub)\" has no instances.") }
-        let style = environment.style
-        var table = TextTable([.init("STATUS"), .init("INSTANCES", .right)])
-        for count in counts { table.append([count.status.description, HumanText.grouped(count.count)]) }
-        table.decorate = { row, column, text in column == 0 ? style.paint(text, as: counts[row].status) : text }
-        for line in table.lines(style) { environment.print(line) }
+        for line in report.lines(environment.style) { environment.print(line) }
     }
 }

@@ -15,10 +15,12 @@ struct SubmitCommand: AsyncParsableCommand {
               dtq submit HelloCities --input '["Oslo","Lima"]'
               dtq submit ShipOrder --id o-1881 --input @order.json --wait
               dtq submit Cleanup --start-at 2026-12-01T03:00:00Z
+              dtq submit ShipOrder --tag customer=acme --tag region=eu
               generate-orders | dtq submit ShipOrder --batch
 
             With --batch each line of standard input is one instance: \
-            {"name":"ShipOrder","id":"o-1","input":{"weight":7},"startAt":"2026-12-01T03:00:00Z"}. All keys are \
+            {"name":"ShipOrder","id":"o-1","input":{"weight":7},"startAt":"2026-12-01T03:00:00Z",\
+            "tags":{"region":"eu"}}. All keys are \
             optional when NAME is given. Bad lines are reported with their number, the others are submitted. Give \
             IDs: then it is harmless to submit a file again.
 
@@ -41,6 +43,12 @@ struct SubmitCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Start not before: ISO 8601, or a duration from now such as 10m.", valueName: "time"))
     var startAt: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Tag of the instance, to list, count and purge by; may be repeated. With --batch: of each instance.",
+            valueName: "key=value"))
+    var tag: [String] = []
+
     @Flag(help: "Wait for the end and print the output.")
     var wait = false
 
@@ -61,7 +69,7 @@ struct SubmitCommand: AsyncParsableCommand {
         let environment = CommandEnvironment.current
         let connection = connection
         if batch {
-            let submission = BatchSubmission(defaultName: name, isJSON: output.json)
+            let submission = BatchSubmission(defaultName: name, tags: try ArgumentText.tags(tag), isJSON: output.json)
             return try await connection.withClient(environment) { try await submission.run($0, environment) }
         }
         guard let name else { return }
@@ -70,7 +78,7 @@ struct SubmitCommand: AsyncParsableCommand {
             input: try await PayloadArgument.read(input, option: "--input", environment),
             startAt: try startAt.map {
                 try ArgumentText.time($0, option: "--start-at", .future, now: environment.clock.now())
-            })
+            }, tags: try ArgumentText.tags(tag))
         try await connection.withClient(environment) { client in
             let submission = try await client.start(request)
             let isRefused = submission.outcome == .verdict(.exists)

@@ -43,6 +43,44 @@ enum ArgumentText {
         return direction == .past ? now - span : now + span
     }
 
+    /// `key=value` each.
+    static func tags(_ texts: [String]) throws -> [ExecutionStarted.Tag] {
+        var tags: [String: String] = [:]
+        for text in texts {
+            guard let tag = split(text), let value = tag.value else {
+                throw ClientError.usage("--tag is key=value here, this is not: \(TerminalText.safe(text)).")
+            }
+            if tags.updateValue(value, forKey: tag.key) != nil {
+                throw ClientError.usage("--tag \(TerminalText.safe(tag.key)) is given twice: an instance has one.")
+            }
+        }
+        return [ExecutionStarted.Tag](tags)
+    }
+
+    /// `key` or `key=value`.
+    static func tagFilter(_ text: String) throws -> TagFilter {
+        guard let tag = split(text) else {
+            throw ClientError.usage("--tag is key or key=value, this is neither: \(TerminalText.safe(text)).")
+        }
+        return tag
+    }
+
+    private static func split(_ text: String) -> TagFilter? {
+        let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard let key = parts.first, !key.isEmpty else { return nil }
+        return TagFilter(key: key, value: parts.count == 2 ? parts[1] : nil)
+    }
+
+    /// `never`, or a duration.
+    static func retention(_ text: String) throws -> HubAdministration.Retention {
+        if text == "never" { return .never }
+        let span = try duration(text, option: "--retention")
+        guard span > .zero else {
+            throw ClientError.usage("--retention is longer than nothing, or never; this is \(TerminalText.safe(text)).")
+        }
+        return .after(span)
+    }
+
     /// Words as `list` prints them, several separated by commas.
     static func statuses(_ texts: [String]) throws -> [OrchestrationStatus] {
         try texts.flatMap { $0.split(separator: ",") }.map { word in

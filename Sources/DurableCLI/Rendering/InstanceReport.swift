@@ -16,6 +16,7 @@ struct InstanceReport {
         fields.add("created", moment(snapshot.createdAt))
         fields.add("updated", moment(snapshot.lastUpdatedAt))
         fields.add("starts", snapshot.startAt.map(moment))
+        fields.add("parent", snapshot.parent.map { TerminalText.safe($0.value) })
         fields.add("execution", TerminalText.safe(snapshot.executionID.value))
         fields.add("partition", partition.description)
         fields.add("history", HumanText.count(snapshot.historyCount, "event"))
@@ -57,7 +58,6 @@ struct InstanceReport {
             .init("input", .payload(snapshot.input)),
             .init("output", .payload(snapshot.output)),
             .init("failure", .optional(snapshot.failure, JSONValue.failure)),
-            .init("tags", .object(snapshot.tags.map { .init($0.key, .string($0.value)) })),
             .init(
                 "hold",
                 .optional(snapshot.holdCode) { ["code": .string($0), "text": .string(snapshot.holdText ?? "")] }),
@@ -76,6 +76,8 @@ struct InstanceReport {
             .init("execution", .string(snapshot.executionID.value)),
             .init("partition", .integer(partition.index)),
             .init("historyEvents", .integer(snapshot.historyCount)),
+            .init("tags", .object(snapshot.tags.map { .init($0.key, .string($0.value)) })),
+            .init("parent", .optional(snapshot.parent) { .string($0.value) }),
         ]
     }
 }

@@ -41,6 +41,7 @@ struct StorageCheck {
             }
             state.evolve(with: entry.record, partitionCount: hub.plan.partitionCount)
             position = entry.position
+            if case .purged(let purged) = entry.record { for id in purged.ids { instances[id] = nil } }
             guard case .checkpoint(let checkpoint) = entry.record else { continue }
             for change in checkpoint.changes {
                 guard

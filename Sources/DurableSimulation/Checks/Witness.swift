@@ -191,6 +191,12 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         partition.sent = partition.sent.filter { place, _ in
             place.sequence > partition.state.delivered[place.destination] ?? 0
         }
+        if case .purged(let purged) = record {
+            for id in purged.ids {
+                if let gone = partition.instances.removeValue(forKey: id), gone.state.status.isTerminal { continue }
+                violated("I1: instance \(id) is purged, and has not ended or is not there")
+            }
+        }
         guard case .checkpoint(let checkpoint) = record else { return }
         for change in checkpoint.changes { fold(change, into: partition) }
     }

@@ -281,6 +281,8 @@ private struct SimulatedArchive: PartitionArchive {
 
     func mayHave(_ id: InstanceID) throws(StoreError) -> Bool { try base.mayHave(id) }
 
+    func hasExpired(before time: Timestamp?) -> Bool { base.hasExpired(before: time) }
+
     func fetch() async throws(LogError) {
         await storage.latency.passUpTo(.seconds(5))
         if storage.node.isDead { throw .unavailable("the process is gone") }
@@ -329,6 +331,14 @@ private final class SimulatedStore: PartitionStore, @unchecked Sendable {  // co
 
     func counts() throws(StoreError) -> [QueryAnswer.StatusCount] {
         try call(.look) { () throws(StoreError) in try base.counts() }
+    }
+
+    func counts(_ filter: ListFilter) throws(StoreError) -> [QueryAnswer.StatusCount] {
+        try call(.look) { () throws(StoreError) in try base.counts(filter) }
+    }
+
+    func expired(before time: Timestamp, limit: Int) throws(StoreError) -> [ExpiredInstance] {
+        try call(.look) { () throws(StoreError) in try base.expired(before: time, limit: limit) }
     }
 
     func flush(_ flush: StoreFlush) throws(StoreError) {

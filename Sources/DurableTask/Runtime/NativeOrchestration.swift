@@ -113,7 +113,7 @@ package final class NativeOrchestration {
         while let event = runtime.feed.upcoming {
             runtime.feed.advance()
             runtime.apply(event)
-            if case .executionStarted(let started) = event.kind { start(input: started.input) }
+            if case .executionStarted(let started) = event.kind { start(started) }
             runtime.executor.run()
             while runtime.resumeCondition() { runtime.executor.run() }
             if let fault = runtime.fault ?? misuse() ?? escape() {
@@ -123,9 +123,11 @@ package final class NativeOrchestration {
         }
     }
 
-    private func start(input: Payload?) {
+    private func start(_ started: ExecutionStarted) {
         if hasStarted { return }
         hasStarted = true
+        let input = started.input
+        for tag in started.tags { runtime.tags[tag.key] = tag.value }
         runtime.deliveredBytes += input?.count ?? 0
         // Detached: no task-locals, no priority of whoever runs the episode. The task must not keep `self`.
         let task = Task.detached(executorPreference: runtime.executor) { [runtime, orchestration] in

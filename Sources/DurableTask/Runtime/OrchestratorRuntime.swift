@@ -18,6 +18,8 @@ final class OrchestratorRuntime: @unchecked Sendable {
     private let usesFastPath: Bool
 
     var now = Timestamp(millisecondsSinceEpoch: 0)
+    /// Of the instance.
+    var tags: [String: String] = [:]
     var operations = OperationTable()
     var events = ExternalEvents()
     /// What the code asked for: on replay what history has not confirmed yet, live what the episode returns.
@@ -180,37 +182,38 @@ final class OrchestratorRuntime: @unchecked Sendable {
     }
 
     func callSubOrchestration(
-        _ name: String, version: String?, instanceID: InstanceID?, input: Payload?, whenCancelled: ChildCancellation
+        _ name: String, version: String?, instanceID: InstanceID?, input: Payload?, tags: [ExecutionStarted.Tag],
+        whenCancelled: ChildCancellation
     ) async throws -> Payload? {
         let id = operations.add(.child(nil))
         if whenCancelled == .abandon { abandonedWhenCancelled.insert(id) }
         defer { if whenCancelled == .abandon { abandonedWhenCancelled.remove(id) } }
-        let child = startChild(id, name, version: version, instanceID: instanceID, input: input, isDetached: false)
+        let start = ChildStart(
+            instanceID: childID(instanceID, id), name: name, version: version, input: input, tags: tags)
+        asked.append(.createSubOrchestration(id: id, start))
         switch try await wait(for: id) {
         case .completed(let result): return result
         case .failed(let details):
-            throw SubOrchestrationFailure(orchestrationName: name, instanceID: child, taskID: id, details: details)
+            throw SubOrchestrationFailure(
+                orchestrationName: name, instanceID: start.instanceID, taskID: id, details: details)
         case .cancelled: throw CancellationError()
         case .timerFired, .interrupted: throw OrchestrationInterrupted()
         }
     }
 
     func startOrchestration(
-        _ name: String, version: String?, instanceID: InstanceID?, input: Payload?
+        _ name: String, version: String?, instanceID: InstanceID?, input: Payload?, tags: [ExecutionStarted.Tag]
     ) -> InstanceID {
         let id = operations.add(.settled)
-        return startChild(id, name, version: version, instanceID: instanceID, input: input, isDetached: true)
+        let start = ChildStart(
+            instanceID: childID(instanceID, id), name: name, version: version, input: input, isDetached: true,
+            tags: tags)
+        asked.append(.createSubOrchestration(id: id, start))
+        return start.instanceID
     }
 
-    private func startChild(
-        _ id: EventID, _ name: String, version: String?, instanceID: InstanceID?, input: Payload?, isDetached: Bool
-    ) -> InstanceID {
-        let child = instanceID ?? InstanceID("\(executionID.stem):\(id)")
-        asked.append(
-            .createSubOrchestration(
-                id: id,
-                ChildStart(instanceID: child, name: name, version: version, input: input, isDetached: isDetached)))
-        return child
+    private func childID(_ chosen: InstanceID?, _ id: EventID) -> InstanceID {
+        chosen ?? InstanceID("\(executionID.stem):\(id)")
     }
 
     func sleep(until fireAt: Timestamp) async throws {

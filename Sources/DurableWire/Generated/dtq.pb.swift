@@ -846,6 +846,14 @@ nonisolated struct PBPartitionRecord: Sendable {
     set {kind = .redriven(newValue)}
   }
 
+  var purged: PBPartitionRecord.Purged {
+    get {
+      if case .purged(let v)? = kind {return v}
+      return PBPartitionRecord.Purged()
+    }
+    set {kind = .purged(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -856,6 +864,7 @@ nonisolated struct PBPartitionRecord: Sendable {
     case attempt(PBPartitionRecord.Attempt)
     case delivered(PBPartitionRecord.Delivered)
     case redriven(PBPartitionRecord.Redriven)
+    case purged(PBPartitionRecord.Purged)
 
   }
 
@@ -977,6 +986,33 @@ nonisolated struct PBPartitionRecord: Sendable {
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
+  }
+
+  /// Instances that had ended are removed for good, with their histories.
+  nonisolated struct Purged: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var timeMs: Int64 = 0
+
+    var ids: [String] = []
+
+    /// Absent: unchanged. Present: every instance that ended before this time is purged by now.
+    var expiredBeforeMs: Int64 {
+      get {_expiredBeforeMs ?? 0}
+      set {_expiredBeforeMs = newValue}
+    }
+    /// Returns true if `expiredBeforeMs` has been explicitly set.
+    var hasExpiredBeforeMs: Bool {self._expiredBeforeMs != nil}
+    /// Clears the value of `expiredBeforeMs`. Subsequent reads from it will return its default value.
+    mutating func clearExpiredBeforeMs() {self._expiredBeforeMs = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _expiredBeforeMs: Int64? = nil
   }
 
   init() {}
@@ -1347,7 +1383,44 @@ nonisolated struct PBListFilter: Sendable {
   /// Clears the value of `createdToMs`. Subsequent reads from it will return its default value.
   mutating func clearCreatedToMs() {self._createdToMs = nil}
 
+  /// All of them.
+  var tags: [PBListFilter.Tag] = []
+
+  /// ID of the instance that called them.
+  var parent: String {
+    get {_parent ?? String()}
+    set {_parent = newValue}
+  }
+  /// Returns true if `parent` has been explicitly set.
+  var hasParent: Bool {self._parent != nil}
+  /// Clears the value of `parent`. Subsequent reads from it will return its default value.
+  mutating func clearParent() {self._parent = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated struct Tag: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var key: String = String()
+
+    /// Absent: any.
+    var value: String {
+      get {_value ?? String()}
+      set {_value = newValue}
+    }
+    /// Returns true if `value` has been explicitly set.
+    var hasValue: Bool {self._value != nil}
+    /// Clears the value of `value`. Subsequent reads from it will return its default value.
+    mutating func clearValue() {self._value = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _value: String? = nil
+  }
 
   init() {}
 
@@ -1355,6 +1428,7 @@ nonisolated struct PBListFilter: Sendable {
   fileprivate var _idPrefix: String? = nil
   fileprivate var _createdFromMs: Int64? = nil
   fileprivate var _createdToMs: Int64? = nil
+  fileprivate var _parent: String? = nil
 }
 
 nonisolated struct PBListCursor: Sendable {
@@ -1492,6 +1566,22 @@ nonisolated struct PBQuery: Sendable {
     set {kind = .update(newValue)}
   }
 
+  var count: PBQuery.Count {
+    get {
+      if case .count(let v)? = kind {return v}
+      return PBQuery.Count()
+    }
+    set {kind = .count(newValue)}
+  }
+
+  var purge: PBQuery.Purge {
+    get {
+      if case .purge(let v)? = kind {return v}
+      return PBQuery.Purge()
+    }
+    set {kind = .purge(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1505,6 +1595,8 @@ nonisolated struct PBQuery: Sendable {
     case heartbeat(PBQuery.Heartbeat)
     case handler(PBQuery.Handler)
     case update(PBQuery.Update)
+    case count(PBQuery.Count)
+    case purge(PBQuery.Purge)
 
   }
 
@@ -1636,6 +1728,39 @@ nonisolated struct PBQuery: Sendable {
     var id: String = String()
 
     var updateID: String = String()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct Count: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var filter: PBListFilter {
+      get {_filter ?? PBListFilter()}
+      set {_filter = newValue}
+    }
+    /// Returns true if `filter` has been explicitly set.
+    var hasFilter: Bool {self._filter != nil}
+    /// Clears the value of `filter`. Subsequent reads from it will return its default value.
+    mutating func clearFilter() {self._filter = nil}
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+
+    fileprivate var _filter: PBListFilter? = nil
+  }
+
+  nonisolated struct Purge: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var ids: [String] = []
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1793,6 +1918,16 @@ nonisolated struct PBInstanceSnapshot: @unchecked Sendable {
     set {_uniqueStorage()._openEntityCallCount = newValue}
   }
 
+  /// ID of the instance that called it.
+  var parent: String {
+    get {_storage._parent ?? String()}
+    set {_uniqueStorage()._parent = newValue}
+  }
+  /// Returns true if `parent` has been explicitly set.
+  var hasParent: Bool {_storage._parent != nil}
+  /// Clears the value of `parent`. Subsequent reads from it will return its default value.
+  mutating func clearParent() {_uniqueStorage()._parent = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -1912,6 +2047,14 @@ nonisolated struct PBQueryAnswer: Sendable {
     set {kind = .unknownUpdate(newValue)}
   }
 
+  var purged: PBQueryAnswer.Purged {
+    get {
+      if case .purged(let v)? = kind {return v}
+      return PBQueryAnswer.Purged()
+    }
+    set {kind = .purged(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1929,6 +2072,7 @@ nonisolated struct PBQueryAnswer: Sendable {
     case handlerFailed(PBFailureDetails)
     case update(PBUpdateOutcome)
     case unknownUpdate(PBQueryAnswer.UnknownUpdate)
+    case purged(PBQueryAnswer.Purged)
 
   }
 
@@ -2034,6 +2178,26 @@ nonisolated struct PBQueryAnswer: Sendable {
     // methods supported on all messages.
 
     var tasks: [PBTaskDetails] = []
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  nonisolated struct Purged: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var instances: Int64 = 0
+
+    var events: Int64 = 0
+
+    /// These have not ended: they were left as they are.
+    var running: [String] = []
+
+    /// There are none of these.
+    var missing: [String] = []
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2805,11 +2969,25 @@ nonisolated struct PBArchiveSegment: Sendable {
 
   var newestEndMs: Int64 = 0
 
+  /// Position as of which it was written: what was purged by then is not in it. 0: by an earlier build.
+  var writtenPosition: UInt64 = 0
+
+  /// What the partition kept as `expired_before_ms` then.
+  var expiredBeforeMs: Int64 {
+    get {_expiredBeforeMs ?? 0}
+    set {_expiredBeforeMs = newValue}
+  }
+  /// Returns true if `expiredBeforeMs` has been explicitly set.
+  var hasExpiredBeforeMs: Bool {self._expiredBeforeMs != nil}
+  /// Clears the value of `expiredBeforeMs`. Subsequent reads from it will return its default value.
+  mutating func clearExpiredBeforeMs() {self._expiredBeforeMs = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 
   fileprivate var _epoch: PBEpoch? = nil
+  fileprivate var _expiredBeforeMs: Int64? = nil
 }
 
 /// What a copy lacks of the archive. The filter of what is in it is stored beside it.
@@ -2977,6 +3155,8 @@ nonisolated struct PBSnapshotChunk: Sendable {
   /// The history of the last instance goes on in the next chunk.
   var continues: Bool = false
 
+  var purged: [PBSnapshotChunk.Purged] = []
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct Instance: Sendable {
@@ -3056,11 +3236,22 @@ nonisolated struct PBSnapshotChunk: Sendable {
     /// Restored from a backup, and not everything pending has been sent again.
     var mustRedrive: Bool = false
 
+    /// Every instance that ended before this time is purged.
+    var expiredBeforeMs: Int64 {
+      get {_expiredBeforeMs ?? 0}
+      set {_expiredBeforeMs = newValue}
+    }
+    /// Returns true if `expiredBeforeMs` has been explicitly set.
+    var hasExpiredBeforeMs: Bool {self._expiredBeforeMs != nil}
+    /// Clears the value of `expiredBeforeMs`. Subsequent reads from it will return its default value.
+    mutating func clearExpiredBeforeMs() {self._expiredBeforeMs = nil}
+
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
     init() {}
 
     fileprivate var _epoch: PBEpoch? = nil
+    fileprivate var _expiredBeforeMs: Int64? = nil
   }
 
   /// A message to another partition that the broker confirmed and its destination has not applied yet.
@@ -3073,6 +3264,24 @@ nonisolated struct PBSnapshotChunk: Sendable {
     var entry: Data = Data()
 
     var destination: UInt32 = 0
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  /// An instance of the archive that was purged.
+  nonisolated struct Purged: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var id: String = String()
+
+    var position: UInt64 = 0
+
+    /// Position by which it had ended; 0: not known.
+    var endedPosition: UInt64 = 0
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -3273,6 +3482,16 @@ nonisolated struct PBHubDescriptor: Sendable {
 
   var createdAtMs: Int64 = 0
 
+  /// How long instances are kept after their end; absent: until they are purged.
+  var retentionMs: Int64 {
+    get {_retentionMs ?? 0}
+    set {_retentionMs = newValue}
+  }
+  /// Returns true if `retentionMs` has been explicitly set.
+  var hasRetentionMs: Bool {self._retentionMs != nil}
+  /// Clears the value of `retentionMs`. Subsequent reads from it will return its default value.
+  mutating func clearRetentionMs() {self._retentionMs = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum QueueKind: SwiftProtobuf.Enum, Swift.CaseIterable {
@@ -3352,6 +3571,8 @@ nonisolated struct PBHubDescriptor: Sendable {
   }
 
   init() {}
+
+  fileprivate var _retentionMs: Int64? = nil
 }
 
 // MARK: - Code below here is support for the SwiftProtobuf runtime.
@@ -4629,7 +4850,7 @@ nonisolated extension PBCheckpoint: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension PBPartitionRecord: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".PartitionRecord"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}begin\0\u{1}checkpoint\0\u{3}outbox_confirmed\0\u{1}released\0\u{1}attempt\0\u{1}delivered\0\u{1}redriven\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}begin\0\u{1}checkpoint\0\u{3}outbox_confirmed\0\u{1}released\0\u{1}attempt\0\u{1}delivered\0\u{1}redriven\0\u{2}\u{e}purged\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -4729,6 +4950,19 @@ nonisolated extension PBPartitionRecord: SwiftProtobuf.Message, SwiftProtobuf._M
           self.kind = .redriven(v)
         }
       }()
+      case 30: try {
+        var v: PBPartitionRecord.Purged?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .purged(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .purged(v)
+        }
+      }()
       default: break
       }
     }
@@ -4770,6 +5004,10 @@ nonisolated extension PBPartitionRecord: SwiftProtobuf.Message, SwiftProtobuf._M
     case .redriven?: try {
       guard case .redriven(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 16)
+    }()
+    case .purged?: try {
+      guard case .purged(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
     }()
     case nil: break
     }
@@ -4985,6 +5223,50 @@ nonisolated extension PBPartitionRecord.Redriven: SwiftProtobuf.Message, SwiftPr
   }
 
   static func ==(lhs: PBPartitionRecord.Redriven, rhs: PBPartitionRecord.Redriven) -> Bool {
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBPartitionRecord.Purged: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBPartitionRecord.protoMessageName + ".Purged"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}time_ms\0\u{1}ids\0\u{3}expired_before_ms\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt64Field(value: &self.timeMs) }()
+      case 2: try { try decoder.decodeRepeatedStringField(value: &self.ids) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self._expiredBeforeMs) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if self.timeMs != 0 {
+      try visitor.visitSingularInt64Field(value: self.timeMs, fieldNumber: 1)
+    }
+    if !self.ids.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.ids, fieldNumber: 2)
+    }
+    try { if let v = self._expiredBeforeMs {
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 3)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBPartitionRecord.Purged, rhs: PBPartitionRecord.Purged) -> Bool {
+    if lhs.timeMs != rhs.timeMs {return false}
+    if lhs.ids != rhs.ids {return false}
+    if lhs._expiredBeforeMs != rhs._expiredBeforeMs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -5520,7 +5802,7 @@ nonisolated extension PBInstanceState.OpenSection: SwiftProtobuf.Message, SwiftP
 
 nonisolated extension PBListFilter: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".ListFilter"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}statuses\0\u{1}name\0\u{3}id_prefix\0\u{3}created_from_ms\0\u{3}created_to_ms\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}statuses\0\u{1}name\0\u{3}id_prefix\0\u{3}created_from_ms\0\u{3}created_to_ms\0\u{2}\u{19}tags\0\u{1}parent\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5533,6 +5815,8 @@ nonisolated extension PBListFilter: SwiftProtobuf.Message, SwiftProtobuf._Messag
       case 3: try { try decoder.decodeSingularStringField(value: &self._idPrefix) }()
       case 4: try { try decoder.decodeSingularInt64Field(value: &self._createdFromMs) }()
       case 5: try { try decoder.decodeSingularInt64Field(value: &self._createdToMs) }()
+      case 30: try { try decoder.decodeRepeatedMessageField(value: &self.tags) }()
+      case 31: try { try decoder.decodeSingularStringField(value: &self._parent) }()
       default: break
       }
     }
@@ -5558,6 +5842,12 @@ nonisolated extension PBListFilter: SwiftProtobuf.Message, SwiftProtobuf._Messag
     try { if let v = self._createdToMs {
       try visitor.visitSingularInt64Field(value: v, fieldNumber: 5)
     } }()
+    if !self.tags.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.tags, fieldNumber: 30)
+    }
+    try { if let v = self._parent {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 31)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -5567,6 +5857,47 @@ nonisolated extension PBListFilter: SwiftProtobuf.Message, SwiftProtobuf._Messag
     if lhs._idPrefix != rhs._idPrefix {return false}
     if lhs._createdFromMs != rhs._createdFromMs {return false}
     if lhs._createdToMs != rhs._createdToMs {return false}
+    if lhs.tags != rhs.tags {return false}
+    if lhs._parent != rhs._parent {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBListFilter.Tag: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBListFilter.protoMessageName + ".Tag"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}key\0\u{1}value\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.key) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self._value) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.key.isEmpty {
+      try visitor.visitSingularStringField(value: self.key, fieldNumber: 1)
+    }
+    try { if let v = self._value {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBListFilter.Tag, rhs: PBListFilter.Tag) -> Bool {
+    if lhs.key != rhs.key {return false}
+    if lhs._value != rhs._value {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -5648,7 +5979,7 @@ nonisolated extension PBTaskDetails: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Query"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0\u{1}release\0\u{2}\u{9}heartbeat\0\u{2}\u{f}handler\0\u{1}update\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{2}\u{9}status\0\u{1}history\0\u{1}list\0\u{1}wait\0\u{1}counts\0\u{1}redrive\0\u{1}release\0\u{2}\u{9}heartbeat\0\u{2}\u{5}count\0\u{1}purge\0\u{2}\u{9}handler\0\u{1}update\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -5761,6 +6092,32 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
           self.kind = .heartbeat(v)
         }
       }()
+      case 30: try {
+        var v: PBQuery.Count?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .count(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .count(v)
+        }
+      }()
+      case 31: try {
+        var v: PBQuery.Purge?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .purge(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .purge(v)
+        }
+      }()
       case 40: try {
         var v: PBQuery.Handler?
         var hadOneofValue = false
@@ -5832,6 +6189,14 @@ nonisolated extension PBQuery: SwiftProtobuf.Message, SwiftProtobuf._MessageImpl
     case .heartbeat?: try {
       guard case .heartbeat(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
+    }()
+    case .count?: try {
+      guard case .count(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
+    }()
+    case .purge?: try {
+      guard case .purge(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 31)
     }()
     case .handler?: try {
       guard case .handler(let v)? = self.kind else { preconditionFailure() }
@@ -6115,9 +6480,73 @@ nonisolated extension PBQuery.Update: SwiftProtobuf.Message, SwiftProtobuf._Mess
   }
 }
 
+nonisolated extension PBQuery.Count: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQuery.protoMessageName + ".Count"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}filter\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._filter) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._filter {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQuery.Count, rhs: PBQuery.Count) -> Bool {
+    if lhs._filter != rhs._filter {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQuery.Purge: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQuery.protoMessageName + ".Purge"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}ids\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.ids) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.ids.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.ids, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQuery.Purge, rhs: PBQuery.Purge) -> Bool {
+    if lhs.ids != rhs.ids {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceSnapshot"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}execution_id\0\u{1}name\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{1}input\0\u{1}output\0\u{1}failure\0\u{3}custom_status\0\u{1}tags\0\u{3}history_count\0\u{3}open_task_count\0\u{3}open_timer_count\0\u{3}inbox_count\0\u{3}hold_code\0\u{3}hold_text\0\u{3}open_child_count\0\u{4}\u{15}open_update_count\0\u{1}entity\0\u{3}open_entity_call_count\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}execution_id\0\u{1}name\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{1}input\0\u{1}output\0\u{1}failure\0\u{3}custom_status\0\u{1}tags\0\u{3}history_count\0\u{3}open_task_count\0\u{3}open_timer_count\0\u{3}inbox_count\0\u{3}hold_code\0\u{3}hold_text\0\u{3}open_child_count\0\u{2}\u{b}parent\0\u{4}\u{a}open_update_count\0\u{1}entity\0\u{3}open_entity_call_count\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
@@ -6142,6 +6571,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
     var _openUpdateCount: Int64 = 0
     var _entity: PBEntityState? = nil
     var _openEntityCallCount: Int64 = 0
+    var _parent: String? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -6174,6 +6604,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       _openUpdateCount = source._openUpdateCount
       _entity = source._entity
       _openEntityCallCount = source._openEntityCallCount
+      _parent = source._parent
     }
   }
 
@@ -6211,6 +6642,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         case 17: try { try decoder.decodeSingularStringField(value: &_storage._holdCode) }()
         case 18: try { try decoder.decodeSingularStringField(value: &_storage._holdText) }()
         case 19: try { try decoder.decodeSingularInt64Field(value: &_storage._openChildCount) }()
+        case 30: try { try decoder.decodeSingularStringField(value: &_storage._parent) }()
         case 40: try { try decoder.decodeSingularInt64Field(value: &_storage._openUpdateCount) }()
         case 41: try { try decoder.decodeSingularMessageField(value: &_storage._entity) }()
         case 42: try { try decoder.decodeSingularInt64Field(value: &_storage._openEntityCallCount) }()
@@ -6283,6 +6715,9 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       if _storage._openChildCount != 0 {
         try visitor.visitSingularInt64Field(value: _storage._openChildCount, fieldNumber: 19)
       }
+      try { if let v = _storage._parent {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 30)
+      } }()
       if _storage._openUpdateCount != 0 {
         try visitor.visitSingularInt64Field(value: _storage._openUpdateCount, fieldNumber: 40)
       }
@@ -6323,6 +6758,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         if _storage._openUpdateCount != rhs_storage._openUpdateCount {return false}
         if _storage._entity != rhs_storage._entity {return false}
         if _storage._openEntityCallCount != rhs_storage._openEntityCallCount {return false}
+        if _storage._parent != rhs_storage._parent {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -6334,7 +6770,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
 
 nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".QueryAnswer"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0\u{1}released\0\u{2}\u{11}tasks\0\u{2}\u{f}value\0\u{3}handler_failed\0\u{1}update\0\u{3}unknown_update\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}status\0\u{1}history\0\u{1}list\0\u{1}counts\0\u{3}not_found\0\u{1}failed\0\u{1}redriven\0\u{1}released\0\u{2}\u{11}tasks\0\u{2}\u{5}purged\0\u{2}\u{a}value\0\u{3}handler_failed\0\u{1}update\0\u{3}unknown_update\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -6459,6 +6895,19 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
           self.kind = .tasks(v)
         }
       }()
+      case 30: try {
+        var v: PBQueryAnswer.Purged?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .purged(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .purged(v)
+        }
+      }()
       case 40: try {
         var v: PBQueryAnswer.Value?
         var hadOneofValue = false
@@ -6557,6 +7006,10 @@ nonisolated extension PBQueryAnswer: SwiftProtobuf.Message, SwiftProtobuf._Messa
     case .tasks?: try {
       guard case .tasks(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
+    }()
+    case .purged?: try {
+      guard case .purged(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
     }()
     case .value?: try {
       guard case .value(let v)? = self.kind else { preconditionFailure() }
@@ -6825,6 +7278,51 @@ nonisolated extension PBQueryAnswer.Tasks: SwiftProtobuf.Message, SwiftProtobuf.
 
   static func ==(lhs: PBQueryAnswer.Tasks, rhs: PBQueryAnswer.Tasks) -> Bool {
     if lhs.tasks != rhs.tasks {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBQueryAnswer.Purged: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBQueryAnswer.protoMessageName + ".Purged"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}instances\0\u{1}events\0\u{1}running\0\u{1}missing\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt64Field(value: &self.instances) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.events) }()
+      case 3: try { try decoder.decodeRepeatedStringField(value: &self.running) }()
+      case 4: try { try decoder.decodeRepeatedStringField(value: &self.missing) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.instances != 0 {
+      try visitor.visitSingularInt64Field(value: self.instances, fieldNumber: 1)
+    }
+    if self.events != 0 {
+      try visitor.visitSingularInt64Field(value: self.events, fieldNumber: 2)
+    }
+    if !self.running.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.running, fieldNumber: 3)
+    }
+    if !self.missing.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.missing, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBQueryAnswer.Purged, rhs: PBQueryAnswer.Purged) -> Bool {
+    if lhs.instances != rhs.instances {return false}
+    if lhs.events != rhs.events {return false}
+    if lhs.running != rhs.running {return false}
+    if lhs.missing != rhs.missing {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -8054,7 +8552,7 @@ nonisolated extension PBLogGeneration: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension PBArchiveSegment: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".ArchiveSegment"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}stream\0\u{1}epoch\0\u{3}after_position\0\u{3}through_position\0\u{1}chunks\0\u{1}bytes\0\u{1}instances\0\u{3}newest_end_ms\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}stream\0\u{1}epoch\0\u{3}after_position\0\u{3}through_position\0\u{1}chunks\0\u{1}bytes\0\u{1}instances\0\u{3}newest_end_ms\0\u{3}written_position\0\u{3}expired_before_ms\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -8070,6 +8568,8 @@ nonisolated extension PBArchiveSegment: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 6: try { try decoder.decodeSingularUInt64Field(value: &self.bytes) }()
       case 7: try { try decoder.decodeSingularUInt64Field(value: &self.instances) }()
       case 8: try { try decoder.decodeSingularInt64Field(value: &self.newestEndMs) }()
+      case 9: try { try decoder.decodeSingularUInt64Field(value: &self.writtenPosition) }()
+      case 10: try { try decoder.decodeSingularInt64Field(value: &self._expiredBeforeMs) }()
       default: break
       }
     }
@@ -8104,6 +8604,12 @@ nonisolated extension PBArchiveSegment: SwiftProtobuf.Message, SwiftProtobuf._Me
     if self.newestEndMs != 0 {
       try visitor.visitSingularInt64Field(value: self.newestEndMs, fieldNumber: 8)
     }
+    if self.writtenPosition != 0 {
+      try visitor.visitSingularUInt64Field(value: self.writtenPosition, fieldNumber: 9)
+    }
+    try { if let v = self._expiredBeforeMs {
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 10)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -8116,6 +8622,8 @@ nonisolated extension PBArchiveSegment: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.bytes != rhs.bytes {return false}
     if lhs.instances != rhs.instances {return false}
     if lhs.newestEndMs != rhs.newestEndMs {return false}
+    if lhs.writtenPosition != rhs.writtenPosition {return false}
+    if lhs._expiredBeforeMs != rhs._expiredBeforeMs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -8380,7 +8888,7 @@ nonisolated extension PBLogMessage.SnapshotComplete: SwiftProtobuf.Message, Swif
 
 nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".SnapshotChunk"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}instances\0\u{1}outbox\0\u{1}state\0\u{1}sent\0\u{1}archived\0\u{1}continues\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}instances\0\u{1}outbox\0\u{1}state\0\u{1}sent\0\u{1}archived\0\u{1}continues\0\u{2}\u{17}purged\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -8395,6 +8903,7 @@ nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 5: try { try decoder.decodeRepeatedMessageField(value: &self.sent) }()
       case 6: try { try decoder.decodeSingularBytesField(value: &self.archived) }()
       case 7: try { try decoder.decodeSingularBoolField(value: &self.continues) }()
+      case 30: try { try decoder.decodeRepeatedMessageField(value: &self.purged) }()
       default: break
       }
     }
@@ -8426,6 +8935,9 @@ nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.continues != false {
       try visitor.visitSingularBoolField(value: self.continues, fieldNumber: 7)
     }
+    if !self.purged.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.purged, fieldNumber: 30)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -8437,6 +8949,7 @@ nonisolated extension PBSnapshotChunk: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.sent != rhs.sent {return false}
     if lhs.archived != rhs.archived {return false}
     if lhs.continues != rhs.continues {return false}
+    if lhs.purged != rhs.purged {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -8559,7 +9072,7 @@ nonisolated extension PBSnapshotChunk.Sequence: SwiftProtobuf.Message, SwiftProt
 
 nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = PBSnapshotChunk.protoMessageName + ".State"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{3}next_outbox_id\0\u{1}watermarks\0\u{1}sequences\0\u{1}evidence\0\u{1}delivered\0\u{3}must_redrive\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}epoch\0\u{3}next_outbox_id\0\u{1}watermarks\0\u{1}sequences\0\u{1}evidence\0\u{1}delivered\0\u{3}must_redrive\0\u{4}\u{17}expired_before_ms\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -8574,6 +9087,7 @@ nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobu
       case 5: try { try decoder.decodeSingularBytesField(value: &self.evidence) }()
       case 6: try { try decoder.decodeRepeatedMessageField(value: &self.delivered) }()
       case 7: try { try decoder.decodeSingularBoolField(value: &self.mustRedrive) }()
+      case 30: try { try decoder.decodeSingularInt64Field(value: &self._expiredBeforeMs) }()
       default: break
       }
     }
@@ -8605,6 +9119,9 @@ nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobu
     if self.mustRedrive != false {
       try visitor.visitSingularBoolField(value: self.mustRedrive, fieldNumber: 7)
     }
+    try { if let v = self._expiredBeforeMs {
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 30)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -8616,6 +9133,7 @@ nonisolated extension PBSnapshotChunk.State: SwiftProtobuf.Message, SwiftProtobu
     if lhs.evidence != rhs.evidence {return false}
     if lhs.delivered != rhs.delivered {return false}
     if lhs.mustRedrive != rhs.mustRedrive {return false}
+    if lhs._expiredBeforeMs != rhs._expiredBeforeMs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -8651,6 +9169,46 @@ nonisolated extension PBSnapshotChunk.Sent: SwiftProtobuf.Message, SwiftProtobuf
   static func ==(lhs: PBSnapshotChunk.Sent, rhs: PBSnapshotChunk.Sent) -> Bool {
     if lhs.entry != rhs.entry {return false}
     if lhs.destination != rhs.destination {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBSnapshotChunk.Purged: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBSnapshotChunk.protoMessageName + ".Purged"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{1}position\0\u{3}ended_position\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.id) }()
+      case 2: try { try decoder.decodeSingularUInt64Field(value: &self.position) }()
+      case 3: try { try decoder.decodeSingularUInt64Field(value: &self.endedPosition) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.id.isEmpty {
+      try visitor.visitSingularStringField(value: self.id, fieldNumber: 1)
+    }
+    if self.position != 0 {
+      try visitor.visitSingularUInt64Field(value: self.position, fieldNumber: 2)
+    }
+    if self.endedPosition != 0 {
+      try visitor.visitSingularUInt64Field(value: self.endedPosition, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBSnapshotChunk.Purged, rhs: PBSnapshotChunk.Purged) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.position != rhs.position {return false}
+    if lhs.endedPosition != rhs.endedPosition {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -8973,7 +9531,7 @@ nonisolated extension PBLogBookmark: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension PBHubDescriptor: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".HubDescriptor"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{3}hub_id\0\u{1}hub\0\u{3}partition_count\0\u{3}queue_kind\0\u{3}log_mode\0\u{3}data_directory\0\u{3}format_version\0\u{3}created_at_ms\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{3}hub_id\0\u{1}hub\0\u{3}partition_count\0\u{3}queue_kind\0\u{3}log_mode\0\u{3}data_directory\0\u{3}format_version\0\u{3}created_at_ms\0\u{4}\u{15}retention_ms\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -8990,12 +9548,17 @@ nonisolated extension PBHubDescriptor: SwiftProtobuf.Message, SwiftProtobuf._Mes
       case 7: try { try decoder.decodeSingularStringField(value: &self.dataDirectory) }()
       case 8: try { try decoder.decodeSingularInt64Field(value: &self.formatVersion) }()
       case 9: try { try decoder.decodeSingularInt64Field(value: &self.createdAtMs) }()
+      case 30: try { try decoder.decodeSingularInt64Field(value: &self._retentionMs) }()
       default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if self.format != 0 {
       try visitor.visitSingularInt32Field(value: self.format, fieldNumber: 1)
     }
@@ -9023,6 +9586,9 @@ nonisolated extension PBHubDescriptor: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if self.createdAtMs != 0 {
       try visitor.visitSingularInt64Field(value: self.createdAtMs, fieldNumber: 9)
     }
+    try { if let v = self._retentionMs {
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 30)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -9036,6 +9602,7 @@ nonisolated extension PBHubDescriptor: SwiftProtobuf.Message, SwiftProtobuf._Mes
     if lhs.dataDirectory != rhs.dataDirectory {return false}
     if lhs.formatVersion != rhs.formatVersion {return false}
     if lhs.createdAtMs != rhs.createdAtMs {return false}
+    if lhs._retentionMs != rhs._retentionMs {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

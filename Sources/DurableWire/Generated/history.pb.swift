@@ -481,6 +481,8 @@ nonisolated struct PBSubOrchestrationCreated: Sendable {
   /// Clears the value of `input`. Subsequent reads from it will return its default value.
   mutating func clearInput() {self._input = nil}
 
+  var tags: [PBTag] = []
+
   /// Ours: nobody waits for its end.
   var isDetached: Bool = false
 
@@ -1870,7 +1872,7 @@ nonisolated extension PBTaskFailed: SwiftProtobuf.Message, SwiftProtobuf._Messag
 
 nonisolated extension PBSubOrchestrationCreated: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".SubOrchestrationCreated"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{1}name\0\u{1}version\0\u{1}input\0\u{4}d\u{f}is_detached\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{1}name\0\u{1}version\0\u{1}input\0\u{2}\u{2}tags\0\u{4}b\u{f}is_detached\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1882,6 +1884,7 @@ nonisolated extension PBSubOrchestrationCreated: SwiftProtobuf.Message, SwiftPro
       case 2: try { try decoder.decodeSingularStringField(value: &self.name) }()
       case 3: try { try decoder.decodeSingularMessageField(value: &self._version) }()
       case 4: try { try decoder.decodeSingularMessageField(value: &self._input) }()
+      case 6: try { try decoder.decodeRepeatedMessageField(value: &self.tags) }()
       case 1000: try { try decoder.decodeSingularBoolField(value: &self.isDetached) }()
       default: break
       }
@@ -1905,6 +1908,9 @@ nonisolated extension PBSubOrchestrationCreated: SwiftProtobuf.Message, SwiftPro
     try { if let v = self._input {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
     } }()
+    if !self.tags.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.tags, fieldNumber: 6)
+    }
     if self.isDetached != false {
       try visitor.visitSingularBoolField(value: self.isDetached, fieldNumber: 1000)
     }
@@ -1916,6 +1922,7 @@ nonisolated extension PBSubOrchestrationCreated: SwiftProtobuf.Message, SwiftPro
     if lhs.name != rhs.name {return false}
     if lhs._version != rhs._version {return false}
     if lhs._input != rhs._input {return false}
+    if lhs.tags != rhs.tags {return false}
     if lhs.isDetached != rhs.isDetached {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true

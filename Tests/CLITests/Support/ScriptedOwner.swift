@@ -178,6 +178,7 @@ extension ScriptedOwner.Script {
             instance.createdAt = now
             instance.lastUpdatedAt = now
             instance.input = start.input
+            instance.tags = start.tags
             instances.append(outcome(instance))
             return .created
         case .updateRequested(let request):
@@ -193,7 +194,7 @@ extension ScriptedOwner.Script {
         }
     }
 
-    fileprivate func answer(_ query: Question, _ partition: PartitionID, of count: Int) -> QueryAnswer? {
+    fileprivate mutating func answer(_ query: Question, _ partition: PartitionID, of count: Int) -> QueryAnswer? {
         switch query {
         case .status(let id): return find(id).map(QueryAnswer.status) ?? .notFound
         case .history(let id, let after, let limit):
@@ -205,14 +206,8 @@ extension ScriptedOwner.Script {
             guard let instance = find(id) else { return .notFound }
             return instance.status.isTerminal ? .status(instance) : nil
         case .list(let filter, let after, let limit):
-            let matches = instances.filter { instance in
-                instance.id.partition(of: count) == partition
-                    && (filter.statuses.isEmpty || filter.statuses.contains(instance.status))
-                    && (filter.name ?? instance.name) == instance.name
-                    && instance.id.value.hasPrefix(filter.idPrefix ?? "")
-                    && (filter.createdFrom.map { instance.createdAt >= $0 } ?? true)
-                    && (filter.createdTo.map { instance.createdAt < $0 } ?? true)
-                    && (after.map { ListCursor(createdAt: instance.createdAt, id: instance.id) > $0 } ?? true)
+            let matches = fitting(filter, partition, of: count).filter { instance in
+                after.map { ListCursor(createdAt: instance.createdAt, id: instance.id) > $0 } ?? true
             }.sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
             let page = matches.prefix(min(limit, pageLimit))
             return .list(Array(page), isComplete: page.count == matches.count)
@@ -229,13 +224,46 @@ extension ScriptedOwner.Script {
             guard let instance = find(id) else { return .notFound }
             return updates[updateID].map(QueryAnswer.update) ?? .unknownUpdate(instance.status)
         case .redrive: return .redriven(Redriven(tasks: 3, messages: partition.index, timers: 1200))
-        case .counts:
-            let own = instances.filter { $0.id.partition(of: count) == partition }
-            return .counts(
-                OrchestrationStatus.allCases.compactMap { status in
-                    let count = own.count { $0.status == status }
-                    return count == 0 ? nil : .init(status: status, count: count)
-                })
+        case .counts: return counts(ListFilter(), partition, of: count)
+        case .count(let filter): return counts(filter, partition, of: count)
+        case .purge(let ids):
+            var purged = QueryAnswer.Purged()
+            for id in ids {
+                guard let instance = find(id) else {
+                    purged.missing.append(id)
+                    continue
+                }
+                if !instance.status.isTerminal {
+                    purged.running.append(id)
+                    continue
+                }
+                purged.instances += 1
+                purged.events += instance.historyCount
+                instances.removeAll { $0.id == id }
+            }
+            return .purged(purged)
         }
+    }
+
+    private func fitting(_ filter: ListFilter, _ partition: PartitionID, of count: Int) -> [InstanceSnapshot] {
+        instances.filter { instance in
+            instance.id.partition(of: count) == partition
+                && (filter.statuses.isEmpty || filter.statuses.contains(instance.status))
+                && (filter.name ?? instance.name) == instance.name
+                && instance.id.value.hasPrefix(filter.idPrefix ?? "")
+                && (filter.createdFrom.map { instance.createdAt >= $0 } ?? true)
+                && (filter.createdTo.map { instance.createdAt < $0 } ?? true)
+                && filter.tags.allSatisfy { $0.fits(instance.tags) }
+                && (filter.parent ?? instance.parent) == instance.parent
+        }
+    }
+
+    private func counts(_ filter: ListFilter, _ partition: PartitionID, of count: Int) -> QueryAnswer {
+        let own = fitting(filter, partition, of: count)
+        return .counts(
+            OrchestrationStatus.allCases.compactMap { status in
+                let count = own.count { $0.status == status }
+                return count == 0 ? nil : .init(status: status, count: count)
+            })
     }
 }

@@ -216,6 +216,14 @@ private final class CrashStore: PartitionStore {
         try look { () throws(StoreError) in try base.counts() }
     }
 
+    func counts(_ filter: ListFilter) throws(StoreError) -> [QueryAnswer.StatusCount] {
+        try look { () throws(StoreError) in try base.counts(filter) }
+    }
+
+    func expired(before time: Timestamp, limit: Int) throws(StoreError) -> [ExpiredInstance] {
+        try look { () throws(StoreError) in try base.expired(before: time, limit: limit) }
+    }
+
     func flush(_ flush: StoreFlush) throws(StoreError) {
         try storage.call(.flush(flush.position), isWrite: true) { () throws(StoreError) in
             try base.flush(flush)

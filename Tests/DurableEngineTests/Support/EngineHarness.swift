@@ -18,12 +18,12 @@ final class EngineHarness: Sendable {
     let client: MemoryTransport
     var topology: HubTopology { descriptor.topology }
 
-    init(partitions: Int = 1, faults: FaultPlan = .none) async throws {
+    init(partitions: Int = 1, retention: Duration? = nil, faults: FaultPlan = .none) async throws {
         broker = MemoryBroker(clock: clock, faults: faults)
         directory = FileManager.default.temporaryDirectory.path + "/dtq-engine-\(UUID().uuidString)"
         descriptor = HubDescriptor(
             hubID: "hub-1", hub: HubName("test")!, partitionCount: partitions, queueKind: .quorum, logMode: .local,
-            dataDirectory: directory, createdAt: clock.now())
+            dataDirectory: directory, createdAt: clock.now(), retention: retention)
         client = broker.connect(as: "client")
         try SQLiteHubStorage(directory: directory).create(descriptor)
         try await client.declare(descriptor.topology.everything)

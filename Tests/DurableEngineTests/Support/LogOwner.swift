@@ -20,6 +20,7 @@ struct PartitionContents: Equatable {
         state.evolve(with: record, partitionCount: 2)
         state.epoch = .zero
         position.value += 1
+        if case .purged(let purged) = record { for id in purged.ids { instances[id] = nil } }
         guard case .checkpoint(let checkpoint) = record else { return }
         for change in checkpoint.changes {
             var instance =
@@ -70,6 +71,9 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
     private(set) var contents: PartitionContents
     /// With everything in the tables.
     private var flushed: PartitionContents
+    private var (purged, expired) = ([PurgedInstance](), [InstanceID]())
+    /// Where instances ended. Look-up only.
+    private var ends: [InstanceID: LogPosition] = [:]
 
     /// Claims the partition, opens it and begins the epoch.
     ///
@@ -87,6 +91,13 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
         _ = try await opened.log.begin(SampleRecords.begin(epoch))
         contents = try await PartitionContents(of: opened)
         flushed = try PartitionContents(tablesOf: opened.store)
+        for entry in try await opened.log.read(after: flushed.position, limit: 10_000) {
+            guard case .purged(let record) = entry.record else { continue }
+            for id in record.ids {
+                flushed.instances[id] = nil
+                purged.append(PurgedInstance(id: id, position: entry.position, endedAt: nil))
+            }
+        }
         try flush()
     }
 
@@ -118,6 +129,25 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
         try await append(
             .checkpoint(
                 Checkpoint(time: time, changes: [InstanceChange(instanceID: id, time: time, history: [end])])))
+        ends[id] = contents.position
+    }
+
+    /// Purges instances that have ended.
+    ///
+    /// - Parameter time: For `SampleRecords.time`: everything that ended before it is among them; nil: not said.
+    func purge(_ numbers: [Int], expiredBefore time: Int64? = nil) async throws {
+        let ids = numbers.map { InstanceID("instance-\($0)") }
+        let moves = time.map { SampleRecords.time($0) > contents.state.expiredBefore ?? .distantPast } ?? false
+        try await append(
+            .purged(.init(time: SampleRecords.time(9000), ids: ids, expiredBefore: time.map(SampleRecords.time))))
+        for id in ids {
+            flushed.instances[id] = nil
+            if moves {
+                expired.append(id)
+            } else {
+                purged.append(PurgedInstance(id: id, position: contents.position, endedAt: ends[id]))
+            }
+        }
     }
 
     /// Reads what the copy lacks of the archive.
@@ -141,14 +171,19 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
         where flushed.instances[id] != instance {
             let first = flushed.instances[id]?.history.count ?? 0
             flush.instances.append(
-                .init(state: instance.state, newHistory: Array(instance.history[first...]), firstIndex: first))
+                .init(
+                    state: instance.state, newHistory: Array(instance.history[first...]), firstIndex: first,
+                    endedAt: instance.state.status.isTerminal ? ends[id] : nil))
         }
         flush.outboxAdded = contents.state.pendingOutbox.filter { flushed.state.outbox[$0.id] != $0 }
         flush.outboxRemoved = flushed.state.pendingOutbox.map(\.id).filter { contents.state.outbox[$0] == nil }
         flush.nextOutboxID = contents.state.nextOutboxID
         flush.deduplication = contents.state.deduplication
         flush.sequences = contents.state.sequences
+        flush.expiredBefore = contents.state.expiredBefore
+        (flush.purged, flush.expired) = (purged, expired)
         try opened.store.flush(flush)
+        (purged, expired) = ([], [])
         flushed = contents
     }
 
