@@ -65,7 +65,7 @@ extension HubClient {
         try await sum(.count(filter))
     }
 
-    private func sum(_ query: Query) async throws -> [QueryAnswer.StatusCount] {
+    private func sum(_ query: Question) async throws -> [QueryAnswer.StatusCount] {
         var sums: [OrchestrationStatus: Int] = [:]  // look-up only
         for answer in try await askAll(query) {
             guard case .counts(let counts) = answer else { throw unexpected(answer, "counts") }

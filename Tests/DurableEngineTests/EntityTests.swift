@@ -3,6 +3,7 @@ import DurableCore
 import DurableEngine
 import DurableMemory
 import DurableTask
+import DurableWire
 import DurableWorker
 import Foundation
 import Testing
@@ -312,5 +313,10 @@ private let transfer = Orchestration("Transfer") { (order: Transfer, context: Or
         let snapshot = try await hub.snapshot(account["a"].instanceID.value)
         #expect(snapshot?.historyCount == 0)
         try await worker.stop()
+        let store = try hub.storage.open(PartitionID(0)).store
+        // A checkpoint a delivery at most, of which there were 100.
+        #expect(try store.recover().position.value < 250)
+        // Its state, and the IDs of the last 128 signals.
+        #expect(try #require(try store.instance(account["a"].instanceID)).wireBytes.count < 4096)
     }
 }

@@ -1,3 +1,5 @@
+import DurableCore
+
 /// Smaller workloads for which all expectations still hold, to shrink a failing run with.
 extension Workload {
     /// What can be left out by itself: instances planned together, which may wait for each other. In order.
