@@ -1,7 +1,9 @@
+import DurableBackend
 import DurableClient
 import DurableCore
 import DurableEngine
 import DurableMemory
+import DurableSQLite
 import DurableTask
 import DurableWire
 import DurableWorker
@@ -154,7 +156,11 @@ private let transfer = Orchestration("Transfer") { (order: Transfer, context: Or
         let hub = try await EngineHarness(partitions: 4)
         let worker = try hub.startWorker("w1", items + [holder])
         try await hub.start("Holder", id: "h", input: "\"\(way)\"")
-        try await hub.eventually("the lock") { try await !isUnlocked(hub, "a") && !isUnlocked(hub, "b") }
+        try await hub.eventually("the lock") {
+            let a = try await isUnlocked(hub, "a")
+            let b = try await isUnlocked(hub, "b")
+            return !a && !b
+        }
         if way == "terminateWaiting" {
             // It has neither, and waits at the first.
             try await hub.start("Holder", id: "w", input: "\"wait\"")

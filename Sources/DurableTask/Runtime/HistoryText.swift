@@ -23,7 +23,7 @@ package enum HistoryText {
         case (.updateCompleted(let recorded, _, _), .completeUpdate(let id, _, _)): recorded == id
         case (.entityOperationCalled(let call), .callEntity(let id, let target, let operation, _, let section)):
             event.eventID == id && call.target == target && call.operation == operation
-                && call.section.map { EventID(entityRequest: $0) } == section
+                && call.section.flatMap { EventID(entityRequest: $0) } == section
         case (.entityOperationSignaled(let signal), .signalEntity(let id, let target, let operation, _)):
             event.eventID == id && signal.target == target && signal.operation == operation
         case (.entityLockRequested(let request), .lockEntities(let id, let lockSet)):
