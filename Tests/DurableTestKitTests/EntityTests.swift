@@ -35,8 +35,8 @@ private struct Overdrawn: Error {}
     {
         let environment = try TestOrchestrationEnvironment(deposit, withdraw)
         try environment.signal(deposit, on: "a", 100)
-        let first = try environment.start(transfer, 70)
-        let second = try environment.start(transfer, 70)
+        let first = try environment.start(transfer, input: 70)
+        let second = try environment.start(transfer, input: 70)
         try await environment.advance(by: .seconds(30))
         #expect(environment.holder(of: account, "a") == first)
         #expect(environment.holder(of: account, "b") == first)
@@ -76,7 +76,7 @@ private struct Overdrawn: Error {}
         let holder = try environment.start(keeper)
         try await environment.runUntilIdle()
         let error = await #expect(throws: OrchestrationTestError.self) {
-            try await environment.run(transfer, 1)
+            try await environment.run(transfer, input: 1)
         }
         #expect(error?.description.contains(holder.value) == true)
         let other = try TestOrchestrationEnvironment()
