@@ -24,7 +24,8 @@ extension Programs {
     }
     /// Sends all it is given on to another one.
     static let pass = purse.operation(EntityChecks.passing) {
-        (_: inout Int, order: Passing, context: EntityContext) -> NoValue in
+        (sum: inout Int, order: Passing, context: EntityContext) -> NoValue in
+        if sum == 0 { context.removeState() }
         context.signal(add, on: order.to, order.amount)
         return NoValue()
     }
