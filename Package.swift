@@ -7,11 +7,13 @@ let package = Package(
     products: [
         .library(name: "Durable", targets: ["Durable"]),
         .library(name: "DurableTestKit", targets: ["DurableTestKit"]),
+        .library(name: "DurableProtobuf", targets: ["DurableProtobuf"]),
         .executable(name: "dtq", targets: ["dtq"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
@@ -30,7 +32,13 @@ let package = Package(
         // What app authors import.
         .target(name: "DurableTask", dependencies: ["DurableCore", .log]),
         .target(name: "DurableSchedules", dependencies: ["DurableTask", "DurableCore"]),
-        .target(name: "DurableTestKit", dependencies: ["DurableTask", "DurableCore", "DurableJSON", .heap, .log]),
+        .target(name: "DurablePayloads", dependencies: ["DurableBackend", "DurableCore", "CZlib", .crypto]),
+        .target(name: "DurableProtobuf", dependencies: ["DurableTask", "DurableCore", .protobuf]),
+        .target(
+            name: "DurableTestKit",
+            dependencies: [
+                "DurableTask", "DurableBackend", "DurableCore", "DurableJSON", "DurablePayloads", .heap, .log,
+            ]),
         .target(
             name: "DurableWorker", dependencies: ["DurableTask", "DurableEngine", "DurableClient", .log, .ordered]),
         .target(name: "DurableClient", dependencies: ["DurableCore", "DurableWire", "DurableBackend", "DurableTask"]),
@@ -42,6 +50,7 @@ let package = Package(
 
         // Adapters of the outside world.
         .systemLibrary(name: "CRabbitMQ", pkgConfig: "librabbitmq", providers: [.apt(["librabbitmq-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "DurableAMQP", dependencies: ["DurableBackend", "CRabbitMQ", .log]),
         .target(name: "DurableSQLite", dependencies: ["DurableBackend", "DurableWire", .ordered, .grdb]),
         .target(name: "DurableMemory", dependencies: ["DurableBackend", "DurableWire", .deque, .ordered]),
@@ -51,13 +60,14 @@ let package = Package(
             name: "Durable",
             dependencies: [
                 "DurableTask", "DurableSchedules", "DurableWorker", "DurableClient", "DurableCLI", "DurableAMQP",
-                "DurableSQLite", "DurableJSON", "DurableMemory",
+                "DurableSQLite", "DurableJSON", "DurableMemory", "DurablePayloads",
                 .argumentParser, .log, .unixSignals,
             ]),
         .target(
             name: "DurableCLI",
             dependencies: [
-                "DurableBackup", "DurableClient", "DurableCore", "DurableJSON", "DurableBackend", .argumentParser,
+                "DurableBackup", "DurableClient", "DurableCore", "DurableJSON", "DurableBackend", "DurablePayloads",
+                .argumentParser,
             ]),
         .executableTarget(
             name: "dtq",
@@ -94,13 +104,19 @@ let package = Package(
         .testTarget(name: "DurableWireTests", dependencies: ["DurableWire", "DurableCore", .protobuf]),
         .testTarget(name: "DurableTaskTests", dependencies: ["DurableTask", "DurableCore", .log]),
         .testTarget(
+            name: "DurablePayloadsTests",
+            dependencies: [
+                "DurablePayloads", "DurableProtobuf", "DurableBackend", "DurableCore", "DurableTask", .protobuf,
+            ]),
+        .testTarget(
             name: "DurableSchedulesTests",
             dependencies: ["DurableSchedules", "DurableTestKit", "DurableTask", "DurableCore", "nightly-schedule"]),
         .testTarget(
             name: "DurableEngineTests",
             dependencies: [
                 "Durable", "DurableBackup", "DurableEngine", "DurableMemory", "DurableTask", "DurableWorker",
-                "DurableClient", "DurableJSON", "DurableSQLite", "DurableSchedules", "DurableConformance", .log,
+                "DurableClient", "DurableJSON", "DurablePayloads", "DurableSQLite", "DurableSchedules",
+                "DurableConformance", .log,
             ]),
         .testTarget(name: "MemoryConformanceTests", dependencies: ["DurableMemory", "DurableConformance"]),
         .testTarget(name: "SQLiteConformanceTests", dependencies: ["DurableSQLite", "DurableConformance", .grdb]),
@@ -114,7 +130,7 @@ let package = Package(
             name: "CLITests",
             dependencies: [
                 "DurableCLI", "DurableClient", "DurableBackend", "DurableCore", "DurableJSON", "DurableMemory",
-                "DurableWire",
+                "DurablePayloads", "DurableWire",
                 .argumentParser,
             ]),
         .testTarget(
@@ -139,10 +155,13 @@ let package = Package(
         .testTarget(
             name: "DurableTestKitTests",
             dependencies: [
-                "DurableTestKit", "DurableCore", "DurableJSON", "DurableTask", "approval", "hello-cities", "word-count",
+                "DurableTestKit", "DurableBackend", "DurableCore", "DurableJSON", "DurablePayloads", "DurableTask",
+                "approval",
+                "hello-cities", "word-count",
                 .log,
             ],
             exclude: ["Fixtures"]),
+        .testTarget(name: "DocumentationTests", dependencies: ["Durable", "DurableTestKit"]),
         .testTarget(name: "LintTests"),
     ]
 )
@@ -158,6 +177,7 @@ package.targets += examples.map { name in
 
 extension Target.Dependency {
     static let argumentParser: Self = .product(name: "ArgumentParser", package: "swift-argument-parser")
+    static let crypto: Self = .product(name: "Crypto", package: "swift-crypto")
     // Single modules: the umbrella product would compile all of the package.
     static let deque: Self = .product(name: "DequeModule", package: "swift-collections")
     static let heap: Self = .product(name: "HeapModule", package: "swift-collections")

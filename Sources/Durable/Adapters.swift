@@ -3,6 +3,7 @@ import DurableBackend
 public import DurableClient
 package import DurableCore
 import DurableEngine
+public import DurablePayloads
 import DurableSQLite
 package import DurableTask
 package import DurableWorker
@@ -25,7 +26,7 @@ package struct Adapters: Sendable {
     ///   `replicated`: where this worker keeps its copies; nil: a place of the system's.
     package func worker(
         id: WorkerID, descriptor: HubDescriptor, registry: Registry, directory: String?,
-        configuration: WorkerConfiguration, logger: Logger
+        configuration: WorkerConfiguration, payloads: PayloadOptions = PayloadOptions(), logger: Logger
     ) throws -> WorkerHost {
         let journal = HubJournal(
             transport: transport, topology: descriptor.topology, clock: SystemClock(), makeNonce: RandomID.make)
@@ -38,7 +39,8 @@ package struct Adapters: Sendable {
         return WorkerHost(
             .init(
                 worker: id, descriptor: descriptor, registry: registry, transport: transport, storage: storage,
-                epochs: JournalEpochAuthority(journal), clock: SystemClock(), configuration: configuration),
+                epochs: JournalEpochAuthority(journal), clock: SystemClock(), configuration: configuration,
+                payloads: PayloadPipeline(payloads, hubID: descriptor.hubID)),
             logger: logger)
     }
 
@@ -72,10 +74,12 @@ extension TaskHubClient {
     /// - Parameters:
     ///   - broker: `amqp://USER:PASSWORD@HOST:PORT/VHOST`; several nodes of a cluster separated by commas.
     ///   - hub: Name of a hub that is there.
+    ///   - payloads: As of the hub's workers; `try PayloadOptions.environment()` reads them from the environment.
     /// - Throws: `ClientError`: no such hub (DTQ1001), a newer format (DTQ1002), no broker (DTQ4001), login refused
     ///   (DTQ4002), a URL or name that cannot be used (DTQ5003).
     public static func connect(
-        broker: String, hub: String, logger: Logger = Logger(label: "dtq.client")
+        broker: String, hub: String, payloads: PayloadOptions = PayloadOptions(),
+        logger: Logger = Logger(label: "dtq.client")
     ) async throws -> TaskHubClient {
         guard let name = HubName(hub) else {
             throw ClientError(.wrongArgument, "\"\(hub)\" is no hub name. Use letters, digits, - and _.")
@@ -88,7 +92,9 @@ extension TaskHubClient {
         }
         let transport = adapters.transport
         do {
-            let core = try await HubClient.connect(transport: transport, hub: name, clock: SystemClock())
+            let core = try await HubClient.connect(
+                transport: transport, hub: name, clock: SystemClock(),
+                payloads: { PayloadPipeline(payloads, hubID: $0) })
             return TaskHubClient(core, onClose: { await transport.close() })
         } catch {
             await transport.close()

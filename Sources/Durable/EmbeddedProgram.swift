@@ -2,6 +2,7 @@ import DurableCLI
 import DurableClient
 import DurableCore
 import DurableJSON
+import DurablePayloads
 import DurableTask
 import DurableWorker
 import Foundation
@@ -11,12 +12,14 @@ struct EmbeddedProgram {
     var directory: String
     var submit: String?
     var settings: WorkerSettings
+    var payloads: PayloadOptions
 
     func run(_ registry: Registry) async throws {
         let path = URL(fileURLWithPath: directory).standardizedFileURL.path
         let requests = try submit.map(Self.requests)
         let hub = try await TaskHub.embedded(
-            path: path, registry: registry, configuration: settings.configuration, logger: settings.logger)
+            path: path, registry: registry, configuration: settings.configuration, payloads: payloads,
+            logger: settings.logger)
         let stopRequested = AsyncStream.makeStream(of: Void.self)
         let receipt = try await ProcessSignals.whileHandled(stop: { stopRequested.continuation.finish() }) {
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -1,3 +1,4 @@
+package import DurableBackend
 import DurableCLI
 package import DurableClient
 package import DurableCore
@@ -24,11 +25,16 @@ package struct ReplayCheck: Sendable {
     }
 
     private let registry: Registry
+    private let payloads: any PayloadAccess
     /// In the order in which they were checked.
     package private(set) var findings: [Finding] = []
     package private(set) var fittingCount = 0
 
-    package init(_ registry: Registry) { self.registry = registry }
+    /// - Parameter payloads: Opens those of files; a client opens its own.
+    package init(_ registry: Registry, payloads: any PayloadAccess = PlainPayloads()) {
+        self.registry = registry
+        self.payloads = payloads
+    }
 
     package var doesFit: Bool { findings.isEmpty }
 
@@ -50,13 +56,22 @@ package struct ReplayCheck: Sendable {
 
     /// Checks the document that `dtq history ID --json --payloads` prints.
     ///
-    /// - Throws: `ClientError` DTQ5003 with what does not fit.
-    package mutating func check(file name: String, _ bytes: [UInt8]) throws(ClientError) {
-        let (id, events): (InstanceID, [HistoryEvent])
+    /// - Throws: `ClientError` DTQ5003 with what does not fit; DTQ2018 or DTQ2019 when a payload cannot be opened.
+    package mutating func check(file name: String, _ bytes: [UInt8]) async throws {
+        var (id, events): (InstanceID, [HistoryEvent])
         do {
             (id, events) = try HistoryJSON.read(bytes)
         } catch {
             throw ClientError(.wrongArgument, "\(name): \(error)")
+        }
+        for index in events.indices where events[index].handsPayloadToCode {
+            do {
+                events[index].payload = try await payloads.openFully(events[index].payload)
+            } catch {
+                throw ClientError(
+                    .init(error.code),
+                    "\(name): a payload of event \(index) cannot be read: \(error.reason). \(error.remedy).")
+            }
         }
         guard let start = events.executionStarted else {
             throw ClientError(.wrongArgument, "\(name): the history has no ExecutionStarted, so nothing to replay")
@@ -92,7 +107,7 @@ package struct ReplayCheck: Sendable {
     ) async throws -> [[HistoryEvent]?] {
         try await withThrowingTaskGroup(of: (Int, [HistoryEvent]?).self) { group in
             for (index, instance) in instances.enumerated() {
-                group.addTask { (index, try await client.history(of: instance.id)) }
+                group.addTask { (index, try await client.historyForCode(of: instance.id)) }
             }
             var histories = [[HistoryEvent]?](repeating: nil, count: instances.count)
             for try await (index, history) in group { histories[index] = history }

@@ -5,6 +5,7 @@ import DurableCLI
 import DurableClient
 import DurableCore
 import DurableJSON
+import DurablePayloads
 import DurableTask
 import Foundation
 import Logging
@@ -48,12 +49,12 @@ struct ReplayCheckCommand: ParsableCommand {
     }
 
     /// - Returns: Whether all that was checked fits.
-    func run(_ registry: Registry) async throws -> Bool {
-        var check = ReplayCheck(registry)
+    func run(_ registry: Registry, _ payloads: PayloadOptions) async throws -> Bool {
+        var check = ReplayCheck(registry, payloads: PayloadPipeline(payloads, hubID: ""))
         if file.isEmpty {
-            try await checkHub(&check)
+            try await checkHub(&check, payloads)
         } else {
-            for path in file { try check.check(file: path, try contents(of: path)) }
+            for path in file { try await check.check(file: path, try contents(of: path)) }
         }
         for line in json ? [check.json.text] : check.lines { print(line) }
         return check.doesFit
@@ -67,7 +68,7 @@ struct ReplayCheckCommand: ParsableCommand {
         }
     }
 
-    private func checkHub(_ check: inout ReplayCheck) async throws {
+    private func checkHub(_ check: inout ReplayCheck, _ payloads: PayloadOptions) async throws {
         let variables = ProcessInfo.processInfo.environment
         var connection = connection
         // They may stand before the command's name too.
@@ -80,7 +81,9 @@ struct ReplayCheckCommand: ParsableCommand {
         let adapters = try Adapters(brokerURLs: connection.brokerURLs(variables), logger: logger)
         let transport = adapters.transport
         do {
-            let client = try await HubClient.connect(transport: transport, hub: hub, clock: SystemClock())
+            let client = try await HubClient.connect(
+                transport: transport, hub: hub, clock: SystemClock(),
+                payloads: { PayloadPipeline(payloads, hubID: $0) })
             try await check.check(client, filter, limit: limit)
             await client.close()
             await transport.close()

@@ -3,6 +3,7 @@ public import DurableClient
 import DurableCore
 import DurableEngine
 import DurableMemory
+public import DurablePayloads
 import DurableSQLite
 public import DurableTask
 import DurableWire
@@ -31,17 +32,21 @@ public final class TaskHub: Sendable {
     /// - Parameters:
     ///   - path: A directory for this hub alone; one process at a time.
     ///   - items: Activities and orchestrations.
+    ///   - payloads: How payloads are written and read.
     /// - Throws: `ClientError` when the files cannot be used (DTQ1004 to DTQ1008), `RegistryError`.
     public static func embedded(
-        path: String, _ items: any Registrable..., logger: Logger = Logger(label: "dtq")
+        path: String, _ items: any Registrable..., payloads: PayloadOptions = PayloadOptions(),
+        logger: Logger = Logger(label: "dtq")
     ) async throws -> TaskHub {
         var registry = Registry()
         for item in items { try item.register(in: &registry) }
-        return try await embedded(path: path, registry: registry, configuration: WorkerConfiguration(), logger: logger)
+        return try await embedded(
+            path: path, registry: registry, configuration: WorkerConfiguration(), payloads: payloads, logger: logger)
     }
 
     package static func embedded(
-        path: String, registry: Registry, configuration: WorkerConfiguration, logger: Logger
+        path: String, registry: Registry, configuration: WorkerConfiguration,
+        payloads options: PayloadOptions = PayloadOptions(), logger: Logger
     ) async throws -> TaskHub {
         let clock = SystemClock()
         let descriptor: HubDescriptor
@@ -57,15 +62,16 @@ public final class TaskHub: Sendable {
         var configuration = configuration
         configuration.settlingTime = .zero
         configuration.engine.redrivesAtStart = true
+        let payloads = PayloadPipeline(options, hubID: descriptor.hubID)
         let host = WorkerHost(
             .init(
                 worker: WorkerID("embedded"), descriptor: descriptor, registry: registry, transport: transport,
                 storage: SQLiteStorage(descriptor: descriptor, directory: path),
                 epochs: try SQLiteEpochAuthority(descriptor: descriptor, directory: path), clock: clock,
-                configuration: configuration),
+                configuration: configuration, payloads: payloads),
             logger: logger)
         return TaskHub(
-            core: HubClient(descriptor: descriptor, transport: transport, clock: clock), host: host,
+            core: HubClient(descriptor: descriptor, transport: transport, clock: clock, payloads: payloads), host: host,
             transport: transport)
     }
 

@@ -26,7 +26,8 @@ extension TaskHubClient {
     /// - Returns: nil when there is no such schedule, or no worker has run it yet.
     /// - Throws: `ClientError`; `PayloadError` if a worker of another version wrote it.
     public func describeSchedule(_ name: String) async throws -> ScheduleDescription? {
-        guard let payload = try await status(of: Schedules.instanceID(name))?.customStatus else { return nil }
+        guard let status = try await core.status(of: Schedules.instanceID(name))?.customStatus else { return nil }
+        let payload = try await core.opened(status, "the description of schedule \"\(name)\"")
         return try PayloadCoding.decode(
             ScheduleDescription.self, from: payload, as: "the description of schedule \"\(name)\"")
     }

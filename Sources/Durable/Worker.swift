@@ -1,5 +1,6 @@
 import ArgumentParser
 import DurableClient
+public import DurablePayloads
 public import DurableTask
 import Foundation
 
@@ -22,14 +23,17 @@ public enum Worker {
     /// Parses the command line, runs the worker (or what it was asked for instead), and ends the process: 0 done, 1
     /// failed, 2 wrong usage.
     ///
-    /// - Parameter items: Activities and orchestrations; two of one kind must not share a name.
-    public static func main(_ items: any Registrable...) async -> Never {
+    /// - Parameters:
+    ///   - items: Activities and orchestrations; two of one kind must not share a name.
+    ///   - payloads: How payloads are written and read; nil: as `PayloadOptions.environment()` says.
+    public static func main(_ items: any Registrable..., payloads: PayloadOptions? = nil) async -> Never {
         do {
             var registry = Registry()
             for item in items { try item.register(in: &registry) }
+            func options() throws -> PayloadOptions { try payloads ?? PayloadOptions.environment() }
             switch try WorkerCommand.parseAsRoot() {
-            case let command as WorkerCommand: try await command.run(registry)
-            case let command as ReplayCheckCommand: if try await !command.run(registry) { exit(1) }
+            case let command as WorkerCommand: try await command.run(registry, options())
+            case let command as ReplayCheckCommand: if try await !command.run(registry, options()) { exit(1) }
             case var command: try command.run()
             }
             exit(0)
@@ -43,7 +47,7 @@ public enum Worker {
         case let error as ClientError:
             write("\(error)")
             exit(error.code == .wrongArgument ? 2 : 1)
-        case is Failure, is RegistryError:
+        case is Failure, is RegistryError, is PayloadKeysError:
             write("\(error)")
             exit(1)
         default:

@@ -5,6 +5,7 @@ import DurableCLI
 import DurableClient
 import DurableCore
 import DurableEngine
+import DurablePayloads
 import DurableSQLite
 import DurableTask
 import DurableWorker
@@ -23,7 +24,8 @@ struct WorkerCommand: ParsableCommand {
 
             Every option has an environment variable, DTQ_ and its name: DTQ_BROKER, DTQ_HUB, DTQ_ROLES, DTQ_SLOTS, \
             DTQ_PREFETCH, DTQ_GRACE, DTQ_DATA, DTQ_CACHE, DTQ_LOG_LEVEL. DTQ_BUILD names the build, as \
-            dtq workers shows it.
+            dtq workers shows it. Where the program does not say so itself, DTQ_PAYLOAD_KEYS names a file of keys that \
+            payloads are encrypted with, and DTQ_PAYLOAD_STORE a directory where large ones are kept.
 
             --embedded runs everything in this one process without a broker, for development and small tools.
             """, subcommands: [ReplayCheckCommand.self])
@@ -71,11 +73,12 @@ struct WorkerCommand: ParsableCommand {
         if submit != nil && embedded == nil { throw ValidationError("--submit goes with --embedded.") }
     }
 
-    func run(_ registry: Registry) async throws {
+    func run(_ registry: Registry, _ payloads: PayloadOptions) async throws {
         let variables = ProcessInfo.processInfo.environment
         let settings = try WorkerSettings(self, variables)
         if let embedded {
-            try await EmbeddedProgram(directory: embedded, submit: submit, settings: settings).run(registry)
+            try await EmbeddedProgram(directory: embedded, submit: submit, settings: settings, payloads: payloads).run(
+                registry)
             return
         }
         let hub = try connection.hubName(variables)
@@ -85,7 +88,7 @@ struct WorkerCommand: ParsableCommand {
         await client.close()
         let host = try adapters.worker(
             id: WorkerSettings.makeWorkerID(), descriptor: descriptor, registry: registry,
-            directory: settings.dataDirectory, configuration: settings.configuration,
+            directory: settings.dataDirectory, configuration: settings.configuration, payloads: payloads,
             logger: settings.logger)
         let receipt = try await ProcessSignals.whileHandled(stop: { host.stop() }) { try await host.run() }
         await adapters.transport.close()

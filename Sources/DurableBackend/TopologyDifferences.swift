@@ -22,8 +22,7 @@ extension MessageTransport {
     /// Reads without changing anything: what is missing stays missing, and declaring what is there in the same way is
     /// no change. Bindings cannot be seen through AMQP; `declare` puts missing ones back. Needs the right to configure
     /// the queues and exchanges, else the line says that they could not be compared.
-    package func differences(from topology: TopologyFragment) async throws(TransportError) -> [TopologyDifference]
-    {
+    package func differences(from topology: TopologyFragment) async throws(TransportError) -> [TopologyDifference] {
         var lines: [TopologyDifference] = []
         for exchange in topology.exchanges {
             guard try await exchangeExists(exchange.name) else {
@@ -53,7 +52,8 @@ extension MessageTransport {
         } catch {
             switch error {
             case .refused(code: 406, let text): return [.init(.differs, "\(what) differs: \(text)")]
-            case .refused(let code, let text): return [.init(.unknown, "\(what) could not be compared: \(code) \(text)")]
+            case .refused(let code, let text):
+                return [.init(.unknown, "\(what) could not be compared: \(code) \(text)")]
             default: throw error
             }
         }

@@ -16,7 +16,8 @@ enum BackupFile {
     }
 
     static func unwritable(_ path: String, _ error: any Error) -> ClientError {
-        let isFull = (error as? CocoaError)?.code == .fileWriteOutOfSpace
+        let isFull =
+            (error as? CocoaError)?.code == .fileWriteOutOfSpace
             || ((error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError)?.code == Int(ENOSPC)
         return ClientError(
             isFull ? .diskFull : .storeUnavailable,
@@ -54,8 +55,9 @@ final class BackupWriter {
         if FileManager.default.fileExists(atPath: path) {
             throw ClientError(.wrongArgument, "\(path) is there already. Nothing was done. Choose another name.")
         }
-        guard FileManager.default.createFile(
-            atPath: temporary, contents: nil, attributes: [.posixPermissions: 0o600])
+        guard
+            FileManager.default.createFile(
+                atPath: temporary, contents: nil, attributes: [.posixPermissions: 0o600])
         else {
             throw ClientError(
                 .storeUnavailable,
@@ -192,6 +194,7 @@ final class BackupReader {
     func damaged(_ text: String, at place: Int? = nil) -> ClientError {
         BackupFile.unusable(
             path,
-            "is damaged at byte \(place ?? position): \(text). Nothing was done. Fetch it again, or use an earlier one.")
+            "is damaged at byte \(place ?? position): \(text). Nothing was done. Fetch it again, or use an earlier one."
+        )
     }
 }

@@ -2,6 +2,7 @@ package import ArgumentParser
 import DurableBackend
 import DurableClient
 package import DurableCore
+import DurablePayloads
 
 /// Which broker and which hub: the same options for every command and for worker programs.
 package struct ConnectionOptions: ParsableArguments {
@@ -83,8 +84,10 @@ extension ConnectionOptions {
         _ environment: CommandEnvironment, _ body: (HubClient) async throws -> Result
     ) async throws -> Result {
         try await withTransport(environment) { transport, hub in
+            let payloads = try await environment.payloadOptions()
             let client = try await HubClient.connect(
-                transport: transport, hub: hub, clock: environment.clock, makeID: environment.makeID)
+                transport: transport, hub: hub, clock: environment.clock,
+                payloads: { PayloadPipeline(payloads, hubID: $0) }, makeID: environment.makeID)
             do {
                 let result = try await body(client)
                 await client.close()

@@ -6,6 +6,7 @@ package import DurableBackend
 public struct ClientError: Error, Sendable, CustomStringConvertible {
     /// Number of an error, such as `DTQ1001`: each has a page in `ops/errors`. The list grows with new versions.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
+        /// `DTQ` and four digits.
         public let value: String
         package init(_ value: String) { self.value = value }
         public var description: String { value }
@@ -14,16 +15,23 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let hubNotFound = Code("DTQ1001")
         /// The hub is there but not as asked for, or written by a newer version.
         public static let hubDoesNotFit = Code("DTQ1002")
+        /// A partition file is not where it should be. It is never taken for empty.
         public static let storeMissing = Code("DTQ1003")
+        /// A partition file belongs to another hub or partition; it was left as it is.
         public static let storeForeign = Code("DTQ1004")
+        /// A partition file cannot be read; it was left as it is.
         public static let storeDamaged = Code("DTQ1005")
+        /// The disk is full; nothing was written.
         public static let diskFull = Code("DTQ1006")
+        /// A newer owner has the partition; nothing was written.
         public static let fenced = Code("DTQ1007")
+        /// A partition file cannot be used at present: directory, permissions, locks.
         public static let storeUnavailable = Code("DTQ1008")
         /// A backup cannot be read: another kind of file, cut off, damaged, or of a newer version.
         public static let backupUnusable = Code("DTQ1009")
         /// An input cannot be encoded, or an output cannot be decoded.
         public static let payloadUnreadable = Code("DTQ2004")
+        /// A payload is over the limit; nothing was sent.
         public static let payloadTooLarge = Code("DTQ2007")
         /// The code of the instance has no handler of that name, or the instance has not begun.
         public static let noHandler = Code("DTQ2015")
@@ -33,20 +41,31 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let isEntity = Code("DTQ2026")
         /// An instance has not ended, as it must have for what was asked.
         public static let instanceNotEnded = Code("DTQ2013")
+        /// A payload cannot be encoded or opened: its key or codec is not here, or its bytes were changed.
+        public static let payloadSealed = Code("DTQ2018")
+        /// The payload store cannot be reached, or has not what was stored.
+        public static let payloadStoreUnavailable = Code("DTQ2019")
         /// What came back cannot be read.
         public static let messageUndecodable = Code("DTQ3001")
+        /// No connection to the broker came about; nothing was sent.
         public static let brokerUnreachable = Code("DTQ4001")
+        /// The broker refused the login or the virtual host; nothing was sent.
         public static let accessRefused = Code("DTQ4002")
         /// The broker refused a request: a queue or exchange is there with other properties.
         public static let topologyDiffers = Code("DTQ4003")
         /// The broker takes no messages at present.
         public static let brokerBlocked = Code("DTQ4004")
+        /// The connection ended: whether the broker took the request is unknown. Ask, then try again.
         public static let connectionLost = Code("DTQ4005")
+        /// No worker serves the partition, or none answers. What was sent is kept in its queue.
         public static let noWorker = Code("DTQ5001")
+        /// The hub has no instance of that ID.
         public static let instanceNotFound = Code("DTQ5002")
+        /// An ID, a name or an option cannot be used; nothing was sent.
         public static let wrongArgument = Code("DTQ5003")
     }
 
+    /// Which of the known problems it is; decide by it, not by the text.
     public let code: Code
     /// What failed, why, what was done about it, what to do; without the code.
     public let text: String

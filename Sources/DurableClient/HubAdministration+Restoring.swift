@@ -23,7 +23,8 @@ extension HubAdministration {
             }
             try await fill(descriptor)
             try await placeBatons(
-                descriptor, descriptor.topology.partitions.map { _ in LogStream(name: "", isFirst: false, leftovers: []) })
+                descriptor,
+                descriptor.topology.partitions.map { _ in LogStream(name: "", isFirst: false, leftovers: []) })
         } catch {
             throw await removed(descriptor, after: error)
         }

@@ -14,13 +14,14 @@ extension HubClient {
     package func query(_ name: String, of id: InstanceID, input: Payload? = nil) async throws -> Payload? {
         try check(orchestration: id)
         try check(name: name, "a query's name")
-        try check(input, "the input of query \"\(name)\" for instance \(id)")
+        let what = "the input of query \"\(name)\" for instance \(id)"
+        let input = try encoded(input, what)
         // Twice: one owner may have gone for reasons of its own; code that ends a worker shall not end all of them.
         let patience = options.askAgainAfter * 3 / 2
         let answer = try await ask(
             .handler(id, name: name, input: input), of: partition(of: id), patience: patience)
         switch answer {
-        case .value(let value): return value
+        case .value(let value): return try await opened(value, "the answer of query \"\(name)\" of instance \(id)")
         case .handlerFailed(let failure): throw failure
         case .notFound: throw notFound(id)
         case let other: throw unexpected(other, "answer of instance \(id)")
@@ -40,7 +41,9 @@ extension HubClient {
         try check(orchestration: id)
         if let defect = request.id.defect { throw ClientError(.wrongArgument, "\(defect). Nothing was sent.") }
         try check(name: request.name, "an update's name")
-        try check(request.input, "the input of update \"\(request.name)\" for instance \(id)")
+        var request = request
+        request.input = try await sealed(
+            request.input, for: PayloadOwner(id), "the input of update \"\(request.name)\" for instance \(id)")
         let deadline = timeout.map { clock.uptime() + $0 }
         let submission = try await submit(message(to: id, .updateRequested(request)))
         switch submission.outcome {
@@ -71,6 +74,10 @@ extension HubClient {
                 let reply = await replies.reply(to: question.correlationID, within: patience(options.askAgainAfter))
                 try Task.checkCancellation()
                 switch try reply.map(answer(in:)) {
+                case .update(.completed(let result))?:
+                    return .ended(
+                        .completed(
+                            try await opened(result, "the result of update \(updateID) of instance \(id)")))
                 case .update(let outcome)?: return .ended(outcome)
                 case .unknownUpdate?:
                     // So long ago that it is not known any more.

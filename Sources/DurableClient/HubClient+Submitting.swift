@@ -7,14 +7,14 @@ extension HubClient {
     ///
     /// - Throws: `ClientError`: nothing was started, or (DTQ4005) that is unknown.
     package func start(_ request: StartRequest) async throws -> Submission {
-        try await submit(try message(for: request))
+        try await submit(try await sealedMessage(for: request))
     }
 
     /// Sends an external event to an instance: verdict `accepted`, `duplicate`, `notFound` or `ended`.
     package func raiseEvent(_ name: String, to id: InstanceID, data: Payload? = nil) async throws -> Submission {
         try check(orchestration: id)
         try check(name: name, "an event's name")
-        try check(data, "the data of event \"\(name)\" for instance \(id)")
+        let data = try await sealed(data, for: PayloadOwner(id), "the data of event \"\(name)\" for instance \(id)")
         return try await submit(message(to: id, .eventRaised(name: name, input: data)))
     }
 
@@ -23,14 +23,14 @@ extension HubClient {
     /// - Parameter recurse: Whether the sub-orchestrations it waits for end with it, and theirs.
     package func terminate(_ id: InstanceID, reason: Payload? = nil, recurse: Bool = true) async throws -> Submission {
         try check(orchestration: id)
-        try check(reason, "the reason to terminate instance \(id)")
+        let reason = try await sealed(reason, for: PayloadOwner(id), "the reason to terminate instance \(id)")
         return try await submit(message(to: id, .executionTerminated(reason: reason, recurse: recurse)))
     }
 
     /// Asks an instance to end: its code is cancelled, and does what it does then. Verdicts as of `terminate`.
     package func cancel(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
         try check(orchestration: id)
-        try check(reason, "the reason to cancel instance \(id)")
+        let reason = try await sealed(reason, for: PayloadOwner(id), "the reason to cancel instance \(id)")
         return try await submit(message(to: id, .cancellationRequested(reason: reason)))
     }
 
@@ -38,20 +38,37 @@ extension HubClient {
     /// `notFound` or `ended`.
     package func suspend(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
         try check(orchestration: id)
-        try check(reason, "the reason to suspend instance \(id)")
+        let reason = try await sealed(reason, for: PayloadOwner(id), "the reason to suspend instance \(id)")
         return try await submit(message(to: id, .executionSuspended(reason: reason)))
     }
 
     /// Lets a suspended instance go on with what has arrived: verdicts as of `suspend`.
     package func resume(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
         try check(orchestration: id)
-        try check(reason, "the reason to resume instance \(id)")
+        let reason = try await sealed(reason, for: PayloadOwner(id), "the reason to resume instance \(id)")
         return try await submit(message(to: id, .executionResumed(reason: reason)))
     }
 
-    /// - Throws: `ClientError` when the request cannot be sent as it is; nothing was sent.
-    package func message(for request: StartRequest) throws -> Message {
+    /// The message that starts an instance, its input as payload options say.
+    ///
+    /// - Throws: `ClientError` when the request cannot be sent; nothing was sent.
+    package func sealedMessage(for request: StartRequest) async throws -> Message {
         let messageID = makeID()
+        let id = request.id ?? InstanceID(makeID())
+        try check(orchestration: id)
+        var request = request
+        request.id = id
+        request.input = try await sealed(
+            request.input, for: PayloadOwner(id, ExecutionID(messageID)), "the input of instance \(id)")
+        return try message(for: request, messageID)
+    }
+
+    /// The message that starts an instance, its input as it is.
+    ///
+    /// - Throws: `ClientError` when the request cannot be sent as it is; nothing was sent.
+    package func message(for request: StartRequest) throws -> Message { try message(for: request, makeID()) }
+
+    private func message(for request: StartRequest, _ messageID: String) throws -> Message {
         let id = request.id ?? InstanceID(makeID())
         try check(orchestration: id)
         try check(name: request.name, "an orchestration's name")
@@ -63,9 +80,11 @@ extension HubClient {
             name: request.name, version: request.version, input: request.input, instanceID: id,
             executionID: ExecutionID(messageID), scheduledStart: request.startAt, traceParent: request.traceParent,
             tags: request.tags)
-        return Message(
+        var message = Message(
             id: MessageID(messageID), instanceID: id,
             event: HistoryEvent(timestamp: clock.now(), kind: .executionStarted(start)))
+        message.idReuse = request.idReuse
+        return message
     }
 
     func message(to id: InstanceID, _ kind: HistoryEvent.Kind) -> Message {

@@ -60,10 +60,12 @@ package struct StartRequest: Hashable, Sendable {
     package var traceParent: String?
     /// In order of key.
     package var tags: [ExecutionStarted.Tag]
+    package var idReuse: IDReuse
 
     package init(
         name: String, id: InstanceID? = nil, input: Payload? = nil, startAt: Timestamp? = nil,
-        version: String? = nil, traceParent: String? = nil, tags: [ExecutionStarted.Tag] = []
+        version: String? = nil, traceParent: String? = nil, tags: [ExecutionStarted.Tag] = [],
+        idReuse: IDReuse = .refuse
     ) {
         self.name = name
         self.id = id
@@ -72,5 +74,6 @@ package struct StartRequest: Hashable, Sendable {
         self.version = version
         self.traceParent = traceParent
         self.tags = tags
+        self.idReuse = idReuse
     }
 }

@@ -6,6 +6,7 @@ public struct InstanceQuery: Hashable, Sendable {
     public var statuses: [OrchestrationStatus]
     /// Of the orchestration.
     public var name: String?
+    /// Their IDs begin with it; nil: any.
     public var idPrefix: String?
     /// Created at or after.
     public var createdFrom: Timestamp?
@@ -16,6 +17,7 @@ public struct InstanceQuery: Hashable, Sendable {
     /// The instance that called them.
     public var parent: InstanceID?
 
+    /// All that is given has to fit; without anything, every instance of the hub does.
     public init(
         statuses: [OrchestrationStatus] = [], name: String? = nil, idPrefix: String? = nil,
         createdFrom: Timestamp? = nil, createdTo: Timestamp? = nil, tags: [String: String?] = [:],
@@ -99,5 +101,28 @@ extension TaskHubClient {
             } while cursor != nil
         }
         return Purged(instanceCount: sum.instances, eventCount: sum.events, running: sum.running)
+    }
+}
+
+extension TaskHubClient {
+    /// Starts an instance again, with the name, input, version and tags of the one of that ID. One that has continued as
+    /// new is started with the input of its last execution; what was called by another instance has no parent when it is
+    /// started again.
+    ///
+    /// ```swift
+    /// try await client.restart(InstanceID("o-1881"))
+    /// try await client.restart(
+    ///     InstanceID("o-1881"), as: InstanceID("o-1881"), idReuse: IDReuse(ended: .allowUnlessCompleted))
+    /// ```
+    ///
+    /// - Parameters:
+    ///   - newID: nil makes a UUID.
+    ///   - idReuse: What to do where there is an instance of the new ID; for the same ID the one that is started again.
+    /// - Returns: nil when there is no such instance.
+    @discardableResult
+    public func restart(
+        _ id: InstanceID, as newID: InstanceID? = nil, idReuse: IDReuse = .refuse
+    ) async throws -> Accepted? {
+        try await core.restart(id, as: newID, idReuse: idReuse).map { Accepted($0) }
     }
 }

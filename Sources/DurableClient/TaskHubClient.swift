@@ -9,7 +9,7 @@ public import DurableTask
 /// let greetings = try await client.output(of: helloCities, started.id)
 /// ```
 ///
-/// Inputs are encoded as the workers decode them: JSON. What fails throws a `ClientError` with a code and what to do.
+/// Inputs are encoded as the workers decode them: JSON, and what the hub's `PayloadOptions` make of it. What fails throws a `ClientError` with a code and what to do.
 public final class TaskHubClient: Sendable {
     package let core: HubClient
     private let onClose: @Sendable () async -> Void
@@ -22,15 +22,20 @@ public final class TaskHubClient: Sendable {
 
     /// What the owner said to a start, a raised event or a termination. The broker holds the message in any case.
     public struct Accepted: Hashable, Sendable {
+        /// The instance that was started or written to; where the caller chose no ID, the one that was made.
         public let id: InstanceID
+        /// What its owner did with the message, as far as it is known.
         public let answer: Answer
     }
 
+    /// What an owner did with a message.
     public enum Answer: Hashable, Sendable {
         /// The instance was created by this call.
         case created
         /// An instance of that ID was there already; nothing was started.
         case exists
+        /// An instance of that ID runs, and the start was content with it; nothing was started.
+        case joined
         /// The event or termination was taken.
         case accepted
         /// No such instance; the message was dropped.
@@ -46,44 +51,50 @@ public final class TaskHubClient: Sendable {
     /// Starts an instance by name.
     ///
     /// - Parameters:
-    ///   - id: Unique in the hub; nil makes a UUID. Choose it to make repeats harmless: a second start is refused.
+    ///   - id: Unique in the hub; nil makes a UUID. Choose it to make repeats harmless: a second start is refused, unless
+    ///     `idReuse` says otherwise.
     ///   - startAt: First episode not before this time.
     ///   - tags: What instances are listed, counted and purged by; at most 16, keys of up to 64 bytes, values of up to
     ///     256.
+    ///   - idReuse: What to do where there is an instance of that ID, running or ended.
     @discardableResult
     public func start<Input: Encodable>(
-        _ name: String, input: Input, id: InstanceID? = nil, startAt: Timestamp? = nil, tags: [String: String] = [:]
+        _ name: String, input: Input, id: InstanceID? = nil, startAt: Timestamp? = nil, tags: [String: String] = [:],
+        idReuse: IDReuse = .refuse
     ) async throws -> Accepted {
         let payload = try encode(input, "the input of orchestration \"\(name)\"")
         let request = StartRequest(
-            name: name, id: id, input: payload, startAt: startAt, tags: [ExecutionStarted.Tag](tags))
+            name: name, id: id, input: payload, startAt: startAt, tags: [ExecutionStarted.Tag](tags),
+            idReuse: idReuse)
         return Accepted(try await core.start(request))
     }
 
     /// Starts an instance of an orchestration that takes no input, by name.
     @discardableResult
     public func start(
-        _ name: String, id: InstanceID? = nil, startAt: Timestamp? = nil, tags: [String: String] = [:]
+        _ name: String, id: InstanceID? = nil, startAt: Timestamp? = nil, tags: [String: String] = [:],
+        idReuse: IDReuse = .refuse
     ) async throws -> Accepted {
-        try await start(name, input: NoValue(), id: id, startAt: startAt, tags: tags)
+        try await start(name, input: NoValue(), id: id, startAt: startAt, tags: tags, idReuse: idReuse)
     }
 
     /// Starts an instance with the input its code expects.
     @discardableResult
     public func start<Input, Output>(
         _ orchestration: Orchestration<Input, Output>, input: Input, id: InstanceID? = nil,
-        startAt: Timestamp? = nil, tags: [String: String] = [:]
+        startAt: Timestamp? = nil, tags: [String: String] = [:],
+        idReuse: IDReuse = .refuse
     ) async throws -> Accepted {
-        try await start(orchestration.name, input: input, id: id, startAt: startAt, tags: tags)
+        try await start(orchestration.name, input: input, id: id, startAt: startAt, tags: tags, idReuse: idReuse)
     }
 
     /// Starts an instance of an orchestration that takes no input.
     @discardableResult
     public func start<Output>(
         _ orchestration: Orchestration<NoValue, Output>, id: InstanceID? = nil, startAt: Timestamp? = nil,
-        tags: [String: String] = [:]
+        tags: [String: String] = [:], idReuse: IDReuse = .refuse
     ) async throws -> Accepted {
-        try await start(orchestration.name, input: NoValue(), id: id, startAt: startAt, tags: tags)
+        try await start(orchestration.name, input: NoValue(), id: id, startAt: startAt, tags: tags, idReuse: idReuse)
     }
 
     // MARK: - Sending
@@ -138,11 +149,19 @@ public final class TaskHubClient: Sendable {
 
     // MARK: - Asking
 
+    /// Payloads that this client cannot open are as they are kept (`Payload.isInEnvelope`).
+    ///
     /// - Returns: nil when there is no such instance.
-    public func status(of id: InstanceID) async throws -> InstanceSnapshot? { try await core.status(of: id) }
+    public func status(of id: InstanceID) async throws -> InstanceSnapshot? {
+        guard let snapshot = try await core.status(of: id) else { return nil }
+        return await core.opened(snapshot)
+    }
 
-    /// All events of an instance, oldest first; nil when there is no such instance.
-    public func history(of id: InstanceID) async throws -> [HistoryEvent]? { try await core.history(of: id) }
+    /// All events of an instance, oldest first, payloads as of `status(of:)`; nil when there is no such instance.
+    public func history(of id: InstanceID) async throws -> [HistoryEvent]? {
+        guard let events = try await core.history(of: id) else { return nil }
+        return await core.opened(events)
+    }
 
     /// Waits until an instance has ended.
     ///
@@ -152,7 +171,7 @@ public final class TaskHubClient: Sendable {
     ///   started without a verdict may still be in its queue: wait a little and ask again.
     public func waitForEnd(of id: InstanceID, timeout: Duration? = nil) async throws -> InstanceSnapshot? {
         switch try await core.wait(for: id, timeout: timeout) {
-        case .ended(let snapshot): snapshot
+        case .ended(let snapshot): await core.opened(snapshot)
         case .timedOut: nil
         }
     }
@@ -162,14 +181,15 @@ public final class TaskHubClient: Sendable {
     /// - Throws: `FailureDetails` when the instance failed, was canceled or terminated.
     public func output<Output: Decodable>(of id: InstanceID, as type: Output.Type = Output.self) async throws -> Output
     {
-        guard let end = try await waitForEnd(of: id) else { throw CancellationError() }
+        guard case .ended(let end) = try await core.wait(for: id) else { throw CancellationError() }
         guard end.status == .completed else {
             throw end.failure
                 ?? FailureDetails(
                     errorType: "Orchestration\(end.status == .terminated ? "Terminated" : "Canceled")",
                     message: "instance \(id) is \(end.status)", isNonRetryable: true)
         }
-        return try decode(end.output, "the output of instance \(id)")
+        let output = try await core.opened(end.output, "the output of instance \(id)")
+        return try decode(output, "the output of instance \(id)")
     }
 
     /// Waits for the end of an instance of `orchestration` and decodes what it returned.
@@ -212,6 +232,7 @@ extension TaskHubClient.Accepted {
             switch submission.outcome {
             case .verdict(.created): .created
             case .verdict(.exists): .exists
+            case .verdict(.joined): .joined
             // A repeat was taken when it first came.
             case .verdict(.accepted), .verdict(.duplicate): .accepted
             case .verdict(.notFound): .notFound

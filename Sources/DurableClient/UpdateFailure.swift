@@ -2,6 +2,7 @@ public import DurableCore
 
 /// Why an update has no result.
 public struct UpdateFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    /// How far the update came. The list may grow with new versions.
     public struct Reason: Hashable, Sendable {
         private enum Value { case rejected, failed, notBegun, notFinished, resultNotKept }
         private let value: Value
@@ -17,9 +18,13 @@ public struct UpdateFailure: Error, Hashable, Sendable, CustomStringConvertible 
         public static let resultNotKept = Reason(value: .resultNotKept)
     }
 
+    /// How far it came, and so whether anything was changed.
     public let reason: Reason
+    /// The instance that was asked.
     public let instanceID: InstanceID
+    /// Of its handler.
     public let updateName: String
+    /// The one the caller chose, or the one that was made.
     public let updateID: UpdateID
     /// What the validator or the handler threw; nil for other reasons.
     public let details: FailureDetails?

@@ -81,6 +81,32 @@ package enum CopyCheck {
     }
 
     /// - Parameter copy: Empty.
+    package static func lastEndCounts(_ copy: any PartitionCopy) throws {
+        func flush(_ events: Range<Int>, at time: Int64, position: UInt64, from previous: UInt64) throws {
+            var state = SampleRecords.instance("a", status: .failed, historyCount: events.upperBound)
+            state.lastUpdatedAt = SampleRecords.time(time)
+            let history = SampleRecords.history(of: InstanceID("a"), events)
+            try copy.flush(
+                StoreFlush(
+                    previous: LogPosition(previous), position: LogPosition(position), epoch: SampleRecords.epoch(4),
+                    instances: [
+                        .init(
+                            state: state, newHistory: history, firstIndex: events.lowerBound,
+                            endedAt: LogPosition(position - 1))
+                    ]))
+        }
+        try flush(0..<3, at: 10, position: 5, from: 0)
+        // It has gone on since, and has ended in the same way.
+        try flush(3..<6, at: 20, position: 9, from: 5)
+        let ended = try copy.ended(after: EndedInstance(position: LogPosition(0), id: InstanceID("")), limit: 9)
+        try StorageCheck.equal(
+            ended, [EndedInstance(position: LogPosition(8), id: InstanceID("a"))], "where an instance ended")
+        let expired = try copy.expired(before: .distantFuture, limit: 9)
+        try StorageCheck.equal(
+            expired, [ExpiredInstance(end: SampleRecords.time(20), id: InstanceID("a"))], "when an instance ended")
+    }
+
+    /// - Parameter copy: Empty.
     package static func purgedStayAway(_ copy: any PartitionCopy) throws {
         func ended(_ text: String, events: Range<Int>, at time: Int64 = 10) -> StoreFlush.InstanceFlush {
             var state = SampleRecords.instance(text, status: .completed, historyCount: events.upperBound)

@@ -52,12 +52,14 @@ package struct InstanceChange: Hashable, Sendable {
     /// Messages in the inbox that an entity has handled, by key (`HistoryEvent.entityKey`).
     package var handled: [String] = []
     package var compensatesTermination: Update<Bool>
+    /// It begins an instance in place of another one of its ID, which is gone from here on as if it was purged.
+    package var replaces: Bool
 
     package init(
         instanceID: InstanceID, time: Timestamp, history: [HistoryEvent] = [], buffered: [HistoryEvent] = [],
         appliedMessages: [MessageID] = [], scheduledTasks: [ScheduledTask] = [], canceledTimers: [EventID] = [],
         canceledTasks: [EventID] = [], heartbeats: [Heartbeat] = [], customStatus: Update<Payload?> = .unchanged,
-        hold: Update<Hold?> = .unchanged, compensatesTermination: Update<Bool> = .unchanged
+        hold: Update<Hold?> = .unchanged, compensatesTermination: Update<Bool> = .unchanged, replaces: Bool = false
     ) {
         self.instanceID = instanceID
         self.time = time
@@ -71,6 +73,7 @@ package struct InstanceChange: Hashable, Sendable {
         self.customStatus = customStatus
         self.hold = hold
         self.compensatesTermination = compensatesTermination
+        self.replaces = replaces
     }
 
     /// Whether the instance's history begins anew after it: the next execution is in `buffered`.

@@ -4,36 +4,57 @@ public struct HistoryEvent: Hashable, Sendable {
     public var eventID: EventID
     /// When the owner recorded it.
     public var timestamp: Timestamp
+    /// What happened.
     public var kind: Kind
     /// Fields of a newer version that this one does not know, kept byte for byte; empty almost always.
     package var unknownFields: [UInt8] = []
+    /// What history holds where `kind` has been given an opened payload for code; nil otherwise, and never written.
+    package var sealedPayload: Payload?
 
+    /// Of what was recorded elsewhere, such as a fixture.
     public init(eventID: EventID = .none, timestamp: Timestamp, kind: Kind) {
         self.eventID = eventID
         self.timestamp = timestamp
         self.kind = kind
     }
 
+    /// What an event says. Later versions may add kinds.
     public enum Kind: Hashable, Sendable {
         /// Start of an episode; its time stamp is the episode's `now`.
         case orchestratorStarted
+        /// The instance was created, or its next execution began: first of every history but for `orchestratorStarted`.
         case executionStarted(ExecutionStarted)
+        /// The execution has ended. `result` where it completed, `failure` where it failed.
         case executionCompleted(status: OrchestrationStatus, result: Payload?, failure: FailureDetails?)
+        /// It was ended from outside. `recurse`: together with the children it waits for.
         case executionTerminated(reason: Payload?, recurse: Bool)
         /// Asks the code to end: its task is cancelled, what it does then counts.
         case cancellationRequested(reason: Payload?)
+        /// It runs nothing from now on and keeps what arrives.
         case executionSuspended(reason: Payload?)
+        /// It goes on.
         case executionResumed(reason: Payload?)
+        /// The code called an activity; the event ID is the task's.
         case taskScheduled(name: String, input: Payload?)
+        /// The activity returned. `taskID`: event ID of its `taskScheduled`.
         case taskCompleted(taskID: EventID, result: Payload?)
+        /// The activity threw. `taskID`: event ID of its `taskScheduled`.
         case taskFailed(taskID: EventID, failure: FailureDetails)
+        /// The code set a timer; the event ID is the timer's.
         case timerCreated(fireAt: Timestamp)
+        /// The time has come. `timerID`: event ID of its `timerCreated`.
         case timerFired(timerID: EventID, fireAt: Timestamp)
+        /// The code raised an external event to another instance.
         case eventSent(instanceID: InstanceID, name: String, input: Payload?)
+        /// An external event came.
         case eventRaised(name: String, input: Payload?)
+        /// The code called a sub-orchestration, or started an orchestration that nobody waits for.
         case subOrchestrationCreated(ChildStart)
+        /// The child returned. `taskID`: event ID of its `subOrchestrationCreated`.
         case subOrchestrationCompleted(taskID: EventID, result: Payload?)
+        /// The child failed, was ended, or was not started. `taskID`: event ID of its `subOrchestrationCreated`.
         case subOrchestrationFailed(taskID: EventID, failure: FailureDetails)
+        /// The code ended this execution; the next one begins with that input.
         case continueAsNew(input: Payload?)
         /// The code reached a change of its own for the first time in this execution, and took the new way.
         /// `isDeprecated`: by code that has no other way any more, so that later code need not ask either.
@@ -92,15 +113,20 @@ public struct HistoryEvent: Hashable, Sendable {
 
 /// A sub-orchestration as its parent asks for it.
 public struct ChildStart: Hashable, Sendable {
+    /// Of the child.
     public var instanceID: InstanceID
+    /// Of its orchestration.
     public var name: String
+    /// What its code reads as `context.version`; nil: none.
     public var version: String?
+    /// nil: none.
     public var input: Payload?
     /// Nobody waits for its end.
     public var isDetached: Bool
     /// In order of key.
     public var tags: [ExecutionStarted.Tag]
 
+    /// A child whose end is waited for, unless `isDetached`.
     public init(
         instanceID: InstanceID, name: String, version: String? = nil, input: Payload? = nil, isDetached: Bool = false,
         tags: [ExecutionStarted.Tag] = []
@@ -116,19 +142,26 @@ public struct ChildStart: Hashable, Sendable {
 
 /// What a new execution was started with.
 public struct ExecutionStarted: Hashable, Sendable {
+    /// Of the orchestration.
     public var name: String
+    /// What its code reads as `context.version`; nil: none.
     public var version: String?
+    /// nil: none.
     public var input: Payload?
+    /// The same in every execution of the instance.
     public var instanceID: InstanceID
+    /// Of this execution alone.
     public var executionID: ExecutionID
     /// Not before this time; nil: at once.
     public var scheduledStart: Timestamp?
+    /// Who waits for its end; nil: nobody.
     public var parent: ParentInstance?
     /// W3C trace context of whoever asked for it.
     public var traceParent: String?
     /// In order of key, so that encoding is the same everywhere.
     public var tags: [Tag]
 
+    /// Of what was recorded elsewhere, such as a fixture.
     public init(
         name: String, version: String? = nil, input: Payload? = nil, instanceID: InstanceID, executionID: ExecutionID,
         scheduledStart: Timestamp? = nil, parent: ParentInstance? = nil, traceParent: String? = nil, tags: [Tag] = []
@@ -144,20 +177,30 @@ public struct ExecutionStarted: Hashable, Sendable {
         self.tags = tags
     }
 
+    /// What its starter wanted to be found by; every execution of the instance has it.
     public struct Tag: Hashable, Sendable {
+        /// Once among the tags of an instance.
         public var key: String
+        /// Any text, empty too.
         public var value: String
+        /// A tag; sort several by their keys.
         public init(key: String, value: String) {
             self.key = key
             self.value = value
         }
     }
 
+    /// The execution that called a sub-orchestration, and the call that its end is the answer of.
     public struct ParentInstance: Hashable, Sendable {
+        /// Event ID of the call in the parent's history.
         public var taskID: EventID
+        /// Of the parent's orchestration.
         public var name: String
+        /// Of the parent.
         public var instanceID: InstanceID
+        /// The parent's execution: a later one does not hear of the end.
         public var executionID: ExecutionID
+        /// Who waits.
         public init(taskID: EventID, name: String, instanceID: InstanceID, executionID: ExecutionID) {
             self.taskID = taskID
             self.name = name

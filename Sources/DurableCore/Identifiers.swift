@@ -3,8 +3,10 @@
 /// 1 to 255 bytes of UTF-8 (an AMQP short string) without control characters; chosen by the client, or a UUID when it
 /// names none.
 public struct InstanceID: Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
+    /// As it stands in commands, logs and tables.
     public var value: String
 
+    /// Takes any text; what starts an instance refuses one that is no ID.
     public init(_ value: String) { self.value = value }
 
     public init(from decoder: any Decoder) throws {
@@ -41,7 +43,9 @@ public struct InstanceID: Hashable, Comparable, Sendable, Codable, CustomStringC
 
 /// One generation of an instance; a new one begins with each continue-as-new.
 public struct ExecutionID: Hashable, Sendable, CustomStringConvertible {
+    /// As it stands in histories and idempotency keys.
     public var value: String
+    /// Of what was recorded; new ones are made by the engine.
     public init(_ value: String) { self.value = value }
     public var description: String { value }
 
@@ -67,8 +71,11 @@ public struct ExecutionID: Hashable, Sendable, CustomStringConvertible {
 /// Position an orchestration's action got in order of request, from 0; pairs a result with its request.
 /// History events that are no action carry `none`.
 public struct EventID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// From 0; -1 for `none`.
     public var value: Int32
+    /// Of an action that was the `value`th in its execution, counted from 0.
     public init(_ value: Int32) { self.value = value }
+    /// Of events that are no action.
     public static let none = EventID(-1)
     public static func < (left: Self, right: Self) -> Bool { left.value < right.value }
     public var description: String { String(value) }
@@ -76,7 +83,9 @@ public struct EventID: Hashable, Comparable, Sendable, CustomStringConvertible {
 
 /// Index of a partition: 0 to the hub's partition count less one.
 public struct PartitionID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// From 0.
     public var index: Int
+    /// Not checked against a hub's number of partitions.
     public init(_ index: Int) { self.index = index }
     public static func < (left: Self, right: Self) -> Bool { left.index < right.index }
     public var description: String { String(index) }
@@ -89,6 +98,7 @@ public struct Epoch: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// Offset of the claim's first occurrence in that journal.
     public var offset: UInt64
 
+    /// Of what was recorded; new ones are given by the journal.
     public init(generation: UInt32, offset: UInt64) {
         self.generation = generation
         self.offset = offset
@@ -114,7 +124,9 @@ package struct LogPosition: Hashable, Comparable, Sendable, CustomStringConverti
 
 /// One worker process, unique among all that ever ran: host, process id and a random part.
 public struct WorkerID: Hashable, Comparable, Sendable, CustomStringConvertible {
+    /// As `dtq workers` shows it.
     public var value: String
+    /// Of a worker that is known; a new one has to be unlike all before.
     public init(_ value: String) { self.value = value }
     public static func < (left: Self, right: Self) -> Bool { left.value < right.value }
     public var description: String { value }
@@ -122,13 +134,16 @@ public struct WorkerID: Hashable, Comparable, Sendable, CustomStringConvertible 
 
 /// Identity of one accepted message, the same on every redelivery and resend of it.
 public struct MessageID: Hashable, Sendable, CustomStringConvertible {
+    /// As it stands in the message's properties.
     public var value: String
+    /// Of a message that is known; a new one has to be unlike all before.
     public init(_ value: String) { self.value = value }
     public var description: String { value }
 }
 
 /// Name of a task hub: 1 to 64 of letters, digits, `-` and `_`, since it is part of queue names.
 public struct HubName: Hashable, Sendable, CustomStringConvertible {
+    /// As it stands in queue names, commands and logs.
     public let value: String
 
     /// - Returns: nil when `value` is not a hub name.

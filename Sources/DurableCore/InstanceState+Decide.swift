@@ -12,6 +12,8 @@ package enum Verdict: String, Hashable, Sendable {
     case created
     /// An instance of that ID is there, made by another start.
     case exists
+    /// The same, and the start is content with it.
+    case joined
     /// Taken into the history or the inbox.
     case accepted
     /// The same message was applied before.
@@ -45,7 +47,7 @@ extension InstanceState {
         if entity != nil { return decideAsEntity(message, at: now) }
         switch message.event.kind {
         case .executionStarted(let start):
-            return .ignored(message.id == startID && start.parent == parent ? .created : .exists)
+            return decideAboutStart(message, start, at: now)
         case .executionTerminated, .cancellationRequested:
             guard message.executionID.map({ $0.value == startID.value }) ?? true else {
                 // From a parent whose child of this ID was never started: there was this one.

@@ -13,6 +13,8 @@ package struct Message: Hashable, Sendable {
     /// Where the sender wants the owner's verdict; nil: nowhere.
     package var reply: ReplyAddress?
     package var event: HistoryEvent
+    /// What a client's start does where there is an instance of its ID.
+    package var idReuse = IDReuse.refuse
 
     package init(
         id: MessageID, instanceID: InstanceID, executionID: ExecutionID? = nil, dispatch: UInt32 = 0,

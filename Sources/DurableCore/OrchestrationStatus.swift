@@ -17,6 +17,7 @@ public enum OrchestrationStatus: Int32, Hashable, Sendable, CaseIterable, Custom
     /// Keeps what arrives and runs nothing. Becomes `running` or `terminated`.
     case suspended = 7
 
+    /// Whether the instance has ended for good. `continuedAsNew` is the end of an execution only.
     public var isTerminal: Bool {
         switch self {
         case .completed, .failed, .canceled, .terminated: true
@@ -38,6 +39,7 @@ public enum OrchestrationStatus: Int32, Hashable, Sendable, CaseIterable, Custom
         }
     }
 
+    /// Reads what `description` gives; nil for any other word.
     public init?(word: String) {
         guard let status = Self.allCases.first(where: { $0.description == word }) else { return nil }
         self = status

@@ -162,20 +162,33 @@ package struct Reply: Hashable, Sendable {
 
 /// One instance as clients see it.
 public struct InstanceSnapshot: Hashable, Sendable {
+    /// Chosen by its starter, or a UUID.
     public var id: InstanceID
+    /// Of the present execution, or of the last.
     public var executionID: ExecutionID
+    /// Of its orchestration.
     public var name: String
+    /// The code it keeps to; nil: none, or an owner of an earlier version does not say.
+    public var version: String?
+    /// At the last checkpoint.
     public var status: OrchestrationStatus
+    /// When its start was accepted; the same in all its executions.
     public var createdAt: Timestamp
+    /// Of the last checkpoint that changed it.
     public var lastUpdatedAt: Timestamp
     /// Set while it waits for a later start.
     public var startAt: Timestamp?
     /// Lists leave inputs and outputs out.
     public var input: Payload?
+    /// What it returned; nil: it has not completed, returns nothing, or this is a list.
     public var output: Payload?
+    /// Why it failed or what it was canceled with; nil: neither.
     public var failure: FailureDetails?
+    /// What its code set last with `setCustomStatus`; nil: nothing.
     public var customStatus: Payload?
+    /// In order of key.
     public var tags: [ExecutionStarted.Tag]
+    /// Events of the present execution, or of the last.
     public var historyCount: Int
     /// Activities scheduled and not completed.
     public var openTaskCount: Int
@@ -193,6 +206,7 @@ public struct InstanceSnapshot: Hashable, Sendable {
     package var entity: EntityState?
     /// Error code and text when the instance is held; nil otherwise.
     public var holdCode: String?
+    /// nil: it is not held.
     public var holdText: String?
     /// The instance that called it; nil: none.
     public var parent: InstanceID?
@@ -201,6 +215,7 @@ public struct InstanceSnapshot: Hashable, Sendable {
         id = state.id
         executionID = state.executionID
         name = state.name
+        version = state.version
         status = state.status
         createdAt = state.createdAt
         lastUpdatedAt = state.lastUpdatedAt

@@ -1,7 +1,9 @@
 /// A point in time as data: whole milliseconds since the Unix epoch, UTC.
 public struct Timestamp: Hashable, Comparable, Sendable, Codable {
+    /// Negative before 1970-01-01T00:00:00Z.
     public var millisecondsSinceEpoch: Int64
 
+    /// Any number; those beyond the years 0 to 9999 have no ISO 8601 text that is read again.
     public init(millisecondsSinceEpoch: Int64) { self.millisecondsSinceEpoch = millisecondsSinceEpoch }
 
     /// Reads the text that `encode` writes, or any that `init(iso8601:)` takes.
@@ -19,7 +21,9 @@ public struct Timestamp: Hashable, Comparable, Sendable, Codable {
         try container.encode(description)
     }
 
+    /// Before all others.
     public static let distantPast = Timestamp(millisecondsSinceEpoch: .min)
+    /// After all others.
     public static let distantFuture = Timestamp(millisecondsSinceEpoch: .max)
 
     public static func < (left: Self, right: Self) -> Bool {
@@ -38,6 +42,7 @@ public struct Timestamp: Hashable, Comparable, Sendable, Codable {
         return Timestamp(millisecondsSinceEpoch: sum)
     }
 
+    /// Earlier by `duration`, rounded up to the next millisecond; stops at the ends of the range.
     public static func - (time: Self, duration: Duration) -> Self { time + (.zero - duration) }
 
     /// How long after `other` this is; negative when before.

@@ -1,7 +1,9 @@
 /// Names one update of an instance: asked again under the same ID it does not run again. 1 to 255 bytes of UTF-8 without
 /// control characters; chosen by the caller, or a UUID when it names none.
 public struct UpdateID: Hashable, Sendable, CustomStringConvertible {
+    /// As the caller chose it.
     public var value: String
+    /// Takes any text; what sends an update refuses one that is no ID.
     public init(_ value: String) { self.value = value }
     public var description: String { value }
 
@@ -19,11 +21,14 @@ public struct UpdateID: Hashable, Sendable, CustomStringConvertible {
 
 /// A change of an instance's state that a caller asks for, and whose result it is told.
 public struct UpdateRequest: Hashable, Sendable {
+    /// Under which it runs once.
     public var id: UpdateID
     /// Of the handler.
     public var name: String
+    /// nil: none.
     public var input: Payload?
 
+    /// Of what was recorded elsewhere, such as a fixture.
     public init(id: UpdateID, name: String, input: Payload?) {
         self.id = id
         self.name = name

@@ -60,8 +60,24 @@ struct CopyFold {
         purged.take(record, at: LogPosition(position.value + 1), over: state) { ends[$0] }
     }
 
+    /// Another instance takes the ID.
+    private mutating func replace(_ id: InstanceID) throws(StoreError) {
+        bytes += 128
+        let position = LogPosition(position.value + 1)
+        if let known = touched.removeValue(forKey: id) {
+            order.removeAll { $0 == id }
+            purged.take(known.state, endedAt: known.endedAt, at: position)
+        } else if !purged.contains(id), let stored = try copy.instance(id) {
+            purged.take(stored, endedAt: nil, at: position)
+        } else {
+            // It is in a stream that this copy does not have yet, or began with the same record.
+            purged.take(id, at: position)
+        }
+    }
+
     private mutating func take(_ change: InstanceChange) throws(StoreError) {
         let id = change.instanceID
+        if change.replaces { try replace(id) }
         var instance: Touched
         if let known = touched.removeValue(forKey: id) {
             instance = known

@@ -4,6 +4,8 @@ package import DurableCore
 package final class InstanceEntry {
     package var state: InstanceState
     package var session: (any OrchestrationSession)?
+    /// Its code while it is rebuilt from the history, and how many events it has been given: more wait for their payloads.
+    package var rebuilding: (session: any OrchestrationSession, position: Int)?
     /// Events after those in the store, in order.
     package var unflushed: [HistoryEvent] = []
     /// Number of events the store holds of this execution.
@@ -11,6 +13,8 @@ package final class InstanceEntry {
     package var isDirty = false
     /// It is gone; what the store does not have yet it need not have.
     package var isPurged = false
+    /// Those of its ID before it whose ends were not told to anybody yet, newest first.
+    package var predecessors: [InstanceEntry] = []
     /// Of the append with which it ended; nil: it goes on, or that is known to the store.
     package var endedAt: LogPosition?
     /// Due time the timer queue (or the store behind its horizon) has for it; nil: none that is known of.
@@ -26,10 +30,17 @@ package final class InstanceEntry {
 
     /// Its history is over, and another begins. The store learns of that with the next flush.
     func beginAnew() {
-        session?.evict()
-        session = nil
+        dropCode()
         unflushed = []
         flushedCount = 0
+    }
+
+    /// Frees its suspended code, which is rebuilt from the history when it is needed.
+    package func dropCode() {
+        session?.evict()
+        session = nil
+        rebuilding?.session.evict()
+        rebuilding = nil
     }
 
     /// Estimate in bytes, for the cache's bound.
@@ -42,7 +53,7 @@ package final class InstanceEntry {
         bytes += (state.output?.count ?? 0) + (state.customStatus?.count ?? 0)
         for event in state.inbox { bytes += event.estimatedBytes }
         for event in unflushed { bytes += event.estimatedBytes }
-        return bytes + (session?.estimatedBytes ?? 0)
+        return bytes + (session?.estimatedBytes ?? 0) + (rebuilding?.session.estimatedBytes ?? 0)
     }
 }
 
@@ -80,8 +91,7 @@ package struct InstanceCache {
     }
 
     package mutating func remove(_ entry: InstanceEntry) {
-        entry.session?.evict()
-        entry.session = nil
+        entry.dropCode()
         bytes -= entry.cost
         entry.cost = 0
         unlink(entry)
@@ -96,9 +106,8 @@ package struct InstanceCache {
         while bytes > limit, let entry = candidate {
             candidate = entry.newer
             if entry.isDirty {
-                guard let session = entry.session else { continue }
-                session.evict()
-                entry.session = nil
+                if entry.session == nil, entry.rebuilding == nil { continue }
+                entry.dropCode()
                 let cost = entry.currentCost
                 bytes += cost - entry.cost
                 entry.cost = cost

@@ -1,3 +1,4 @@
+package import DurableBackend
 package import DurableCore
 
 /// One-line texts an operator can act on: what failed, why, what was done about it, what to do.
@@ -60,6 +61,25 @@ package enum OperatorText {
         "\(hold.code) query \"\(query)\" cannot be answered, since the code of this worker does not fit instance "
             + "\(state.id) (\(state.name)), which goes on as it is. Deploy code that fits its history; "
             + "replay-check shows what does not"
+    }
+
+    package static func payloadFault(_ fault: PayloadFault, of state: InstanceState) -> Hold {
+        hold(
+            fault.code, "instance \(state.id) (\(state.name))", "a payload of it cannot be used: \(fault.reason)",
+            "\(fault.remedy).")
+    }
+
+    package static func waitsForPayloads(_ count: Int, _ state: InstanceState) -> Hold {
+        hold(
+            "DTQ2019", "instance \(state.id) (\(state.name))",
+            "\(count == 1 ? "a payload" : "\(count) payloads") that its code is to be given \(count == 1 ? "is" : "are") "
+                + "being fetched from the payload store", "It goes on by itself.")
+    }
+
+    package static func payloadTooLarge(_ what: String, _ fault: PayloadFault) -> FailureDetails {
+        FailureDetails(
+            errorType: FailureDetails.payloadTooLarge, message: "DTQ2007 \(what): \(fault.reason). \(fault.remedy).",
+            isNonRetryable: true)
     }
 
     package static func longHistory(of state: InstanceState) -> String {

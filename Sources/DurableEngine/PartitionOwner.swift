@@ -18,12 +18,13 @@ package actor PartitionOwner {
         package var configuration: EngineConfiguration
         package var thread: any PartitionExecutor
         package var probe: (any EngineProbe)?
+        package var payloads: any PayloadAccess
 
         package init(
             partition: PartitionID, descriptor: HubDescriptor, worker: WorkerID, storage: any PartitionStorage,
             epochs: any EpochAuthority, executor: any EpisodeExecutor, transport: any MessageTransport,
             clock: any EngineClock, configuration: EngineConfiguration, thread: any PartitionExecutor,
-            probe: (any EngineProbe)? = nil
+            probe: (any EngineProbe)? = nil, payloads: any PayloadAccess = PlainPayloads()
         ) {
             self.partition = partition
             self.descriptor = descriptor
@@ -36,6 +37,7 @@ package actor PartitionOwner {
             self.configuration = configuration
             self.thread = thread
             self.probe = probe
+            self.payloads = payloads
         }
     }
 
@@ -248,7 +250,7 @@ package actor PartitionOwner {
                 partition: parts.partition, descriptor: parts.descriptor, worker: parts.worker, epoch: epoch,
                 storage: storage, executor: parts.executor, transport: parts.transport, channel: channel, baton: baton,
                 clock: parts.clock, configuration: parts.configuration, thread: parts.thread,
-                probe: parts.probe, survivedEpochs: survivedEpochs),
+                probe: parts.probe, survivedEpochs: survivedEpochs, payloads: parts.payloads),
             logger: logger)
         standing.withLock {
             $0.processor = processor

@@ -17,6 +17,8 @@ struct Batch {
     var refusals: [Message] = []
     /// What partitions sent to entities, by entity. Look-up only.
     var appliedToEntities: [InstanceID: [Origin]] = [:]
+    /// Episodes whose payloads must be stored first.
+    var pending: [PendingEpisode] = []
     /// Sequences given out so far, on top of the partition's.
     var sequences: [PartitionID: UInt64] = [:]
     /// Watermarks with what this batch applied.
@@ -44,6 +46,14 @@ struct Batch {
         sources = whole.sources
     }
 
+    /// Another one takes its ID: what happened to it in this batch is of no interest any more.
+    mutating func drop(_ entry: InstanceEntry) {
+        if changes.removeValue(forKey: entry.state.id) != nil { touched.removeAll { $0 === entry } }
+    }
+
+    /// Whether an episode of the instance waits for its payloads to be stored.
+    func isPending(_ entry: InstanceEntry) -> Bool { pending.contains { $0.entry === entry } }
+
     mutating func note(_ change: InstanceChange, of entry: InstanceEntry) {
         if changes[change.instanceID]?.merge(change) == nil {
             changes[change.instanceID] = change
@@ -67,6 +77,7 @@ extension PartitionProcessor {
         try runBegun(into: &batch, limit: parts.configuration.batchLimit)
         try retryHeld(into: &batch, limit: parts.configuration.batchLimit)
         try askAgain(into: &batch, limit: parts.configuration.batchLimit)
+        try runFetched(into: &batch, limit: parts.configuration.batchLimit)
         holdEscaped(in: &batch)
         if deliveries.isEmpty && batch.touched.isEmpty { return false }
         try await run(batch)
@@ -81,6 +92,7 @@ extension PartitionProcessor {
     func run(_ batch: Batch) async throws(PartitionEnd) {
         var batch = batch
         for index in batch.touched.indices { try runEpisode(of: batch.touched[index], in: &batch) }
+        if !batch.pending.isEmpty { try await finishPending(in: &batch) }
         try await save(batch)
     }
 
@@ -203,7 +215,10 @@ extension PartitionProcessor {
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }
         case .accepted(let change, let verdict):
             if let entry { settleOutbox(answeredBy: message, of: entry.state, in: &batch) }
+            let old = change.replaces ? entry : nil
+            if let old { batch.drop(old) }
             let entry = try self.entry(for: change)
+            if let old, !old.state.status.isTerminal { entry.predecessors = [old] + old.predecessors }
             fold(change, into: entry)
             batch.note(change, of: entry)
             if entry.state.entity != nil, let origin = message.origin {

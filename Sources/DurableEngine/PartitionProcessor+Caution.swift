@@ -25,7 +25,7 @@ extension PartitionProcessor {
             if isSuspect { try await runAlone(batch, deliveries[0].properties.messageID) } else { try await run(batch) }
             worked = true
         }
-        for step in [fireTimers, retryHeld, runBegun, askAgainAlone] {
+        for step in [fireTimers, retryHeld, runBegun, askAgainAlone, runFetched] {
             var batch = newBatch(at: now)
             try step(&batch, 1)
             if batch.touched.isEmpty { continue }
@@ -73,6 +73,7 @@ extension PartitionProcessor {
                     $0 != parts.epoch && !parts.survivedEpochs.contains($0)
                 }
                 if epochs.count >= parts.configuration.attemptLimit {
+                    endPredecessors(of: entry, in: &part)
                     hold(entry, OperatorText.crashes(entry.state, in: epochs, build: build), in: &part)
                 } else {
                     try await append([
@@ -87,6 +88,7 @@ extension PartitionProcessor {
             } else {
                 try runEpisode(of: entry, in: &part)
             }
+            if !part.pending.isEmpty { try await finishPending(in: &part) }
             try await save(part)
         }
     }

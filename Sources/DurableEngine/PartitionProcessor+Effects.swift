@@ -10,7 +10,7 @@ extension PartitionProcessor {
         receipts.note(batch.sources, at: parts.clock.uptime())
         if !has(.releasesBeforeDurable) { send(batch.outbox, isRedispatch: false) }
         for (address, verdict) in batch.verdicts { reply(.verdict(verdict), to: address) }
-        if !waiters.isEmpty { for entry in batch.touched { try answerUpdateWaiters(of: entry) } }
+        if !waiters.isEmpty { for entry in batch.touched + batch.ended { try answerUpdateWaiters(of: entry) } }
         for entry in batch.ended { answerWaiters(of: entry) }
         cancelActivities(batch.abandonedTasks)
         // Last: completions that stood before the marker have removed their tasks from the outbox by now.

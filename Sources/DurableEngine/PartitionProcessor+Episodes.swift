@@ -5,9 +5,11 @@ import Logging
 
 extension PartitionProcessor {
     func runEpisode(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
+        endPredecessors(of: entry, in: &batch)
         if entry.state.entity != nil { return try runEntity(entry, in: &batch) }
         try runInbox(of: entry, in: &batch)
-        try runUpdates(of: entry, in: &batch)
+        // What is not finished yet comes first.
+        if !batch.isPending(entry) { try runUpdates(of: entry, in: &batch) }
     }
 
     private func runInbox(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
@@ -21,22 +23,49 @@ extension PartitionProcessor {
         }
         guard entry.state.mayRun(at: now) else { return }
         do throws(EpisodeEnd) {
-            try runCode(of: entry, over: entry.state.episodeEvents(at: now), at: now, in: &batch)
+            try runCode(of: entry, over: entry.state.episodeEvents(at: now), in: &batch)
         } catch {
             try end(error, entry, in: &batch)
         }
     }
 
+    /// Runs one episode. It is finished later if there are payloads to be stored first.
     func runCode(
-        of entry: InstanceEntry, over events: [HistoryEvent], at now: Timestamp, in batch: inout Batch
+        of entry: InstanceEntry, over events: [HistoryEvent], in batch: inout Batch
     ) throws(EpisodeEnd) {
-        let actions = try actions(of: entry, over: events)
+        var contents: [SealedPayload.Content] = []
+        let actions = limited(
+            try sealed(try self.actions(of: entry, over: events), of: entry, contents: &contents))
+        fetches.arrived[entry.state.id] = nil
         episodeCount += 1
+        if contents.isEmpty {
+            do throws(PartitionEnd) {
+                try finish(entry, over: events, actions, in: &batch)
+            } catch {
+                throw .end(error)
+            }
+        } else {
+            batch.pending.append(PendingEpisode(entry: entry, events: events, actions: actions, contents: contents))
+        }
+    }
+
+    /// Makes history and messages of what the code asked for.
+    func finish(
+        _ entry: InstanceEntry, over events: [HistoryEvent], _ actions: [OrchestratorAction], in batch: inout Batch
+    ) throws(PartitionEnd) {
+        fetches.forget(entry.state.id)
         let (change, outbox) = entry.state.finishEpisode(
-            over: events, actions: limited(actions), at: now, epoch: parts.epoch, outboxID: &batch.outboxID)
+            over: events, actions: actions, at: entry.state.time(at: batch.now), epoch: parts.epoch,
+            outboxID: &batch.outboxID)
         batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
         apply(change, to: entry, in: &batch)
-        if parts.configuration.checksReplay { try checkReplay(of: entry) }
+        guard parts.configuration.checksReplay else { return }
+        do throws(EpisodeEnd) {
+            try checkReplay(of: entry)
+        } catch {
+            if case .missing = error { return }
+            try end(error, entry, in: &batch)
+        }
     }
 
     /// What an episode that cannot be used comes to: its instance is held, or the partition ends.
@@ -44,6 +73,7 @@ extension PartitionProcessor {
         switch end {
         case .end(let end): throw end
         case .held(let hold): self.hold(entry, hold, in: &batch)
+        case .missing(let references): park(entry, until: references, in: &batch)
         }
     }
 
@@ -65,23 +95,38 @@ extension PartitionProcessor {
         }
     }
 
+    /// Tells whoever waits for instances whose ID this one has taken that they have ended.
+    func endPredecessors(of entry: InstanceEntry, in batch: inout Batch) {
+        for old in entry.predecessors.reversed() {
+            let (change, messages) = old.state.replaced(at: entry.state.createdAt)
+            addToOutbox(messages, in: &batch)
+            abandonTasks(of: old.state, by: change, in: &batch)
+            old.state.evolve(with: change)
+            batch.ended.append(old)
+        }
+        entry.predecessors = []
+    }
+
+    private func abandonTasks(of state: InstanceState, by change: InstanceChange, in batch: inout Batch) {
+        for (key, outboxID) in state.tasksAbandoned(by: change) {
+            batch.abandonedTasks.append(key)
+            if self.state.outbox[outboxID] != nil { batch.outboxRemoved.append(outboxID) }
+        }
+    }
+
     func hold(_ entry: InstanceEntry, _ hold: Hold, in batch: inout Batch) {
-        entry.session?.evict()
-        entry.session = nil
+        entry.dropCode()
+        fetches.arrived[entry.state.id] = nil
         logger.warning("\(hold.text)")
         apply(InstanceChange(instanceID: entry.state.id, time: batch.now, hold: .set(hold)), to: entry, in: &batch)
     }
 
     func apply(_ change: InstanceChange, to entry: InstanceEntry, in batch: inout Batch) {
-        for (key, outboxID) in entry.state.tasksAbandoned(by: change) {
-            batch.abandonedTasks.append(key)
-            if state.outbox[outboxID] != nil { batch.outboxRemoved.append(outboxID) }
-        }
+        abandonTasks(of: entry.state, by: change, in: &batch)
         fold(change, into: entry)
         batch.note(change, of: entry)
         if entry.state.status.isTerminal {
-            entry.session?.evict()
-            entry.session = nil
+            entry.dropCode()
             batch.ended.append(entry)
         } else if entry.state.historyHasPassed(InstanceState.longHistory, grownBy: change.history.count) {
             logger.warning("\(OperatorText.longHistory(of: entry.state))")
@@ -90,6 +135,8 @@ extension PartitionProcessor {
 
     enum EpisodeEnd: Error {
         case held(Hold)
+        /// Stored payloads are not here yet.
+        case missing([StoredPayload])
         case end(PartitionEnd)
     }
 
@@ -97,6 +144,7 @@ extension PartitionProcessor {
         of entry: InstanceEntry, over events: [HistoryEvent]
     ) throws(EpisodeEnd) -> [OrchestratorAction] {
         let session = try session(of: entry)
+        let events = try opened(events, of: entry)
         do {
             return try session.run(events)
         } catch {
@@ -114,57 +162,85 @@ extension PartitionProcessor {
 
     func rebuiltSession(of entry: InstanceEntry) throws(EpisodeEnd) -> any OrchestrationSession {
         let state = entry.state
+        let begun = entry.rebuilding
+        entry.rebuilding = nil
         guard
-            let session = parts.executor.makeSession(
-                name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID,
-                patches: has(.forgetsPatches) ? [] : state.patches,
-                onEscape: { [weak self, id = state.id] in Task { await self?.noteEscape(of: id) } })
+            let session = begun?.session
+                ?? parts.executor.makeSession(
+                    name: state.name, version: state.version, instanceID: state.id, executionID: state.executionID,
+                    patches: has(.forgetsPatches) ? [] : state.patches,
+                    onEscape: { [weak self, id = state.id] in Task { await self?.noteEscape(of: id) } })
         else { throw .held(OperatorText.noCode(for: state)) }
-        do {
-            var position = 0
-            var ending = ImposedEnd(of: state)
-            while position < entry.flushedCount {
-                let page = try history(of: entry, from: position)
-                try session.replay(ending.passing(page))
+        do throws(EpisodeEnd) {
+            var position = begun?.position ?? 0
+            let end = try endOfReplay(of: entry)
+            while position < min(end, entry.flushedCount) {
+                let page = try history(of: entry, from: position).prefix(end - position)
+                try replay(page, from: position, in: session, of: entry)
                 position += page.count
             }
-            if !entry.unflushed.isEmpty {
-                let page = has(.replaysTooLittle) ? entry.unflushed.dropLast() : entry.unflushed
-                try session.replay(ending.passing(page))
+            if end > entry.flushedCount {
+                let rest = entry.unflushed.dropFirst(position - entry.flushedCount).prefix(end - position)
+                if !rest.isEmpty {
+                    try replay(
+                        has(.replaysTooLittle) ? rest.dropLast() : rest, from: position, in: session, of: entry)
+                }
             }
-            if !ending.rest.isEmpty { try session.replay(ending.rest) }
             return session
-        } catch let failure as EpisodeFailure {
-            session.evict()
-            throw .held(OperatorText.episodeFailure(failure, of: state))
-        } catch let end as PartitionEnd {
-            session.evict()
-            throw .end(end)
         } catch {
+            if case .missing = error { throw error }
             session.evict()
-            throw .end(.corrupt("\(error)"))
+            throw error
         }
     }
 
-    func history(of entry: InstanceEntry, from position: Int) throws(PartitionEnd) -> [HistoryEvent] {
-        do {
-            let page = try parts.storage.store.history(of: entry.state.id, from: position, byteLimit: 256 << 10)
-            if page.isEmpty {
-                throw PartitionEnd.corrupt(
-                    "history of instance \(entry.state.id) ends at event \(position) of \(entry.flushedCount)")
+    /// Index of the event that replay ends before: an end that the code had no part in (the instance was ended from
+    /// outside, or its worker refused what the code asked for) is not replayed, with all of its episode.
+    private func endOfReplay(of entry: InstanceEntry) throws(EpisodeEnd) -> Int {
+        guard entry.state.mayHaveImposedEnd else { return entry.state.historyCount }
+        var (start, episode): (Int, [HistoryEvent]) = (0, [])
+        func take(_ events: some Collection<HistoryEvent>, from position: Int) {
+            for (offset, event) in events.enumerated() {
+                if event.kind == .orchestratorStarted { (start, episode) = (position + offset, []) }
+                episode.append(event)
             }
-            return page
-        } catch let end as PartitionEnd {
-            throw end
-        } catch let error as StoreError {
-            throw PartitionEnd(error)
+        }
+        var position = 0
+        while position < entry.flushedCount {
+            let page = try history(of: entry, from: position)
+            take(page, from: position)
+            position += page.count
+        }
+        take(entry.unflushed, from: entry.flushedCount)
+        return episode.withoutImposedEnd.isEmpty ? start : entry.state.historyCount
+    }
+
+    private func history(of entry: InstanceEntry, from position: Int) throws(EpisodeEnd) -> [HistoryEvent] {
+        do throws(PartitionEnd) {
+            return try recorded(entry, from: position)
         } catch {
-            throw .corrupt("\(error)")
+            throw .end(error)
         }
     }
 
-    /// A payload over the limit fails the orchestration (that of an update fails the update alone), and so do too many events that it left to its next execution:
-    /// nothing of that size may enter the log.
+    /// A page of the history that the tables have.
+    ///
+    /// - Parameter position: Less than the number of events they have.
+    func recorded(_ entry: InstanceEntry, from position: Int) throws(PartitionEnd) -> [HistoryEvent] {
+        let page: [HistoryEvent]
+        do {
+            page = try parts.storage.store.history(of: entry.state.id, from: position, byteLimit: 256 << 10)
+        } catch {
+            throw PartitionEnd(error)
+        }
+        if page.isEmpty {
+            throw .corrupt("history of instance \(entry.state.id) ends at event \(position) of \(entry.flushedCount)")
+        }
+        return page
+    }
+
+    /// A payload over the limit fails the orchestration (that of an update fails the update alone), and so do too many
+    /// events that it left to its next execution: nothing of that size may enter the log.
     private func limited(_ actions: [OrchestratorAction]) -> [OrchestratorAction] {
         let limits = parts.configuration
         var actions = actions
@@ -214,30 +290,12 @@ extension PartitionProcessor {
     /// Test aid: what replay makes of the history must be what the cached code is.
     private func checkReplay(of entry: InstanceEntry) throws(EpisodeEnd) {
         guard !entry.state.status.isTerminal else { return }
-        let session = try rebuiltSession(of: entry)
-        session.evict()
+        do throws(EpisodeEnd) {
+            try rebuiltSession(of: entry).evict()
+        } catch {
+            entry.rebuilding?.session.evict()
+            entry.rebuilding = nil
+            throw error
+        }
     }
-}
-
-/// Keeps an end that the code had no part in from being replayed: the instance was ended from outside, or its worker
-/// refused what the code asked for. Then the last episode is left out.
-private struct ImposedEnd {
-    private let isPossible: Bool
-    /// The episode that may be the last one.
-    private var kept: [HistoryEvent] = []
-
-    init(of state: InstanceState) { isPossible = state.mayHaveImposedEnd }
-
-    /// - Parameter page: The next events of the history.
-    /// - Returns: Those that may be replayed by now.
-    mutating func passing(_ page: [HistoryEvent]) -> [HistoryEvent] {
-        guard isPossible else { return page }
-        kept += page
-        guard let last = kept.lastIndex(where: { $0.kind == .orchestratorStarted }) else { return [] }
-        defer { kept.removeFirst(last) }
-        return Array(kept[..<last])
-    }
-
-    /// What of the last episode is to be replayed.
-    var rest: [HistoryEvent] { kept.withoutImposedEnd }
 }

@@ -35,9 +35,18 @@ extension PartitionProcessor {
             switch error {
             case .end(let end): throw end
             case .held(let hold): return .failed(OperatorText.unanswerable(name, of: state, since: hold))
+            case .missing(let references):
+                if postpone(delivery, of: entry, until: references) { return nil }
+                return .failed("DTQ2019 too many queries wait for stored payloads. Ask again in a few seconds")
             }
         }
-        let answer = session.query(name, input: input)
+        fetches.arrived[state.id] = nil
+        let answer: HandlerAnswer
+        do throws(PayloadFault) {
+            answer = session.query(name, input: try openedInput(input))
+        } catch {
+            return .failed("\(error)")
+        }
         if state.status.isTerminal { session.evict() }
         switch answer {
         case .value(let value):
@@ -46,7 +55,11 @@ extension PartitionProcessor {
                     "DTQ2007 the answer of query \"\(name)\" has \(value.count) bytes, the limit is "
                         + "\(parts.configuration.payloadLimit). Have the handler answer with less")
             }
-            return .value(value)
+            do throws(PayloadFault) {
+                return .value(try value.map { value throws(PayloadFault) in try parts.payloads.encode(value) })
+            } catch {
+                return .failed("\(error)")
+            }
         case .failed(let failure): return .handlerFailed(failure)
         case .noHandler(let known): return .failed(OperatorText.noHandler(name, known: known, of: state))
         case .misused(let violation):

@@ -9,6 +9,7 @@ extension PartitionProcessor {
         package var epoch: Epoch
         package var storage: OpenPartition
         package var executor: any EpisodeExecutor
+        package var payloads: any PayloadAccess
         package var transport: any MessageTransport
         /// Holds the baton already; ends with the processor.
         package var channel: any ConsumerChannel
@@ -25,7 +26,7 @@ extension PartitionProcessor {
             executor: any EpisodeExecutor, transport: any MessageTransport, channel: any ConsumerChannel,
             baton: DeliveryTag, clock: any EngineClock, configuration: EngineConfiguration,
             thread: any PartitionExecutor,
-            probe: (any EngineProbe)? = nil, survivedEpochs: [Epoch] = []
+            probe: (any EngineProbe)? = nil, survivedEpochs: [Epoch] = [], payloads: any PayloadAccess = PlainPayloads()
         ) {
             self.partition = partition
             self.descriptor = descriptor
@@ -33,6 +34,7 @@ extension PartitionProcessor {
             self.epoch = epoch
             self.storage = storage
             self.executor = executor
+            self.payloads = payloads
             self.transport = transport
             self.channel = channel
             self.baton = baton

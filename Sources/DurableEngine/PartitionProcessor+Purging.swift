@@ -24,6 +24,7 @@ extension PartitionProcessor {
         answer.instances = going.count
         if going.isEmpty { return answer }
         try await append([.purged(.init(time: parts.clock.now(), ids: going))])
+        removePayloads(going.map { .instance($0) })
         logger.info("purged \(going.count) instances, as asked", metadata: ["events": "\(answer.events)"])
         return answer
     }
@@ -37,6 +38,23 @@ extension PartitionProcessor {
             return entry.endedAt
         }
         for id in record.ids { heldInstances.remove(id) }
+    }
+
+    /// Takes an instance out of memory because another one takes its ID.
+    func replace(_ entry: InstanceEntry) {
+        entry.isPurged = true
+        cache.remove(entry)
+        // The first of a batch is the one that the store may have.
+        if replaced[entry.state.id] == nil { replaced[entry.state.id] = (entry.state, entry.endedAt) }
+    }
+
+    /// Notes that it is gone, for good.
+    ///
+    /// - Parameter position: Of the record.
+    func noteReplaced(_ id: InstanceID, at position: LogPosition) {
+        guard let gone = replaced.removeValue(forKey: id) else { return }
+        purgedChanges.take(gone.state, endedAt: gone.endedAt, at: position)
+        removePayloads([.run(id, gone.state.executionID)])
     }
 
     /// Removes some of what was kept long enough, when it is time to look for that.
@@ -67,6 +85,7 @@ extension PartitionProcessor {
         try await append([
             .purged(.init(time: parts.clock.now(), ids: expired.map(\.id), expiredBefore: before))
         ])
+        removePayloads(expired.map { .instance($0.id) })
         logger.info("purged \(expired.count) instances that had ended before \(before ?? last.end)")
     }
 

@@ -21,7 +21,10 @@ extension PartitionProcessor {
 
     /// The instance a change belongs to, which it may create.
     func entry(for change: InstanceChange) throws(PartitionEnd) -> InstanceEntry {
-        if let entry = try entry(for: change.instanceID) { return entry }
+        if let entry = try entry(for: change.instanceID) {
+            if !change.replaces { return entry }
+            replace(entry)
+        }
         guard let state = InstanceState.created(by: change) else {
             throw .corrupt("a record changes instance \(change.instanceID), which does not exist")
         }
@@ -111,6 +114,7 @@ extension PartitionProcessor {
     func evolve(with record: PartitionRecord, at position: LogPosition) {
         switch record {
         case .checkpoint(let checkpoint):
+            for change in checkpoint.changes where change.replaces { noteReplaced(change.instanceID, at: position) }
             for entry in checkpoint.outbox { noteAdded(entry) }
             noteRemoved(checkpoint.outboxRemoved)
         case .outboxConfirmed(let ids):

@@ -18,7 +18,7 @@ extension PartitionProcessor {
             do throws(EpisodeEnd) {
                 let session = try session(of: entry)
                 var violation: String?
-                let admission = session.admit(request, violation: &violation)
+                let admission = session.admit(try opened(request, of: entry), violation: &violation)
                 if violation != nil {
                     session.evict()
                     entry.session = nil
@@ -31,7 +31,9 @@ extension PartitionProcessor {
                     apply(
                         entry.state.rejection(of: request, because: limited(reason), at: now), to: entry, in: &batch)
                 case .admitted:
-                    try runCode(of: entry, over: entry.state.beginning(of: request, at: now), at: now, in: &batch)
+                    try runCode(of: entry, over: entry.state.beginning(of: request, at: now), in: &batch)
+                    // The rest is looked at when it is finished.
+                    if batch.isPending(entry) { return }
                     passedOver = []
                 }
             } catch {
@@ -51,7 +53,7 @@ extension PartitionProcessor {
     }
 
     /// Sees to it that the code is asked about the updates that wait.
-    private func askAgain(_ id: InstanceID) {
+    func askAgain(_ id: InstanceID) {
         if askedAgain.count < parts.configuration.waiterLimit, !askedAgain.contains(id) { askedAgain.append(id) }
     }
 
@@ -116,7 +118,7 @@ extension PartitionProcessor {
         if let found = find(entry.unflushed) { return found }
         var position = 0
         while position < entry.flushedCount {
-            let page = try history(of: entry, from: position)
+            let page = try recorded(entry, from: position)
             if let found = find(page) { return found }
             position += page.count
         }

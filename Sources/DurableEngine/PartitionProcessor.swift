@@ -47,6 +47,9 @@ package actor PartitionProcessor {
     var dirtyBytes = 0
     var outboxChanges = OutboxChanges()
     var purgedChanges = PurgedChanges()
+    /// Those whose ID another instance takes with a record that is not folded in yet, and where they ended if the store
+    /// was not told. Look-up only.
+    var replaced: [InstanceID: (state: InstanceState, endedAt: LogPosition?)] = [:]
     /// When to look for what has been kept long enough, by the clock's uptime; nil: all is kept.
     var retentionDue: Duration?
     /// When changes must reach the store, by the clock's uptime; nil when there are none.
@@ -93,6 +96,8 @@ package actor PartitionProcessor {
     var askedAgain: [InstanceID] = []
     /// Questions to the code of instances that are about to begin.
     var postponedQueries: [Delivery] = []
+    /// Stored payloads that code is to be given.
+    var fetches = PayloadFetches()
     /// Instances whose code came back from an await that is not durable.
     var escapes: [InstanceID] = []
     /// What the alarm at the broker was last set to, if that is known.

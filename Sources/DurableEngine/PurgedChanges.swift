@@ -31,6 +31,27 @@ struct PurgedChanges {
         }
     }
 
+    /// Takes an instance whose ID another one has taken.
+    ///
+    /// - Parameters:
+    ///   - end: Position by which it had ended, where the store was not told of that yet.
+    ///   - position: Of the record.
+    mutating func take(_ replaced: InstanceState, endedAt end: LogPosition?, at position: LogPosition) {
+        ids.insert(replaced.id)
+        if replaced.status.isTerminal {
+            purged.append(PurgedInstance(id: replaced.id, position: position, endedAt: end))
+        } else {
+            // No stream of the archive has it.
+            expired.append(replaced.id)
+        }
+    }
+
+    /// The same of one that is not there.
+    mutating func take(_ replaced: InstanceID, at position: LogPosition) {
+        ids.insert(replaced)
+        purged.append(PurgedInstance(id: replaced, position: position, endedAt: nil))
+    }
+
     func write(to flush: inout StoreFlush) {
         flush.purged = purged
         flush.expired = expired

@@ -29,7 +29,8 @@ package enum WorkerLog {
     /// - Returns: When publishes ended because the broker did not answer them.
     package static func unanswered(in log: String, worker: Int32) -> [Injection] {
         log.split(separator: "\n").filter { $0.contains("the broker has not answered a publish") }.compactMap { line in
-            Timestamp(iso8601: String(line.prefix { $0 != " " })).map { Injection(.unanswered, worker: worker, from: $0) }
+            Timestamp(iso8601: String(line.prefix { $0 != " " }))
+                .map { Injection(.unanswered, worker: worker, from: $0) }
         }
     }
 }

@@ -1,9 +1,12 @@
 package import DurableCore
 
 extension JSONValue {
-    /// JSON as it is; other text as a string; other bytes as `{"base64": ...}`.
+    /// JSON as it is; other text as a string; other bytes as `{"base64": ...}`, with `sealed` where they say what they are.
     package static func payload(_ payload: Payload?) -> JSONValue {
         guard let payload else { return .null }
+        if let sealed = payload.sealedDescription {
+            return ["sealed": .string(sealed), "base64": .string(Base64.encode(payload.bytes))]
+        }
         if let value = try? JSONParser.parse(payload.bytes) { return value }
         if let text = String(validating: payload.bytes, as: UTF8.self) { return .string(text) }
         return ["base64": .string(Base64.encode(payload.bytes))]

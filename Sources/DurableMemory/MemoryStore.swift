@@ -294,9 +294,10 @@ extension PartitionContents.InstanceRow {
             key: InstanceKey(state.id), state: state.wireBytes, status: state.status, name: Array(state.name.utf8),
             createdAt: state.createdAt, nextDue: state.nextDue, isHeld: state.hold != nil,
             historyCount: state.historyCount,
-            endedAt: state.status.isTerminal ? oldEnd ?? (flush.endedAt ?? endedAt).value : nil,
+            // It may have gone on after an end that is known here, and have ended again.
+            endedAt: state.status.isTerminal ? flush.endedAt?.value ?? oldEnd ?? endedAt.value : nil,
             isEndExact: state.status.isTerminal
-                && (oldEnd == nil ? flush.endedAt != nil : old?.isEndExact == true),
+                && (flush.endedAt != nil || oldEnd != nil && old?.isEndExact == true),
             end: state.status.isTerminal ? state.lastUpdatedAt : nil, tags: state.tags,
             parent: state.parent.map { InstanceKey($0.instanceID) }, chunks: chunks)
     }

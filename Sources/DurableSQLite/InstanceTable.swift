@@ -19,13 +19,14 @@ enum InstanceTable {
         var tags: Int64?
         /// Position by which it had ended, if that is known exactly.
         var endedAt: LogPosition?
+        var end: Timestamp?
     }
 
     static func row(of id: InstanceID, _ database: Database) throws -> Entry? {
         let statement = try database.cachedStatement(
             sql: """
                 SELECT number, status, name, created_at, next_due, is_held, history_count, parent, tags,
-                    iif(end_is_exact = 1, ended_position, NULL)
+                    iif(end_is_exact = 1, ended_position, NULL), ended_at
                 FROM instances WHERE id = ?
                 """)
         return try statement.first([id.value]) { row in
@@ -33,7 +34,8 @@ enum InstanceTable {
                 number: try row.integer(0), status: try row.status(1), name: try row.text(2),
                 createdAt: try row.time(3), nextDue: (row[4] as Int64?).map(Timestamp.init(millisecondsSinceEpoch:)),
                 isHeld: try row.integer(5) == 1, historyCount: Int(try row.integer(6)), parent: row[7], tags: row[8],
-                endedAt: row.hasNull(atIndex: 9) ? nil : try row.position(9))
+                endedAt: row.hasNull(atIndex: 9) ? nil : try row.position(9),
+                end: (row[10] as Int64?).map(Timestamp.init(millisecondsSinceEpoch:)))
         }
     }
 
@@ -147,6 +149,7 @@ enum InstanceTable {
             || old.isHeld != (state.hold != nil) || old.createdAt != state.createdAt || old.name != state.name
             // An entity that was empty, was used, and is empty again has another end.
             || state.entity != nil && state.status.isTerminal
+            || hasEndedAgain(old, state, end)
         let common: StatementArguments = [
             state.lastUpdatedAt.millisecondsSinceEpoch, state.historyCount, Data(bytes), checksum(bytes), old.number,
         ]
@@ -165,6 +168,13 @@ enum InstanceTable {
                     ended_position = ?, end_is_exact = ?, ended_at = ?, updated_at = ?, history_count = ?, state = ?, checksum = ? WHERE number = ?
                 """
         ).execute(arguments: indexed + columns(end, state) + common)
+    }
+
+    /// Whether it has gone on after the end that is known here, and has ended again.
+    private static func hasEndedAgain(_ old: Entry, _ state: InstanceState, _ end: End?) -> Bool {
+        guard state.status.isTerminal else { return false }
+        if let end, end.isExact, old.endedAt != end.position { return true }
+        return old.end != state.lastUpdatedAt
     }
 
     // MARK: - Tags and parents

@@ -8,8 +8,11 @@ public import DurableTask
 /// try await client.createSchedule("nightly", try Schedule(nightly, starting: report, input: "all", overlap: .bufferOne))
 /// ```
 public struct Schedule: Codable, Hashable, Sendable {
+    /// When.
     public var specification: ScheduleSpecification
+    /// What is started at each of these times.
     public var action: ScheduleAction
+    /// What becomes of a time that comes while an earlier run goes on.
     public var overlap: ScheduleOverlapPolicy
     /// A time that nobody saw when it came, since no worker ran (or the schedule was suspended), is made up for when it
     /// is seen, up to that much later; older ones are counted as missed. Waiting for a run that goes on is no delay.

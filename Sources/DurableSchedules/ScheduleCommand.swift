@@ -18,11 +18,13 @@ public enum ScheduleCommand: Codable, Hashable, Sendable {
     /// Ends the schedule. A run under way goes on.
     case delete
 
+    /// `dtq.schedule`.
     public static let eventName = "dtq.schedule"
 }
 
 /// What a schedule shows of itself: its instance's custom status, and its output once it has ended.
 public struct ScheduleDescription: Codable, Hashable, Sendable {
+    /// As it is now, with its updates and whether it is paused.
     public var schedule: Schedule
     /// The next times, in order, at most five; none while it is paused. An update shows a moment later.
     public var nextTimes: [Timestamp]
@@ -34,10 +36,12 @@ public struct ScheduleDescription: Codable, Hashable, Sendable {
     public var openBackfillCount: Int
     /// The last starts, oldest first, at most ten.
     public var recentStarts: [Start]
+    /// Since the schedule was made.
     public var counts: Counts
     /// What is wrong at present, such as a time zone that no worker knows.
     public var problem: String?
 
+    /// One run that the schedule started.
     public struct Start: Codable, Hashable, Sendable {
         /// Of the run.
         public var instanceID: InstanceID
@@ -45,13 +49,17 @@ public struct ScheduleDescription: Codable, Hashable, Sendable {
         public var time: Timestamp
         /// When it was started.
         public var startedAt: Timestamp
+        /// What became of it, as far as the schedule knows.
         public var outcome: Outcome
     }
 
+    /// What became of a run.
     public enum Outcome: String, Codable, Hashable, Sendable {
         /// Nobody waits for its end.
         case started
+        /// The schedule waits for its end.
         case running
+        /// It has returned.
         case completed
         /// Or terminated.
         case failed
@@ -59,6 +67,7 @@ public struct ScheduleDescription: Codable, Hashable, Sendable {
         case existed
     }
 
+    /// How many runs and times there were, over all executions of the schedule's instance.
     public struct Counts: Codable, Hashable, Sendable {
         /// Runs that were started. Among those of `allowAll` and of concurrent backfills may be some that were there
         /// before, of which nobody hears.

@@ -3,7 +3,9 @@ package import DurableTask
 
 /// When a schedule starts something: all times of its cron expressions and intervals, a time of several once.
 public struct ScheduleSpecification: Codable, Hashable, Sendable {
+    /// By the clocks of `timeZone`.
     public var cron: [CronExpression]
+    /// Whatever clocks show.
     public var intervals: [ScheduleInterval]
     /// Whose clocks the cron expressions mean: a name of the IANA database, such as `Europe/Berlin`, or `UTC`.
     public var timeZone: String

@@ -9,6 +9,7 @@ public import DurableTask
 ///
 /// A schedule is an instance of `Schedules.orchestration`, so that it survives what every instance survives.
 public struct Schedules: Registrable {
+    /// To be registered; it has no settings.
     public init() {}
 
     public func register(in registry: inout Registry) throws(RegistryError) {
@@ -51,6 +52,7 @@ public struct Schedules: Registrable {
 
 /// Input of `Schedules.orchestration`: in JSON `{"schedule": {...}}`.
 public struct ScheduleInput: Codable, Hashable, Sendable {
+    /// As it was asked for, or as it was when the last execution continued as new.
     public var schedule: Schedule
     /// nil: a new schedule.
     var progress: ScheduleState?

@@ -16,6 +16,12 @@ public struct Activity<Input: Codable & Sendable, Output: Codable & Sendable>: S
     public let name: String
     private let body: @Sendable (Input, ActivityContext) async throws -> Output
 
+    /// Names a function.
+    ///
+    /// - Parameters:
+    ///   - name: 1 to 128 bytes without control characters; a worker refuses to start with any other.
+    ///   - body: Runs on any thread of the worker, beside other activities. What it throws reaches the orchestration as
+    ///     an ``ActivityFailure``.
     public init(_ name: String, run body: @escaping @Sendable (Input, ActivityContext) async throws -> Output) {
         self.name = name
         self.body = body
@@ -28,12 +34,14 @@ public struct Activity<Input: Codable & Sendable, Output: Codable & Sendable>: S
 }
 
 extension Activity where Input == NoValue {
+    /// Names a function that takes no input.
     public init(_ name: String, run body: @escaping @Sendable (ActivityContext) async throws -> Output) {
         self.init(name) { _, context in try await body(context) }
     }
 }
 
 extension Activity where Output == NoValue {
+    /// Names a function that returns nothing.
     public init(_ name: String, run body: @escaping @Sendable (Input, ActivityContext) async throws -> Void) {
         self.init(name) { input, context in
             try await body(input, context)
@@ -43,6 +51,7 @@ extension Activity where Output == NoValue {
 }
 
 extension Activity where Input == NoValue, Output == NoValue {
+    /// Names a function that neither takes nor returns anything.
     public init(_ name: String, run body: @escaping @Sendable (ActivityContext) async throws -> Void) {
         self.init(name) { _, context in
             try await body(context)

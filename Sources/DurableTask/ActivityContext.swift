@@ -3,9 +3,11 @@ public import Logging
 
 /// What an activity knows about its run. To see whether it should stop it asks `Task.isCancelled`.
 public struct ActivityContext: Sendable {
+    /// Of the activity.
     public let name: String
     /// The orchestration instance that asked for this work.
     public let instanceID: InstanceID
+    /// The execution of that instance that asked.
     public let executionID: ExecutionID
     /// The request's event ID in that execution.
     public let taskID: EventID
@@ -13,6 +15,7 @@ public struct ActivityContext: Sendable {
     public let attempt: Int
     /// From 1; above 1 an earlier delivery of this attempt may have done part of the work.
     public let deliveryCount: Int
+    /// Carries the names and numbers of this run. An activity that runs again logs again.
     public let logger: Logger
     private let lastDetails: Payload?
     private let onHeartbeat: @Sendable (Payload) -> Void
@@ -21,6 +24,7 @@ public struct ActivityContext: Sendable {
     /// tell a repetition. Attempts of a `RetryPolicy` have one each: a key for all of them goes with the input.
     public var idempotencyKey: String { "\(instanceID)/\(executionID)/\(taskID)" }
 
+    /// A context for a test that runs an activity by itself. Heartbeats go nowhere.
     public init(
         name: String, instanceID: InstanceID, executionID: ExecutionID, taskID: EventID, attempt: Int = 1,
         deliveryCount: Int = 1, logger: Logger = Logger(label: "dtq.activity")

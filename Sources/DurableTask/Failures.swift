@@ -2,12 +2,14 @@ public import DurableCore
 
 /// An activity failed. Thrown by `callActivity`; an orchestration that does not catch it fails with it as the cause.
 public struct ActivityFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    /// As it was called.
     public let activityName: String
     /// The request's event ID.
     public let taskID: EventID
     /// What the activity threw.
     public let details: FailureDetails
 
+    /// For tests: what a worker would throw.
     public init(activityName: String, taskID: EventID, details: FailureDetails) {
         self.activityName = activityName
         self.taskID = taskID
@@ -20,6 +22,7 @@ public struct ActivityFailure: Error, Hashable, Sendable, CustomStringConvertibl
 /// A sub-orchestration failed, was terminated, or could not be started since an instance of its ID is there. Thrown by
 /// `callSubOrchestration`; an orchestration that does not catch it fails with it as the cause.
 public struct SubOrchestrationFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    /// As it was called.
     public let orchestrationName: String
     /// Of the child.
     public let instanceID: InstanceID
@@ -29,6 +32,7 @@ public struct SubOrchestrationFailure: Error, Hashable, Sendable, CustomStringCo
     /// failure of its own.
     public let details: FailureDetails
 
+    /// For tests: what a worker would throw.
     public init(orchestrationName: String, instanceID: InstanceID, taskID: EventID, details: FailureDetails) {
         self.orchestrationName = orchestrationName
         self.instanceID = instanceID
@@ -55,9 +59,12 @@ public struct InvalidTags: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// No event of that name came in time. The wait is over; an event that comes later is kept for the next one.
 public struct ExternalEventTimeout: Error, Hashable, Sendable, CustomStringConvertible {
+    /// The event that was waited for.
     public let eventName: String
+    /// How long.
     public let timeout: Duration
 
+    /// For tests: what a worker would throw.
     public init(eventName: String, timeout: Duration) {
         self.eventName = eventName
         self.timeout = timeout

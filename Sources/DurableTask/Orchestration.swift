@@ -21,6 +21,12 @@ public struct Orchestration<Input: Codable & Sendable, Output: Codable & Sendabl
     public let name: String
     let body: @Sendable (Input, OrchestrationContext) async throws -> Output
 
+    /// Names a function.
+    ///
+    /// - Parameters:
+    ///   - name: 1 to 128 bytes without control characters; a worker refuses to start with any other.
+    ///   - body: Run again from the history whenever the instance was not in memory. What it throws is the instance's
+    ///     failure; `CancellationError` ends it as canceled.
     public init(_ name: String, run body: @escaping @Sendable (Input, OrchestrationContext) async throws -> Output) {
         self.name = name
         self.body = body
@@ -28,12 +34,14 @@ public struct Orchestration<Input: Codable & Sendable, Output: Codable & Sendabl
 }
 
 extension Orchestration where Input == NoValue {
+    /// Names a function that takes no input.
     public init(_ name: String, run body: @escaping @Sendable (OrchestrationContext) async throws -> Output) {
         self.init(name) { _, context in try await body(context) }
     }
 }
 
 extension Orchestration where Output == NoValue {
+    /// Names a function that returns nothing.
     public init(_ name: String, run body: @escaping @Sendable (Input, OrchestrationContext) async throws -> Void) {
         self.init(name) { input, context in
             try await body(input, context)
@@ -43,6 +51,7 @@ extension Orchestration where Output == NoValue {
 }
 
 extension Orchestration where Input == NoValue, Output == NoValue {
+    /// Names a function that neither takes nor returns anything.
     public init(_ name: String, run body: @escaping @Sendable (OrchestrationContext) async throws -> Void) {
         self.init(name) { _, context in
             try await body(context)

@@ -14,7 +14,9 @@ public struct OrchestrationContext: Sendable {
 
     // MARK: Identity
 
+    /// The same in every execution.
     public var instanceID: InstanceID { runtime.instanceID }
+    /// Of this execution: another one begins with each `continueAsNew`.
     public var executionID: ExecutionID { runtime.executionID }
     /// The orchestration's name.
     public var name: String { runtime.orchestrationName }

@@ -11,7 +11,7 @@
 /// Handlers of queries, validators and conditions may read it; where they change it the change is dropped, and whoever
 /// asked gets an error.
 @dynamicMemberLookup
-public final class OrchestrationState<Value: Sendable>: @unchecked Sendable {  // `stored`: on the executor's owner thread
+public final class OrchestrationState<Value: Sendable>: @unchecked Sendable {  // on the executor's owner thread
     private let runtime: OrchestratorRuntime
     private let initial: Value
     private var stored: Value

@@ -2,7 +2,8 @@ package import DurableCore
 import FoundationEssentials
 
 /// Values as payloads: JSON with sorted keys and fragments (`"text"`, `7`, `null`), dates in ISO 8601 to the
-/// millisecond; any fraction and offset is read. `NoValue` is no payload at all.
+/// millisecond; any fraction and offset is read. `NoValue` is no payload at all, and a `PayloadRepresentable` value has a
+/// form of its own.
 package enum PayloadCoding {
     // JSONEncoder and JSONDecoder are Sendable; their options are set once, here.
     private static let encoder = {
@@ -33,6 +34,7 @@ package enum PayloadCoding {
     ) throws(PayloadError) -> Payload? {
         if Value.self == NoValue.self { return nil }
         do {
+            if let value = value as? any PayloadRepresentable { return try value.payload() }
             return Payload(Array(try encoder.encode(value)))
         } catch {
             throw PayloadError(direction: .encoding, subject: what(), reason: Self.reason(for: error, Value.self))
@@ -46,6 +48,13 @@ package enum PayloadCoding {
         // Whatever arrives: who sends it may be of another version.
         if type == NoValue.self, let nothing = NoValue() as? Value { return nothing }
         do {
+            if let payload {
+                if let form = type as? any PayloadRepresentable.Type, let value = try form.value(of: payload) as? Value
+                {
+                    return value
+                }
+                if payload.isInEnvelope { throw PayloadFormMismatch(expected: "\(type)", payload) }
+            }
             return try decoder.decode(type, from: payload.map { Data($0.bytes) } ?? Data("null".utf8))
         } catch {
             let reason =
@@ -88,13 +97,19 @@ package protocol DescribedPayloadError: Error, CustomStringConvertible, Sendable
 /// A value could not be turned into a payload, or a payload not into the expected type. Its text holds types and
 /// paths, no content.
 public struct PayloadError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Which way it went wrong.
     public enum Direction: Hashable, Sendable {
-        case encoding, decoding
+        /// A value could not be made a payload.
+        case encoding
+        /// A payload does not fit the expected type.
+        case decoding
     }
 
+    /// Encoding: a value of this process does not fit. Decoding: what came does not.
     public let direction: Direction
     /// Whose payload it is, such as `the result of activity "Charge"`.
     public let subject: String
+    /// What was expected and where, never what stood there.
     public let reason: String
 
     static let encodingErrorType = "PayloadEncodingError"

@@ -11,5 +11,6 @@ public struct Query<Input: Codable & Sendable, Output: Codable & Sendable>: Send
     /// Unique among the queries of an orchestration.
     public let name: String
 
+    /// Names a query. The types may be given as arguments or on the left: `Query<NoValue, Double>("progress")`.
     public init(_ name: String, input: Input.Type = Input.self, output: Output.Type = Output.self) { self.name = name }
 }

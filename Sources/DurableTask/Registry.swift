@@ -93,6 +93,9 @@ public struct Registry: Sendable {
 
 /// What can be registered: an activity, an orchestration, or a type of yours that registers several.
 public protocol Registrable: Sendable {
+    /// Adds what it consists of, each part with `registry.register`.
+    ///
+    /// - Throws: One of that kind and name is there already, or a name cannot be used.
     func register(in registry: inout Registry) throws(RegistryError)
 }
 
@@ -110,14 +113,19 @@ extension Orchestration: Registrable {
 
 /// Why something could not be registered.
 public struct RegistryError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What is wrong. The list may grow with new versions.
     public struct Code: Hashable, Sendable {
         private enum Value { case duplicateName, invalidName }
         private let value: Value
+        /// Two activities, or two orchestrations, have one name.
         public static let duplicateName = Code(value: .duplicateName)
+        /// A name is empty, longer than 128 bytes, or has control characters.
         public static let invalidName = Code(value: .invalidName)
     }
 
+    /// What is wrong.
     public let code: Code
+    /// With the name, and what is allowed.
     public let message: String
     public var description: String { message }
 }

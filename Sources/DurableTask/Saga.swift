@@ -57,6 +57,7 @@ public struct CompensationFailure: NonRetryableError, CustomStringConvertible {
     /// How many compensations were not run because of that.
     public let skippedCount: Int
 
+    /// For tests: what `withCompensation` would throw.
     public init(original: any Error, failures: [any Error], skippedCount: Int = 0) {
         self.original = original
         self.failures = failures

@@ -12,6 +12,7 @@ extension Timestamp {
 }
 
 extension Date {
+    /// The same time; a `Date` near the ends of the range is exact to less than a millisecond.
     public init(_ timestamp: Timestamp) {
         self.init(timeIntervalSince1970: Double(timestamp.millisecondsSinceEpoch) / 1000)
     }

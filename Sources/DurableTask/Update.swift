@@ -11,5 +11,6 @@ public struct Update<Input: Codable & Sendable, Output: Codable & Sendable>: Sen
     /// Unique among the updates of an orchestration, and part of histories: do not rename what has run.
     public let name: String
 
+    /// Names an update. The types may be given as arguments or on the left: `Update<Item, Money>("addItem")`.
     public init(_ name: String, input: Input.Type = Input.self, output: Output.Type = Output.self) { self.name = name }
 }

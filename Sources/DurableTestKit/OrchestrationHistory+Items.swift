@@ -4,10 +4,13 @@ import DurableTask
 extension OrchestrationHistory {
     /// An activity that was asked for.
     public struct ScheduledActivity: Hashable, Sendable {
+        /// Of the activity.
         public let name: String
         /// The request's event ID.
         public let taskID: EventID
+        /// As it was encoded; nil: none.
         public let input: Payload?
+        /// When the episode that called it was recorded.
         public let scheduledAt: Timestamp
         /// When its outcome was recorded; nil: it is open.
         public let endedAt: Timestamp?
@@ -31,7 +34,9 @@ extension OrchestrationHistory {
     public struct DurableTimer: Hashable, Sendable {
         /// The request's event ID.
         public let timerID: EventID
+        /// When the episode that asked for it was recorded.
         public let createdAt: Timestamp
+        /// When it is due.
         public let fireAt: Timestamp
         /// nil: it is open, or was dropped.
         public let firedAt: Timestamp?
@@ -45,8 +50,11 @@ extension OrchestrationHistory {
         /// Its result or its failure; nil: it is open, or nobody waits for it.
         public let outcome: Result<Payload?, FailureDetails>?
 
+        /// Of the child's orchestration.
         public var name: String { start.name }
+        /// Of the child.
         public var instanceID: InstanceID { start.instanceID }
+        /// As it was encoded; nil: none.
         public var input: Payload? { start.input }
         /// Whether nobody waits for its end.
         public var isDetached: Bool { start.isDetached }
@@ -70,8 +78,11 @@ extension OrchestrationHistory {
         /// Its result or its failure; nil: its handler has not ended.
         public let outcome: Result<Payload?, FailureDetails>?
 
+        /// Under which it runs once.
         public var id: UpdateID { request.id }
+        /// Of its handler.
         public var name: String { request.name }
+        /// As it was encoded; nil: none.
         public var input: Payload? { request.input }
 
         /// - Throws: `PayloadError` if the input is no `Input`.
@@ -89,9 +100,11 @@ extension OrchestrationHistory {
 
     /// An external event.
     public struct ExternalEvent: Hashable, Sendable {
+        /// What it was raised as.
         public let name: String
         /// The instance it is for.
         public let instanceID: InstanceID
+        /// As it was encoded; nil: none.
         public let data: Payload?
         /// When it was recorded.
         public let time: Timestamp

@@ -3,6 +3,7 @@ import DurableTask
 
 /// The history of one execution of an instance, as a test looks at it or keeps it as a fixture.
 public struct OrchestrationHistory: Hashable, Sendable {
+    /// Whose history it is: UUIDs and random numbers of a replay depend on it.
     public var instanceID: InstanceID
     /// Oldest first.
     public var events: [HistoryEvent]

@@ -4,6 +4,7 @@ public import DurableCore
 ///
 /// An orchestration that fails on its own is no such error: its `FailureDetails` are thrown, as by a client.
 public struct OrchestrationTestError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// What the environment found. The list may grow with new versions.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         public let description: String
 
@@ -31,10 +32,13 @@ public struct OrchestrationTestError: Error, Hashable, Sendable, CustomStringCon
         public static let handlerMisuse = Code(description: "DTQ2016")
         /// Something runs the environment already: another task, or the code that is being run.
         public static let alreadyRunning = Code(description: "already running")
+        /// A payload did not come through the codecs (DTQ2018), or has too many bytes (DTQ2007).
+        public static let payloadUnusable = Code(description: "payload unusable")
         /// A fixture cannot be read, or is of another orchestration.
         public static let fixtureUnusable = Code(description: "fixture unusable")
     }
 
+    /// What was found.
     public let code: Code
     /// The instance it is about, if it is about one.
     public let instanceID: InstanceID?

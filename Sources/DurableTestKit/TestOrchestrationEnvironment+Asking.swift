@@ -54,6 +54,7 @@ extension TestOrchestrationEnvironment {
 
 /// One run of an activity, as the test sees it.
 public struct ActivityCall<Input: Sendable>: Sendable {
+    /// What the activity was given.
     public let input: Input
     /// The instance that called.
     public let instanceID: InstanceID

@@ -138,6 +138,7 @@ extension TestOrchestrationEnvironment {
 
 /// Why an update under test has no result.
 public struct UpdateTestFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    /// How far the update came.
     public enum Reason: Hashable, Sendable {
         /// Its validator threw `details`; it is not in the history.
         case rejected
@@ -149,9 +150,13 @@ public struct UpdateTestFailure: Error, Hashable, Sendable, CustomStringConverti
         case notFinished
     }
 
+    /// How far it came, and so whether anything was changed.
     public let reason: Reason
+    /// Of its handler.
     public let updateName: String
+    /// The one the test chose, or the one that was made.
     public let updateID: UpdateID
+    /// What the validator or the handler threw; nil for other reasons.
     public let details: FailureDetails?
 
     init(_ outcome: UpdateOutcome, _ name: String, _ id: UpdateID) {

@@ -87,6 +87,7 @@ extension TestOrchestrationEnvironment {
 
 /// What an activity fails with that is made to fail, unless the test says otherwise. Trying again may help.
 public struct InjectedFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    /// One like any other.
     public init() {}
     public var description: String { "the test makes this activity fail" }
 }

@@ -20,10 +20,12 @@ extension TestOrchestrationEnvironment {
         let tags = [ExecutionStarted.Tag](tags)
         if let defect = tags.defect { throw InvalidTags(description: defect) }
         let name = orchestration.name
-        let payload = try PayloadCoding.encode(input, as: "the input of orchestration \"\(name)\"")
+        let what = "the input of orchestration \"\(name)\""
+        let input = try PayloadCoding.encode(input, as: what)
         return try hub.withLock { hub in
             if hub.registry.orchestration(named: name) == nil { try hub.registry.register(orchestration) }
             let id = id ?? InstanceID("\(name)-\(hub.order.count + 1)")
+            let payload = try passage.pass(input, of: id, what)
             let messageID = hub.newMessageID()
             let start = ExecutionStarted(
                 name: name, input: payload, instanceID: id, executionID: ExecutionID(messageID.value),
@@ -50,7 +52,8 @@ extension TestOrchestrationEnvironment {
     ///
     /// - Throws: `OrchestrationTestError.Code.instanceNotFound` or `.instanceEnded`; `PayloadError`.
     public func raiseEvent(_ name: String, to id: InstanceID, _ value: some Encodable = NoValue()) throws {
-        let payload = try PayloadCoding.encode(value, as: "the data of event \"\(name)\"")
+        let what = "the data of event \"\(name)\""
+        let payload = try passage.pass(try PayloadCoding.encode(value, as: what), of: id, what)
         try send(.eventRaised(name: name, input: payload), to: id)
     }
 
@@ -103,7 +106,7 @@ extension TestOrchestrationEnvironment {
         case .ended:
             throw OrchestrationTestError(
                 .instanceEnded, id, "instance \"\(id)\" has ended: it is \(try status(of: id)), and takes nothing more")
-        case .created, .exists, .accepted, .duplicate, .unexpected: break
+        case .created, .exists, .joined, .accepted, .duplicate, .unexpected: break
         }
     }
 

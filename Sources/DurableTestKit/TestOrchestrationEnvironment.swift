@@ -1,4 +1,5 @@
 public import DurableCore
+public import DurablePayloads
 public import DurableTask
 import Logging
 
@@ -23,21 +24,24 @@ public final class TestOrchestrationEnvironment: Sendable {
     let hub: PlatformLock<TestHub>
     private let escaped = PlatformLock<[InstanceID]>([])
     private let episodeLimit: Int
+    let passage: PayloadPassage
 
     /// - Parameters:
     ///   - items: What the orchestrations under test call. An orchestration of theirs is replaced by registering
     ///     another of its name; activities are replaced by `mock`.
     ///   - startTime: What the clock shows first.
     ///   - episodeLimit: How many episodes one call may run before it is taken to go round in circles.
+    ///   - payloads: Codecs that all payloads go through and back, as between processes.
     /// - Throws: Two of one kind share a name, or a name cannot be used.
     public init(
         _ items: any Registrable..., startTime: Timestamp = Timestamp(millisecondsSinceEpoch: 1_767_225_600_000),
-        episodeLimit: Int = 100_000
+        episodeLimit: Int = 100_000, payloads: PayloadOptions = PayloadOptions()
     ) throws(RegistryError) {
         var registry = Registry()
         for item in items { try item.register(in: &registry) }
         hub = PlatformLock(TestHub(registry: registry, now: startTime))
         self.episodeLimit = episodeLimit
+        passage = PayloadPassage(payloads)
     }
 
     /// The virtual time; 2026-01-01T00:00:00Z at first unless `init` was told another.
@@ -188,7 +192,7 @@ public final class TestOrchestrationEnvironment: Sendable {
         defer { hub.withLock { $0.isInEpisode = false } }
         do {
             let session = try session(of: instance)
-            let actions = try session.run(events)
+            let actions = try passage.pass(try session.run(events), of: instance.id)
             hub.withLock { hub in
                 hub.isInEpisode = false
                 hub.finish(instance, over: events, actions)
@@ -256,7 +260,10 @@ public final class TestOrchestrationEnvironment: Sendable {
         } else if let mock {
             let context = ActivityContext(
                 name: task.name, instanceID: task.instanceID, executionID: task.executionID, taskID: task.taskID)
-            result = await mock.activity.run(input: task.input, context: context)
+            let output = await mock.activity.run(input: task.input, context: context)
+            result = try output.passing {
+                try passage.pass($0, of: task.instanceID, "the result of activity \"\(task.name)\"")
+            }
         } else {
             throw OrchestrationTestError(
                 .notRegistered, task.instanceID,
@@ -277,6 +284,12 @@ public final class TestOrchestrationEnvironment: Sendable {
                 dispatch: task.dispatch, event: HistoryEvent(timestamp: end, kind: outcome))
             hub.schedule(.message(completion), at: end, number: number)
         }
+    }
+}
+
+extension Result<Payload?, FailureDetails> {
+    fileprivate func passing(_ pass: (Payload?) throws -> Payload?) rethrows -> Self {
+        if case .success(let output) = self { .success(try pass(output)) } else { self }
     }
 }
 

@@ -39,6 +39,7 @@ extension PBInstanceChange {
         }
         canceledTimers = change.canceledTimers.map(\.value)
         canceledTasks = change.canceledTasks.map(\.value)
+        replaces = change.replaces
         heartbeats = change.heartbeats.map { heartbeat in
             var wire = Heartbeat()
             wire.taskID = heartbeat.taskID.value
@@ -78,7 +79,10 @@ extension InstanceChange {
             canceledTasks: wire.canceledTasks.map(EventID.init),
             heartbeats: wire.heartbeats.map {
                 Heartbeat(taskID: EventID($0.taskID), details: Payload($0.details))
-            })
+            }, replaces: wire.replaces)
+        if replaces, InstanceState.created(by: self) == nil {
+            throw .undecodable("a change of instance \(instanceID) replaces another one and has no start")
+        }
         if wire.hasCompensatesTermination { compensatesTermination = .set(wire.compensatesTermination) }
         if wire.hasCustomStatus {
             customStatus = .set(wire.customStatus.hasValue ? Payload(wire.customStatus.value) : nil)

@@ -6,6 +6,7 @@ extension PBInstanceSnapshot {
         id = snapshot.id.value
         executionID = snapshot.executionID.value
         name = snapshot.name
+        if let version = snapshot.version { self.version = version }
         status = PBOrchestrationStatus(snapshot.status)
         createdAtMs = snapshot.createdAt.millisecondsSinceEpoch
         lastUpdatedAtMs = snapshot.lastUpdatedAt.millisecondsSinceEpoch
@@ -34,6 +35,7 @@ extension InstanceSnapshot {
         self.init(
             id: InstanceID(wire.id), executionID: ExecutionID(wire.executionID), name: wire.name,
             status: try OrchestrationStatus(wire.status))
+        if wire.hasVersion { version = wire.version }
         createdAt = Timestamp(ms: wire.createdAtMs)
         lastUpdatedAt = Timestamp(ms: wire.lastUpdatedAtMs)
         if wire.hasStartAtMs { startAt = Timestamp(ms: wire.startAtMs) }

@@ -108,9 +108,8 @@ extension InstanceState: WireCodable {
     /// The oldest version of the layout whose readers make no mistake about it.
     private var format: Int32 {
         if entity != nil || !openEntityCalls.isEmpty || !openSections.isEmpty { return 4 }
-        if !updates.isEmpty || compensatesTermination || isTerminating || inbox.contains(where: \.needsFormat4) {
-            return 4
-        }
+        if !updates.isEmpty || compensatesTermination || isTerminating { return 4 }
+        if inbox.contains(where: { $0.needsFormat4 || $0.isSealed }) { return 4 }
         if status == .suspended || !patches.isEmpty { return 3 }
         return openChildren.isEmpty && parent == nil ? 1 : 2
     }

@@ -30,6 +30,7 @@ extension PBMessage {
             self.reply.correlationID = reply.correlationID
         }
         event = PBHistoryEvent(message.event)
+        if message.idReuse != .refuse { idReuse = PBIDReuse(message.idReuse) }
     }
 }
 
@@ -45,5 +46,44 @@ extension Message {
             reply: wire.hasReply
                 ? ReplyAddress(routingKey: wire.reply.routingKey, correlationID: wire.reply.correlationID) : nil,
             event: try HistoryEvent(wire.event))
+        if wire.hasIDReuse { idReuse = try IDReuse(wire.idReuse) }
+    }
+}
+
+extension PBIDReuse {
+    init(_ reuse: IDReuse) {
+        self.init()
+        running =
+            switch reuse.running {
+            case .refuse: .refuse
+            case .useExisting: .useExisting
+            case .terminate: .terminate
+            }
+        ended =
+            switch reuse.ended {
+            case .refuse: .refuse
+            case .allow: .allow
+            case .allowUnlessCompleted: .allowUnlessCompleted
+            }
+    }
+}
+
+extension IDReuse {
+    init(_ wire: PBIDReuse) throws(WireError) {
+        self.init()
+        switch wire.running {
+        case .refuse: running = .refuse
+        case .useExisting: running = .useExisting
+        case .terminate: running = .terminate
+        case .UNRECOGNIZED(let value):
+            throw .undecodable("what a start does where its ID runs, \(value), is not known to this version")
+        }
+        switch wire.ended {
+        case .refuse: ended = .refuse
+        case .allow: ended = .allow
+        case .allowUnlessCompleted: ended = .allowUnlessCompleted
+        case .UNRECOGNIZED(let value):
+            throw .undecodable("what a start does where its ID has ended, \(value), is not known to this version")
+        }
     }
 }

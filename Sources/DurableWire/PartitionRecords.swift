@@ -80,17 +80,19 @@ extension PartitionRecord: WireCodable {
 }
 
 extension InstanceChange {
-    /// Readers of format 3 would keep activities open, end code that has something to undo, or lose updates.
+    /// Readers of format 3 would keep activities open, end code that has something to undo, lose updates, or go on with an
+    /// instance that another one has replaced.
     fileprivate var saysWhatFormat3DoesNot: Bool {
         !canceledTasks.isEmpty || compensatesTermination != .unchanged || !requestedUpdates.isEmpty
-            || !rejectedUpdates.isEmpty || entity != nil || !handled.isEmpty
+            || !rejectedUpdates.isEmpty || entity != nil || !handled.isEmpty || replaces
     }
 }
 
 extension HistoryEvent {
-    /// The oldest version of histories that knows its kind.
+    /// The oldest version of histories whose readers make no mistake about it.
     var historyFormat: Int32 {
-        switch kind {
+        if isSealed { return 4 }
+        return switch kind {
         case .cancellationRequested, .updateRequested, .updateCompleted, .entityOperationSignaled,
             .entityOperationCalled,
             .entityOperationCompleted, .entityOperationFailed, .entityLockRequested, .entityLockGranted,
@@ -104,9 +106,13 @@ extension HistoryEvent {
     /// Whether readers of records and states of format 3 know nothing of it.
     var needsFormat4: Bool { recordFormat(isBuffered: true) == 4 }
 
+    /// Whether code would be handed what only this version opens.
+    var isSealed: Bool { handsPayloadToCode && payload?.isInEnvelope == true }
+
     /// The oldest version of records whose readers make no mistake about it.
     fileprivate func recordFormat(isBuffered: Bool) -> Int32 {
-        switch kind {
+        if isSealed { return 4 }
+        return switch kind {
         case .cancellationRequested, .updateRequested, .updateCompleted, .entityOperationSignaled,
             .entityOperationCalled,
             .entityOperationCompleted, .entityOperationFailed, .entityLockRequested, .entityLockGranted,

@@ -33,6 +33,7 @@ extension PBVerdict {
             switch verdict {
             case .created: .created
             case .exists: .exists
+            case .joined: .joined
             case .accepted: .accepted
             case .duplicate: .duplicate
             case .notFound: .notFound
@@ -47,6 +48,7 @@ extension Verdict {
         switch wire {
         case .created: self = .created
         case .exists: self = .exists
+        case .joined: self = .joined
         case .accepted: self = .accepted
         case .duplicate: self = .duplicate
         case .notFound: self = .notFound

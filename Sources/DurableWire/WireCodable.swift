@@ -51,8 +51,9 @@ extension Versioned {
 extension PBMessageBatch: Versioned {}
 extension PBTaskMessage: Versioned {}
 extension PBHistory: Versioned {
-    /// 2: patches, a kind of event that earlier builds do not know. 3: requests to cancel, updates.
-    static var newestFormat: Int32 { 3 }
+    /// 2: patches, a kind of event that earlier builds do not know. 3: requests to cancel, updates. 4: payloads in
+    /// envelopes, which earlier builds would hand to code as they are.
+    static var newestFormat: Int32 { 4 }
 }
 extension PBOutboxEntry: Versioned {}
 extension PBPartitionRecord: Versioned {
@@ -61,6 +62,7 @@ extension PBPartitionRecord: Versioned {
     /// nothing would come; patches, without which replay would go another way.
     /// 4: activities given up, which would stay open; requests to cancel, and terminations that the code is told of; updates,
     /// which would be lost; instances that were purged, which would still be there.
+    /// Payloads in envelopes, which earlier builds would hand to code as they are.
     static var newestFormat: Int32 { 4 }
 }
 extension PBCrashEvidence: Versioned {}

@@ -56,7 +56,9 @@ extension ActivityHost {
         let partition = task.instanceID.partition(of: parts.topology.partitionCount)
         do {
             let question = TaskHeartbeat(task: task.key, details: nil)
-            guard let known = try await parts.client.heartbeat([question], of: partition).first else { return .unwanted }
+            guard let known = try await parts.client.heartbeat([question], of: partition).first else {
+                return .unwanted
+            }
             return .wanted(known.details)
         } catch {
             logger.debug("no word of an earlier run", metadata: ["task": "\(task.key.taskID)", "cause": "\(error)"])

@@ -19,6 +19,7 @@ actor ActivityHost {
         /// Between two words of how far activities have come.
         var heartbeatInterval: Duration
         var client: HubClient
+        var payloads: any PayloadAccess
         var defect: EngineDefect?
     }
 
@@ -235,9 +236,29 @@ actor ActivityHost {
                     name: activity.name, instanceID: task.instanceID, executionID: task.executionID,
                     taskID: task.taskID, attempt: 1, deliveryCount: deliveryCount, lastHeartbeat: details,
                     onHeartbeat: { heartbeat.note($0) }, logger: logger)
-                let result = await activity.run(input: task.input, context: context)
+                guard let input = await self.input(of: task, number, deliveryCount) else { return }
+                var result: Result<Payload?, FailureDetails>
+                switch input {
+                case .success(let input): result = await activity.run(input: input, context: context)
+                case .failure(let failure): result = .failure(failure)
+                }
+                if case .success(let output) = result { result = await self.sealed(output, of: task) }
                 await self.finish(number, task, result, settled)
             }, settled: settled)
+    }
+
+    /// Returns a task that was begun and that this worker cannot run, for another one: after a while, so that it is not
+    /// delivered again and again. Its slot is free meanwhile.
+    func giveBack(_ number: Int, after pause: Duration) async {
+        if running[number] == nil { return }
+        freeSlots.give()
+        await backingOff.sleep(for: pause)
+        // Cut off by `stop`, which has done so.
+        guard let run = running.removeValue(forKey: number) else { return }
+        if run.isCancelled { return settle([run.settled]) }
+        inFlight[run.settled.activity, default: 1] -= 1
+        run.settled.channel.reject(run.settled.tag, requeue: true)
+        changed.raise()
     }
 
     // MARK: - Cancelling them

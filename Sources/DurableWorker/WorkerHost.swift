@@ -17,11 +17,13 @@ package actor WorkerHost {
         package var clock: any EngineClock
         package var configuration: WorkerConfiguration
         package var instruments: EngineInstruments
+        package var payloads: any PayloadAccess
 
         package init(
             worker: WorkerID, descriptor: HubDescriptor, registry: Registry, transport: any MessageTransport,
             storage: any PartitionStorage, epochs: any EpochAuthority, clock: any EngineClock,
-            configuration: WorkerConfiguration, instruments: EngineInstruments = EngineInstruments()
+            configuration: WorkerConfiguration, instruments: EngineInstruments = EngineInstruments(),
+            payloads: any PayloadAccess = PlainPayloads()
         ) {
             self.worker = worker
             self.descriptor = descriptor
@@ -32,6 +34,7 @@ package actor WorkerHost {
             self.clock = clock
             self.configuration = configuration
             self.instruments = instruments
+            self.payloads = payloads
         }
     }
 
@@ -94,7 +97,8 @@ package actor WorkerHost {
                 topology: parts.descriptor.topology, registry: parts.registry, transport: parts.transport,
                 clock: parts.clock, slots: parts.configuration.slots,
                 payloadLimit: parts.configuration.engine.payloadLimit,
-                heartbeatInterval: parts.configuration.heartbeatInterval, client: client, defect: parts.configuration.engine.defect),
+                heartbeatInterval: parts.configuration.heartbeatInterval, client: client, payloads: parts.payloads,
+                defect: parts.configuration.engine.defect),
             logger: logger)
     }
 
@@ -249,7 +253,7 @@ package actor WorkerHost {
                 executor: NativeExecutor(registry: parts.registry, options: .init(logger: logger)),
                 transport: parts.transport, clock: parts.clock, configuration: parts.configuration.engine,
                 thread: threads[partition.index % threads.count],
-                probe: parts.instruments.probe),
+                probe: parts.instruments.probe, payloads: parts.payloads),
             logger: logger, onChange: { fleet?.announce() })
         owners[partition] = Owned(
             owner: owner,

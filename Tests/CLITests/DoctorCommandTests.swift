@@ -25,7 +25,8 @@ import Testing
         #expect(run.errors == "")
         #expect(run.code == 0)
         let lines = run.output.split(separator: "\n").map(String.init)
-        #expect(lines.first?.hasPrefix("note     consumer-timeout: the broker's consumer timeout cannot be read") == true)
+        let note = "note     consumer-timeout: the broker's consumer timeout cannot be read"
+        #expect(lines.first?.hasPrefix(note) == true)
         for line in Self.leftOut { #expect(lines.contains(line), "\(line)") }
         #expect(lines.contains("skipped  broker-version: the broker calls itself \"in-memory broker\"."))
         #expect(lines.last == "Hub \"orders\": nothing wrong was found, 5 checks left out.")
@@ -59,7 +60,9 @@ import Testing
         }
         bench.broker.unblockPublishers()
         #expect(run.code == 1, "\(run)")
-        #expect(run.output.contains(#""check":"broker-alarms","severity":"error","text":"the broker has not taken a message for"#))
+        #expect(
+            run.output.contains(
+                #""check":"broker-alarms","severity":"error","text":"the broker has not taken a message for"#))
         for check in ["partitions", "outboxes", "logs", "held-instances"] {
             #expect(
                 run.output.contains(
@@ -105,7 +108,7 @@ import Testing
                 """))
     }
 
-    @Test("Held instances, refused messages, lagging tables, dead letters and idle tasks are found; JSON keys are stable")
+    @Test("Held instances, refused messages, lagging tables, dead letters, idle tasks are found; JSON keys are stable")
     func owners() async throws {
         let bench = try await Bench.withHub()
         try await declareWork(bench)
@@ -163,7 +166,8 @@ import Testing
                          Declare what is missing with dtq hub create, then send again what was lost with dtq hub redrive.
 
                 """))
-        #expect(run.output.contains("skipped  partitions: the hub has no fleet exchange, so workers cannot be heard.\n"))
+        #expect(
+            run.output.contains("skipped  partitions: the hub has no fleet exchange, so workers cannot be heard.\n"))
     }
 
     @Test("The management API tells of alarms, limits, policies and replicas")

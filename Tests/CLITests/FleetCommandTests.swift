@@ -190,7 +190,8 @@ import Testing
                         + #""build":"1.0","slots":16,"episodes":12345,"activityRuns":40,"#
                         + #""orchestrations":["ShipOrder"],"activities":[{"name":"ChargeCard","inFlight":2}],"#
                         + #""partitions":[{"partition":1,"epoch":"1.11","inFlight":1,"outbox":4,"heldInstances":0,"#
-                        + #""nextDue":null}],"standBy":null,"busy":2,"episodesPerSecond":7.3,"activityRunsPerSecond":0.5}]}"# + "\n",
+                        + #""nextDue":null}],"standBy":null,"busy":2,"episodesPerSecond":7.3,"activityRunsPerSecond":0.5}]}"#
+                        + "\n",
                     errors: ""))
         let table = await bench.run("workers", "--partitions") { await $0.finishRollCall(after: owner, answers: 3) }
         #expect(

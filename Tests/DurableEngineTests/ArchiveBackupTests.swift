@@ -89,17 +89,22 @@ import Testing
     }
 
     @Test(
-        "A restored hub has what was archived, and archives it again",
-        arguments: [
-            HubDescriptor.LogMode.replicated, .local,
-        ])
-    func roundTrip(_ mode: HubDescriptor.LogMode) async throws {
+        "A restored hub has what was archived, and archives it again; what was purged stays away",
+        arguments: [HubDescriptor.LogMode.replicated, .local], [false, true])
+    func roundTrip(_ mode: HubDescriptor.LogMode, isPurged: Bool) async throws {
         let hub = try await ReplicatedHub()
         let owner = try await owner(of: hub)
         try await owner.end(6)
+        if isPurged {
+            // One whose stream was written before, one that is in none, and one that others use the ID of.
+            try await owner.end(7)
+            try await owner.purge([3, 4, 7])
+            try await owner.start(4)
+        }
+        let count = isPurged ? 4 : 6
         let directory = try Scratch()
         let summary = try await backup(hub, to: directory.path + "/b")
-        #expect(summary.partitions.map(\.instances) == [6, 0])
+        #expect(summary.partitions.map(\.instances) == [count, 0])
 
         let target = MemoryBroker(clock: hub.clock)
         let files = MemoryStorage()
@@ -110,7 +115,7 @@ import Testing
             try await HubRestore(administration).restore(
                 directory.path + "/b", .init(logMode: mode, defaultDataDirectory: "/data"), hubID: "hub-2")
         }
-        #expect(restored.instances == 6)
+        #expect(restored.instances == count)
         let storage: any PartitionStorage
         let transport = target.connect(as: "owner")
         let journal = HubJournal(
@@ -140,7 +145,7 @@ import Testing
         try opened.store.flush(flush)
         #expect(try await opened.log.renew(epoch: epoch))
         let known = try JournalFold(of: target.readyMessages(in: restored.descriptor.topology.name(.journal)))
-        #expect(known[partition].announcement?.archive.map(\.instances) == [4])
+        #expect(known[partition].announcement?.archive.map(\.instances) == [isPurged ? 2 : 4])
     }
 
     private func backup(_ hub: ReplicatedHub, to path: String) async throws -> HubBackup.Summary {

@@ -75,10 +75,11 @@ import Testing
         second.opened.store.close()
 
         let read = PlatformLock(0)
-        hub.broker.setFaults(FaultPlan { point in
-            if case .acknowledge = point.call, point.transport == "c" { read.withLock { $0 += 1 } }
-            return .none
-        })
+        hub.broker.setFaults(
+            FaultPlan { point in
+                if case .acknowledge = point.call, point.transport == "c" { read.withLock { $0 += 1 } }
+                return .none
+            })
         let third = try await LogOwner(of: hub, "c", copies: atCut)
         var expected = second.contents
         expected.position.value += 1
@@ -148,9 +149,10 @@ import Testing
     func refused() async throws {
         let hub = try await ReplicatedHub()
         let first = try await owner(of: hub)
-        hub.broker.setFaults(FaultPlan { point in
-            point.call == .declare && point.transport == "a" ? .cutBefore : .none
-        })
+        hub.broker.setFaults(
+            FaultPlan { point in
+                point.call == .declare && point.transport == "a" ? .cutBefore : .none
+            })
         #expect(try await !first.renew())
         hub.broker.setFaults(.none)
         try await first.start(20)
@@ -163,7 +165,8 @@ import Testing
         let id = InstanceID("instance-3")
         var state = SampleRecords.instance("instance-3", timer: 5, historyCount: 3)
         state.hold = Hold(code: "DTQ2001", text: "why")
-        var kept = PartitionState(epoch: SampleRecords.epoch(5), nextOutboxID: OutboxID(8), sequences: [PartitionID(1): 4])
+        var kept = PartitionState(
+            epoch: SampleRecords.epoch(5), nextOutboxID: OutboxID(8), sequences: [PartitionID(1): 4])
         kept.deduplication.markApplied(Origin(partition: PartitionID(1), incarnation: 9, sequence: 3))
         kept.deduplication.markApplied(Origin(partition: PartitionID(0), incarnation: .max, sequence: 7))
         for chunk in [

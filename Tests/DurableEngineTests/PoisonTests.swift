@@ -37,7 +37,8 @@ import Testing
         try await fleet.hub.wait(for: "later", .completed)
         #expect(fleet.deaths == 4)
         try await fleet.stop()
-        #expect(try await RecoveredHub(fleet.hub).partitions[PartitionID(0)]?.evidence == CrashEvidence(isReleased: true))
+        #expect(
+            try await RecoveredHub(fleet.hub).partitions[PartitionID(0)]?.evidence == CrashEvidence(isReleased: true))
     }
 
     @Test func aTimerThatEndsWorkersIsHeldToo() async throws {
@@ -158,7 +159,8 @@ import Testing
             try await fleet.stop()
         }
         #expect(fleet.attempts == 0)
-        #expect(try await RecoveredHub(fleet.hub).partitions[PartitionID(0)]?.evidence == CrashEvidence(isReleased: true))
+        #expect(
+            try await RecoveredHub(fleet.hub).partitions[PartitionID(0)]?.evidence == CrashEvidence(isReleased: true))
     }
 
     @Test func workersKilledFromOutsideChargeNobodyForLong() async throws {
@@ -172,7 +174,8 @@ import Testing
         try fleet.startWorker()
         for number in 0..<12 { try await fleet.hub.wait(for: "nap-\(number)", .completed) }
         try await fleet.stop()
-        #expect(try await RecoveredHub(fleet.hub).partitions[PartitionID(0)]?.evidence == CrashEvidence(isReleased: true))
+        #expect(
+            try await RecoveredHub(fleet.hub).partitions[PartitionID(0)]?.evidence == CrashEvidence(isReleased: true))
     }
 }
 
@@ -220,7 +223,8 @@ private final class Graveyard: Sendable {
         }
         let storage = CrashStorage(hub.storage, ledger)
         let name = "w\(number)"
-        let worker = try hub.startWorker(name, items(isMended: isMended) { self.die(name, storage) }, storage: storage) {
+        let worker = try hub.startWorker(name, items(isMended: isMended) { self.die(name, storage) }, storage: storage)
+        {
             $0.engine.checksReplay = false
             $0.engine.build = build
         }

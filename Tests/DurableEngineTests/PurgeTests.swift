@@ -135,7 +135,77 @@ import Testing
         try await worker.stop()
     }
 
-    @Test("A message for one that was purged is what it is for one that never was; its late result is settled")
+    @Test("A late result settles the task that an earlier version left unconfirmed, also when its instance was purged")
+    func lateResult() async throws {
+        let hub = try await EngineHarness(
+            faults: FaultPlan { point in
+                guard case .publish(let messages) = point.call,
+                    messages.contains(where: { $0.properties.type == "TaskScheduled" })
+                else { return .none }
+                // The broker has them, and never says so.
+                return .reject(isTaken: true)
+            })
+        try await hub.client.declare(hub.topology.work(activities: ["Double"]))
+        try await leaveTask(in: hub)
+        let worker = try hub.startWorker("w", [quick])
+        try await hub.wait(for: "a", .terminated)
+        #expect(try await purge(["a"], in: hub)?.instances == 1)
+        let runner = try hub.startWorker("r", [double]) { $0.runsOrchestrations = false }
+        let work = hub.topology.workQueue("Double")
+        try await hub.eventually("its result to be taken for an answer") {
+            // Nothing sends it any more.
+            for _ in 0..<20 {
+                let isIdle =
+                    hub.broker.readyMessages(in: work).isEmpty && hub.broker.unacknowledgedCount(in: work) == 0
+                    && hub.broker.unacknowledgedCount(in: hub.topology.queue(.control, PartitionID(0))) == 0
+                if !isIdle { return false }
+                hub.clock.advance(by: .seconds(1))
+                try await ContinuousClock().sleep(for: .microseconds(500))
+            }
+            return true
+        }
+        try await runner.stop()
+        try await worker.stop()
+        let opened = try hub.openFirstPartition()
+        defer { opened.store.close() }
+        #expect(try opened.store.recover().state.outbox.isEmpty)
+    }
+
+    /// A log with an instance that was terminated, and the task that it had dispatched: as they were before the end of an
+    /// execution gave up what it had left open.
+    private func leaveTask(in hub: EngineHarness) async throws {
+        let opened = try hub.openFirstPartition()
+        defer { opened.store.close() }
+        let (epoch, now, id) = (Epoch(generation: 0, offset: 1), hub.clock.now(), InstanceID("a"))
+        let execution = ExecutionID("s")
+        let start = ExecutionStarted(name: "Quick", input: Payload("1"), instanceID: id, executionID: execution)
+        let task = TaskMessage(
+            instanceID: id, executionID: execution, taskID: EventID(0), dispatch: 1, name: "Double",
+            input: Payload("1"))
+        let change = InstanceChange(
+            instanceID: id, time: now,
+            history: [
+                HistoryEvent(timestamp: now, kind: .orchestratorStarted),
+                HistoryEvent(timestamp: now, kind: .executionStarted(start)),
+                HistoryEvent(
+                    eventID: EventID(0), timestamp: now, kind: .taskScheduled(name: "Double", input: Payload("1"))),
+                HistoryEvent(timestamp: now, kind: .orchestratorStarted),
+                HistoryEvent(timestamp: now, kind: .executionTerminated(reason: nil, recurse: false)),
+                HistoryEvent(
+                    timestamp: now, kind: .executionCompleted(status: .terminated, result: nil, failure: nil)),
+            ], appliedMessages: [MessageID("s")])
+        _ = try await opened.log.begin(.init(epoch: epoch, worker: WorkerID("before"), time: now))
+        _ = try await opened.log.append(
+            [
+                .checkpoint(
+                    Checkpoint(
+                        time: now, changes: [change],
+                        outbox: [OutboxEntry(id: OutboxID(1), epoch: epoch, body: .task(task))])),
+                .released(nextDue: nil),
+            ], epoch: epoch)
+    }
+
+    @Test("A message for one that was purged is what it is for one that never was")
     func lateMessages() async throws {
         let hub = try await EngineHarness()
         let orphan = Orchestration("Orphan") { (context: OrchestrationContext) -> Int in

@@ -110,8 +110,17 @@ enum Samples {
 
     static let bareMessage = Message(id: MessageID("m-2"), instanceID: InstanceID("ö"), event: events[21])
 
+    static let reusing = IDReuse.Running.allCases.flatMap { running in
+        IDReuse.Ended.allCases.map { ended in
+            var start = bareMessage
+            start.idReuse = IDReuse(running: running, ended: ended)
+            return start
+        }
+    }
+
     static let batches = [
-        MessageBatch(messages: [message, bareMessage]), MessageBatch(marker: epoch), MessageBatch(),
+        MessageBatch(messages: [message, bareMessage]), MessageBatch(messages: reusing), MessageBatch(marker: epoch),
+        MessageBatch(),
         MessageBatch(messages: [message], applied: applied), MessageBatch(applied: applied),
     ]
 
@@ -143,6 +152,10 @@ enum Samples {
             instanceID: InstanceID("b"), time: .distantPast, customStatus: .set(nil), hold: .set(nil),
             compensatesTermination: .set(false)),
         InstanceChange(instanceID: InstanceID("c"), time: .distantFuture),
+        InstanceChange(
+            instanceID: InstanceID("e"), time: time,
+            buffered: [HistoryEvent(timestamp: time, kind: .executionStarted(start))],
+            appliedMessages: [MessageID("m-9")], replaces: true),
     ]
 
     static let records: [PartitionRecord] = [
@@ -274,7 +287,7 @@ enum Samples {
         ] + outcomes.map(QueryAnswer.update)
 
     static let replies: [Reply] = {
-        let verdicts: [Verdict] = [.created, .exists, .accepted, .duplicate, .notFound, .ended, .unexpected]
+        let verdicts: [Verdict] = [.created, .exists, .joined, .accepted, .duplicate, .notFound, .ended, .unexpected]
         return (verdicts.map(Reply.Body.verdict) + answers.map(Reply.Body.answer)).map {
             Reply(correlationID: "c-1", partition: PartitionID(7), epoch: epoch, body: $0)
         }

@@ -97,7 +97,7 @@ import Testing
     }
 
     private let newestFormats: [String: UInt8] = [
-        "JournalRecord": 2, "PartitionRecord": 4, "InstanceState": 4, "Events": 3, "Query": 2,
+        "JournalRecord": 2, "PartitionRecord": 4, "InstanceState": 4, "Events": 4, "Question": 2,
     ]
 
     @Test("A newer format is refused with both numbers, none at all as undecodable", arguments: TopLevel.all)

@@ -31,6 +31,11 @@ import Testing
         try CopyCheck.archiveIsKept(try copies.open(PartitionID(0)))
     }
 
+    @Test("Of an instance that went on and ended again the last end counts")
+    func lastEnd() throws {
+        try CopyCheck.lastEndCounts(try MemoryCopies().open(PartitionID(0)))
+    }
+
     @Test("The epoch authority obeys", arguments: EpochRule.allCases)
     func epochs(obey rule: EpochRule) async throws {
         try await rule.verify {

@@ -86,6 +86,16 @@ import Testing
         }
     }
 
+    @Test("Of an instance that went on and ended again the last end counts")
+    func lastEnd() throws {
+        try withDirectory {
+            let copies = try SQLiteCopies(descriptor: descriptor, directory: directory)
+            let copy = try copies.open(partition)
+            defer { copy.close() }
+            try CopyCheck.lastEndCounts(copy)
+        }
+    }
+
     @Test("A copy of the format before is brought up to this one in place, with what has to be found by tag and parent")
     func formatBefore() throws {
         try withDirectory {

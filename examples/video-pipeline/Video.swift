@@ -29,7 +29,9 @@ struct Film: Codable, Sendable {
         let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
         defer { try? file.close() }
         try file.seek(toOffset: UInt64(index * frameBytes))
-        guard let data = try file.read(upToCount: frameBytes), data.count == frameBytes else { throw Truncated(path: path) }
+        guard let data = try file.read(upToCount: frameBytes), data.count == frameBytes else {
+            throw Truncated(path: path)
+        }
         return Array(data)
     }
 }

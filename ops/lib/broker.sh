@@ -15,7 +15,7 @@
 # A script may also source this file and call the broker_* functions.
 
 broker_scripts=/usr/lib/rabbitmq/bin # the wrappers in /usr/sbin change user and directory
-broker_packages=(rabbitmq-server librabbitmq-dev libsqlite3-dev pkg-config)
+broker_packages=(rabbitmq-server librabbitmq-dev libsqlite3-dev zlib1g-dev pkg-config)
 
 broker_say() { printf 'broker: %s\n' "$*" >&2; }
 

@@ -10,6 +10,7 @@ struct BatchSubmission {
     var defaultName: String?
     /// Of each instance; a line's own of the same key count instead.
     var tags: [ExecutionStarted.Tag]
+    var idReuse: IDReuse
     var isJSON: Bool
 
     /// More bad lines than this, and the input is something else than a batch.
@@ -18,7 +19,8 @@ struct BatchSubmission {
     /// - Throws: Exit code 1 when a line was refused or not confirmed.
     func run(_ client: HubClient, _ environment: CommandEnvironment) async throws {
         let started = environment.clock.now()
-        let lines = BatchLines(defaultName: defaultName, tags: tags, client: client, environment: environment)
+        let lines = BatchLines(
+            defaultName: defaultName, tags: tags, idReuse: idReuse, client: client, environment: environment)
         var progress = ProgressLine(environment)
         let result = try await client.startMany(lines) { progress.show($0) }
         progress.clear()
@@ -94,6 +96,7 @@ struct BatchLines: AsyncSequence {
     typealias Element = Message
     var defaultName: String?
     var tags: [ExecutionStarted.Tag]
+    var idReuse: IDReuse
     var client: HubClient
     var environment: CommandEnvironment
     let report = PlatformLock(BatchReport())
@@ -114,7 +117,7 @@ struct BatchLines: AsyncSequence {
                     continue
                 }
                 do {
-                    let message = try lines.client.message(for: try request(in: line))
+                    let message = try await lines.client.sealedMessage(for: try request(in: line))
                     lines.report.withLock { $0.lineNumbers.append(number) }
                     return message
                 } catch {
@@ -138,7 +141,9 @@ struct BatchLines: AsyncSequence {
             guard case .text(let bytes) = line else {
                 throw BatchLineError("longer than \(LineReader.limit >> 20) MiB")
             }
-            return try StartRequest(batchLine: bytes, defaultName: lines.defaultName, defaultTags: lines.tags)
+            var request = try StartRequest(batchLine: bytes, defaultName: lines.defaultName, defaultTags: lines.tags)
+            request.idReuse = lines.idReuse
+            return request
         }
     }
 }

@@ -32,7 +32,8 @@ struct HistoryCommand: AsyncParsableCommand {
         let showsPayloads = payloads
         let isJSON = output.json
         try await connection.withClient(environment) { client in
-            guard let events = try await client.history(of: id) else { throw client.notFound(id) }
+            guard var events = try await client.history(of: id) else { throw client.notFound(id) }
+            if showsPayloads { events = await client.opened(events) }
             if isJSON {
                 environment.print(HistoryJSON.json(of: events, id, showsPayloads: showsPayloads).text)
                 return
@@ -62,7 +63,9 @@ struct EventReport {
             case .number(let number): return "\(field.name) \(number)"
             case .payload(nil), .flag, .json: return nil
             case .payload(let payload?):
-                let text = showsPayloads ? TerminalText.payload(payload) : HumanText.count(payload.count, "byte")
+                let text =
+                    showsPayloads || payload.isInEnvelope
+                    ? TerminalText.payload(payload) : HumanText.count(payload.count, "byte")
                 return "\(field.name) \(text)"
             case .failure(let failure): return failure.description
             }

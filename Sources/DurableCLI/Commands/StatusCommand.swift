@@ -31,7 +31,8 @@ struct StatusCommand: AsyncParsableCommand {
             guard let id else { return try await Self.printCounts(client, output, environment) }
             guard let snapshot = try await client.status(of: id) else { throw client.notFound(id) }
             let report = InstanceReport(
-                snapshot: snapshot, partition: client.partition(of: id), now: environment.clock.now())
+                snapshot: await client.opened(snapshot), partition: client.partition(of: id),
+                now: environment.clock.now())
             if output.json {
                 environment.print(report.json.text)
             } else {

@@ -16,7 +16,11 @@ struct SubmitCommand: AsyncParsableCommand {
               dtq submit ShipOrder --id o-1881 --input @order.json --wait
               dtq submit Cleanup --start-at 2026-12-01T03:00:00Z
               dtq submit ShipOrder --tag customer=acme --tag region=eu
+              dtq submit ShipOrder --id o-1881 --if-ended allow-unless-completed
               generate-orders | dtq submit ShipOrder --batch
+
+            Where there is an instance of that ID, nothing is started (exists, exit code 1), unless --if-running or \
+            --if-ended says otherwise. An instance that another one takes the ID of is gone with its history.
 
             With --batch each line of standard input is one instance: \
             {"name":"ShipOrder","id":"o-1","input":{"weight":7},"startAt":"2026-12-01T03:00:00Z",\
@@ -49,6 +53,8 @@ struct SubmitCommand: AsyncParsableCommand {
             valueName: "key=value"))
     var tag: [String] = []
 
+    @OptionGroup var idReuse: IDReuseOptions
+
     @Flag(help: "Wait for the end and print the output.")
     var wait = false
 
@@ -69,7 +75,8 @@ struct SubmitCommand: AsyncParsableCommand {
         let environment = CommandEnvironment.current
         let connection = connection
         if batch {
-            let submission = BatchSubmission(defaultName: name, tags: try ArgumentText.tags(tag), isJSON: output.json)
+            let submission = BatchSubmission(
+                defaultName: name, tags: try ArgumentText.tags(tag), idReuse: idReuse.value, isJSON: output.json)
             return try await connection.withClient(environment) { try await submission.run($0, environment) }
         }
         guard let name else { return }
@@ -78,12 +85,12 @@ struct SubmitCommand: AsyncParsableCommand {
             input: try await PayloadArgument.read(input, option: "--input", environment),
             startAt: try startAt.map {
                 try ArgumentText.time($0, option: "--start-at", .future, now: environment.clock.now())
-            }, tags: try ArgumentText.tags(tag))
+            }, tags: try ArgumentText.tags(tag), idReuse: idReuse.value)
         try await connection.withClient(environment) { client in
             let submission = try await client.start(request)
             let isRefused = submission.outcome == .verdict(.exists)
             if !wait || isRefused {
-                report(submission, environment)
+                submission.report(isJSON: output.json, environment)
                 if isRefused { throw ExitCode.failure }
                 return
             }
@@ -95,16 +102,20 @@ struct SubmitCommand: AsyncParsableCommand {
                 client, submission.instanceID, timeout: nil, environment)
         }
     }
+}
 
-    private func report(_ submission: Submission, _ environment: CommandEnvironment) {
-        let report = SubmissionReport(submission: submission)
-        if output.json {
+extension Submission {
+    /// Prints what became of a start.
+    func report(isJSON: Bool, _ environment: CommandEnvironment) {
+        let report = SubmissionReport(submission: self)
+        if isJSON {
             environment.print(JSONValue.object(report.members + [.init("instance", .null)]).text)
         } else {
             environment.print(report.line)
-            if case .acceptedNoVerdict(let silence) = submission.outcome { environment.printError(silence.text) }
-            if submission.outcome == .verdict(.exists) {
-                environment.printError("Nothing was started. Look at it with: dtq status \(submission.instanceID)")
+            if case .acceptedNoVerdict(let silence) = outcome { environment.printError(silence.text) }
+            if outcome == .verdict(.exists) {
+                environment.printError(
+                    "Nothing was started. Look at it with: dtq status \(TerminalText.safe(instanceID.value))")
             }
         }
     }

@@ -49,12 +49,13 @@ struct WaitReport {
         let result = try await client.wait(for: id, timeout: timeout, isSubmitted: submission != nil) { silence in
             environment.printError(silence.text)
         }
-        guard case .ended(let snapshot) = result else {
+        guard case .ended(let sealed) = result else {
             environment.printError(
                 "Instance \(TerminalText.safe(id.value)) has not ended within \(HumanText.duration(timeout ?? .zero)); "
                     + "it goes on. Wait again, or look at it with: dtq status \(TerminalText.safe(id.value))")
             throw ExitCode.failure
         }
+        let snapshot = await client.opened(sealed)
         let report = InstanceReport(
             snapshot: snapshot, partition: client.partition(of: id), now: environment.clock.now())
         if isJSON {
@@ -63,7 +64,9 @@ struct WaitReport {
                 ?? report.json
             environment.print(json.text)
         } else if snapshot.status == .completed {
-            if let output = snapshot.output { environment.print(output.text) }
+            if let output = snapshot.output {
+                environment.print(output.sealedDescription.map { "(\($0))" } ?? output.text)
+            }
         } else {
             let reason =
                 snapshot.failure.map { ": " + TerminalText.safe($0.description) }

@@ -12,6 +12,7 @@ struct InstanceReport {
         var fields = FieldList()
         fields.add("instance", TerminalText.safe(snapshot.id.value))
         fields.add("name", TerminalText.safe(snapshot.name))
+        fields.add("version", snapshot.version.map(TerminalText.safe))
         fields.add("status", style.status(snapshot.status))
         fields.add("created", moment(snapshot.createdAt))
         fields.add("updated", moment(snapshot.lastUpdatedAt))

@@ -18,6 +18,7 @@ package enum TerminalText {
 
     /// A payload on one line, cut after `limit` characters.
     static func payload(_ payload: Payload, limit: Int = 200) -> String {
+        if let sealed = payload.sealedDescription { return safe(sealed) }
         guard let text = String(validating: payload.bytes, as: UTF8.self) else {
             return HumanText.count(payload.count, "byte") + " that are no text"
         }

@@ -55,7 +55,8 @@ package struct HubCheckup {
         if version < BrokerVersion(3, 10) {
             findings.append(
                 .init(
-                    .brokerVersion, .error, "the broker is RabbitMQ \(version), which lacks streams and queues as dtq needs them",
+                    .brokerVersion, .error,
+                    "the broker is RabbitMQ \(version), which lacks streams and queues as dtq needs them",
                     remedy: "Upgrade to RabbitMQ 3.10 or newer."))
         } else if version >= BrokerVersion(5, 0) {
             findings.append(
@@ -126,7 +127,8 @@ package struct HubCheckup {
                     .brokerAlarms, .error,
                     "the broker has not taken a message for \(Self.publishPatience.components.seconds) s: it blocks publishers, "
                         + "as it does when memory or disk runs short",
-                    remedy: "Look at the broker's alarms (rabbitmq-diagnostics alarms) and make room. See ops/errors/DTQ4004.md."
+                    remedy: "Look at the broker's alarms (rabbitmq-diagnostics alarms) and make room. "
+                        + "See ops/errors/DTQ4004.md."
                 ))
             let reason = "the broker does not take the question to the workers"
             skipped += [.partitions, .outboxes, .logs, .heldInstances].map { SkippedCheck($0, reason) }
@@ -148,12 +150,14 @@ package struct HubCheckup {
             case .work(let activity) where queue.readyMessages == nil:
                 findings.append(
                     .init(
-                        .activities, .warning, "activity \"\(activity)\" has no queue: no worker has ever registered it",
+                        .activities, .warning,
+                        "activity \"\(activity)\" has no queue: no worker has ever registered it",
                         remedy: "Start a worker that registers it. See ops/errors/DTQ2006.md."))
             case .work(let activity) where ready > 0 && queue.consumers == 0:
                 findings.append(
                     .init(
-                        .activities, .warning, "\(ready) tasks of activity \"\(activity)\" wait and no worker takes them",
+                        .activities, .warning,
+                        "\(ready) tasks of activity \"\(activity)\" wait and no worker takes them",
                         remedy: "Start a worker that registers it."))
             default: break
             }
@@ -184,7 +188,8 @@ package struct HubCheckup {
                     .init(
                         .partitions, .error,
                         "partition \(partition): a worker consumes its control queue and sends no heartbeats",
-                        remedy: "Look at the log of that worker; the broker lists its connection. Restart it if it hangs."))
+                        remedy: "Look at the log of that worker; the broker lists its connection. "
+                            + "Restart it if it hangs."))
             } else if !reasons.isEmpty || canServe {
                 let why = reasons.isEmpty ? "" : ": " + reasons.joined(separator: ", ")
                 findings.append(

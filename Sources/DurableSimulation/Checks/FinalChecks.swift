@@ -77,7 +77,8 @@ struct FinalChecks {
     private func checkInstances() {
         var snapshots: [InstanceID: InstanceSnapshot] = [:]  // look-up only
         var histories: [InstanceID: [[HistoryEvent]]] = [:]  // look-up only
-        for instance in hub.witness.instances {
+        let reused = Set(hub.plan.reuses.map(\.id))  // look-up only
+        for instance in hub.witness.instances where !reused.contains(instance.state.id) {
             snapshots[instance.state.id] = InstanceSnapshot(instance.state, input: nil)
             histories[instance.state.id] = instance.executions
         }

@@ -44,6 +44,7 @@ struct StorageCheck {
             if case .purged(let purged) = entry.record { for id in purged.ids { instances[id] = nil } }
             guard case .checkpoint(let checkpoint) = entry.record else { continue }
             for change in checkpoint.changes {
+                if change.replaces { instances[change.instanceID] = nil }
                 guard
                     var instance = instances[change.instanceID]
                         ?? InstanceState.created(by: change).map({ Witness.Instance(state: $0) })

@@ -46,6 +46,10 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         package var owners: [Ownership] = []
         package var owner: Node? { owners.last?.node }
         package var instances: [InstanceID: Instance] = [:]  // sorted before use
+        /// Starts that have begun an instance. Look-up only.
+        var starts: [InstanceID: Set<MessageID>] = [:]
+        /// Those that another one has taken the ID of. Look-up only.
+        var replaced: [InstanceID: [Instance]] = [:]
         /// Confirmed messages to other partitions that they have not said to have applied.
         package var sent: [SentPlace: OutboxEntry] = [:]  // look-up only
         /// Appended, but the calls failed: perhaps written, perhaps not. Settled when the next epoch begins.
@@ -85,12 +89,17 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
 
     /// Whether a durable checkpoint scheduled this task.
     package func isScheduled(_ task: TaskMessage) -> Bool {
-        guard let instance = instance(task.instanceID) else { return false }
-        if instance.state.executionID == task.executionID, instance.state.openTasks[task.taskID] != nil { return true }
-        return instance.history(of: task.executionID)?.contains { event in
-            guard case .taskScheduled = event.kind else { return false }
-            return event.eventID == task.taskID
-        } ?? false
+        let partition = partitions[task.instanceID.partition(of: partitions.count).index]
+        let known = (partition.replaced[task.instanceID] ?? []) + (instance(task.instanceID).map { [$0] } ?? [])
+        return known.contains { instance in
+            if instance.state.executionID == task.executionID, instance.state.openTasks[task.taskID] != nil {
+                return true
+            }
+            return instance.history(of: task.executionID)?.contains { event in
+                guard case .taskScheduled = event.kind else { return false }
+                return event.eventID == task.taskID
+            } ?? false
+        }
     }
 
     /// Whether the broker is not known to hold this dispatch.
@@ -193,6 +202,7 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         }
         if case .purged(let purged) = record {
             for id in purged.ids {
+                partition.starts[id] = nil
                 if let gone = partition.instances.removeValue(forKey: id), gone.state.status.isTerminal { continue }
                 violated("I1: instance \(id) is purged, and has not ended or is not there")
             }
@@ -202,11 +212,22 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
     }
 
     private func fold(_ change: InstanceChange, into partition: Partition) {
-        let old = partition.instances.removeValue(forKey: change.instanceID)
+        var old = partition.instances.removeValue(forKey: change.instanceID)
+        if change.replaces, let gone = old {
+            old = nil
+            partition.replaced[change.instanceID, default: []].append(gone)
+            if !gone.state.status.isTerminal { openCount -= 1 }
+            if gone.state.hold != nil { heldCount -= 1 }
+        }
         guard var instance = old ?? InstanceState.created(by: change).map({ Instance(state: $0) }) else {
             return violated("I2: a record changes instance \(change.instanceID), which does not exist")
         }
-        if old == nil { openCount += 1 }
+        if old == nil {
+            openCount += 1
+            if !partition.starts[change.instanceID, default: []].insert(instance.state.startID).inserted {
+                violated("I2: start \(instance.state.startID) begins instance \(change.instanceID) once more")
+            }
+        }
         let wasHeld = instance.state.hold != nil
         if old?.state.status.isTerminal ?? false {
             // An entity that was empty is used again.

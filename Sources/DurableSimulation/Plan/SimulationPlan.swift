@@ -17,6 +17,8 @@ package struct SimulationPlan: Sendable {
     package var storage: Storage
     package var isQuorum: Bool
     package var workload: Workload
+    /// IDs that a client uses again, beside the workload.
+    package var reuses: [PlannedReuse]
     /// In order of time.
     package var faults: [PlannedFault]
     /// Here everything that is broken is mended.
@@ -79,6 +81,8 @@ package struct SimulationPlan: Sendable {
         if cancelRandom.chance(0.15) { workload.add(Programs.cancellations, from: &cancelRandom) }
         var entityRandom = SeededGenerator(seed: seed, purpose: "purses and sections")
         if entityRandom.chance(0.2) { workload.add(Programs.entities, from: &entityRandom, share: 1) }
+        var reuseRandom = SeededGenerator(seed: seed, purpose: "reuse")
+        reuses = reuseRandom.chance(0.12) ? PlannedReuse.draw(from: &reuseRandom) : []
         // What is long lets the broker give up on silent workers; most runs need no more than their work takes.
         faultsEnd = random.chance(0.15) ? .seconds(Int(10 + random.next() % 16)) : .seconds(Int(1 + random.next() % 8))
         var faultRandom = SeededGenerator(seed: seed, purpose: "faults")

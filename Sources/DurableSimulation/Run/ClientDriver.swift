@@ -6,11 +6,11 @@ import DurableWire
 /// The clients of a run: carry out what the workload planned, through the client a program would use, and ask at the
 /// end.
 final class ClientDriver: @unchecked Sendable {  // confined to the simulator's thread
-    private let hub: SimulatedHub
-    private let client: HubClient
+    let hub: SimulatedHub
+    let client: HubClient
     private let node: Node
     /// IDs the client shall use next; it makes its own when there is none.
-    private let nextID: NextID
+    let nextID: NextID
     private var openCount = 0
 
     private var workload: Workload { hub.plan.workload }
@@ -43,9 +43,10 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
                 for operation in chain { await driver.send(operation) }
             }
         }
+        for reuse in hub.plan.reuses { start { await $0.carryOut(reuse) } }
     }
 
-    private func start(_ body: @escaping @Sendable (ClientDriver) async -> Void) {
+    func start(_ body: @escaping @Sendable (ClientDriver) async -> Void) {
         openCount += 1
         hub.simulator.schedule(after: .zero, in: node) { [self] in
             _ = Task {
@@ -225,7 +226,7 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
 }
 
 /// Makes a client's IDs: the one it was given, once, otherwise numbers.
-private final class NextID: Sendable {
+final class NextID: Sendable {
     private let state = PlatformLock<(given: String?, number: Int)>((nil, 0))
 
     func set(_ id: String) { state.withLock { $0.given = id } }

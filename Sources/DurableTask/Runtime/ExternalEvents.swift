@@ -14,7 +14,10 @@ struct ExternalEvents {
     private struct Early {
         /// Counts all that came early, of any name.
         let arrival: Int
+        /// As code is given it.
         let event: RaisedEvent
+        /// As history holds it.
+        let recorded: Payload?
     }
 
     private var early: [String: FIFO<Early>] = [:]
@@ -40,20 +43,21 @@ struct ExternalEvents {
         return .some(event.input)
     }
 
-    mutating func buffer(_ payload: Payload?, name: String) {
+    /// - Parameter recorded: What history holds, where code is given something else.
+    mutating func buffer(_ payload: Payload?, recorded: Payload?, name: String) {
         lastArrival += 1
         let event = RaisedEvent(name: name, input: payload)
-        early[name, default: FIFO()].append(Early(arrival: lastArrival, event: event))
+        early[name, default: FIFO()].append(Early(arrival: lastArrival, event: event, recorded: recorded))
         bufferedBytes += event.estimatedBytes
     }
 
-    /// Everything nobody took, in order of arrival.
+    /// Everything nobody took, as history holds it, in order of arrival.
     mutating func takeAllEarly() -> [RaisedEvent] {
         var all: [Early] = []
         for name in early.keys { all += early[name]?.takeAll() ?? [] }
         early = [:]
         bufferedBytes = 0
-        return all.sorted { $0.arrival < $1.arrival }.map(\.event)
+        return all.sorted { $0.arrival < $1.arrival }.map { RaisedEvent(name: $0.event.name, input: $0.recorded) }
     }
 
     mutating func wait(for name: String, _ waiter: Waiter) {

@@ -47,7 +47,7 @@ extension OrchestratorRuntime {
         case .subOrchestrationFailed(let id, let failure):
             settle(id, event, .failed(failure))
         case .eventRaised(let name, let input):
-            raise(name, input)
+            raise(name, input, recorded: event.sealedPayload ?? input)
         case .updateRequested(let request):
             beginUpdate(request, event)
         case .updateCompleted, .entityOperationSignaled, .entityOperationCalled, .entityLockRequested,
@@ -76,9 +76,11 @@ extension OrchestratorRuntime {
         now = event.timestamp
     }
 
-    private func raise(_ name: String, _ input: Payload?) {
+    private func raise(_ name: String, _ input: Payload?, recorded: Payload?) {
         if isComplete, continuation == nil { return }
-        guard let waiter = events.firstWaiter(for: name) else { return events.buffer(input, name: name) }
+        guard let waiter = events.firstWaiter(for: name) else {
+            return events.buffer(input, recorded: recorded, name: name)
+        }
         if let timer = waiter.timeout {
             _ = operations.settle(timer)
             dropTimer(timer)

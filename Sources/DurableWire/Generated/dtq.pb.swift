@@ -41,6 +41,7 @@ nonisolated enum PBVerdict: SwiftProtobuf.Enum, Swift.CaseIterable {
   case notFound // = 5
   case ended // = 6
   case unexpected // = 7
+  case joined // = 30
   case UNRECOGNIZED(Int)
 
   init() {
@@ -57,6 +58,7 @@ nonisolated enum PBVerdict: SwiftProtobuf.Enum, Swift.CaseIterable {
     case 5: self = .notFound
     case 6: self = .ended
     case 7: self = .unexpected
+    case 30: self = .joined
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -71,6 +73,7 @@ nonisolated enum PBVerdict: SwiftProtobuf.Enum, Swift.CaseIterable {
     case .notFound: return 5
     case .ended: return 6
     case .unexpected: return 7
+    case .joined: return 30
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -85,6 +88,7 @@ nonisolated enum PBVerdict: SwiftProtobuf.Enum, Swift.CaseIterable {
     .notFound,
     .ended,
     .unexpected,
+    .joined,
   ]
 
 }
@@ -190,11 +194,112 @@ nonisolated struct PBMessage: @unchecked Sendable {
   /// Clears the value of `event`. Subsequent reads from it will return its default value.
   mutating func clearEvent() {_uniqueStorage()._event = nil}
 
+  /// Of starts only. Absent: both refuse.
+  var idReuse: PBIDReuse {
+    get {_storage._idReuse ?? PBIDReuse()}
+    set {_uniqueStorage()._idReuse = newValue}
+  }
+  /// Returns true if `idReuse` has been explicitly set.
+  var hasIDReuse: Bool {_storage._idReuse != nil}
+  /// Clears the value of `idReuse`. Subsequent reads from it will return its default value.
+  mutating func clearIDReuse() {_uniqueStorage()._idReuse = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// What a start does where there is an instance of its ID.
+nonisolated struct PBIDReuse: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var running: PBIDReuse.Running = .refuse
+
+  var ended: PBIDReuse.Ended = .refuse
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated enum Running: SwiftProtobuf.Enum, Swift.CaseIterable {
+    typealias RawValue = Int
+    case refuse // = 0
+    case useExisting // = 1
+    case terminate // = 2
+    case UNRECOGNIZED(Int)
+
+    init() {
+      self = .refuse
+    }
+
+    init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .refuse
+      case 1: self = .useExisting
+      case 2: self = .terminate
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    var rawValue: Int {
+      switch self {
+      case .refuse: return 0
+      case .useExisting: return 1
+      case .terminate: return 2
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    static let allCases: [PBIDReuse.Running] = [
+      .refuse,
+      .useExisting,
+      .terminate,
+    ]
+
+  }
+
+  nonisolated enum Ended: SwiftProtobuf.Enum, Swift.CaseIterable {
+    typealias RawValue = Int
+    case refuse // = 0
+    case allow // = 1
+    case allowUnlessCompleted // = 2
+    case UNRECOGNIZED(Int)
+
+    init() {
+      self = .refuse
+    }
+
+    init?(rawValue: Int) {
+      switch rawValue {
+      case 0: self = .refuse
+      case 1: self = .allow
+      case 2: self = .allowUnlessCompleted
+      default: self = .UNRECOGNIZED(rawValue)
+      }
+    }
+
+    var rawValue: Int {
+      switch self {
+      case .refuse: return 0
+      case .allow: return 1
+      case .allowUnlessCompleted: return 2
+      case .UNRECOGNIZED(let i): return i
+      }
+    }
+
+    // The compiler won't synthesize support with the UNRECOGNIZED case.
+    static let allCases: [PBIDReuse.Ended] = [
+      .refuse,
+      .allow,
+      .allowUnlessCompleted,
+    ]
+
+  }
+
+  init() {}
 }
 
 /// The destination has applied, durably, what the receiver of this sent it under `incarnation` up to `sequence`.
@@ -504,6 +609,12 @@ nonisolated struct PBInstanceChange: @unchecked Sendable {
   var handled: [String] {
     get {_storage._handled}
     set {_uniqueStorage()._handled = newValue}
+  }
+
+  /// It begins an instance in place of another one of its ID, which is gone from here on.
+  var replaces: Bool {
+    get {_storage._replaces}
+    set {_uniqueStorage()._replaces = newValue}
   }
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -1927,6 +2038,15 @@ nonisolated struct PBInstanceSnapshot: @unchecked Sendable {
   var hasParent: Bool {_storage._parent != nil}
   /// Clears the value of `parent`. Subsequent reads from it will return its default value.
   mutating func clearParent() {_uniqueStorage()._parent = nil}
+
+  var version: String {
+    get {_storage._version ?? String()}
+    set {_uniqueStorage()._version = newValue}
+  }
+  /// Returns true if `version` has been explicitly set.
+  var hasVersion: Bool {_storage._version != nil}
+  /// Clears the value of `version`. Subsequent reads from it will return its default value.
+  mutating func clearVersion() {_uniqueStorage()._version = nil}
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -3580,7 +3700,7 @@ nonisolated struct PBHubDescriptor: Sendable {
 fileprivate nonisolated let _protobuf_package = "dtq.v1"
 
 nonisolated extension PBVerdict: SwiftProtobuf._ProtoNameProviding {
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0VERDICT_UNSPECIFIED\0\u{1}VERDICT_CREATED\0\u{1}VERDICT_EXISTS\0\u{1}VERDICT_ACCEPTED\0\u{1}VERDICT_DUPLICATE\0\u{1}VERDICT_NOT_FOUND\0\u{1}VERDICT_ENDED\0\u{1}VERDICT_UNEXPECTED\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0VERDICT_UNSPECIFIED\0\u{1}VERDICT_CREATED\0\u{1}VERDICT_EXISTS\0\u{1}VERDICT_ACCEPTED\0\u{1}VERDICT_DUPLICATE\0\u{1}VERDICT_NOT_FOUND\0\u{1}VERDICT_ENDED\0\u{1}VERDICT_UNEXPECTED\0\u{2}\u{17}VERDICT_JOINED\0")
 }
 
 nonisolated extension PBEpoch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -3695,7 +3815,7 @@ nonisolated extension PBReplyAddress: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Message"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}instance_id\0\u{3}execution_id\0\u{1}dispatch\0\u{1}origin\0\u{1}reply\0\u{2}\u{4}event\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}instance_id\0\u{3}execution_id\0\u{1}dispatch\0\u{1}origin\0\u{1}reply\0\u{2}\u{4}event\0\u{4}\u{14}id_reuse\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
@@ -3705,6 +3825,7 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     var _origin: PBOrigin? = nil
     var _reply: PBReplyAddress? = nil
     var _event: PBHistoryEvent? = nil
+    var _idReuse: PBIDReuse? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -3722,6 +3843,7 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       _origin = source._origin
       _reply = source._reply
       _event = source._event
+      _idReuse = source._idReuse
     }
   }
 
@@ -3747,6 +3869,7 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
         case 5: try { try decoder.decodeSingularMessageField(value: &_storage._origin) }()
         case 6: try { try decoder.decodeSingularMessageField(value: &_storage._reply) }()
         case 10: try { try decoder.decodeSingularMessageField(value: &_storage._event) }()
+        case 30: try { try decoder.decodeSingularMessageField(value: &_storage._idReuse) }()
         default: break
         }
       }
@@ -3780,6 +3903,9 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       try { if let v = _storage._event {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 10)
       } }()
+      try { if let v = _storage._idReuse {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -3796,6 +3922,7 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
         if _storage._origin != rhs_storage._origin {return false}
         if _storage._reply != rhs_storage._reply {return false}
         if _storage._event != rhs_storage._event {return false}
+        if _storage._idReuse != rhs_storage._idReuse {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -3803,6 +3930,49 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
+}
+
+nonisolated extension PBIDReuse: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".IDReuse"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}running\0\u{1}ended\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularEnumField(value: &self.running) }()
+      case 2: try { try decoder.decodeSingularEnumField(value: &self.ended) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.running != .refuse {
+      try visitor.visitSingularEnumField(value: self.running, fieldNumber: 1)
+    }
+    if self.ended != .refuse {
+      try visitor.visitSingularEnumField(value: self.ended, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBIDReuse, rhs: PBIDReuse) -> Bool {
+    if lhs.running != rhs.running {return false}
+    if lhs.ended != rhs.ended {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBIDReuse.Running: SwiftProtobuf._ProtoNameProviding {
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0RUNNING_REFUSE\0\u{1}RUNNING_USE_EXISTING\0\u{1}RUNNING_TERMINATE\0")
+}
+
+nonisolated extension PBIDReuse.Ended: SwiftProtobuf._ProtoNameProviding {
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ENDED_REFUSE\0\u{1}ENDED_ALLOW\0\u{1}ENDED_ALLOW_UNLESS_COMPLETED\0")
 }
 
 nonisolated extension PBAppliedThrough: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -4176,7 +4346,7 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
 
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{4}\u{d}requested_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{1}handled\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{2}\u{3}replaces\0\u{4}\u{a}requested_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{1}handled\0")
 
   fileprivate class _StorageClass {
     var _instanceID: String = String()
@@ -4195,6 +4365,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     var _rejectedUpdates: [PBEndedUpdate] = []
     var _entity: PBEntityState? = nil
     var _handled: [String] = []
+    var _replaces: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4221,6 +4392,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       _rejectedUpdates = source._rejectedUpdates
       _entity = source._entity
       _handled = source._handled
+      _replaces = source._replaces
     }
   }
 
@@ -4251,6 +4423,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
         case 25: try { try decoder.decodeRepeatedInt32Field(value: &_storage._canceledTasks) }()
         case 26: try { try decoder.decodeSingularBoolField(value: &_storage._compensatesTermination) }()
         case 27: try { try decoder.decodeRepeatedMessageField(value: &_storage._heartbeats) }()
+        case 30: try { try decoder.decodeSingularBoolField(value: &_storage._replaces) }()
         case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
         case 41: try { try decoder.decodeRepeatedMessageField(value: &_storage._rejectedUpdates) }()
         case 42: try { try decoder.decodeSingularMessageField(value: &_storage._entity) }()
@@ -4303,6 +4476,9 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       if !_storage._heartbeats.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._heartbeats, fieldNumber: 27)
       }
+      if _storage._replaces != false {
+        try visitor.visitSingularBoolField(value: _storage._replaces, fieldNumber: 30)
+      }
       if !_storage._requestedUpdates.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._requestedUpdates, fieldNumber: 40)
       }
@@ -4340,6 +4516,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
         if _storage._rejectedUpdates != rhs_storage._rejectedUpdates {return false}
         if _storage._entity != rhs_storage._entity {return false}
         if _storage._handled != rhs_storage._handled {return false}
+        if _storage._replaces != rhs_storage._replaces {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -6546,7 +6723,7 @@ nonisolated extension PBQuery.Purge: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceSnapshot"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}execution_id\0\u{1}name\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{1}input\0\u{1}output\0\u{1}failure\0\u{3}custom_status\0\u{1}tags\0\u{3}history_count\0\u{3}open_task_count\0\u{3}open_timer_count\0\u{3}inbox_count\0\u{3}hold_code\0\u{3}hold_text\0\u{3}open_child_count\0\u{2}\u{b}parent\0\u{4}\u{a}open_update_count\0\u{1}entity\0\u{3}open_entity_call_count\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}execution_id\0\u{1}name\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{1}input\0\u{1}output\0\u{1}failure\0\u{3}custom_status\0\u{1}tags\0\u{3}history_count\0\u{3}open_task_count\0\u{3}open_timer_count\0\u{3}inbox_count\0\u{3}hold_code\0\u{3}hold_text\0\u{3}open_child_count\0\u{2}\u{b}parent\0\u{4}\u{a}open_update_count\0\u{1}entity\0\u{3}open_entity_call_count\0\u{2}\u{12}version\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
@@ -6572,6 +6749,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
     var _entity: PBEntityState? = nil
     var _openEntityCallCount: Int64 = 0
     var _parent: String? = nil
+    var _version: String? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -6605,6 +6783,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       _entity = source._entity
       _openEntityCallCount = source._openEntityCallCount
       _parent = source._parent
+      _version = source._version
     }
   }
 
@@ -6646,6 +6825,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         case 40: try { try decoder.decodeSingularInt64Field(value: &_storage._openUpdateCount) }()
         case 41: try { try decoder.decodeSingularMessageField(value: &_storage._entity) }()
         case 42: try { try decoder.decodeSingularInt64Field(value: &_storage._openEntityCallCount) }()
+        case 60: try { try decoder.decodeSingularStringField(value: &_storage._version) }()
         default: break
         }
       }
@@ -6727,6 +6907,9 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       if _storage._openEntityCallCount != 0 {
         try visitor.visitSingularInt64Field(value: _storage._openEntityCallCount, fieldNumber: 42)
       }
+      try { if let v = _storage._version {
+        try visitor.visitSingularStringField(value: v, fieldNumber: 60)
+      } }()
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -6759,6 +6942,7 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         if _storage._entity != rhs_storage._entity {return false}
         if _storage._openEntityCallCount != rhs_storage._openEntityCallCount {return false}
         if _storage._parent != rhs_storage._parent {return false}
+        if _storage._version != rhs_storage._version {return false}
         return true
       }
       if !storagesAreEqual {return false}

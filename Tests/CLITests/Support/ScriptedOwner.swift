@@ -172,7 +172,13 @@ extension ScriptedOwner.Script {
         let existing = find(message.instanceID)
         switch message.event.kind {
         case .executionStarted(let start):
-            if existing != nil { return .exists }
+            if let existing {
+                let isEnded = existing.status.isTerminal
+                guard isEnded ? message.idReuse.ended == .allow : message.idReuse.running == .terminate else {
+                    return !isEnded && message.idReuse.running == .useExisting ? .joined : .exists
+                }
+                instances.removeAll { $0.id == existing.id }
+            }
             var instance = InstanceSnapshot(
                 id: start.instanceID, executionID: start.executionID, name: start.name, status: .running)
             instance.createdAt = now

@@ -51,6 +51,7 @@ final class EngineHarness: Sendable {
     func startWorker(
         _ name: String, _ items: [any Registrable], storage: (any PartitionStorage)? = nil,
         clock workerClock: (any EngineClock)? = nil, probe: (any EngineProbe)? = nil,
+        payloads: any PayloadAccess = PlainPayloads(),
         configure: (inout WorkerConfiguration) -> Void = { _ in }
     ) throws -> RunningWorker {
         var configuration = WorkerConfiguration()
@@ -71,7 +72,8 @@ final class EngineHarness: Sendable {
                 epochs: JournalEpochAuthority(
                     transport: transport, topology: topology, clock: clock,
                     makeNonce: { "\(name)-\(nonces.next())" }),
-                clock: workerClock ?? clock, configuration: configuration, instruments: instruments),
+                clock: workerClock ?? clock, configuration: configuration, instruments: instruments,
+                payloads: payloads),
             logger: Self.logger(name))
         let task = Task { try await host.run() }
         return RunningWorker(name: name, host: host, task: task, clock: clock)

@@ -23,6 +23,7 @@ struct PartitionContents: Equatable {
         if case .purged(let purged) = record { for id in purged.ids { instances[id] = nil } }
         guard case .checkpoint(let checkpoint) = record else { return }
         for change in checkpoint.changes {
+            if change.replaces { instances[change.instanceID] = nil }
             var instance =
                 try instances[change.instanceID] ?? Instance(state: unwrapped(InstanceState.created(by: change)))
             instance.state.evolve(with: change)

@@ -27,7 +27,8 @@ struct LoneProcessor {
 extension EngineHarness {
     func startLoneProcessor(
         _ name: String, _ items: [any Registrable], epoch offset: UInt64, storage: (any PartitionStorage)? = nil,
-        clock: (any EngineClock)? = nil, configure: (inout EngineConfiguration) -> Void = { _ in }
+        clock: (any EngineClock)? = nil, payloads: any PayloadAccess = PlainPayloads(),
+        configure: (inout EngineConfiguration) -> Void = { _ in }
     ) async throws -> LoneProcessor {
         var registry = Registry()
         for item in items { try item.register(in: &registry) }
@@ -44,7 +45,7 @@ extension EngineHarness {
                 storage: try (storage ?? self.storage).open(PartitionID(0)),
                 executor: NativeExecutor(registry: registry, options: .init(logger: logger)), transport: transport,
                 channel: channel, baton: DeliveryTag(0), clock: clock ?? self.clock, configuration: configuration,
-                thread: PartitionThread()),
+                thread: PartitionThread(), payloads: payloads),
             logger: logger)
         let task = Task { () -> PartitionEnd? in
             do throws(PartitionEnd) {

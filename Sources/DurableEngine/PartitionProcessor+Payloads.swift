@@ -1,0 +1,430 @@
+package import DurableBackend
+import DurableCore
+import Logging
+
+/// Between payloads as histories hold them and as code sees them. Codecs compute here, on the partition's thread; nothing
+/// waits here for a payload store:
+/// - What code is to be given is fetched while the partition goes on with others. Its instance is held meanwhile
+///   (DTQ2019), so that the next owner finds it should this one end.
+/// - What code has asked for is stored before the checkpoint that refers to it, together for all of a batch, as that
+///   checkpoint itself is appended.
+extension PartitionProcessor {
+    // MARK: - For code
+
+    /// Events as code is given them.
+    func opened(_ events: some Collection<HistoryEvent>, of entry: InstanceEntry) throws(EpisodeEnd) -> [HistoryEvent] {
+        var opened = Array(events)
+        var missing: [StoredPayload] = []
+        for index in opened.indices {
+            switch try content(of: opened[index], entry) {
+            case .asItIs: break
+            case .opened(let payload): opened[index].give(payload)
+            case .missing(let reference): missing.append(reference)
+            }
+        }
+        if !missing.isEmpty { throw .missing(missing) }
+        return opened
+    }
+
+    /// Replays recorded events, as far as their payloads are here.
+    ///
+    /// - Parameter position: Of the first of them in the whole history.
+    func replay(
+        _ page: some Collection<HistoryEvent>, from position: Int, in session: any OrchestrationSession,
+        of entry: InstanceEntry
+    ) throws(EpisodeEnd) {
+        var opened = Array(page)
+        for index in opened.indices {
+            switch try content(of: opened[index], entry) {
+            case .asItIs: break
+            case .opened(let payload): opened[index].give(payload)
+            case .missing:
+                try replay(opened[..<index], in: session, of: entry)
+                // Rebuilding goes on from there.
+                entry.rebuilding = (session, position + index)
+                throw .missing(try missing(in: opened[index...], entry))
+            }
+        }
+        try replay(opened[...], in: session, of: entry)
+    }
+
+    private func replay(
+        _ events: ArraySlice<HistoryEvent>, in session: any OrchestrationSession, of entry: InstanceEntry
+    ) throws(EpisodeEnd) {
+        if events.isEmpty { return }
+        do {
+            try session.replay(Array(events))
+        } catch {
+            throw .held(OperatorText.episodeFailure(error, of: entry.state))
+        }
+    }
+
+    private enum Content {
+        case asItIs
+        case opened(Payload)
+        case missing(StoredPayload)
+    }
+
+    private func content(of event: HistoryEvent, _ entry: InstanceEntry) throws(EpisodeEnd) -> Content {
+        guard event.handsPayloadToCode, let payload = event.payload, payload.isInEnvelope else { return .asItIs }
+        do {
+            switch try parts.payloads.open(payload) {
+            case .payload(let opened): return .opened(opened)
+            case .stored(let reference):
+                guard let fetched = fetches.arrived[entry.state.id]?[reference] else { return .missing(reference) }
+                return .opened(fetched)
+            }
+        } catch {
+            throw .held(OperatorText.payloadFault(error, of: entry.state))
+        }
+    }
+
+    /// The next stored payloads that replay needs, no more than fit into memory at a time.
+    private func missing(
+        in events: ArraySlice<HistoryEvent>, _ entry: InstanceEntry
+    ) throws(EpisodeEnd) -> [StoredPayload] {
+        var (references, bytes) = ([StoredPayload](), 0)
+        for event in events {
+            guard case .missing(let reference) = try content(of: event, entry) else { continue }
+            if !references.isEmpty, bytes + reference.size > PayloadFetches.chunkBytes || references.count >= 64 {
+                break
+            }
+            references.append(reference)
+            bytes += reference.size
+        }
+        return references
+    }
+
+    /// An update as the code is given it.
+    func opened(_ request: UpdateRequest, of entry: InstanceEntry) throws(EpisodeEnd) -> UpdateRequest {
+        let event = HistoryEvent(timestamp: entry.state.lastUpdatedAt, kind: .updateRequested(request))
+        var request = request
+        request.input = try opened([event], of: entry)[0].payload
+        return request
+    }
+
+    // MARK: - Queries
+
+    /// The input of a query as the code is given it.
+    func openedInput(_ input: Payload?) throws(PayloadFault) -> Payload? {
+        guard let input else { return nil }
+        guard case .payload(let opened) = try parts.payloads.open(input) else {
+            throw PayloadFault(
+                .unreadable, "DTQ2019", "the input of a query is in a payload store, where no client puts it",
+                remedy: "Ask with a client of this version")
+        }
+        return opened
+    }
+
+    /// Fetches what replay needs to answer a query, which is taken up again then.
+    ///
+    /// - Returns: false when too many wait already.
+    func postpone(_ delivery: Delivery, of entry: InstanceEntry, until references: [StoredPayload]) -> Bool {
+        let id = entry.state.id
+        guard fetches.queries.values.reduce(0, { $0 + $1.count }) < 1000 else { return false }
+        fetches.queries[id, default: []].append(delivery)
+        fetches.want(references, for: id)
+        startFetches()
+        return true
+    }
+
+    /// Takes up the queries that waited for stored payloads, which came, or will not.
+    private func resumeQueries(of id: InstanceID) {
+        guard let deliveries = fetches.queries.removeValue(forKey: id) else { return }
+        guard let fault = fetches.faults[id] else { return withheld.retriedQueries += deliveries }
+        for delivery in deliveries {
+            guard let routingKey = delivery.properties.replyTo, let correlationID = delivery.properties.correlationID
+            else { continue }
+            reply(
+                .answer(.failed("\(fault)")), to: ReplyAddress(routingKey: routingKey, correlationID: correlationID))
+        }
+    }
+
+    // MARK: - From code
+
+    /// What the code asked for, as history is to hold it.
+    ///
+    /// - Parameter contents: What must be stored first.
+    func sealed(
+        _ actions: [OrchestratorAction], of entry: InstanceEntry, contents: inout [SealedPayload.Content]
+    ) throws(EpisodeEnd) -> [OrchestratorAction] {
+        var sealed = actions
+        for index in sealed.indices {
+            // The reason of a requested end comes back as it came.
+            guard let payload = sealed[index].payload, !payload.isSealed else { continue }
+            do {
+                let result = try parts.payloads.seal(payload, for: sealed[index].payloadOwner(entry.state))
+                sealed[index].payload = result.payload
+                if let content = result.content { contents.append(content) }
+            } catch {
+                guard error.kind == .tooLarge else {
+                    throw .held(OperatorText.payloadFault(error, of: entry.state))
+                }
+                let failure = OperatorText.payloadTooLarge(sealed[index].payloadDescription, error)
+                if case .completeUpdate(let id, _, _) = sealed[index] {
+                    sealed[index] = .completeUpdate(id: id, result: nil, failure: failure)
+                    continue
+                }
+                contents = []
+                return [
+                    .completeOrchestration(
+                        id: sealed[index].eventID, status: .failed, result: nil, failure: failure)
+                ]
+            }
+        }
+        return sealed
+    }
+
+    /// Stores what the batch's episodes refer to, then finishes these; those whose payloads are not stored are held, and
+    /// run again later.
+    func finishPending(in batch: inout Batch) async throws(PartitionEnd) {
+        let pending = batch.pending
+        batch.pending = []
+        let faults = await store(pending.map(\.contents))
+        for (episode, fault) in zip(pending, faults) {
+            if let fault {
+                hold(episode.entry, OperatorText.payloadFault(fault, of: episode.entry.state), in: &batch)
+                retryLater(episode.entry.state.id)
+            } else {
+                try finish(episode.entry, over: episode.events, episode.actions, in: &batch)
+                if episode.entry.state.mayAdmitUpdates { askAgain(episode.entry.state.id) }
+            }
+        }
+    }
+
+    /// How long a checkpoint waits for the payload store at most.
+    private static var storePatience: Duration { .seconds(10) }
+
+    /// - Returns: Of each list why not all of it is stored; nil: it is.
+    private func store(_ lists: [[SealedPayload.Content]]) async -> [PayloadFault?] {
+        let late = PayloadFault(
+            .unavailable, "DTQ2019", "the payload store does not answer",
+            remedy: "See to it that it can be reached; nothing is lost meanwhile")
+        // It has just failed: neighbours are not to wait for it again and again.
+        if parts.clock.uptime() < fetches.troubleEnd { return lists.map { _ in late } }
+        let deadline = parts.clock.uptime() + Self.storePatience
+        let outcomes = PlatformLock([PayloadFault??](repeating: nil, count: lists.count))
+        let finished = Signal()
+        for (index, contents) in lists.enumerated() {
+            // Not in a group: one that does not answer cannot be waited for.
+            Task { [payloads = parts.payloads] in
+                var fault: PayloadFault?
+                do throws(PayloadFault) {
+                    for content in contents { try await payloads.store(content) }
+                } catch {
+                    fault = error
+                }
+                outcomes.withLock { $0[index] = .some(fault) }
+                finished.raise()
+            }
+        }
+        let alarm = finished.raise(after: Self.storePatience, by: parts.clock)
+        while outcomes.withLock({ $0.contains { $0 == nil } }), parts.clock.uptime() < deadline, !Task.isCancelled {
+            await finished.wait()
+        }
+        alarm.cancel()
+        let faults = outcomes.withLock { $0 }.map { $0 ?? late }
+        if faults.contains(where: { $0 != nil }) { fetches.troubleEnd = parts.clock.uptime() + .seconds(5) }
+        return faults
+    }
+
+    // MARK: - Fetching
+
+    /// Holds the instance until the payloads are here that its code is to be given.
+    func park(_ entry: InstanceEntry, until references: [StoredPayload], in batch: inout Batch) {
+        let id = entry.state.id
+        fetches.arrived[id] = nil
+        let hold = OperatorText.waitsForPayloads(references.count, entry.state)
+        apply(InstanceChange(instanceID: id, time: batch.now, hold: .set(hold)), to: entry, in: &batch)
+        fetches.want(references, for: id)
+        startFetches()
+    }
+
+    private func startFetches() {
+        while let (id, references, bytes) = fetches.takeNext() {
+            Task { [weak self, payloads = parts.payloads] in
+                let result = await Self.fetch(references, payloads)
+                await self?.payloadsArrived(for: id, result, bytes)
+            }
+        }
+    }
+
+    private nonisolated static func fetch(
+        _ references: [StoredPayload], _ payloads: any PayloadAccess
+    ) async -> Result<[StoredPayload: Payload], PayloadFault> {
+        await withTaskGroup(of: (StoredPayload, Result<Payload, PayloadFault>).self) { group in
+            for reference in references {
+                group.addTask {
+                    do throws(PayloadFault) {
+                        return (reference, .success(try await payloads.fetch(reference)))
+                    } catch {
+                        return (reference, .failure(error))
+                    }
+                }
+            }
+            var (fetched, fault) = ([StoredPayload: Payload](), PayloadFault?.none)
+            for await (reference, result) in group {
+                switch result {
+                case .success(let payload): fetched[reference] = payload
+                case .failure(let error): fault = fault ?? error
+                }
+            }
+            return fault.map(Result.failure) ?? .success(fetched)
+        }
+    }
+
+    private func payloadsArrived(
+        for id: InstanceID, _ result: Result<[StoredPayload: Payload], PayloadFault>, _ bytes: Int
+    ) {
+        fetches.finish(id, result, bytes)
+        startFetches()
+        signal.raise()
+    }
+
+    /// Has a held instance try again after a while, longer each time.
+    private func retryLater(_ id: InstanceID) {
+        let pause = fetches.nextPause(for: id)
+        Task { [weak self, clock = parts.clock] in
+            await clock.sleep(for: pause)
+            await self?.retryNow(id)
+        }
+    }
+
+    private func retryNow(_ id: InstanceID) {
+        fetches.ready.append(id)
+        signal.raise()
+    }
+
+    /// Lets those run whose payloads have come, and says what became of those whose have not.
+    func runFetched(into batch: inout Batch, limit: Int) throws(PartitionEnd) {
+        let some = fetches.ready.prefix(limit)
+        fetches.ready.removeFirst(some.count)
+        for id in some {
+            // It may have been terminated meanwhile, or released.
+            let isAsked = fetches.queries[id] != nil
+            resumeQueries(of: id)
+            guard let entry = try entry(for: id), let hold = entry.state.hold, hold.isForPayloads else {
+                if !isAsked { fetches.forget(id) }
+                fetches.faults[id] = nil
+                continue
+            }
+            if let fault = fetches.faults.removeValue(forKey: id) {
+                let reason = OperatorText.payloadFault(fault, of: entry.state)
+                if hold != reason { self.hold(entry, reason, in: &batch) }
+                retryLater(id)
+                continue
+            }
+            let change = InstanceChange(instanceID: id, time: batch.now, hold: .set(nil))
+            fold(change, into: entry)
+            batch.note(change, of: entry)
+        }
+    }
+
+    // MARK: - Deleting
+
+    /// Deletes stored payloads of what is no more. To be called once the record that says so is durable: what is left over
+    /// when the worker ends before it is done costs space and nothing else.
+    package func removePayloads(_ scopes: [PayloadScope]) {
+        Task { [payloads = parts.payloads, clock = parts.clock, logger] in
+            var (scopes, attempt) = (scopes[...], 0)
+            while let scope = scopes.first {
+                do throws(PayloadFault) {
+                    try await payloads.remove(scope)
+                } catch {
+                    attempt += 1
+                    if attempt < 5 {
+                        await clock.sleep(for: .seconds(1 << attempt))
+                        continue
+                    }
+                    logger.warning(
+                        "stored payloads of an instance that is no more were not deleted: \(error.code) \(error.reason)"
+                    )
+                }
+                (scopes, attempt) = (scopes.dropFirst(), 0)
+            }
+        }
+    }
+}
+
+/// Stored payloads on their way to the code of instances that wait for them.
+struct PayloadFetches {
+    /// Of stored payloads that replay is given at a time.
+    static let chunkBytes = 16 << 20
+    /// Of all that is being fetched, unless one alone has more.
+    private static let byteLimit = 64 << 20
+
+    /// Look-up only, as all of these.
+    private var wanted: [InstanceID: [StoredPayload]] = [:]
+    private var queue: [InstanceID] = []
+    private var bytesUnderWay = 0
+    private var failures: [InstanceID: Int] = [:]
+    /// What has come and no code has been given yet.
+    var arrived: [InstanceID: [StoredPayload: Payload]] = [:]
+    var faults: [InstanceID: PayloadFault] = [:]
+    /// Questions to the code of instances that it cannot be rebuilt for yet.
+    var queries: [InstanceID: [Delivery]] = [:]
+    /// Instances to look at, in order.
+    var ready: [InstanceID] = []
+    /// By the clock's uptime: until then the store is not asked to take anything.
+    var troubleEnd = Duration.zero
+
+    mutating func want(_ references: [StoredPayload], for id: InstanceID) {
+        // What is under way comes back as ready, and what lacks then is asked for.
+        if wanted.updateValue(references, forKey: id) == nil { queue.append(id) }
+    }
+
+    mutating func takeNext() -> (id: InstanceID, references: [StoredPayload], bytes: Int)? {
+        guard let id = queue.first, let references = wanted[id] else { return nil }
+        let bytes = references.reduce(0) { $0 + $1.size }
+        guard bytesUnderWay == 0 || bytesUnderWay + bytes <= Self.byteLimit else { return nil }
+        queue.removeFirst()
+        bytesUnderWay += bytes
+        return (id, references, bytes)
+    }
+
+    mutating func finish(_ id: InstanceID, _ result: Result<[StoredPayload: Payload], PayloadFault>, _ bytes: Int) {
+        bytesUnderWay -= bytes
+        wanted[id] = nil
+        switch result {
+        case .success(let payloads):
+            failures[id] = nil
+            arrived[id] = payloads
+        case .failure(let fault): faults[id] = fault
+        }
+        ready.append(id)
+    }
+
+    /// 1 s, doubled each time, at most 5 minutes.
+    mutating func nextPause(for id: InstanceID) -> Duration {
+        let count = failures[id] ?? 0
+        failures[id] = count + 1
+        return min(.seconds(1 << min(count, 9)), .seconds(300))
+    }
+
+    mutating func forget(_ id: InstanceID) {
+        arrived[id] = nil
+        faults[id] = nil
+        failures[id] = nil
+    }
+}
+
+/// An episode whose code has run, and whose payloads are not stored yet.
+struct PendingEpisode {
+    var entry: InstanceEntry
+    var events: [HistoryEvent]
+    var actions: [OrchestratorAction]
+    var contents: [SealedPayload.Content]
+}
+
+extension HistoryEvent {
+    /// Puts the opened payload in its place and keeps what history holds.
+    fileprivate mutating func give(_ opened: Payload) {
+        sealedPayload = payload
+        payload = opened
+    }
+}
+
+extension Hold {
+    /// Whether what it waits for is a payload: nothing but that keeps it from running.
+    fileprivate var isForPayloads: Bool { code == "DTQ2018" || code == "DTQ2019" }
+}
