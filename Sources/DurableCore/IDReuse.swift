@@ -3,9 +3,12 @@
 /// A start counts once, however often it is delivered. One that begins anew has a history of its own: the instance that
 /// was there is gone as if it was purged.
 public struct IDReuse: Hashable, Sendable {
+    /// When an instance of the ID has not ended.
     public var running: Running
+    /// When one of the ID has ended and was not purged.
     public var ended: Ended
 
+    /// Refuses whatever is not said.
     public init(running: Running = .refuse, ended: Ended = .refuse) {
         self.running = running
         self.ended = ended

@@ -159,8 +159,9 @@ extension InstanceState {
             return outboxID
         }
         // What ends the execution ends what it waited for.
-        let unsent = Set(actions.compactMap(\.canceledTask))
+        let unsent = Set(actions.lazy.compactMap(\.canceledTask))
         let endsExecution = actions.last?.endsExecution ?? false
+        let passedOn = actions.compactMap(\.passedOn).map { HistoryEvent(timestamp: now, kind: $0) }
         if let end = events.terminationOfChildren {
             for message in messages(toOpenChildren: end, at: now) { _ = send(.message(message)) }
         }
@@ -209,8 +210,9 @@ extension InstanceState {
                             event: HistoryEvent(timestamp: now, kind: .executionStarted(start)))))
             case .continueAsNew(let eventID, let input, let version, let carriedOver):
                 record(eventID, .executionCompleted(status: .continuedAsNew, result: input, failure: nil))
-                change.buffered = beginning(of: executionID.successor, input, version, carriedOver, at: now)
+                change.buffered = beginning(of: executionID.successor, input, version, carriedOver, at: now) + passedOn
                 endSections()
+            case .passOn: break
             case .completeOrchestration(let eventID, let status, let result, let failure):
                 record(eventID, .executionCompleted(status: status, result: result, failure: failure))
                 if let answer = answerToParent(status, result, failure, at: now) { _ = send(.message(answer)) }
@@ -293,8 +295,10 @@ extension InstanceState {
 
     /// Activities that nobody waits for any more once `change`, not folded in yet, is durable.
     package func tasksAbandoned(by change: InstanceChange) -> [(key: TaskKey, outboxID: OutboxID)] {
+        if openTasks.isEmpty { return [] }
         var abandoned = change.canceledTasks
         if case .executionCompleted? = change.history.last?.kind { abandoned += openTasks.keys }
+        if abandoned.isEmpty { return [] }
         return Set(abandoned).sorted().compactMap { taskID in
             openTasks[taskID].map { task in
                 let key = TaskKey(
@@ -323,6 +327,11 @@ extension InstanceState {
         return Message(
             id: MessageID("\(startID)/\(suffix)"), instanceID: child, executionID: ExecutionID(startID.value),
             event: HistoryEvent(timestamp: now, kind: kind))
+    }
+
+    /// What it told its parent when it ended, for one that asks once more; nil: nobody waits for it, or it goes on.
+    package func repeatedAnswer(at now: Timestamp) -> Message? {
+        status.isTerminal ? answerToParent(status, output, failure, at: now) : nil
     }
 
     /// Of the message that starts a child; also the child's first execution ID.
@@ -398,6 +407,7 @@ extension [OrchestratorAction] {
 
 extension OrchestratorAction {
     fileprivate var canceledTask: EventID? { if case .cancelTask(let id) = self { id } else { nil } }
+    fileprivate var passedOn: HistoryEvent.Kind? { if case .passOn(let kind) = self { kind } else { nil } }
 
     fileprivate var endsExecution: Bool {
         switch self {

@@ -87,6 +87,9 @@ package struct InstanceState: Hashable, Sendable {
         isTerminating = false
     }
 
+    /// Of what activities have said of themselves.
+    package var heartbeatBytes: Int { openTasks.values.reduce(0) { $0 + ($1.details?.count ?? 0) } }
+
     /// The activity, if it is open under just that dispatch.
     package func openTask(_ key: TaskKey) -> OpenTask? {
         guard key.executionID == executionID, let task = openTasks[key.taskID], task.dispatch == key.dispatch else {

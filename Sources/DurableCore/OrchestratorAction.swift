@@ -33,6 +33,9 @@ package enum OrchestratorAction: Hashable, Sendable {
     case unlockEntity(section: EventID, target: InstanceID)
     /// Nobody waits for the section any more, which may have some of its entities. Has no event ID of its own.
     case abandonSection(EventID)
+    /// A request about the instance's end that came when the code had continued as new already: the next execution's.
+    /// Leaves no history event.
+    case passOn(HistoryEvent.Kind)
     /// Whether a termination is to be told to the code, which has something to undo then; leaves no history event.
     case setCompensatesTermination(Bool)
 }
@@ -72,8 +75,9 @@ extension OrchestratorAction {
         case .setCustomStatus(let status): status?.count
         case .completeUpdate(_, let result, _): result?.count
         case .callEntity(_, _, _, let input, _), .signalEntity(_, _, _, let input): input?.count
-        case .lockEntities, .unlockEntity, .abandonSection: nil
-        case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination: nil
+        case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination, .passOn,
+            .lockEntities, .unlockEntity, .abandonSection:
+            nil
         }
     }
 
@@ -94,6 +98,7 @@ extension OrchestratorAction {
             "the input of operation \"\(operation)\" of \(target)"
         case .lockEntities, .unlockEntity, .abandonSection: "a critical section"
         case .setCompensatesTermination: "a scope with compensations"
+        case .passOn: "a request to end"
         }
     }
 
@@ -105,7 +110,7 @@ extension OrchestratorAction {
             .completeOrchestration(let id, _, _, _), .callEntity(let id, _, _, _, _), .signalEntity(let id, _, _, _),
             .lockEntities(let id, _):
             id
-        case .setCustomStatus, .recordPatch, .completeUpdate, .setCompensatesTermination, .unlockEntity,
+        case .setCustomStatus, .recordPatch, .completeUpdate, .setCompensatesTermination, .passOn, .unlockEntity,
             .abandonSection:
             .none
         }

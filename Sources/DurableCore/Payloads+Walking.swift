@@ -17,11 +17,11 @@ extension HistoryEvent {
                 .updateCompleted(_, let result, _):
                 result
             case .updateRequested(let request): request.input
+            case .entityOperationSignaled(let signal): signal.input
+            case .entityOperationCalled(let call): call.input
+            case .entityOperationCompleted(_, let output): output
             case .orchestratorStarted, .taskFailed, .timerCreated, .timerFired, .subOrchestrationFailed,
-                .patchRecorded,
-                // Entities keep what they are given as it is.
-                .entityOperationSignaled, .entityOperationCalled, .entityOperationCompleted, .entityOperationFailed,
-                .entityLockRequested, .entityLockGranted, .entityUnlockSent:
+                .patchRecorded, .entityOperationFailed, .entityLockRequested, .entityLockGranted, .entityUnlockSent:
                 nil
             }
         }
@@ -51,9 +51,15 @@ extension HistoryEvent {
                 kind = .updateRequested(request)
             case .updateCompleted(let id, _, let failure):
                 kind = .updateCompleted(id: id, result: newValue, failure: failure)
+            case .entityOperationSignaled(var signal):
+                signal.input = newValue
+                kind = .entityOperationSignaled(signal)
+            case .entityOperationCalled(var call):
+                call.input = newValue
+                kind = .entityOperationCalled(call)
+            case .entityOperationCompleted(let id, _): kind = .entityOperationCompleted(requestID: id, output: newValue)
             case .orchestratorStarted, .taskFailed, .timerCreated, .timerFired, .subOrchestrationFailed,
-                .patchRecorded, .entityOperationSignaled, .entityOperationCalled, .entityOperationCompleted,
-                .entityOperationFailed, .entityLockRequested, .entityLockGranted, .entityUnlockSent:
+                .patchRecorded, .entityOperationFailed, .entityLockRequested, .entityLockGranted, .entityUnlockSent:
                 break
             }
         }
@@ -62,7 +68,9 @@ extension HistoryEvent {
     /// Whether code is given its payload when it runs or is replayed. Of what it asked for itself, replay needs no data.
     package var handsPayloadToCode: Bool {
         switch kind {
-        case .executionStarted, .taskCompleted, .subOrchestrationCompleted, .eventRaised, .updateRequested: true
+        case .executionStarted, .taskCompleted, .subOrchestrationCompleted, .eventRaised, .updateRequested,
+            .entityOperationCompleted:
+            true
         default: false
         }
     }
@@ -78,8 +86,9 @@ extension OrchestratorAction {
             case .createSubOrchestration(_, let child): child.input
             case .completeOrchestration(_, _, let result, _), .completeUpdate(_, let result, _): result
             case .setCustomStatus(let status): status
+            case .callEntity(_, _, _, let input, _), .signalEntity(_, _, _, let input): input
             case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination,
-                .callEntity, .signalEntity, .lockEntities, .unlockEntity, .abandonSection:
+                .passOn, .lockEntities, .unlockEntity, .abandonSection:
                 nil
             }
         }
@@ -98,10 +107,22 @@ extension OrchestratorAction {
             case .completeUpdate(let id, _, let failure):
                 self = .completeUpdate(id: id, result: newValue, failure: failure)
             case .setCustomStatus: self = .setCustomStatus(newValue)
+            case .callEntity(let id, let target, let operation, _, let section):
+                self = .callEntity(id: id, target: target, operation: operation, input: newValue, section: section)
+            case .signalEntity(let id, let target, let operation, _):
+                self = .signalEntity(id: id, target: target, operation: operation, input: newValue)
             case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination,
-                .callEntity, .signalEntity, .lockEntities, .unlockEntity, .abandonSection:
+                .passOn, .lockEntities, .unlockEntity, .abandonSection:
                 break
             }
+        }
+    }
+
+    /// Whether its user data is never put into a payload store: it is for an entity, which could not go on without it.
+    package var keepsPayloadInline: Bool {
+        switch self {
+        case .callEntity, .signalEntity: true
+        default: false
         }
     }
 
@@ -121,7 +142,8 @@ extension OrchestratorAction {
         // Outlive the execution.
         case .setCustomStatus, .completeUpdate: PayloadOwner(state.id)
         case .scheduleTask, .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch,
-            .setCompensatesTermination, .callEntity, .signalEntity, .lockEntities, .unlockEntity, .abandonSection:
+            .setCompensatesTermination, .passOn, .callEntity, .signalEntity, .lockEntities, .unlockEntity,
+            .abandonSection:
             PayloadOwner(state.id, state.executionID)
         }
     }

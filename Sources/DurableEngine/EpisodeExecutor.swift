@@ -40,6 +40,9 @@ package protocol OrchestrationSession: AnyObject {
     /// Has the code answer a query from the state it is in. After `misused` only `evict` may follow.
     func query(_ name: String, input: Payload?) -> HandlerAnswer
 
+    /// Whether the code has a handler of that update by now.
+    func takesUpdate(named name: String) -> Bool
+
     /// Has the code say whether an update may begin: after that `run` over `updateRequested` may follow.
     ///
     /// - Parameter violation: Set to what its validator did that it must not: only `evict` may follow then.

@@ -13,7 +13,7 @@ struct Batch {
     var outbox: [OutboxEntry] = []
     var outboxRemoved: [OutboxID] = []
     var applied: [Origin] = []
-    /// To parents whose child could not be started.
+    /// To parents whose child could not be started, or has ended before.
     var refusals: [Message] = []
     /// What partitions sent to entities, by entity. Look-up only.
     var appliedToEntities: [InstanceID: [Origin]] = [:]
@@ -79,7 +79,7 @@ extension PartitionProcessor {
         try askAgain(into: &batch, limit: parts.configuration.batchLimit)
         try runFetched(into: &batch, limit: parts.configuration.batchLimit)
         holdEscaped(in: &batch)
-        if deliveries.isEmpty && batch.touched.isEmpty { return false }
+        if deliveries.isEmpty && batch.touched.isEmpty && batch.pending.isEmpty { return false }
         try await run(batch)
         return true
     }
@@ -212,6 +212,10 @@ extension PartitionProcessor {
             if verdict == .duplicate || verdict == .unexpected { duplicateCount += 1 }
             if verdict == .unexpected || verdict == .notFound { settleOutbox(answeredBy: message, in: &batch) }
             if verdict == .exists, let refusal = message.refusal(at: batch.now) { batch.refusals.append(refusal) }
+            if verdict == .created, let answer = entry?.state.repeatedAnswer(at: batch.now) {
+                // Whoever was purged and begun anew by a copy of its start calls it once more.
+                batch.refusals.append(answer)
+            }
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }
         case .accepted(let change, let verdict):
             if let entry { settleOutbox(answeredBy: message, of: entry.state, in: &batch) }
@@ -244,13 +248,19 @@ extension PartitionProcessor {
     private func settleOutbox(answeredBy message: Message, in batch: inout Batch) {
         switch message.event.kind {
         case .taskCompleted(let taskID, _), .taskFailed(let taskID, _):
-            let answered = state.outbox.values.first { entry in
-                guard case .task(let task) = entry.body else { return false }
-                return task.instanceID == message.instanceID && task.executionID == message.executionID
-                    && task.taskID == taskID && task.dispatch == message.dispatch
-            }
-            if let answered { batch.outboxRemoved.append(answered.id) }
+            guard let executionID = message.executionID else { return }
+            let key = TaskKey(
+                instanceID: message.instanceID, executionID: executionID, taskID: taskID, dispatch: message.dispatch)
+            settleOutbox(of: [key], in: &batch)
         default: break
+        }
+    }
+
+    /// Nobody waits for these activities: they need not be sent again.
+    func settleOutbox(of keys: Set<TaskKey>, in batch: inout Batch) {
+        if keys.isEmpty { return }
+        for entry in state.outbox.values {
+            if case .task(let task) = entry.body, keys.contains(task.key) { batch.outboxRemoved.append(entry.id) }
         }
     }
 

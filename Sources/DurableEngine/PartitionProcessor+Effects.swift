@@ -8,7 +8,10 @@ extension PartitionProcessor {
     func release(_ batch: Batch) throws(PartitionEnd) {
         for tag in batch.acknowledgements { acknowledge(tag) }
         receipts.note(batch.sources, at: parts.clock.uptime())
-        if !has(.releasesBeforeDurable) { send(batch.outbox, isRedispatch: false) }
+        if !has(.releasesBeforeDurable) {
+            let removed = Set(batch.outboxRemoved)
+            send(removed.isEmpty ? batch.outbox : batch.outbox.filter { !removed.contains($0.id) }, isRedispatch: false)
+        }
         for (address, verdict) in batch.verdicts { reply(.verdict(verdict), to: address) }
         if !waiters.isEmpty { for entry in batch.touched + batch.ended { try answerUpdateWaiters(of: entry) } }
         for entry in batch.ended { answerWaiters(of: entry) }

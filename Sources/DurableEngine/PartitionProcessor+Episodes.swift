@@ -110,7 +110,10 @@ extension PartitionProcessor {
     private func abandonTasks(of state: InstanceState, by change: InstanceChange, in batch: inout Batch) {
         for (key, outboxID) in state.tasksAbandoned(by: change) {
             batch.abandonedTasks.append(key)
-            if self.state.outbox[outboxID] != nil { batch.outboxRemoved.append(outboxID) }
+            // One that this batch asked for itself is not sent at all.
+            if self.state.outbox[outboxID] != nil || batch.outbox.contains(where: { $0.id == outboxID }) {
+                batch.outboxRemoved.append(outboxID)
+            }
         }
     }
 

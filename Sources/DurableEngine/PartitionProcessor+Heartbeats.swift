@@ -13,10 +13,14 @@ extension PartitionProcessor {
     ) async throws(PartitionEnd) -> QueryAnswer {
         var batch = newBatch(at: parts.clock.now())
         var wanted: [QueryAnswer.OpenTaskDetails] = []
+        var unwanted: Set<TaskKey> = []
         for heartbeat in heartbeats {
             guard let entry = try entry(for: heartbeat.task.instanceID),
                 let task = entry.state.openTask(heartbeat.task)
-            else { continue }
+            else {
+                unwanted.insert(heartbeat.task)
+                continue
+            }
             if let details = heartbeat.details, details.count <= TaskHeartbeat.detailsLimit {
                 let change = InstanceChange(
                     instanceID: entry.state.id, time: entry.state.time(at: batch.now),
@@ -26,8 +30,10 @@ extension PartitionProcessor {
             }
             wanted.append(.init(task: heartbeat.task, details: heartbeat.details == nil ? task.details : nil))
         }
-        if !batch.touched.isEmpty { try await save(batch) }
-        if wanted.count < heartbeats.count, position == asked { try await append([.delivered([])]) }
+        // Whoever asked will not run them, so that no late result does this.
+        settleOutbox(of: unwanted, in: &batch)
+        if !batch.touched.isEmpty || !batch.outboxRemoved.isEmpty { try await save(batch) }
+        if !unwanted.isEmpty, position == asked { try await append([.delivered([])]) }
         return .tasks(wanted)
     }
 }

@@ -95,14 +95,6 @@ extension PartitionProcessor {
         return references
     }
 
-    /// An update as the code is given it.
-    func opened(_ request: UpdateRequest, of entry: InstanceEntry) throws(EpisodeEnd) -> UpdateRequest {
-        let event = HistoryEvent(timestamp: entry.state.lastUpdatedAt, kind: .updateRequested(request))
-        var request = request
-        request.input = try opened([event], of: entry)[0].payload
-        return request
-    }
-
     // MARK: - Queries
 
     /// The input of a query as the code is given it.

@@ -17,12 +17,7 @@ extension PartitionProcessor {
         {
             do throws(EpisodeEnd) {
                 let session = try session(of: entry)
-                var violation: String?
-                let admission = session.admit(try opened(request, of: entry), violation: &violation)
-                if violation != nil {
-                    session.evict()
-                    entry.session = nil
-                }
+                let admission = try admission(of: request, to: session, of: entry)
                 let now = entry.state.time(at: batch.now)
                 switch admission {
                 case .noHandler:
@@ -41,6 +36,37 @@ extension PartitionProcessor {
                 return
             }
         }
+        fetches.arrived[entry.state.id] = nil
+    }
+
+    /// What the code says to an update, or its worker where it cannot be shown to the code. The instance goes on either
+    /// way: nothing of it is in the history yet.
+    private func admission(
+        of request: UpdateRequest, to session: any OrchestrationSession, of entry: InstanceEntry
+    ) throws(EpisodeEnd) -> UpdateAdmission {
+        guard session.takesUpdate(named: request.name) else { return .noHandler }
+        var opened = request
+        if let input = request.input {
+            let content: OpenedPayload
+            do throws(PayloadFault) {
+                content = try parts.payloads.open(input)
+            } catch {
+                return .rejected(FailureDetails(errorType: "PayloadUnreadable", message: "\(error)"))
+            }
+            switch content {
+            case .payload(let payload): opened.input = payload
+            case .stored(let reference):
+                guard let payload = fetches.arrived[entry.state.id]?[reference] else { throw .missing([reference]) }
+                opened.input = payload
+            }
+        }
+        var violation: String?
+        let admission = session.admit(opened, violation: &violation)
+        if violation != nil {
+            session.evict()
+            entry.session = nil
+        }
+        return admission
     }
 
     /// A reason that a validator gives goes into the instance's state: it is cut where it is long.
@@ -54,7 +80,7 @@ extension PartitionProcessor {
 
     /// Sees to it that the code is asked about the updates that wait.
     func askAgain(_ id: InstanceID) {
-        if askedAgain.count < parts.configuration.waiterLimit, !askedAgain.contains(id) { askedAgain.append(id) }
+        if !askedAgain.contains(id) { askedAgain.append(id) }
     }
 
     func askAgain(into batch: inout Batch, limit: Int) throws(PartitionEnd) {
@@ -65,7 +91,9 @@ extension PartitionProcessor {
     /// Has the code of such instances run alone, after a record of it.
     func askAgainAlone(into batch: inout Batch, limit: Int) throws(PartitionEnd) {
         for entry in try takeAskedAgain(limit) {
-            batch.note(InstanceChange(instanceID: entry.state.id, time: batch.now), of: entry)
+            let change = InstanceChange(instanceID: entry.state.id, time: entry.state.time(at: batch.now))
+            fold(change, into: entry)
+            batch.note(change, of: entry)
         }
     }
 
@@ -92,7 +120,11 @@ extension PartitionProcessor {
             return .update(try recalled(outcome, of: updateID, entry))
         case .requested:
             // Its code may be another than when the request came: whoever waits for it has it looked at again.
-            if entry.session == nil, entry.state.mayAdmitUpdates { askAgain(entry.state.id) }
+            if entry.session == nil, entry.state.mayAdmitUpdates,
+                askedAgain.count < parts.configuration.waiterLimit
+            {
+                askAgain(entry.state.id)
+            }
             fallthrough
         case .open:
             remember(

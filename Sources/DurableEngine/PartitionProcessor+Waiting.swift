@@ -18,7 +18,7 @@ extension PartitionProcessor {
         if compaction?.isPrepared != nil { return }
         if !isPaused
             && (!arrivals.isEmpty || !retries.isEmpty || !escapes.isEmpty || timers.needsPage || !begun.isEmpty
-                || !askedAgain.isEmpty)
+                || !askedAgain.isEmpty || !fetches.ready.isEmpty)
         {
             return
         }

@@ -187,6 +187,7 @@ extension RabbitMQTests {
                 try await worker.declare(hub.work(activities: ["Charge"]))
                 for (family, key) in [
                     (HubTopology.Family.journal, ""), (.own, "0"), (.control, "0"), (.work, "Charge"), (.dead, ""),
+                    (.client, "0"),
                 ] {
                     try await publish(family, key, as: worker)
                 }
@@ -196,7 +197,7 @@ extension RabbitMQTests {
                     _ = try await worker.consume(hub.queue(family, PartitionID(0)))
                 }
                 _ = try await worker.consume(hub.workQueue("Charge"))
-                await refuses { try await publish(.client, "0", as: worker) }
+                await refuses { try await publish(.hub, "", as: worker) }
                 await refuses { try await worker.delete(queues: [hub.name(.journal)], exchanges: []) }
                 await refuses {
                     _ = try await worker.publish([

@@ -99,7 +99,7 @@ import Testing
             // One whose stream was written before, one that is in none, and one that others use the ID of.
             try await owner.end(7)
             try await owner.purge([3, 4, 7])
-            try await owner.start(4)
+            try await owner.startAgain(4)
         }
         let count = isPurged ? 4 : 6
         let directory = try Scratch()

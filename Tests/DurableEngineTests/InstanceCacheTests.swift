@@ -10,6 +10,7 @@ private final class IdleSession: OrchestrationSession {
     func run(_ newEvents: [HistoryEvent]) throws(EpisodeFailure) -> [OrchestratorAction] { [] }
     func query(_ name: String, input: Payload?) -> HandlerAnswer { .noHandler(known: []) }
     func admit(_ request: UpdateRequest, violation: inout String?) -> UpdateAdmission { .noHandler }
+    func takesUpdate(named name: String) -> Bool { false }
     func evict() { evictions += 1 }
 }
 

@@ -227,12 +227,12 @@ import Testing
         for event in try await hub.history("aa") {
             if let payload = event.payload { #expect(payload.count < 250, "\(event.typeName)") }
         }
-        // Input, result of the activity, result of the child, event, output; the child has its input and its status.
+        // Input, result of the activity, result of the child, event, output; the child has its input, which is its status too.
         let owners = store.contents.keys.map { $0.split(separator: "/")[1] }
         #expect(owners.count { $0 == "aa" } == 5)
-        #expect(owners.count { $0 != "aa" } == 2)
+        #expect(owners.count { $0 != "aa" } == 1)
         try await access.remove(.instance(InstanceID("aa")))
-        #expect(store.contents.count == 2)
+        #expect(store.contents.count == 1)
         try await second.stop()
     }
 

@@ -57,6 +57,8 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
     }
 
     package let partitions: [Partition]
+    /// When instances were purged last: from then on a start that began one may begin it anew. Look-up only.
+    private(set) var purgedAt: [InstanceID: Duration] = [:]
     package private(set) var violations: [String] = []
     package private(set) var openCount = 0
     /// Open instances on hold.
@@ -203,6 +205,7 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         if case .purged(let purged) = record {
             for id in purged.ids {
                 partition.starts[id] = nil
+                purgedAt[id] = trace.elapsed
                 if let gone = partition.instances.removeValue(forKey: id), gone.state.status.isTerminal { continue }
                 violated("I1: instance \(id) is purged, and has not ended or is not there")
             }

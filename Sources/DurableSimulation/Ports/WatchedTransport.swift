@@ -130,7 +130,8 @@ package final class PublishWatch: @unchecked Sendable {  // confined to the simu
             witness.violated("I3: task \(task.idempotencyKey) was sent although its confirm is on record")
         }
         if task.isRedispatch, let queued = completionsQueued[Witness.key(task)], let marker = markers[partition],
-            marker.epoch == witness.partitions[partition.index].newest, queued < marker.at
+            marker.epoch == witness.partitions[partition.index].newest, queued < marker.at,
+            queued > witness.purgedAt[task.instanceID] ?? .zero
         {
             witness.violated(
                 "I3: task \(task.idempotencyKey) was sent again although its completion stood before the marker")

@@ -5,7 +5,7 @@ import DurableCore
 /// A run may be repeated when something went wrong, since the task was sent, with a worker that ran it (its completion
 /// or its acknowledgement may be lost), with the one that runs it now (it may have stood still with the task in hand,
 /// given up by the broker), or with an owner of its partition (the dispatch may not be known to be confirmed).
-/// A drain, a hand-over or a slow worker is no reason.
+/// A drain, a hand-over or a slow worker is no reason. A purge is: a start that comes again begins the same anew.
 final class ActivityLedger: @unchecked Sendable {  // confined to the simulator's thread
     private struct Task {
         var sentAt: Duration
@@ -60,7 +60,8 @@ final class ActivityLedger: @unchecked Sendable {  // confined to the simulator'
         repeatedRunCount += 1
         let owners = owners(of: run.instanceID).dropFirst(max(0, task.ownerCount - 1))
         let isPermitted =
-            (task.workers + [node] + task.senders).contains { disturbances.touched($0, since: task.sentAt) }
+            witness.purgedAt[run.instanceID].map { $0 >= task.sentAt } ?? false
+            || (task.workers + [node] + task.senders).contains { disturbances.touched($0, since: task.sentAt) }
             || owners.contains { owner in
                 // An owner that is busy acts on the end of its channel later, with a task sent in between. What ended
                 // its epoch without a release is what went wrong while it lasted.

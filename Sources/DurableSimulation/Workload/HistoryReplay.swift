@@ -200,7 +200,8 @@ extension OrchestratorAction {
         case .abandonSection(let section): kind = .entityUnlockSent(EntityUnlock(section: request(section)))
         case .completeUpdate(let id, let result, let failure):
             kind = .updateCompleted(id: id, result: result, failure: failure)
-        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination: return nil
+        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination, .passOn:
+            return nil
         }
         return HistoryEvent(eventID: eventID, timestamp: time, kind: kind)
     }

@@ -90,6 +90,7 @@ package enum HistoryText {
         case .completeOrchestration(let id, let status, _, _): "to end as \(status) (event ID \(id))"
         case .setCustomStatus: "to set its custom status"
         case .setCompensatesTermination: "to be told of a termination"
+        case .passOn: "to leave a request to its next execution"
         case .recordPatch(let id, _): #"whether it is patched with "\#(id)""#
         case .completeUpdate(let id, _, _): #"to end the update of ID "\#(id)""#
         case .callEntity(let id, let target, let operation, _, _):

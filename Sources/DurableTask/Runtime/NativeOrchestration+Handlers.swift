@@ -17,6 +17,11 @@ extension NativeOrchestration {
         }
     }
 
+    /// Whether the code has a handler of that update by now.
+    package func takesUpdate(named name: String) -> Bool {
+        !runtime.isComplete && runtime.handlers.updates[name] != nil
+    }
+
     /// Has the code say whether an update may begin.
     ///
     /// - Parameter violation: Set to what the validator did that it must not: the update is refused then, and only `evict`

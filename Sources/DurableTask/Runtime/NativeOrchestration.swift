@@ -172,7 +172,7 @@ extension OrchestratorAction {
         case .scheduleTask, .createTimer, .sendEvent, .createSubOrchestration, .continueAsNew, .completeOrchestration,
             .recordPatch, .completeUpdate, .callEntity, .signalEntity, .lockEntities, .unlockEntity, .abandonSection:
             true
-        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination: false
+        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination, .passOn: false
         }
     }
 }

@@ -61,8 +61,8 @@ extension OrchestratorRuntime {
             settle(EventID(entityRequest: section) ?? .none, event, .completed(nil))
         case .cancellationRequested(let reason):
             requestCancellation(reason)
-        case .executionTerminated(let reason, _):
-            tellOfTermination(reason)
+        case .executionTerminated(let reason, let recurse):
+            tellOfTermination(reason, recurse: recurse)
         case .executionStarted, .executionSuspended, .executionResumed, .continueAsNew:
             break
         }
@@ -77,7 +77,11 @@ extension OrchestratorRuntime {
     }
 
     private func raise(_ name: String, _ input: Payload?, recorded: Payload?) {
-        if isComplete, continuation == nil { return }
+        if isComplete {
+            // The next execution's, even where a handler of this one waits for it.
+            if continuation != nil { events.buffer(input, recorded: recorded, name: name) }
+            return
+        }
         guard let waiter = events.firstWaiter(for: name) else {
             return events.buffer(input, recorded: recorded, name: name)
         }

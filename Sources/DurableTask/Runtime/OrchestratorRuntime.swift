@@ -311,7 +311,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
 
     /// What leaves no history event, so that replay has nothing to match.
     func askUnlessReplaying(_ action: OrchestratorAction) {
-        if !mode.isReplaying { asked.append(action) }
+        if !mode.isReplaying, !isComplete { asked.append(action) }
     }
 
     // MARK: At once
@@ -399,6 +399,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
         if case .continueAsNew(let id, let input, let version, _)? = actions.last {
             actions[actions.count - 1] = .continueAsNew(
                 id: id, input: input, version: version, carriedOver: events.takeAllEarly())
+            actions.insert(contentsOf: ending.passedOn.map { .passOn($0) }, at: actions.count - 1)
         }
         return actions
     }

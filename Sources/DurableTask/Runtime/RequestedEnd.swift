@@ -10,6 +10,8 @@ struct RequestedEnd {
     fileprivate var cancellation: Payload??
     /// The first termination told to the code, with its reason; nil: there was none.
     fileprivate var termination: Payload??
+    /// What came when the code had continued as new: the next execution's.
+    var passedOn: [HistoryEvent.Kind] = []
 
     /// What the instance ends as because somebody asked for it, with the reason; nil: as its code ended.
     func imposed(on end: OrchestrationEnd) -> (status: OrchestrationStatus, reason: Payload?)? {
@@ -22,13 +24,15 @@ struct RequestedEnd {
 extension OrchestratorRuntime {
     /// Cancels the code's task, as a surrounding task would be.
     func requestCancellation(_ reason: Payload?) {
+        if isComplete { return passOn(.cancellationRequested(reason: reason)) }
         if ending.cancellation == nil { ending.cancellation = .some(reason) }
         ending.cancelCode?()
     }
 
     /// The instance is terminated and had, when its last episode was over, scopes to undo.
-    func tellOfTermination(_ reason: Payload?) {
-        if isComplete || ending.termination != nil { return }
+    func tellOfTermination(_ reason: Payload?, recurse: Bool) {
+        if isComplete { return passOn(.executionTerminated(reason: reason, recurse: recurse)) }
+        if ending.termination != nil { return }
         ending.termination = .some(reason)
         if ending.compensatingScopes > 0 {
             ending.cancelCode?()
@@ -38,13 +42,17 @@ extension OrchestratorRuntime {
         }
     }
 
+    private func passOn(_ request: HistoryEvent.Kind) {
+        if continuation != nil, ending.termination == nil { ending.passedOn.append(request) }
+    }
+
     /// Runs `steps` as something that is undone should the instance be terminated.
     func compensatingTermination<Output>(_ steps: () async throws -> Output) async rethrows -> Output {
         ending.compensatingScopes += 1
         if ending.compensatingScopes == 1 { askUnlessReplaying(.setCompensatesTermination(true)) }
         defer {
             ending.compensatingScopes -= 1
-            if ending.compensatingScopes == 0, !isComplete { askUnlessReplaying(.setCompensatesTermination(false)) }
+            if ending.compensatingScopes == 0 { askUnlessReplaying(.setCompensatesTermination(false)) }
         }
         return try await steps()
     }

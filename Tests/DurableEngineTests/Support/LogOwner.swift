@@ -107,6 +107,14 @@ final class LogOwner: @unchecked Sendable {  // one task at a time uses it
         try await append(.checkpoint(SampleRecords.checkpoint(number, payloadBytes: payloadBytes)))
     }
 
+    /// Begins an instance anew that was purged. It sends nothing: the numbers of what it sent before are taken.
+    func startAgain(_ number: Int) async throws {
+        var checkpoint = SampleRecords.checkpoint(number)
+        checkpoint.changes[0].scheduledTasks = []
+        (checkpoint.outbox, checkpoint.outboxRemoved, checkpoint.applied) = ([], [], [])
+        try await append(.checkpoint(checkpoint))
+    }
+
     /// Goes on with an instance that was started.
     func goOn(_ number: Int, events: Range<Int>) async throws {
         let id = InstanceID("instance-\(number)")

@@ -73,7 +73,7 @@ extension OrchestratorAction {
             HistoryEvent(timestamp: time, kind: .entityUnlockSent(EntityUnlock(section: Driver.request(section))))
         case .completeUpdate(let id, let result, let failure):
             HistoryEvent(timestamp: time, kind: .updateCompleted(id: id, result: result, failure: failure))
-        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination: nil
+        case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination, .passOn: nil
         }
     }
 }
@@ -144,7 +144,7 @@ struct Driver {
             case .cancelTimer(let id): open.removeAll { $0.eventID == id }
             // What is cancelled may be answered all the same.
             case .cancelTask, .cancelChild, .sendEvent, .continueAsNew, .completeOrchestration, .setCustomStatus,
-                .recordPatch, .completeUpdate, .setCompensatesTermination, .signalEntity, .unlockEntity:
+                .recordPatch, .completeUpdate, .setCompensatesTermination, .passOn, .signalEntity, .unlockEntity:
                 break
             case .abandonSection(let id): open.removeAll { $0.eventID == id }
             }
@@ -221,7 +221,7 @@ extension OrchestratorAction {
             .completeOrchestration(let id, _, _, _), .callEntity(let id, _, _, _, _), .signalEntity(let id, _, _, _),
             .lockEntities(let id, _):
             id
-        case .setCustomStatus, .recordPatch, .completeUpdate, .setCompensatesTermination, .unlockEntity,
+        case .setCustomStatus, .recordPatch, .completeUpdate, .setCompensatesTermination, .passOn, .unlockEntity,
             .abandonSection:
             nil
         }
