@@ -5,6 +5,7 @@ public struct EntityID: Hashable, Comparable, Sendable, CustomStringConvertible 
     /// Unique among the entities of that name: no control characters; with the name at most 253 bytes.
     public var key: String
 
+    /// Checked where it is used: there need not be such an entity.
     public init(name: String, key: String) {
         self.name = name
         self.key = key

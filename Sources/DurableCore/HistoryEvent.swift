@@ -67,12 +67,15 @@ public struct HistoryEvent: Hashable, Sendable {
         case entityOperationSignaled(EntitySignal)
         /// An operation of an entity that the instance waits for.
         case entityOperationCalled(EntityCall)
+        /// The entity has performed it. `requestID`: that of its `entityOperationCalled`.
         case entityOperationCompleted(requestID: String, output: Payload?)
+        /// The operation threw. `requestID`: that of its `entityOperationCalled`.
         case entityOperationFailed(requestID: String, failure: FailureDetails)
         /// A critical section wants its entities.
         case entityLockRequested(EntityLockRequest)
         /// It has them all.
         case entityLockGranted(section: String)
+        /// It ends at an entity, or is given up with all of them.
         case entityUnlockSent(EntityUnlock)
     }
 

@@ -91,7 +91,9 @@ let deletionName = "delete"
 public struct EntityOperation<State: Codable & Sendable, Input: Codable & Sendable, Output: Codable & Sendable>:
     Sendable
 {
+    /// Whose operation it is.
     public let entity: Entity<State>
+    /// Unique among the operations of the entity.
     public let name: String
     let body: @Sendable (inout State, Input, EntityContext) throws -> Output
 
@@ -105,6 +107,7 @@ public struct EntityOperation<State: Codable & Sendable, Input: Codable & Sendab
 
 /// What an operation of an entity may do beside changing its state. Use it while the operation runs.
 public final class EntityContext {
+    /// The entity whose operation runs.
     public let id: EntityID
     /// The time of the turn: what the owner of the entity's partition takes for the present.
     public let now: Timestamp
@@ -114,6 +117,7 @@ public final class EntityContext {
     package private(set) var isStateRemoved = false
     private(set) var failure: (any Error)?
 
+    /// For tests that perform an operation themselves: workers give operations theirs.
     public init(id: EntityID, now: Timestamp, requestID: String = "") {
         self.id = id
         self.now = now

@@ -121,13 +121,16 @@ extension OrchestrationContext {
 
 /// An operation of an entity threw. Thrown by `call`; the entity's state is as it was before.
 public struct EntityOperationFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Whose operation it was.
     public let entity: EntityID
+    /// The operation's name.
     public let operation: String
     /// The request's event ID.
     public let taskID: EventID
     /// What the operation threw. `errorType` is `UnknownOperation` where the worker has no such operation.
     public let details: FailureDetails
 
+    /// For tests: what a worker would throw.
     public init(entity: EntityID, operation: String, taskID: EventID, details: FailureDetails) {
         self.entity = entity
         self.operation = operation
