@@ -9,7 +9,7 @@ extension HubClient {
     ) async throws -> Submission {
         try check(entity)
         try check(name: operation, "an operation's name")
-        try check(input, "the input of operation \"\(operation)\" of \(entity)")
+        let input = try encoded(input, "the input of operation \"\(operation)\" of \(entity)")
         let requestID = requestID ?? makeID()
         try check(name: requestID, "a request ID")
         let signal = EntitySignal(requestID: requestID, operation: operation, input: input)
@@ -18,6 +18,8 @@ extension HubClient {
         return try await submit(message)
     }
 
+    /// Its state is as it is kept.
+    ///
     /// - Returns: nil when there is no such entity.
     package func state(of entity: EntityID) async throws -> InstanceSnapshot? {
         try check(entity)

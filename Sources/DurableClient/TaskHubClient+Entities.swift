@@ -29,7 +29,10 @@ extension TaskHubClient {
     ///
     /// - Returns: nil when there is no such entity, or it has no state.
     public func state<State>(of entity: Entity<State>, _ key: String) async throws -> State? {
-        guard let state = try await core.state(of: entity[key])?.entity?.state else { return nil }
-        return try decode(state, "the state of \(entity[key])")
+        let what = "the state of \(entity[key])"
+        guard let kept = try await core.state(of: entity[key])?.entity?.state,
+            let state = try await core.opened(kept, what)
+        else { return nil }
+        return try decode(state, what)
     }
 }

@@ -116,9 +116,21 @@ package struct EntityTurn: Sendable {
         }
 
         package var input: Payload? {
-            switch self {
-            case .signal(let signal): signal.input
-            case .call(let call): call.input
+            get {
+                switch self {
+                case .signal(let signal): signal.input
+                case .call(let call): call.input
+                }
+            }
+            set {
+                switch self {
+                case .signal(var signal):
+                    signal.input = newValue
+                    self = .signal(signal)
+                case .call(var call):
+                    call.input = newValue
+                    self = .call(call)
+                }
             }
         }
 

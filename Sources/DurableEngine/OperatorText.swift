@@ -69,6 +69,25 @@ package enum OperatorText {
             "\(fault.remedy).")
     }
 
+    package static func payloadFault(_ fault: PayloadFault, ofEntity id: EntityID) -> Hold {
+        hold(
+            fault.code, "entity \(id)", "a payload of it cannot be used: \(fault.reason)",
+            // Nobody terminates an entity.
+            fault.kind == .unreadable
+                ? "Start workers with the payload options it was written with, or restore the hub from a backup."
+                : "\(fault.remedy).")
+    }
+
+    package static func unusableInput(
+        ofOperation name: String, _ id: EntityID, _ fault: PayloadFault
+    ) -> FailureDetails {
+        FailureDetails(
+            errorType: "PayloadError",
+            message: "\(fault.code) the input of operation \"\(name)\" of \(id) cannot be used: \(fault.reason). "
+                + "It was not performed. Send it again. See ops/errors/\(fault.code).md",
+            isNonRetryable: true)
+    }
+
     package static func waitsForPayloads(_ count: Int, _ state: InstanceState) -> Hold {
         hold(
             "DTQ2019", "instance \(state.id) (\(state.name))",

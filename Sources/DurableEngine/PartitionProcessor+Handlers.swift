@@ -43,7 +43,7 @@ extension PartitionProcessor {
         fetches.arrived[state.id] = nil
         let answer: HandlerAnswer
         do throws(PayloadFault) {
-            answer = session.query(name, input: try openedInput(input))
+            answer = session.query(name, input: try openedInline(input, "the input of a query"))
         } catch {
             return .failed("\(error)")
         }

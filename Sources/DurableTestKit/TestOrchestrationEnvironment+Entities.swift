@@ -21,13 +21,14 @@ extension TestOrchestrationEnvironment {
 
     /// Sends an operation to an entity, as a client does. It is performed when the environment runs.
     ///
-    /// - Throws: `PayloadError`; `InvalidInstanceID`.
+    /// - Throws: `PayloadError`; `InvalidInstanceID`; `OrchestrationTestError`.
     public func signal<State, Input, Output>(
         _ operation: EntityOperation<State, Input, Output>, on key: String, _ input: Input
     ) throws {
         let id = operation.entity[key]
         if let defect = id.defect { throw InvalidInstanceID(description: defect) }
-        let payload = try PayloadCoding.encode(input, as: "the input of operation \"\(operation.name)\" of \(id)")
+        let what = "the input of operation \"\(operation.name)\" of \(id)"
+        let payload = try passage.pass(try PayloadCoding.encode(input, as: what), of: id.instanceID, what)
         _ = hub.withLock { hub in
             hub.send(
                 .entityOperationSignaled(EntitySignal(requestID: "", operation: operation.name, input: payload)),
@@ -52,7 +53,8 @@ extension TestOrchestrationEnvironment {
                     "operation \"\(operation.name)\" is sent to \(id), and no operation of entity \"\(id.name)\" is "
                         + "registered: give them to the environment")
             }
-            turn.finish(operation, entity.perform(operation, on: id, state: turn.entity.state, at: time))
+            let outcome = entity.perform(operation, on: id, state: turn.entity.state, at: time)
+            turn.finish(operation, try passage.pass(outcome, of: operation, id))
         }
         if !turn.handled.isEmpty { hub.withLock { $0.finish(instance, turn) } }
     }

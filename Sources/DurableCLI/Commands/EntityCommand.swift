@@ -42,7 +42,9 @@ struct EntityGetCommand: AsyncParsableCommand {
         let environment = CommandEnvironment.current
         let (id, isJSON) = (entity.id, output.json)
         try await connection.withClient(environment) { client in
-            guard let snapshot = try await client.state(of: id), let entity = snapshot.entity else {
+            guard let kept = try await client.state(of: id), case let snapshot = await client.opened(kept),
+                let entity = snapshot.entity
+            else {
                 if !isJSON { environment.printError("There is no entity \(TerminalText.safe(id.description)).") }
                 throw ExitCode.notFound
             }
