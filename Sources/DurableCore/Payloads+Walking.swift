@@ -139,9 +139,8 @@ extension OrchestratorAction {
         case .completeOrchestration:
             state.parent.map { PayloadOwner($0.instanceID, $0.executionID) }
                 ?? PayloadOwner(state.id, state.executionID)
-        // Outlive the execution.
-        case .setCustomStatus, .completeUpdate: PayloadOwner(state.id)
-        case .scheduleTask, .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch,
+        case .scheduleTask, .setCustomStatus, .completeUpdate, .createTimer, .cancelTimer, .cancelTask, .cancelChild,
+            .recordPatch,
             .setCompensatesTermination, .passOn, .callEntity, .signalEntity, .lockEntities, .unlockEntity,
             .abandonSection:
             PayloadOwner(state.id, state.executionID)

@@ -92,6 +92,11 @@ private let flow = Orchestration("Flow") { (text: String, context: Orchestration
         let second = try hub.startWorker("w2", items, payloads: access)
         try await hub.moving { () async throws in
             try await client.start(flow, input: "\(secret) 3", id: InstanceID("g"))
+        }
+        // Perhaps nobody has served its partition yet.
+        try await hub.wait(for: "g", .completed)
+        try await hub.eventually("its reader") { try await hub.snapshot("reader-3")?.status == .completed }
+        try await hub.moving { () async throws in
             #expect(try await client.output(of: flow, InstanceID("g")) == "\(secret) 1|\(secret) 2|\(secret) 3")
             #expect(try await client.output(of: reader, InstanceID("reader-3")) == "\(secret) 3")
         }

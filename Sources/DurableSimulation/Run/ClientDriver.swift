@@ -149,14 +149,16 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
     private func check(_ snapshot: InstanceSnapshot?) {
         guard let snapshot else { return }
         checkDurable(snapshot)
-        guard let truth = hub.witness.instance(snapshot.id)?.state, snapshot.status.isTerminal else { return }
+        guard let truth = hub.witness.run(of: snapshot.id, snapshot.executionID)?.state, snapshot.status.isTerminal
+        else { return }
         if truth.output != snapshot.output || truth.failure != snapshot.failure {
             hub.witness.violated("I2: instance \(snapshot.id) was shown with an outcome that its log does not have")
         }
     }
 
     private func checkDurable(_ snapshot: InstanceSnapshot) {
-        let truth = hub.witness.instance(snapshot.id)
+        // An answer may be late: another run may have taken the ID meanwhile.
+        let truth = hub.witness.run(of: snapshot.id, snapshot.executionID)
         let isAhead = truth?.history(of: snapshot.executionID).map { snapshot.historyCount > $0.count } ?? true
         if isAhead || snapshot.status.isTerminal && truth?.state.status != snapshot.status {
             hub.witness.violated("I5: instance \(snapshot.id) was shown as \(snapshot.status), which is not durable")
@@ -165,7 +167,8 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
 
     private func check(_ history: [HistoryEvent]?, of id: InstanceID) {
         guard let history, !history.isEmpty else { return }
-        let truth = hub.witness.instance(id)?.history(of: history.executionStarted?.executionID)
+        let executionID = history.executionStarted?.executionID
+        let truth = hub.witness.run(of: id, executionID)?.history(of: executionID)
         if truth?.starts(with: history) != true {
             hub.witness.violated("I5: the history of instance \(id) was shown with events that are not durable")
         }
