@@ -27,7 +27,7 @@ let package = Package(
         .target(name: "DurableBackend", dependencies: ["DurableCore"]),
         .target(
             name: "DurableEngine",
-            dependencies: ["DurableCore", "DurableWire", "DurableBackend", .heap, .log, .ordered]),
+            dependencies: ["DurableCore", "DurableWire", "DurableBackend", .deque, .heap, .log, .ordered]),
 
         // What app authors import.
         .target(name: "DurableTask", dependencies: ["DurableCore", .log]),

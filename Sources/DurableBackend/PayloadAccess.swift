@@ -21,6 +21,9 @@ package protocol PayloadAccess: Sendable {
     /// Reads a stored payload, checks it against its reference, and opens it.
     func fetch(_ reference: StoredPayload) async throws(PayloadFault) -> Payload
 
+    /// Whether some payloads may be in a store.
+    var hasStore: Bool { get }
+
     /// Deletes stored payloads. Those that are not there any more are no error.
     func remove(_ scope: PayloadScope) async throws(PayloadFault)
 }
@@ -55,13 +58,11 @@ package enum OpenedPayload: Hashable, Sendable {
 
 /// Which stored payloads.
 package enum PayloadScope: Hashable, Sendable {
-    /// All that belong to the instance.
-    case instance(InstanceID)
-    /// Those of one run of an instance ID, with all executions that continued it, for IDs that are used again. What was
-    /// sent by somebody who did not know the run stays.
+    /// Those of one run of an instance ID, with all executions that continued it: its ID may be used again. What was sent
+    /// by somebody who did not know the run stays.
     case run(InstanceID, ExecutionID)
-    /// Those of one execution.
-    case execution(InstanceID, ExecutionID)
+    /// Of these those that were sent to the instance by somebody who did not know the run.
+    case sent(InstanceID, [StoredPayload])
 }
 
 /// Why a payload could not be opened or sealed.
@@ -142,6 +143,8 @@ package struct PlainPayloads: PayloadAccess {
         throw PayloadFault(
             .unavailable, "DTQ2019", "it is in a payload store, and this process has none", remedy: Self.remedy)
     }
+
+    package var hasStore: Bool { false }
 
     package func remove(_ scope: PayloadScope) {}
 

@@ -43,7 +43,8 @@ extension HubClient {
         try check(name: request.name, "an update's name")
         var request = request
         request.input = try await sealed(
-            request.input, for: PayloadOwner(id), "the input of update \"\(request.name)\" for instance \(id)")
+            request.input, for: PayloadOwner(id, sentIn: MessageID(request.id.value)),
+            "the input of update \"\(request.name)\" for instance \(id)")
         let deadline = timeout.map { clock.uptime() + $0 }
         let submission = try await submit(message(to: id, .updateRequested(request)))
         switch submission.outcome {

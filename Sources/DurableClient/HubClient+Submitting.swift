@@ -14,8 +14,9 @@ extension HubClient {
     package func raiseEvent(_ name: String, to id: InstanceID, data: Payload? = nil) async throws -> Submission {
         try check(orchestration: id)
         try check(name: name, "an event's name")
-        let data = try await sealed(data, for: PayloadOwner(id), "the data of event \"\(name)\" for instance \(id)")
-        return try await submit(message(to: id, .eventRaised(name: name, input: data)))
+        return try await submit(data, "the data of event \"\(name)\" for instance \(id)", to: id) {
+            .eventRaised(name: name, input: $0)
+        }
     }
 
     /// Ends an instance from outside: verdict `accepted`, `duplicate`, `notFound` or `ended`.
@@ -23,30 +24,32 @@ extension HubClient {
     /// - Parameter recurse: Whether the sub-orchestrations it waits for end with it, and theirs.
     package func terminate(_ id: InstanceID, reason: Payload? = nil, recurse: Bool = true) async throws -> Submission {
         try check(orchestration: id)
-        let reason = try await sealed(reason, for: PayloadOwner(id), "the reason to terminate instance \(id)")
-        return try await submit(message(to: id, .executionTerminated(reason: reason, recurse: recurse)))
+        return try await submit(reason, "the reason to terminate instance \(id)", to: id) {
+            .executionTerminated(reason: $0, recurse: recurse)
+        }
     }
 
     /// Asks an instance to end: its code is cancelled, and does what it does then. Verdicts as of `terminate`.
     package func cancel(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
         try check(orchestration: id)
-        let reason = try await sealed(reason, for: PayloadOwner(id), "the reason to cancel instance \(id)")
-        return try await submit(message(to: id, .cancellationRequested(reason: reason)))
+        return try await submit(reason, "the reason to cancel instance \(id)", to: id) {
+            .cancellationRequested(reason: $0)
+        }
     }
 
     /// Has an instance keep what arrives and run nothing, until it is resumed: verdict `accepted`, `duplicate`,
     /// `notFound` or `ended`.
     package func suspend(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
         try check(orchestration: id)
-        let reason = try await sealed(reason, for: PayloadOwner(id), "the reason to suspend instance \(id)")
-        return try await submit(message(to: id, .executionSuspended(reason: reason)))
+        return try await submit(reason, "the reason to suspend instance \(id)", to: id) {
+            .executionSuspended(reason: $0)
+        }
     }
 
     /// Lets a suspended instance go on with what has arrived: verdicts as of `suspend`.
     package func resume(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
         try check(orchestration: id)
-        let reason = try await sealed(reason, for: PayloadOwner(id), "the reason to resume instance \(id)")
-        return try await submit(message(to: id, .executionResumed(reason: reason)))
+        return try await submit(reason, "the reason to resume instance \(id)", to: id) { .executionResumed(reason: $0) }
     }
 
     /// The message that starts an instance, its input as payload options say.
@@ -87,9 +90,21 @@ extension HubClient {
         return message
     }
 
-    func message(to id: InstanceID, _ kind: HistoryEvent.Kind) -> Message {
+    /// Sends a payload, as payload options say, in the event that `kind` makes of it.
+    ///
+    /// - Parameter what: The payload, for error texts.
+    func submit(
+        _ payload: Payload?, _ what: String, to id: InstanceID, _ kind: (Payload?) -> HistoryEvent.Kind
+    ) async throws -> Submission {
+        let messageID = MessageID(makeID())
+        let payload = try await sealed(payload, for: PayloadOwner(id, sentIn: messageID), what)
+        return try await submit(message(to: id, kind(payload), messageID))
+    }
+
+    func message(to id: InstanceID, _ kind: HistoryEvent.Kind, _ messageID: MessageID? = nil) -> Message {
         Message(
-            id: MessageID(makeID()), instanceID: id, event: HistoryEvent(timestamp: clock.now(), kind: kind))
+            id: messageID ?? MessageID(makeID()), instanceID: id,
+            event: HistoryEvent(timestamp: clock.now(), kind: kind))
     }
 
     func submit(_ message: Message) async throws -> Submission {

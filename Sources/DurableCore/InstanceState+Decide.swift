@@ -192,7 +192,7 @@ extension InstanceState {
                 _ = send(
                     .message(
                         Message(
-                            id: MessageID("\(executionID.stem)/\(eventID)"), instanceID: target,
+                            id: messageID(ofEventSentBy: eventID), instanceID: target,
                             event: HistoryEvent(timestamp: now, kind: .eventRaised(name: name, input: input)))))
             case .createSubOrchestration(let taskID, let child):
                 record(taskID, .subOrchestrationCreated(child))
@@ -333,6 +333,8 @@ extension InstanceState {
     package func repeatedAnswer(at now: Timestamp) -> Message? {
         status.isTerminal ? answerToParent(status, output, failure, at: now) : nil
     }
+
+    func messageID(ofEventSentBy eventID: EventID) -> MessageID { MessageID("\(executionID.stem)/\(eventID)") }
 
     /// Of the message that starts a child; also the child's first execution ID.
     private func childStartID(_ taskID: EventID) -> MessageID { MessageID("\(executionID.stem)/\(taskID)") }

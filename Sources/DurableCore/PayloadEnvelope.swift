@@ -139,13 +139,23 @@ package struct StoredPayload: Hashable, Sendable {
 
 /// Whose a stored payload is: it is deleted with that instance.
 package struct PayloadOwner: Hashable, Sendable {
-    package var instanceID: InstanceID
-    /// The execution it belongs to; nil: whoever sent it does not know.
-    package var executionID: ExecutionID?
+    package enum Part: Hashable, Sendable {
+        case execution(ExecutionID)
+        /// A message of somebody who does not know the instance's executions.
+        case message(MessageID)
+    }
 
-    package init(_ instanceID: InstanceID, _ executionID: ExecutionID? = nil) {
+    package var instanceID: InstanceID
+    package var part: Part
+
+    package init(_ instanceID: InstanceID, _ executionID: ExecutionID) {
         self.instanceID = instanceID
-        self.executionID = executionID
+        part = .execution(executionID)
+    }
+
+    package init(_ instanceID: InstanceID, sentIn message: MessageID) {
+        self.instanceID = instanceID
+        part = .message(message)
     }
 }
 

@@ -131,7 +131,8 @@ extension OrchestratorAction {
     /// - Parameter state: Of the instance that asks for it.
     package func payloadOwner(_ state: InstanceState) -> PayloadOwner {
         switch self {
-        case .sendEvent(_, let target, _, _): PayloadOwner(target)
+        case .sendEvent(let id, let target, _, _):
+            PayloadOwner(target, sentIn: state.messageID(ofEventSentBy: id))
         case .createSubOrchestration(let id, let child):
             // As `finishEpisode` names the child's first execution.
             PayloadOwner(child.instanceID, ExecutionID("\(state.executionID.stem)/\(id)"))

@@ -17,6 +17,8 @@ struct Batch {
     var refusals: [Message] = []
     /// What partitions sent to entities, by entity. Look-up only.
     var appliedToEntities: [InstanceID: [Origin]] = [:]
+    /// What is to be deleted of the payload store.
+    var unneededPayloads: [PayloadScope] = []
     /// Episodes whose payloads must be stored first.
     var pending: [PendingEpisode] = []
     /// Sequences given out so far, on top of the partition's.

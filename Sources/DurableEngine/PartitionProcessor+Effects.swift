@@ -16,6 +16,7 @@ extension PartitionProcessor {
         if !waiters.isEmpty { for entry in batch.touched + batch.ended { try answerUpdateWaiters(of: entry) } }
         for entry in batch.ended { answerWaiters(of: entry) }
         cancelActivities(batch.abandonedTasks)
+        removePayloads(batch.unneededPayloads)
         // Last: completions that stood before the marker have removed their tasks from the outbox by now.
         if batch.markersTaken > 0 { markersArrived(batch.markersTaken) }
     }

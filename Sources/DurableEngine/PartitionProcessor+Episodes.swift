@@ -58,6 +58,9 @@ extension PartitionProcessor {
             over: events, actions: actions, at: entry.state.time(at: batch.now), epoch: parts.epoch,
             outboxID: &batch.outboxID)
         batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
+        if let payloads = try storedPayloads(of: entry, continuing: actions, over: events) {
+            batch.unneededPayloads.append(payloads)
+        }
         apply(change, to: entry, in: &batch)
         guard parts.configuration.checksReplay else { return }
         do throws(EpisodeEnd) {

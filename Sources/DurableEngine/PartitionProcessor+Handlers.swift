@@ -40,7 +40,7 @@ extension PartitionProcessor {
                 return .failed("DTQ2019 too many queries wait for stored payloads. Ask again in a few seconds")
             }
         }
-        fetches.arrived[state.id] = nil
+        if state.hold == nil { fetches.arrived[state.id] = nil }
         let answer: HandlerAnswer
         do throws(PayloadFault) {
             answer = session.query(name, input: try openedInline(input, "the input of a query"))

@@ -231,7 +231,8 @@ extension PartitionProcessor {
     /// Holds the instance until the payloads are here that its code is to be given.
     func park(_ entry: InstanceEntry, until references: [StoredPayload], in batch: inout Batch) {
         let id = entry.state.id
-        fetches.arrived[id] = nil
+        // What its code was given already. What new events brought is kept until all of it is here.
+        if entry.rebuilding != nil { fetches.arrived[id] = nil }
         let hold = OperatorText.waitsForPayloads(references.count, entry.state)
         apply(InstanceChange(instanceID: id, time: batch.now, hold: .set(hold)), to: entry, in: &batch)
         fetches.want(references, for: id)
@@ -316,93 +317,6 @@ extension PartitionProcessor {
             fold(change, into: entry)
             batch.note(change, of: entry)
         }
-    }
-
-    // MARK: - Deleting
-
-    /// Deletes stored payloads of what is no more. To be called once the record that says so is durable: what is left over
-    /// when the worker ends before it is done costs space and nothing else.
-    package func removePayloads(_ scopes: [PayloadScope]) {
-        Task { [payloads = parts.payloads, clock = parts.clock, logger] in
-            var (scopes, attempt) = (scopes[...], 0)
-            while let scope = scopes.first {
-                do throws(PayloadFault) {
-                    try await payloads.remove(scope)
-                } catch {
-                    attempt += 1
-                    if attempt < 5 {
-                        await clock.sleep(for: .seconds(1 << attempt))
-                        continue
-                    }
-                    logger.warning(
-                        "stored payloads of an instance that is no more were not deleted: \(error.code) \(error.reason)"
-                    )
-                }
-                (scopes, attempt) = (scopes.dropFirst(), 0)
-            }
-        }
-    }
-}
-
-/// Stored payloads on their way to the code of instances that wait for them.
-struct PayloadFetches {
-    /// Of stored payloads that replay is given at a time.
-    static let chunkBytes = 16 << 20
-    /// Of all that is being fetched, unless one alone has more.
-    private static let byteLimit = 64 << 20
-
-    /// Look-up only, as all of these.
-    private var wanted: [InstanceID: [StoredPayload]] = [:]
-    private var queue: [InstanceID] = []
-    private var bytesUnderWay = 0
-    private var failures: [InstanceID: Int] = [:]
-    /// What has come and no code has been given yet.
-    var arrived: [InstanceID: [StoredPayload: Payload]] = [:]
-    var faults: [InstanceID: PayloadFault] = [:]
-    /// Questions to the code of instances that it cannot be rebuilt for yet.
-    var queries: [InstanceID: [Delivery]] = [:]
-    /// Instances to look at, in order.
-    var ready: [InstanceID] = []
-    /// By the clock's uptime: until then the store is not asked to take anything.
-    var troubleEnd = Duration.zero
-
-    mutating func want(_ references: [StoredPayload], for id: InstanceID) {
-        // What is under way comes back as ready, and what lacks then is asked for.
-        if wanted.updateValue(references, forKey: id) == nil { queue.append(id) }
-    }
-
-    mutating func takeNext() -> (id: InstanceID, references: [StoredPayload], bytes: Int)? {
-        guard let id = queue.first, let references = wanted[id] else { return nil }
-        let bytes = references.reduce(0) { $0 + $1.size }
-        guard bytesUnderWay == 0 || bytesUnderWay + bytes <= Self.byteLimit else { return nil }
-        queue.removeFirst()
-        bytesUnderWay += bytes
-        return (id, references, bytes)
-    }
-
-    mutating func finish(_ id: InstanceID, _ result: Result<[StoredPayload: Payload], PayloadFault>, _ bytes: Int) {
-        bytesUnderWay -= bytes
-        wanted[id] = nil
-        switch result {
-        case .success(let payloads):
-            failures[id] = nil
-            arrived[id] = payloads
-        case .failure(let fault): faults[id] = fault
-        }
-        ready.append(id)
-    }
-
-    /// 1 s, doubled each time, at most 5 minutes.
-    mutating func nextPause(for id: InstanceID) -> Duration {
-        let count = failures[id] ?? 0
-        failures[id] = count + 1
-        return min(.seconds(1 << min(count, 9)), .seconds(300))
-    }
-
-    mutating func forget(_ id: InstanceID) {
-        arrived[id] = nil
-        faults[id] = nil
-        failures[id] = nil
     }
 }
 

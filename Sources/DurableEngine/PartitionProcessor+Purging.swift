@@ -7,7 +7,7 @@ extension PartitionProcessor {
     /// Removes those that have ended. It is durable when this returns.
     func purge(_ ids: [InstanceID]) async throws(PartitionEnd) -> QueryAnswer.Purged {
         var answer = QueryAnswer.Purged()
-        var going: [InstanceID] = []
+        var (going, scopes) = ([InstanceID](), [PayloadScope]())
         var seen: Set<InstanceID> = []  // look-up only
         for id in ids where seen.insert(id).inserted {
             guard let entry = try entry(for: id) else {
@@ -19,12 +19,13 @@ extension PartitionProcessor {
                 continue
             }
             going.append(id)
+            scopes += try storedPayloads(of: entry)
             answer.events += entry.state.historyCount
         }
         answer.instances = going.count
         if going.isEmpty { return answer }
         try await append([.purged(.init(time: parts.clock.now(), ids: going))])
-        removePayloads(going.map { .instance($0) })
+        removePayloads(scopes)
         logger.info("purged \(going.count) instances, as asked", metadata: ["events": "\(answer.events)"])
         return answer
     }
@@ -41,11 +42,13 @@ extension PartitionProcessor {
     }
 
     /// Takes an instance out of memory because another one takes its ID.
-    func replace(_ entry: InstanceEntry) {
+    func replace(_ entry: InstanceEntry) throws(PartitionEnd) {
         entry.isPurged = true
         cache.remove(entry)
         // The first of a batch is the one that the store may have.
-        if replaced[entry.state.id] == nil { replaced[entry.state.id] = (entry.state, entry.endedAt) }
+        var gone = replaced[entry.state.id] ?? (entry.state, entry.endedAt, [])
+        gone.payloads += try storedPayloads(of: entry)
+        replaced[entry.state.id] = gone
     }
 
     /// Notes that it is gone, for good.
@@ -54,7 +57,7 @@ extension PartitionProcessor {
     func noteReplaced(_ id: InstanceID, at position: LogPosition) {
         guard let gone = replaced.removeValue(forKey: id) else { return }
         purgedChanges.take(gone.state, endedAt: gone.endedAt, at: position)
-        removePayloads([.run(id, gone.state.executionID)])
+        removePayloads(gone.payloads)
     }
 
     /// Removes some of what was kept long enough, when it is time to look for that.
@@ -82,10 +85,16 @@ extension PartitionProcessor {
             before = earlier.isEmpty ? nil : last.end
             if !earlier.isEmpty { expired = earlier }
         }
+        var scopes: [PayloadScope] = []
+        if parts.payloads.hasStore {
+            for id in expired.map(\.id) {
+                if let entry = try entry(for: id) { scopes += try storedPayloads(of: entry) }
+            }
+        }
         try await append([
             .purged(.init(time: parts.clock.now(), ids: expired.map(\.id), expiredBefore: before))
         ])
-        removePayloads(expired.map { .instance($0.id) })
+        removePayloads(scopes)
         logger.info("purged \(expired.count) instances that had ended before \(before ?? last.end)")
     }
 

@@ -36,7 +36,8 @@ extension PartitionProcessor {
                 return
             }
         }
-        fetches.arrived[entry.state.id] = nil
+        // One that is held waits for more.
+        if entry.state.hold == nil { fetches.arrived[entry.state.id] = nil }
     }
 
     /// What the code says to an update, or its worker where it cannot be shown to the code. The instance goes on either

@@ -1,3 +1,4 @@
+internal import DequeModule
 import DurableBackend
 import DurableCore
 import DurableWire
@@ -49,7 +50,11 @@ package actor PartitionProcessor {
     var purgedChanges = PurgedChanges()
     /// Those whose ID another instance takes with a record that is not folded in yet, and where they ended if the store
     /// was not told. Look-up only.
-    var replaced: [InstanceID: (state: InstanceState, endedAt: LogPosition?)] = [:]
+    var replaced: [InstanceID: (state: InstanceState, endedAt: LogPosition?, payloads: [PayloadScope])] = [:]
+    /// Stored payloads to delete, in order.
+    var removals: Deque<PayloadScope> = []
+    /// Since the payload store last deleted something.
+    var removalFailures = 0
     /// When to look for what has been kept long enough, by the clock's uptime; nil: all is kept.
     var retentionDue: Duration?
     /// When changes must reach the store, by the clock's uptime; nil when there are none.

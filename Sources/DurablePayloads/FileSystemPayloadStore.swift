@@ -36,18 +36,29 @@ public struct FileSystemPayloadStore: PayloadStore {
 
     public func removeAll(under prefix: String) async throws {
         let path = try self.path(of: prefix)
+        let top = directory.utf8.count
         try await threads.run {
-            // Somebody may be adding to it: what is added after its listing needs another round.
-            for round in 1... {
-                do {
-                    return try FileManager.default.removeItem(atPath: path)
-                } catch CocoaError.fileNoSuchFile, CocoaError.fileReadNoSuchFile {
-                    if access(path, F_OK) != 0 { return }
-                    if round == 3 { throw PayloadStoreError("\(path) does not go away") }
-                } catch {
-                    if round == 3 {
-                        throw PayloadStoreError("\(path) cannot be deleted: \(error.localizedDescription)")
-                    }
+            try Self.remove(path)
+            // Folders that nothing is left in.
+            var folder = path[...]
+            while let slash = folder.lastIndex(of: "/") {
+                folder = folder[..<slash]
+                if folder.utf8.count <= top || rmdir(String(folder)) != 0 { break }
+            }
+        }
+    }
+
+    private static func remove(_ path: String) throws {
+        // Somebody may be adding to it: what is added after its listing needs another round.
+        for round in 1... {
+            do {
+                return try FileManager.default.removeItem(atPath: path)
+            } catch CocoaError.fileNoSuchFile, CocoaError.fileReadNoSuchFile {
+                if access(path, F_OK) != 0 { return }
+                if round == 3 { throw PayloadStoreError("\(path) does not go away") }
+            } catch {
+                if round == 3 {
+                    throw PayloadStoreError("\(path) cannot be deleted: \(error.localizedDescription)")
                 }
             }
         }

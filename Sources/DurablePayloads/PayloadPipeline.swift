@@ -154,13 +154,16 @@ package struct PayloadPipeline: PayloadAccess {
 
     // MARK: - Deleting
 
+    package var hasStore: Bool { payloadStore != nil }
+
     package func remove(_ scope: PayloadScope) async throws(PayloadFault) {
         guard let payloadStore else { return }
-        let prefix = StoreKeys.prefix(of: scope, in: hubID)
-        do {
-            try await payloadStore.removeAll(under: prefix)
-        } catch {
-            throw unavailable("payload store \(payloadStore.description) did not delete \(prefix) (\(error))")
+        for prefix in StoreKeys.prefixes(of: scope, in: hubID) {
+            do {
+                try await payloadStore.removeAll(under: prefix)
+            } catch {
+                throw unavailable("payload store \(payloadStore.description) did not delete \(prefix) (\(error))")
+            }
         }
     }
 

@@ -16,7 +16,8 @@ public protocol PayloadStore: Sendable {
     /// - Returns: nil when there is nothing under that key.
     func get(_ key: String) async throws -> [UInt8]?
 
-    /// Deletes everything under keys that begin with `prefix` and `/`. It is no error when nothing is there.
+    /// Deletes what is under the key `prefix`, and everything under keys that begin with `prefix` and `/`. It is no error
+    /// when nothing is there.
     func removeAll(under prefix: String) async throws
 }
 

@@ -2,19 +2,24 @@ import Crypto
 import DurableBackend
 import DurableCore
 
-/// Keys of payload stores: `HUB/INSTANCE/RUN/GENERATION/SHA-256`, with `-` for a run that the sender does not know.
+/// Keys of payload stores: `HUB/INSTANCE/RUN/GENERATION/SHA-256`, and `HUB/INSTANCE/-/MESSAGE/SHA-256` of messages whose
+/// sender does not know the run.
 enum StoreKeys {
     static func prefix(of owner: PayloadOwner, in hubID: String) -> String {
-        guard let execution = owner.executionID else { return "\(prefix(of: owner.instanceID, in: hubID))/-" }
-        return prefix(of: .execution(owner.instanceID, execution), in: hubID)
+        let instance = prefix(of: owner.instanceID, in: hubID)
+        return switch owner.part {
+        case .execution(let id): "\(instance)/\(part(id.lineage.first))/\(id.lineage.generation)"
+        case .message(let id): "\(instance)/-/\(part(id.value))"
+        }
     }
 
-    static func prefix(of scope: PayloadScope, in hubID: String) -> String {
+    /// What the keys begin with, and the keys, that `scope` means.
+    static func prefixes(of scope: PayloadScope, in hubID: String) -> [String] {
         switch scope {
-        case .instance(let id): prefix(of: id, in: hubID)
-        case .run(let id, let execution): "\(prefix(of: id, in: hubID))/\(part(execution.lineage.first))"
-        case .execution(let id, let execution):
-            "\(prefix(of: .run(id, execution), in: hubID))/\(execution.lineage.generation)"
+        case .run(let id, let execution): ["\(prefix(of: id, in: hubID))/\(part(execution.lineage.first))"]
+        case .sent(let id, let payloads):
+            // References come from outside: only what is this instance's.
+            payloads.map(\.key).filter { $0.hasPrefix("\(prefix(of: id, in: hubID))/-/") }
         }
     }
 

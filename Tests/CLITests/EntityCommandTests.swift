@@ -61,7 +61,7 @@ import Testing
     @Test("list shows entities alone, dtq list everything else, and commands to orchestrations refuse them") func list()
         async throws
     {
-        let (bench, _) = try await bench()
+        let (bench, owner) = try await bench()
         let table = await bench.run("entity", "list", "Account")
         #expect(table.code == 0)
         #expect(table.output.split(separator: "\n").count == 4)
@@ -72,5 +72,6 @@ import Testing
         let refused = await bench.run("terminate", "@Account@ana", "--yes")
         #expect(refused.code != 0)
         #expect(refused.errors.hasPrefix("DTQ2026 "))
+        #expect(owner.messages.isEmpty)
     }
 }

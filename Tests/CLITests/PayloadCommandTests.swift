@@ -25,7 +25,7 @@ import Testing
     }
 
     private func script() throws -> ScriptedOwner.Script {
-        let sealed = try pipeline.seal(Self.secret, for: PayloadOwner(InstanceID("o-1"))).payload
+        let sealed = try pipeline.seal(Self.secret, for: PayloadOwner(InstanceID("o-1"), ExecutionID("x"))).payload
         var done = instance("o-1", "ShipOrder", .completed)
         done.input = sealed
         done.output =
@@ -40,7 +40,7 @@ import Testing
     @Test("Without keys they are shown as what they are") func describesSealed() async throws {
         let bench = try await bench(withKeys: false)
         let owner = try await ScriptedOwner.serve(bench, try script())
-        let size = try pipeline.seal(Self.secret, for: PayloadOwner(InstanceID("o-1"))).payload.count
+        let size = try pipeline.seal(Self.secret, for: PayloadOwner(InstanceID("o-1"), ExecutionID("x"))).payload.count
         let status = await bench.run("status", "o-1")
         #expect(status.output.contains("input      encrypted with key \"k1\", \(size) bytes\n"))
         #expect(status.output.contains("output     stored, 12 MB\n"))

@@ -59,7 +59,7 @@ private let flow = Orchestration("Flow") { (text: String, context: Orchestration
     /// Waits for what an entity keeps, as that client reads it; nobody may serve it yet.
     private func wait(_ hub: EngineHarness, _ client: TaskHubClient, _ key: String, _ pages: [String]) async throws {
         try await hub.eventually("the state of \(key)") {
-            try? await hub.moving { try await client.state(of: notebook, key) } == pages
+            (try? await hub.moving { try await client.state(of: notebook, key) }) == pages
         }
     }
 
@@ -168,7 +168,7 @@ private let flow = Orchestration("Flow") { (text: String, context: Orchestration
             broken = try #require(
                 try await access.sealFully(
                     Payload("\"\(String(repeating: "long ", count: 50))\""),
-                    for: PayloadOwner(notebook["a"].instanceID)))
+                    for: PayloadOwner(notebook["a"].instanceID, sentIn: MessageID("s-1"))))
         } else {
             broken = try access.encode(Payload("\"x\""))
             broken.bytes[broken.count - 1] ^= 1

@@ -51,27 +51,39 @@ import Testing
         }
     }
 
-    @Test("What is stored is deleted with its instance, its run or its execution, and nothing else is")
+    @Test("What is stored is deleted with its run, what was sent to it by its keys, and nothing else is")
     func deletesWhatBelongs() async throws {
         try await withStore { directory, pipeline in
             let (a, b) = (InstanceID("aa"), InstanceID("bb"))
             let owners = [
+                PayloadOwner(a, sentIn: MessageID("m1")), PayloadOwner(a, sentIn: MessageID("m2")),
                 PayloadOwner(a, ExecutionID("r1")), PayloadOwner(a, ExecutionID("r1~1")),
-                PayloadOwner(a, ExecutionID("r2")), PayloadOwner(a), PayloadOwner(b, ExecutionID("r1")),
+                PayloadOwner(a, ExecutionID("r2")), PayloadOwner(b, ExecutionID("r1")),
             ]
-            for owner in owners { _ = try await pipeline.sealFully(Self.large, for: owner) }
+            var stored: [StoredPayload] = []
+            for owner in owners {
+                let sealed = try pipeline.seal(Self.large, for: owner)
+                let content = try #require(sealed.content)
+                try await pipeline.store(content)
+                stored.append(content.reference)
+            }
             func left() -> [String] {
                 files(directory).map { $0.split(separator: "/").dropLast().joined(separator: "/") }
             }
-            try await pipeline.remove(.execution(a, ExecutionID("r1")))
-            #expect(left() == ["hub-1/aa/-", "hub-1/aa/r1/1", "hub-1/aa/r2/0", "hub-1/bb/r1/0"])
             try await pipeline.remove(.run(a, ExecutionID("r1~7")))
-            #expect(left() == ["hub-1/aa/-", "hub-1/aa/r2/0", "hub-1/bb/r1/0"])
-            try await pipeline.remove(.instance(a))
-            #expect(left() == ["hub-1/bb/r1/0"])
+            let others = ["hub-1/aa/-/m1", "hub-1/aa/-/m2", "hub-1/aa/r2/0", "hub-1/bb/r1/0"]
+            #expect(left() == others)
+            // A history says what was sent to its instance: no other one's, whatever it says.
+            try await pipeline.remove(.sent(b, stored))
+            try await pipeline.remove(.sent(a, [stored[4], stored[5]]))
+            #expect(left() == others)
+            try await pipeline.remove(.sent(a, [stored[0]]))
+            #expect(left() == ["hub-1/aa/-/m2", "hub-1/aa/r2/0", "hub-1/bb/r1/0"])
             // Again, and of nothing.
-            try await pipeline.remove(.instance(a))
-            try await pipeline.remove(.instance(InstanceID("none")))
+            try await pipeline.remove(.sent(a, [stored[0], stored[1]]))
+            try await pipeline.remove(.run(a, ExecutionID("r2")))
+            try await pipeline.remove(.run(InstanceID("none"), ExecutionID("r2")))
+            #expect(try FileManager.default.contentsOfDirectory(atPath: "\(directory)/hub-1") == ["bb"])
         }
     }
 
@@ -84,9 +96,9 @@ import Testing
     func keepsAnyID(id: String) async throws {
         try await withStore { directory, pipeline in
             let ids = [InstanceID(id), InstanceID(id.lowercased() + "2"), InstanceID("order-1")]
-            for id in ids { _ = try await pipeline.sealFully(Self.large, for: PayloadOwner(id)) }
+            for id in ids { _ = try await pipeline.sealFully(Self.large, for: PayloadOwner(id, ExecutionID("r1"))) }
             #expect(files(directory).count == 3)
-            try await pipeline.remove(.instance(ids[0]))
+            try await pipeline.remove(.run(ids[0], ExecutionID("r1")))
             #expect(files(directory).count == 2)
         }
     }
@@ -109,7 +121,8 @@ import Testing
 
     @Test("A missing or damaged file is told with its key and what to do") func tellsMissingAndDamaged() async throws {
         try await withStore { directory, pipeline in
-            let sealed = try #require(try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1"))))
+            let sealed = try #require(
+                try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1"), ExecutionID("r1"))))
             let key = try #require(files(directory).first)
             try Data("other".utf8).write(to: URL(fileURLWithPath: "\(directory)/\(key)"))
             let damaged = await fault { () throws(PayloadFault) in _ = try await pipeline.openFully(sealed) }
@@ -132,7 +145,7 @@ import Testing
         let pipeline = PayloadPipeline(
             PayloadOptions(store: FileSystemPayloadStore(directory: file), storeThreshold: 10), hubID: "hub-1")
         let fault = await fault { () throws(PayloadFault) in
-            _ = try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1")))
+            _ = try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1"), ExecutionID("r1")))
         }
         #expect(fault?.kind == .unavailable && fault?.code == "DTQ2019")
         #expect(fault?.reason.contains("Not a directory") == true)
@@ -147,11 +160,11 @@ import Testing
                         let payload = Payload("\"\(number) \(Self.large.text.dropFirst())")
                         _ = try? await pipeline.sealFully(payload, for: PayloadOwner(id, ExecutionID("r\(number % 3)")))
                     }
-                    group.addTask { try? await pipeline.remove(.instance(id)) }
+                    group.addTask { try? await pipeline.remove(.run(id, ExecutionID("r\(number % 3)"))) }
                 }
             }
             #expect(files(directory).allSatisfy { !$0.split(separator: "/").last!.hasPrefix(".") })
-            try await pipeline.remove(.instance(id))
+            for run in 0..<3 { try await pipeline.remove(.run(id, ExecutionID("r\(run)"))) }
             #expect(files(directory).isEmpty)
         }
     }
@@ -163,7 +176,8 @@ import Testing
                 PayloadOptions(
                     codecs: [PayloadEncryption(keys)], store: FileSystemPayloadStore(directory: directory),
                     storeThreshold: 1000), hubID: "hub-1")
-            let sealed = try #require(try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1"))))
+            let sealed = try #require(
+                try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1"), ExecutionID("r1"))))
             let file = try Data(
                 contentsOf: URL(fileURLWithPath: "\(directory)/\(try #require(files(directory).first))"))
             #expect(file.range(of: Data("xxx".utf8)) == nil)

@@ -37,6 +37,28 @@ import Testing
         #expect(driver.session.isComplete)
     }
 
+    @Test("Whatever comes after it was asked for is the next execution's: events, a request to end, a termination")
+    func passesOn() throws {
+        let terminated = HistoryEvent.Kind.executionTerminated(reason: Payload("\"t\""), recurse: false)
+        let cancelled = HistoryEvent.Kind.cancellationRequested(reason: Payload("\"c\""))
+        var driver = Driver(
+            orchestration { number, context in
+                context.handle(Update<Int, Int>("add")) { _ in try await context.waitForExternalEvent("late") }
+                try await context.waitForExternalEvent("next", as: NoValue.self)
+                try context.continueAsNew(number)
+            })
+        try driver.start(input: Payload("1"))
+        try driver.episode([.updateRequested(UpdateRequest(id: UpdateID("u"), name: "add", input: Payload("1")))])
+        let actions = try driver.episode([event("next", "null"), event("late", "5"), cancelled, terminated])
+        #expect(
+            Array(actions.suffix(3)) == [
+                .passOn(cancelled), .passOn(terminated),
+                .continueAsNew(
+                    id: EventID(0), input: Payload("1"), version: nil,
+                    carriedOver: [RaisedEvent(name: "late", input: Payload("5"))]),
+            ])
+    }
+
     @Test("Asked for in a child task, it ends the whole orchestration and its timers") func inChild() throws {
         var driver = Driver(
             orchestration { number, context in

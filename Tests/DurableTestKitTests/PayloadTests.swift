@@ -64,7 +64,7 @@ import Testing
         var sealed = plain
         for index in sealed.events.indices {
             sealed.events[index].payload = try sealed.events[index].payload.map {
-                try pipeline.seal($0, for: .init(id)).payload
+                try pipeline.seal($0, for: .init(id, ExecutionID("x"))).payload
             }
         }
         #expect(throws: PayloadError.self) { try sealed.output(as: String.self) }

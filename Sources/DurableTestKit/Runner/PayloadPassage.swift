@@ -13,7 +13,7 @@ struct PayloadPassage {
     func pass(_ payload: Payload?, of instance: InstanceID, _ what: String) throws(OrchestrationTestError) -> Payload? {
         guard let payload else { return nil }
         do {
-            let sealed = try pipeline.seal(payload, for: PayloadOwner(instance))
+            let sealed = try pipeline.seal(payload, for: PayloadOwner(instance, ExecutionID("test")))
             switch try pipeline.open(sealed.content.map { Payload($0.bytes) } ?? sealed.payload) {
             case .payload(let opened): return opened
             case .stored: return payload

@@ -98,6 +98,12 @@ final class EngineHarness: Sendable {
     func start(
         _ name: String, id: String, input: String? = nil, message: String? = nil, startAt: Timestamp? = nil
     ) async throws {
+        try await start(name, id: id, payload: input.map { Payload($0) }, message: message, startAt: startAt)
+    }
+
+    func start(
+        _ name: String, id: String, payload: Payload?, message: String? = nil, startAt: Timestamp? = nil
+    ) async throws {
         let message = MessageID(message ?? "start-\(id)")
         try await send(
             Message(
@@ -106,16 +112,19 @@ final class EngineHarness: Sendable {
                     timestamp: clock.now(),
                     kind: .executionStarted(
                         ExecutionStarted(
-                            name: name, input: input.map { Payload($0) }, instanceID: InstanceID(id),
+                            name: name, input: payload, instanceID: InstanceID(id),
                             executionID: ExecutionID(message.value), scheduledStart: startAt)))))
     }
 
     func raise(_ name: String, to id: String, _ input: String? = nil, message: String) async throws {
+        try await raise(name, to: id, payload: input.map { Payload($0) }, message: message)
+    }
+
+    func raise(_ name: String, to id: String, payload: Payload?, message: String) async throws {
         try await send(
             Message(
                 id: MessageID(message), instanceID: InstanceID(id),
-                event: HistoryEvent(
-                    timestamp: clock.now(), kind: .eventRaised(name: name, input: input.map { Payload($0) }))))
+                event: HistoryEvent(timestamp: clock.now(), kind: .eventRaised(name: name, input: payload))))
     }
 
     /// Sends the request of an update, as a client does first.

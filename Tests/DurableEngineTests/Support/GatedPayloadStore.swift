@@ -10,12 +10,14 @@ final class GatedPayloadStore: PayloadStore {
         var isPutGated = false
         var waiting: [CheckedContinuation<Void, Never>] = []
         var gets = 0
+        var failures = 0
     }
     private let state = PlatformLock(State())
 
     var description: String { "memory" }
     var contents: [String: [UInt8]] { state.withLock { $0.contents } }
     var waitingCount: Int { state.withLock { $0.waiting.count } }
+    var failureCount: Int { state.withLock { $0.failures } }
     var getCount: Int { state.withLock { $0.gets } }
 
     /// Every call fails with it; nil: none does.
@@ -59,11 +61,18 @@ final class GatedPayloadStore: PayloadStore {
     }
 
     func removeAll(under prefix: String) async throws {
-        state.withLock { state in state.contents = state.contents.filter { !$0.key.hasPrefix("\(prefix)/") } }
+        try checkFailure()
+        state.withLock { state in
+            state.contents = state.contents.filter { $0.key != prefix && !$0.key.hasPrefix("\(prefix)/") }
+        }
     }
 
     private func checkFailure() throws {
-        if let failure = state.withLock({ $0.failure }) { throw PayloadStoreError(failure) }
+        let failure = state.withLock { state in
+            if state.failure != nil { state.failures += 1 }
+            return state.failure
+        }
+        if let failure { throw PayloadStoreError(failure) }
     }
 
     private func pass() async {
