@@ -148,8 +148,9 @@ let package = Package(
             name: "FaultTests",
             dependencies: [
                 "dtq", "hello-cities", "word-count", "approval", "ledger", "order-saga", "monitor", "fan-out",
-                "nightly-schedule", "video-pipeline", "faults", "DurableAMQP", "DurableBackend", "DurableCore",
-                "DurableFaults", .log,
+                "bank-transfer",
+                "nightly-schedule", "video-pipeline", "counter", "faults", "DurableAMQP", "DurableBackend",
+                "DurableCore", "DurableFaults", .log,
             ]),
         .testTarget(
             name: "DurableTestKitTests",
@@ -166,7 +167,8 @@ let package = Package(
 )
 
 let examples = [
-    "approval", "fan-out", "hello-cities", "ledger", "monitor", "nightly-schedule", "order-saga", "video-pipeline",
+    "approval", "bank-transfer", "counter", "fan-out", "hello-cities", "ledger", "monitor", "nightly-schedule",
+    "order-saga", "video-pipeline",
     "word-count",
 ]
 package.targets += examples.map { name in

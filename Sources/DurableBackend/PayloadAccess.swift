@@ -8,7 +8,8 @@ package protocol PayloadAccess: Sendable {
     /// - Parameter owner: The instance with which a stored payload is deleted.
     func seal(_ payload: Payload, for owner: PayloadOwner) throws(PayloadFault) -> SealedPayload
 
-    /// As codecs make it, for what is not kept and so never stored: questions and their answers. Does no I/O.
+    /// As codecs make it, for what never goes to the store: questions and their answers, which are not kept, and what
+    /// entities are given and keep. Does no I/O.
     func encode(_ payload: Payload) throws(PayloadFault) -> Payload
 
     /// Undoes what codecs did. Does no I/O.

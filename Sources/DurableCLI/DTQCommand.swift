@@ -23,9 +23,9 @@ package struct DTQCommand: AsyncParsableCommand {
     /// For a program that adds commands of its own.
     package static let standardSubcommands: [any ParsableCommand.Type] = [
         HubCommand.self, SubmitCommand.self, StatusCommand.self, WaitCommand.self, ListCommand.self,
-        HistoryCommand.self, RaiseCommand.self, QueryCommand.self, UpdateCommand.self, SuspendCommand.self,
-        ResumeCommand.self, ReleaseCommand.self, CancelCommand.self, TerminateCommand.self, RestartCommand.self,
-        PurgeCommand.self,
+        HistoryCommand.self, RaiseCommand.self, QueryCommand.self, UpdateCommand.self, EntityCommand.self,
+        SuspendCommand.self, ResumeCommand.self, ReleaseCommand.self, CancelCommand.self, TerminateCommand.self,
+        RestartCommand.self, PurgeCommand.self,
         BulkCommand.self, QueuesCommand.self, WorkersCommand.self, DrainCommand.self,
         DeadCommand.self, DoctorCommand.self,
     ]

@@ -37,6 +37,8 @@ public struct ClientError: Error, Sendable, CustomStringConvertible {
         public static let noHandler = Code("DTQ2015")
         /// The handler of a query did more than to look.
         public static let handlerMisuse = Code("DTQ2016")
+        /// Entities are no orchestrations: they take operations alone.
+        public static let isEntity = Code("DTQ2026")
         /// An instance has not ended, as it must have for what was asked.
         public static let instanceNotEnded = Code("DTQ2013")
         /// A payload cannot be encoded or opened: its key or codec is not here, or its bytes were changed.

@@ -12,7 +12,7 @@ extension HubClient {
     /// - Throws: `FailureDetails`: what the handler threw. `ClientError`: DTQ2015 when the code has no such handler, the
     ///   code of its hold when the instance is held, DTQ5001 when nobody answers, DTQ5002 when there is no such instance.
     package func query(_ name: String, of id: InstanceID, input: Payload? = nil) async throws -> Payload? {
-        try check(id)
+        try check(orchestration: id)
         try check(name: name, "a query's name")
         let what = "the input of query \"\(name)\" for instance \(id)"
         let input = try encoded(input, what)
@@ -38,7 +38,7 @@ extension HubClient {
     package func update(
         _ request: UpdateRequest, of id: InstanceID, timeout: Duration? = nil, onSilence: (Silence) -> Void = { _ in }
     ) async throws -> UpdateResult {
-        try check(id)
+        try check(orchestration: id)
         if let defect = request.id.defect { throw ClientError(.wrongArgument, "\(defect). Nothing was sent.") }
         try check(name: request.name, "an update's name")
         var request = request

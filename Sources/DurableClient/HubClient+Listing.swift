@@ -62,7 +62,9 @@ extension HubClient {
             }
             for try await (index, answer) in group {
                 guard case .list(let page, let isComplete) = answer else { throw unexpected(answer, "list") }
-                sources[index].append(page, isComplete: isComplete)
+                // Entities are instances too, and no orchestrations.
+                let showsEntities = filter.idPrefix?.hasPrefix("@") ?? false
+                sources[index].append(page, isComplete: isComplete) { showsEntities || !$0.id.isReserved }
             }
         }
     }
@@ -92,8 +94,10 @@ private struct ListSource {
 
     mutating func takeHead() -> InstanceSnapshot? { page.popFirst() }
 
-    mutating func append(_ items: [InstanceSnapshot], isComplete: Bool) {
-        page += items
+    mutating func append(
+        _ items: [InstanceSnapshot], isComplete: Bool, where isShown: (InstanceSnapshot) -> Bool
+    ) {
+        page += items.filter(isShown)
         if let last = items.last { after = ListCursor(last) }
         // Nothing more without progress.
         self.isComplete = isComplete || items.isEmpty

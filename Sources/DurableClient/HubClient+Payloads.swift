@@ -51,6 +51,8 @@ extension HubClient {
         snapshot.input = await openedIfPossible(snapshot.input)
         snapshot.output = await openedIfPossible(snapshot.output)
         snapshot.customStatus = await openedIfPossible(snapshot.customStatus)
+        let entityState = await openedIfPossible(snapshot.entity?.state)
+        snapshot.entity?.state = entityState
         return snapshot
     }
 

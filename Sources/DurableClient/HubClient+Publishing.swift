@@ -70,6 +70,16 @@ extension HubClient {
         if let defect = id.defect { throw ClientError(.wrongArgument, "\(defect). Nothing was sent.") }
     }
 
+    func check(orchestration id: InstanceID) throws {
+        try check(id)
+        if id.isReserved {
+            throw ClientError(
+                .isEntity,
+                "\(id) begins with @, as only the IDs of entities do, which take nothing but operations. Nothing was sent."
+            )
+        }
+    }
+
     func check(name: String, _ what: String) throws {
         let length = name.utf8.count
         guard (1...255).contains(length), !name.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7f })

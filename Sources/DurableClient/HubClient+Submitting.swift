@@ -12,7 +12,7 @@ extension HubClient {
 
     /// Sends an external event to an instance: verdict `accepted`, `duplicate`, `notFound` or `ended`.
     package func raiseEvent(_ name: String, to id: InstanceID, data: Payload? = nil) async throws -> Submission {
-        try check(id)
+        try check(orchestration: id)
         try check(name: name, "an event's name")
         return try await submit(data, "the data of event \"\(name)\" for instance \(id)", to: id) {
             .eventRaised(name: name, input: $0)
@@ -23,7 +23,7 @@ extension HubClient {
     ///
     /// - Parameter recurse: Whether the sub-orchestrations it waits for end with it, and theirs.
     package func terminate(_ id: InstanceID, reason: Payload? = nil, recurse: Bool = true) async throws -> Submission {
-        try check(id)
+        try check(orchestration: id)
         return try await submit(reason, "the reason to terminate instance \(id)", to: id) {
             .executionTerminated(reason: $0, recurse: recurse)
         }
@@ -31,7 +31,7 @@ extension HubClient {
 
     /// Asks an instance to end: its code is cancelled, and does what it does then. Verdicts as of `terminate`.
     package func cancel(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
-        try check(id)
+        try check(orchestration: id)
         return try await submit(reason, "the reason to cancel instance \(id)", to: id) {
             .cancellationRequested(reason: $0)
         }
@@ -40,7 +40,7 @@ extension HubClient {
     /// Has an instance keep what arrives and run nothing, until it is resumed: verdict `accepted`, `duplicate`,
     /// `notFound` or `ended`.
     package func suspend(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
-        try check(id)
+        try check(orchestration: id)
         return try await submit(reason, "the reason to suspend instance \(id)", to: id) {
             .executionSuspended(reason: $0)
         }
@@ -48,7 +48,7 @@ extension HubClient {
 
     /// Lets a suspended instance go on with what has arrived: verdicts as of `suspend`.
     package func resume(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
-        try check(id)
+        try check(orchestration: id)
         return try await submit(reason, "the reason to resume instance \(id)", to: id) { .executionResumed(reason: $0) }
     }
 
@@ -58,7 +58,7 @@ extension HubClient {
     package func sealedMessage(for request: StartRequest) async throws -> Message {
         let messageID = makeID()
         let id = request.id ?? InstanceID(makeID())
-        try check(id)
+        try check(orchestration: id)
         var request = request
         request.id = id
         request.input = try await sealed(
@@ -73,7 +73,7 @@ extension HubClient {
 
     private func message(for request: StartRequest, _ messageID: String) throws -> Message {
         let id = request.id ?? InstanceID(makeID())
-        try check(id)
+        try check(orchestration: id)
         try check(name: request.name, "an orchestration's name")
         try check(version: request.version)
         try check(request.input, "the input of instance \(id)")

@@ -47,6 +47,10 @@ package struct InstanceChange: Hashable, Sendable {
     package var requestedUpdates: [UpdateRequest] = []
     /// Updates that were refused, with the reason; they wait no longer.
     package var rejectedUpdates: [UpdateLedger.Ended] = []
+    /// Of an entity: what it keeps from now on; nil: as before.
+    package var entity: EntityState?
+    /// Messages in the inbox that an entity has handled, by key (`HistoryEvent.entityKey`).
+    package var handled: [String] = []
     package var compensatesTermination: Update<Bool>
     /// It begins an instance in place of another one of its ID, which is gone from here on as if it was purged.
     package var replaces: Bool

@@ -65,6 +65,20 @@ public struct HistoryEvent: Hashable, Sendable {
         case updateRequested(UpdateRequest)
         /// The handler of an update has ended: with a result, or with what it threw.
         case updateCompleted(id: UpdateID, result: Payload?, failure: FailureDetails?)
+        /// An operation of an entity that nobody waits for.
+        case entityOperationSignaled(EntitySignal)
+        /// An operation of an entity that the instance waits for.
+        case entityOperationCalled(EntityCall)
+        /// The entity has performed it. `requestID`: that of its `entityOperationCalled`.
+        case entityOperationCompleted(requestID: String, output: Payload?)
+        /// The operation threw. `requestID`: that of its `entityOperationCalled`.
+        case entityOperationFailed(requestID: String, failure: FailureDetails)
+        /// A critical section wants its entities.
+        case entityLockRequested(EntityLockRequest)
+        /// It has them all.
+        case entityLockGranted(section: String)
+        /// It ends at an entity, or is given up with all of them.
+        case entityUnlockSent(EntityUnlock)
     }
 
     /// Name of the kind as it stands in `type` properties, logs and `dtq history`, such as `TaskScheduled`.
@@ -91,6 +105,13 @@ public struct HistoryEvent: Hashable, Sendable {
         case .patchRecorded: "PatchRecorded"
         case .updateRequested: "UpdateRequested"
         case .updateCompleted: "UpdateCompleted"
+        case .entityOperationSignaled: "EntityOperationSignaled"
+        case .entityOperationCalled: "EntityOperationCalled"
+        case .entityOperationCompleted: "EntityOperationCompleted"
+        case .entityOperationFailed: "EntityOperationFailed"
+        case .entityLockRequested: "EntityLockRequested"
+        case .entityLockGranted: "EntityLockGranted"
+        case .entityUnlockSent: "EntityUnlockSent"
         }
     }
 }
@@ -210,6 +231,10 @@ extension HistoryEvent {
         case .taskCompleted(_, let result), .subOrchestrationCompleted(_, let result): result?.count
         case .updateRequested(let request): request.input?.count
         case .updateCompleted(_, let result, _): result?.count
+        case .entityOperationSignaled(let signal): signal.input?.count
+        case .entityOperationCalled(let call): call.input?.count
+        case .entityOperationCompleted(_, let output): output?.count
+        case .entityOperationFailed, .entityLockRequested, .entityLockGranted, .entityUnlockSent: nil
         case .orchestratorStarted, .taskFailed, .timerCreated, .timerFired, .subOrchestrationFailed, .patchRecorded: nil
         }
     }

@@ -29,6 +29,7 @@ package enum Verdict: String, Hashable, Sendable {
 extension InstanceState {
     /// Decides about a message for an instance that does not exist.
     package static func decide(_ message: Message, at now: Timestamp) -> Acceptance {
+        if message.instanceID.isReserved { return decideAboutNewEntity(message, at: now) }
         guard case .executionStarted(var start) = message.event.kind else { return .ignored(.notFound) }
         // Clients in other languages may leave both to us.
         start.instanceID = message.instanceID
@@ -43,6 +44,7 @@ extension InstanceState {
 
     /// Decides about a message for this instance, without changing anything.
     package func decide(_ message: Message, at now: Timestamp) -> Acceptance {
+        if entity != nil { return decideAsEntity(message, at: now) }
         switch message.event.kind {
         case .executionStarted(let start):
             return decideAboutStart(message, start, at: now)
@@ -62,6 +64,16 @@ extension InstanceState {
         case .subOrchestrationCompleted(let taskID, _), .subOrchestrationFailed(let taskID, _):
             guard message.executionID == executionID, openChildren[taskID] != nil else { return .ignored(.unexpected) }
             return accept(message, at: now, remember: false)
+        case .entityOperationCompleted(let requestID, _), .entityOperationFailed(let requestID, _):
+            guard message.executionID == executionID, let id = EventID(entityRequest: requestID),
+                openEntityCalls[id] != nil
+            else { return .ignored(.unexpected) }
+            return accept(message, at: now, remember: false)
+        case .entityLockGranted(let section):
+            guard message.executionID == executionID, let id = EventID(entityRequest: section), openSections[id] != nil
+            else { return .ignored(.unexpected) }
+            if appliedMessages.contains(message.id) { return .ignored(.duplicate) }
+            return accept(message, at: now, remember: true)
         case .updateRequested(let request):
             if updates.standing(of: request.id) != nil { return .ignored(.duplicate) }
             if status.isTerminal { return .ignored(.ended) }
@@ -83,7 +95,7 @@ extension InstanceState {
         return accept(message, at: now, remember: true)
     }
 
-    private func accept(_ message: Message, at now: Timestamp, remember: Bool) -> Acceptance {
+    func accept(_ message: Message, at now: Timestamp, remember: Bool) -> Acceptance {
         var event = message.event
         event.eventID = .none
         event.timestamp = now
@@ -133,6 +145,13 @@ extension InstanceState {
         var outbox: [OutboxEntry] = []
         func record(_ id: EventID, _ kind: HistoryEvent.Kind) {
             change.history.append(HistoryEvent(eventID: id, timestamp: now, kind: kind))
+        }
+        var sections = openSections
+        /// The engine ends the critical sections that the execution leaves behind.
+        func endSections() {
+            for (section, lockSet) in sections.sorted(by: { $0.key < $1.key }) {
+                _ = send(.message(abandonment(of: section, lockSet, at: now)))
+            }
         }
         func send(_ body: OutboxEntry.Body) -> OutboxID {
             defer { outboxID = OutboxID(outboxID.value + 1) }
@@ -192,10 +211,41 @@ extension InstanceState {
             case .continueAsNew(let eventID, let input, let version, let carriedOver):
                 record(eventID, .executionCompleted(status: .continuedAsNew, result: input, failure: nil))
                 change.buffered = beginning(of: executionID.successor, input, version, carriedOver, at: now) + passedOn
+                endSections()
             case .passOn: break
             case .completeOrchestration(let eventID, let status, let result, let failure):
                 record(eventID, .executionCompleted(status: status, result: result, failure: failure))
                 if let answer = answerToParent(status, result, failure, at: now) { _ = send(.message(answer)) }
+                endSections()
+            case .callEntity(let id, let target, let operation, let input, let section):
+                let call = EntityCall(
+                    requestID: entityRequest(id), operation: operation, input: input, target: target,
+                    section: section.map(entityRequest))
+                record(id, .entityOperationCalled(call))
+                _ = send(.message(message(of: call, to: target, at: now)))
+            case .signalEntity(let id, let target, let operation, let input):
+                var signal = EntitySignal(
+                    requestID: entityRequest(id), operation: operation, input: input, target: target)
+                record(id, .entityOperationSignaled(signal))
+                signal.target = nil
+                _ = send(
+                    .message(
+                        Message(
+                            id: MessageID(signal.requestID), instanceID: target,
+                            event: HistoryEvent(timestamp: now, kind: .entityOperationSignaled(signal)))))
+            case .lockEntities(let id, let lockSet):
+                let request = EntityLockRequest(section: entityRequest(id), lockSet: lockSet)
+                record(id, .entityLockRequested(request))
+                sections[id] = lockSet
+                _ = send(.message(message(of: request, at: now)))
+            case .unlockEntity(let section, let target):
+                record(.none, .entityUnlockSent(EntityUnlock(section: entityRequest(section), target: target)))
+                sections[section] = nil
+                _ = send(.message(unlock(of: section, target, at: now)))
+            case .abandonSection(let section):
+                let lockSet = sections.removeValue(forKey: section) ?? []
+                record(.none, .entityUnlockSent(EntityUnlock(section: entityRequest(section))))
+                if !lockSet.isEmpty { _ = send(.message(abandonment(of: section, lockSet, at: now))) }
             case .recordPatch(let patchID, let isDeprecated):
                 record(.none, .patchRecorded(id: patchID, isDeprecated: isDeprecated))
             case .completeUpdate(let id, let result, let failure):
@@ -236,6 +286,9 @@ extension InstanceState {
         let end = HistoryEvent(
             timestamp: now, kind: .executionCompleted(status: status, result: reason, failure: nil))
         if let answer = answerToParent(status, reason, nil, at: now) { messages.append(answer) }
+        for (section, lockSet) in openSections.sorted(by: { $0.key < $1.key }) {
+            messages.append(abandonment(of: section, lockSet, at: now))
+        }
         if let end = inbox.terminationOfChildren { messages += self.messages(toOpenChildren: end, at: now) }
         return (InstanceChange(instanceID: id, time: now, history: episodeEvents(at: now) + [end]), messages)
     }
@@ -390,6 +443,8 @@ extension InstanceChange {
         canceledTimers += later.canceledTimers
         requestedUpdates += later.requestedUpdates
         rejectedUpdates += later.rejectedUpdates
+        if let later = later.entity { entity = later }
+        handle(later.handled)
         canceledTasks += later.canceledTasks
         heartbeats += later.heartbeats
         if case .set = later.customStatus { customStatus = later.customStatus }

@@ -1,6 +1,9 @@
 extension InstanceState {
     /// Makes the instance a durable change begins with, or nil when the change does not start one.
     package static func created(by change: InstanceChange) -> InstanceState? {
+        if let id = change.instanceID.entity {
+            return change.buffered.isEmpty && change.entity == nil ? nil : InstanceState(id, created: change)
+        }
         for event in change.history + change.buffered {
             if case .executionStarted(let start) = event.kind, let startID = change.appliedMessages.first {
                 return InstanceState(start: start, startID: startID, at: change.time)
@@ -11,6 +14,11 @@ extension InstanceState {
 
     /// Folds one durable change in. Live work and recovery both come through here.
     package mutating func evolve(with change: InstanceChange) {
+        if status.isTerminal, let id = entity.flatMap({ _ in id.entity }),
+            !change.buffered.isEmpty || change.entity != nil
+        {
+            self = InstanceState(id, created: change)
+        }
         lastUpdatedAt = max(lastUpdatedAt, change.time)
         updates.request(change.requestedUpdates)
         updates.reject(change.rejectedUpdates)
@@ -22,6 +30,14 @@ extension InstanceState {
         }
         // An episode handles all of the inbox; what comes with it is what the next execution begins with.
         if change.history.isEmpty { inbox += change.buffered } else { inbox = change.buffered }
+        if !change.handled.isEmpty {
+            let handled = Set(change.handled)
+            inbox.removeAll { $0.entityKey.map(handled.contains) ?? false }
+        }
+        if let entity = change.entity {
+            self.entity = entity
+            endIfEmpty()
+        }
         for task in change.scheduledTasks where !status.isTerminal {
             openTasks[task.taskID] = OpenTask(dispatch: task.dispatch, outboxID: task.outboxID)
         }
@@ -40,6 +56,8 @@ extension InstanceState {
             openTasks = [:]
             openTimers = [:]
             openChildren = [:]
+            openEntityCalls = [:]
+            openSections = [:]
             inbox = []
             hold = nil
             updates.endInstance()
@@ -62,6 +80,8 @@ extension InstanceState {
         openTasks = [:]
         openTimers = [:]
         openChildren = [:]
+        openEntityCalls = [:]
+        openSections = [:]
         patches = []
         author = nil
         updates.endExecution()
@@ -81,6 +101,12 @@ extension InstanceState {
             if !child.isDetached { openChildren[event.eventID] = child.instanceID }
         case .patchRecorded(let id, _):
             patches.insert(id)
+        case .entityOperationCalled(let call):
+            openEntityCalls[event.eventID] = call.target
+        case .entityLockRequested(let request):
+            openSections[event.eventID] = request.lockSet
+        case .entityUnlockSent(let unlock):
+            if let id = EventID(entityRequest: unlock.section) { openSections[id] = nil }
         case .updateRequested(let request):
             updates.begin(request.id)
         case .updateCompleted(let id, let result, let failure):
@@ -114,6 +140,8 @@ extension InstanceState {
         case .timerFired(let timerID, _): openTimers[timerID] = nil
         case .subOrchestrationCompleted(let taskID, _), .subOrchestrationFailed(let taskID, _):
             openChildren[taskID] = nil
+        case .entityOperationCompleted(let requestID, _), .entityOperationFailed(let requestID, _):
+            if let id = EventID(entityRequest: requestID) { openEntityCalls[id] = nil }
         default: break
         }
     }

@@ -39,6 +39,12 @@ package struct InstanceState: Hashable, Sendable {
     package var appliedMessages: [MessageID]
     package var hold: Hold?
     package var updates = UpdateLedger()
+    /// What an entity keeps; nil: the instance is an orchestration's.
+    package var entity: EntityState?
+    /// Operations of entities that were called and have not ended. Look-up only.
+    package var openEntityCalls: [EventID: InstanceID] = [:]
+    /// Entities of the critical sections that were asked for and have not ended. Look-up only.
+    package var openSections: [EventID: [InstanceID]] = [:]
     /// A termination is told to the code, which has something to undo then.
     package var compensatesTermination: Bool
     /// The code was told of a termination: whatever it does, the instance ends as terminated.

@@ -33,7 +33,7 @@ package struct Message: Hashable, Sendable {
     package var isClientMessage: Bool {
         switch event.kind {
         case .executionStarted, .eventRaised, .executionTerminated, .cancellationRequested, .executionSuspended,
-            .executionResumed, .updateRequested:
+            .executionResumed, .updateRequested, .entityOperationSignaled:
             true
         default: false
         }

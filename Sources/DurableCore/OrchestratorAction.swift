@@ -24,6 +24,15 @@ package enum OrchestratorAction: Hashable, Sendable {
     case recordPatch(id: String, isDeprecated: Bool)
     /// The handler of an update has ended. Has no event ID.
     case completeUpdate(id: UpdateID, result: Payload?, failure: FailureDetails?)
+    /// - `section`: event ID of the request for the critical section that this is called in; nil: in none.
+    case callEntity(id: EventID, target: InstanceID, operation: String, input: Payload?, section: EventID?)
+    case signalEntity(id: EventID, target: InstanceID, operation: String, input: Payload?)
+    /// A critical section is to begin once it has these, which are in ascending order.
+    case lockEntities(id: EventID, [InstanceID])
+    /// The section ends at one of its entities. Has no event ID of its own.
+    case unlockEntity(section: EventID, target: InstanceID)
+    /// Nobody waits for the section any more, which may have some of its entities. Has no event ID of its own.
+    case abandonSection(EventID)
     /// A request about the instance's end that came when the code had continued as new already: the next execution's.
     /// Leaves no history event.
     case passOn(HistoryEvent.Kind)
@@ -65,7 +74,9 @@ extension OrchestratorAction {
         case .completeOrchestration(_, _, let result, _): result?.count
         case .setCustomStatus(let status): status?.count
         case .completeUpdate(_, let result, _): result?.count
-        case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination, .passOn:
+        case .callEntity(_, _, _, let input, _), .signalEntity(_, _, _, let input): input?.count
+        case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination, .passOn,
+            .lockEntities, .unlockEntity, .abandonSection:
             nil
         }
     }
@@ -83,6 +94,9 @@ extension OrchestratorAction {
         case .cancelTask, .cancelChild: "a cancellation"
         case .recordPatch: "a patch"
         case .completeUpdate(let id, _, _): "the result of update \"\(id)\""
+        case .callEntity(_, let target, let operation, _, _), .signalEntity(_, let target, let operation, _):
+            "the input of operation \"\(operation)\" of \(target)"
+        case .lockEntities, .unlockEntity, .abandonSection: "a critical section"
         case .setCompensatesTermination: "a scope with compensations"
         case .passOn: "a request to end"
         }
@@ -93,9 +107,12 @@ extension OrchestratorAction {
         case .scheduleTask(let id, _, _), .createTimer(let id, _), .cancelTimer(let id), .cancelTask(let id),
             .cancelChild(let id), .sendEvent(let id, _, _, _), .createSubOrchestration(let id, _),
             .continueAsNew(let id, _, _, _),
-            .completeOrchestration(let id, _, _, _):
+            .completeOrchestration(let id, _, _, _), .callEntity(let id, _, _, _, _), .signalEntity(let id, _, _, _),
+            .lockEntities(let id, _):
             id
-        case .setCustomStatus, .recordPatch, .completeUpdate, .setCompensatesTermination, .passOn: .none
+        case .setCustomStatus, .recordPatch, .completeUpdate, .setCompensatesTermination, .passOn, .unlockEntity,
+            .abandonSection:
+            .none
         }
     }
 }

@@ -17,8 +17,11 @@ extension HistoryEvent {
                 .updateCompleted(_, let result, _):
                 result
             case .updateRequested(let request): request.input
+            case .entityOperationSignaled(let signal): signal.input
+            case .entityOperationCalled(let call): call.input
+            case .entityOperationCompleted(_, let output): output
             case .orchestratorStarted, .taskFailed, .timerCreated, .timerFired, .subOrchestrationFailed,
-                .patchRecorded:
+                .patchRecorded, .entityOperationFailed, .entityLockRequested, .entityLockGranted, .entityUnlockSent:
                 nil
             }
         }
@@ -48,8 +51,15 @@ extension HistoryEvent {
                 kind = .updateRequested(request)
             case .updateCompleted(let id, _, let failure):
                 kind = .updateCompleted(id: id, result: newValue, failure: failure)
+            case .entityOperationSignaled(var signal):
+                signal.input = newValue
+                kind = .entityOperationSignaled(signal)
+            case .entityOperationCalled(var call):
+                call.input = newValue
+                kind = .entityOperationCalled(call)
+            case .entityOperationCompleted(let id, _): kind = .entityOperationCompleted(requestID: id, output: newValue)
             case .orchestratorStarted, .taskFailed, .timerCreated, .timerFired, .subOrchestrationFailed,
-                .patchRecorded:
+                .patchRecorded, .entityOperationFailed, .entityLockRequested, .entityLockGranted, .entityUnlockSent:
                 break
             }
         }
@@ -64,7 +74,9 @@ extension HistoryEvent {
     /// Whether code is given its payload when it runs or is replayed. Of what it asked for itself, replay needs no data.
     package var handsPayloadToCode: Bool {
         switch kind {
-        case .executionStarted, .taskCompleted, .subOrchestrationCompleted, .eventRaised, .updateRequested: true
+        case .executionStarted, .taskCompleted, .subOrchestrationCompleted, .eventRaised, .updateRequested,
+            .entityOperationCompleted:
+            true
         default: false
         }
     }
@@ -80,8 +92,9 @@ extension OrchestratorAction {
             case .createSubOrchestration(_, let child): child.input
             case .completeOrchestration(_, _, let result, _), .completeUpdate(_, let result, _): result
             case .setCustomStatus(let status): status
+            case .callEntity(_, _, _, let input, _), .signalEntity(_, _, _, let input): input
             case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination,
-                .passOn:
+                .passOn, .lockEntities, .unlockEntity, .abandonSection:
                 nil
             }
         }
@@ -100,10 +113,22 @@ extension OrchestratorAction {
             case .completeUpdate(let id, _, let failure):
                 self = .completeUpdate(id: id, result: newValue, failure: failure)
             case .setCustomStatus: self = .setCustomStatus(newValue)
+            case .callEntity(let id, let target, let operation, _, let section):
+                self = .callEntity(id: id, target: target, operation: operation, input: newValue, section: section)
+            case .signalEntity(let id, let target, let operation, _):
+                self = .signalEntity(id: id, target: target, operation: operation, input: newValue)
             case .createTimer, .cancelTimer, .cancelTask, .cancelChild, .recordPatch, .setCompensatesTermination,
-                .passOn:
+                .passOn, .lockEntities, .unlockEntity, .abandonSection:
                 break
             }
+        }
+    }
+
+    /// Whether its user data is never put into a payload store: it is for an entity, which could not go on without it.
+    package var keepsPayloadInline: Bool {
+        switch self {
+        case .callEntity, .signalEntity: true
+        default: false
         }
     }
 
@@ -126,7 +151,8 @@ extension OrchestratorAction {
         case .completeOrchestration:
             parent.map { PayloadOwner($0.instanceID, $0.executionID) } ?? PayloadOwner(instanceID, executionID)
         case .scheduleTask, .setCustomStatus, .completeUpdate, .createTimer, .cancelTimer, .cancelTask, .cancelChild,
-            .recordPatch, .setCompensatesTermination, .passOn:
+            .recordPatch, .setCompensatesTermination, .passOn, .callEntity, .signalEntity, .lockEntities, .unlockEntity,
+            .abandonSection:
             PayloadOwner(instanceID, executionID)
         }
     }

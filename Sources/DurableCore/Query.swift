@@ -211,6 +211,10 @@ public struct InstanceSnapshot: Hashable, Sendable {
     public var inboxCount: Int
     /// Updates that wait to begin, and those whose handler has not ended.
     public var openUpdateCount: Int
+    /// Operations of entities called that have not ended.
+    public var openEntityCallCount: Int
+    /// What an entity keeps; nil: the instance is an orchestration's.
+    package var entity: EntityState?
     /// Error code and text when the instance is held; nil otherwise.
     public var holdCode: String?
     /// nil: it is not held.
@@ -238,6 +242,8 @@ public struct InstanceSnapshot: Hashable, Sendable {
         openChildCount = state.openChildren.count
         inboxCount = state.inbox.count
         openUpdateCount = state.updates.openCount
+        openEntityCallCount = state.openEntityCalls.count
+        entity = state.entity
         holdCode = state.hold?.code
         holdText = state.hold?.text
         parent = state.parent?.instanceID
@@ -258,5 +264,6 @@ public struct InstanceSnapshot: Hashable, Sendable {
         openChildCount = 0
         inboxCount = 0
         openUpdateCount = 0
+        openEntityCallCount = 0
     }
 }

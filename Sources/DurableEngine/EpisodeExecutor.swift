@@ -19,6 +19,17 @@ package protocol EpisodeExecutor: Sendable {
         _ code: OrchestrationCode, version: String?, instanceID: InstanceID, executionID: ExecutionID,
         patches: Set<String>, onEscape: @escaping @Sendable () -> Void
     ) -> (any OrchestrationSession)?
+
+    /// Performs one operation of an entity, at once.
+    ///
+    /// - Parameter state: Of the entity; nil: it has none.
+    /// - Returns: nil when this worker has no code of that entity.
+    func perform(
+        _ operation: EntityTurn.Operation, on id: EntityID, state: Payload?, at now: Timestamp
+    ) -> EntityOutcome?
+
+    /// Whether this worker has code of entities of that name.
+    func hasEntity(named name: String) -> Bool
 }
 
 /// One instance's code, suspended in memory between episodes. Used from the partition's thread only.

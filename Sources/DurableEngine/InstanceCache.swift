@@ -48,6 +48,8 @@ package final class InstanceEntry {
         var bytes = 640 + state.id.value.utf8.count + state.openTasks.count * 48 + state.openTimers.count * 32
         bytes += state.openChildren.count * 160 + state.patches.count * 160
         bytes += state.updates.estimatedBytes + state.heartbeatBytes
+        bytes += state.entity?.state?.count ?? 0
+        bytes += state.openEntityCalls.count * 160 + state.openSections.values.reduce(0) { $0 + 64 + $1.count * 80 }
         bytes += (state.output?.count ?? 0) + (state.customStatus?.count ?? 0)
         for event in state.inbox { bytes += event.estimatedBytes }
         for event in unflushed { bytes += event.estimatedBytes }

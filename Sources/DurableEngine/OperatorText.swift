@@ -41,6 +41,12 @@ package enum OperatorText {
         return hold
     }
 
+    package static func noCode(ofEntity id: EntityID) -> Hold {
+        hold(
+            "DTQ2005", "entity \(id)", "this worker has no operations of entity \"\(id.name)\"",
+            "Start a worker that registers them.")
+    }
+
     package static func crashes(_ state: InstanceState, in epochs: [Epoch], build: String) -> Hold {
         var hold = hold(
             "DTQ2008", "instance \(state.id) (\(state.name)\(state.version.map { " v\($0)" } ?? ""))",
@@ -84,6 +90,25 @@ package enum OperatorText {
         hold(
             fault.code, "instance \(state.id) (\(state.name))", "a payload of it cannot be used: \(fault.reason)",
             "\(fault.remedy).")
+    }
+
+    package static func payloadFault(_ fault: PayloadFault, ofEntity id: EntityID) -> Hold {
+        hold(
+            fault.code, "entity \(id)", "a payload of it cannot be used: \(fault.reason)",
+            // Nobody terminates an entity.
+            fault.kind == .unreadable
+                ? "Start workers with the payload options it was written with, or restore the hub from a backup."
+                : "\(fault.remedy).")
+    }
+
+    package static func unusableInput(
+        ofOperation name: String, _ id: EntityID, _ fault: PayloadFault
+    ) -> FailureDetails {
+        FailureDetails(
+            errorType: "PayloadError",
+            message: "\(fault.code) the input of operation \"\(name)\" of \(id) cannot be used: \(fault.reason). "
+                + "It was not performed. Send it again. See ops/errors/\(fault.code).md",
+            isNonRetryable: true)
     }
 
     package static func waitsForPayloads(_ count: Int, _ state: InstanceState) -> Hold {

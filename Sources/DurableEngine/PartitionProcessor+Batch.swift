@@ -15,6 +15,8 @@ struct Batch {
     var applied: [Origin] = []
     /// To parents whose child could not be started, or has ended before.
     var refusals: [Message] = []
+    /// What partitions sent to entities, by entity. Look-up only.
+    var appliedToEntities: [InstanceID: [Origin]] = [:]
     /// What is to be deleted of the payload store.
     var unneededPayloads: [PayloadScope] = []
     /// Episodes whose payloads must be stored first.
@@ -187,6 +189,9 @@ extension PartitionProcessor {
                 return ("DTQ3001", defect)
             }
             if let defect = message.instanceID.defect { return ("DTQ3001", defect) }
+            if message.instanceID.isReserved, case .executionStarted = message.event.kind {
+                return ("DTQ3001", "an instance ID that begins with @ is an entity's, not an orchestration's")
+            }
             let home = message.instanceID.partition(of: topology.partitionCount)
             if home != parts.partition {
                 return (
@@ -235,6 +240,9 @@ extension PartitionProcessor {
             if let old, !old.state.status.isTerminal { entry.predecessors = [old] + old.predecessors }
             fold(change, into: entry)
             batch.note(change, of: entry)
+            if entry.state.entity != nil, let origin = message.origin {
+                batch.appliedToEntities[message.instanceID, default: []].append(origin)
+            }
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }
         }
     }

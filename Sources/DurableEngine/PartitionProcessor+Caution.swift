@@ -58,7 +58,16 @@ extension PartitionProcessor {
             part.outcomes = batch.outcomes
             // Acknowledgements and sequences come last: until then a crash brings the whole delivery again, and what
             // was applied of it is known by the instances themselves.
-            if index == batch.touched.count - 1 { part.takeEffects(of: batch) }
+            if index == batch.touched.count - 1 {
+                part.takeEffects(of: batch)
+            } else if var entity = entry.state.entity, let origins = batch.appliedToEntities[entry.state.id] {
+                // Nothing it keeps says of itself that an operation was performed.
+                entity.note(applied: origins)
+                var change = InstanceChange(instanceID: entry.state.id, time: batch.now)
+                change.entity = entity
+                fold(change, into: entry)
+                part.note(change, of: entry)
+            }
             if runsCode(entry, at: batch.now) {
                 let build = parts.configuration.build
                 let epochs = state.evidence.epochs(of: entry.state.id, build: build).filter {

@@ -6,6 +6,7 @@ import Logging
 extension PartitionProcessor {
     func runEpisode(of entry: InstanceEntry, in batch: inout Batch) throws(PartitionEnd) {
         endPredecessors(of: entry, in: &batch)
+        if entry.state.entity != nil { return try runEntity(entry, in: &batch) }
         try runInbox(of: entry, in: &batch)
         // What is not finished yet comes first.
         if !batch.isPending(entry) { try runUpdates(of: entry, in: &batch) }

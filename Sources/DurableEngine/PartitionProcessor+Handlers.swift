@@ -15,6 +15,11 @@ extension PartitionProcessor {
                 "the owner that was asked went away before it answered. Nothing was changed. See what became of that "
                     + "worker, then ask again")
         }
+        if state.entity != nil {
+            return .failed(
+                "DTQ2026 \(state.id) is an entity, not an orchestration: it has no queries. Read its state. See ops/errors/DTQ2026.md"
+            )
+        }
         if let hold = state.hold {
             return .failed(hold.isForCode ? lacksCode(of: state, for: name) : hold.text)
         }
@@ -41,7 +46,7 @@ extension PartitionProcessor {
         if state.hold == nil { fetches.arrived[state.id] = nil }
         let answer: HandlerAnswer
         do throws(PayloadFault) {
-            answer = session.query(name, input: try openedInput(input))
+            answer = session.query(name, input: try openedInline(input, "the input of a query"))
         } catch {
             return .failed("\(error)")
         }

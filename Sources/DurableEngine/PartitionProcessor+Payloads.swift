@@ -95,18 +95,20 @@ extension PartitionProcessor {
         return references
     }
 
-    // MARK: - Queries
-
-    /// The input of a query as the code is given it.
-    func openedInput(_ input: Payload?) throws(PayloadFault) -> Payload? {
-        guard let input else { return nil }
-        guard case .payload(let opened) = try parts.payloads.open(input) else {
+    /// What is never stored, as the code is given it.
+    ///
+    /// - Parameter what: Names it.
+    func openedInline(_ payload: Payload?, _ what: String) throws(PayloadFault) -> Payload? {
+        guard let payload else { return nil }
+        guard case .payload(let opened) = try parts.payloads.open(payload) else {
             throw PayloadFault(
-                .unreadable, "DTQ2019", "the input of a query is in a payload store, where no client puts it",
-                remedy: "Ask with a client of this version")
+                .unreadable, "DTQ2019", "\(what) is in a payload store, where it never belongs",
+                remedy: "Send it with a client of this version")
         }
         return opened
     }
+
+    // MARK: - Queries
 
     /// Fetches what replay needs to answer a query, which is taken up again then.
     ///

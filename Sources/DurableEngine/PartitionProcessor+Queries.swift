@@ -76,6 +76,7 @@ extension PartitionProcessor {
                 states.prefix(limit).map { state in
                     var snapshot = snapshot(state, input: nil)
                     snapshot.output = nil
+                    snapshot.entity?.state = nil
                     return snapshot
                 }, isComplete: states.count <= limit)
         case .wait(let id):

@@ -18,6 +18,10 @@ extension PartitionProcessor {
 
     /// - Parameter build: A build whose code must not run it on another worker; nil: any may.
     func place(of state: InstanceState, otherThan build: String? = nil) -> CodePlace {
+        // Operations of entities are not shipped.
+        if let entity = state.id.entity {
+            return parts.executor.hasEntity(named: entity.name) ? .here(OrchestrationCode(name: entity.name)) : .nowhere
+        }
         for code in state.codes {
             if parts.executor.has(code) { return .here(code) }
             if parts.directory?.has(code, otherThan: build) == true { return .away(code) }

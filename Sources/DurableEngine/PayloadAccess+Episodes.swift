@@ -49,6 +49,10 @@ extension PayloadAccess {
             // The reason of a requested end comes back as it came.
             guard let payload = sealed[index].payload, !payload.isSealed else { continue }
             do throws(PayloadFault) {
+                if sealed[index].keepsPayloadInline {
+                    sealed[index].payload = try encode(payload)
+                    continue
+                }
                 let result = try seal(payload, for: owner(sealed[index]))
                 sealed[index].payload = result.payload
                 if let content = result.content { contents.append(content) }

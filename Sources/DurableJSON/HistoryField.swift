@@ -71,6 +71,28 @@ extension HistoryEvent {
         case .updateCompleted(let id, let result, let failure):
             fields = [field("update", .text(id.value)), field("result", .payload(result))]
             if let failure { fields.append(field("failure", .failure(failure))) }
+        case .entityOperationSignaled(let signal):
+            fields = [field("operation", .text(signal.operation))]
+            if let target = signal.target { fields.append(field("entity", .text(target.value))) }
+            fields += [field("input", .payload(signal.input))] + detail("request", .text(signal.requestID))
+        case .entityOperationCalled(let call):
+            fields = [field("operation", .text(call.operation))]
+            if let target = call.target { fields.append(field("entity", .text(target.value))) }
+            fields += [field("input", .payload(call.input))] + detail("request", .text(call.requestID))
+            fields += detail("section", call.section.map { .text($0) })
+        case .entityOperationCompleted(let requestID, let output):
+            fields = [field("request", .text(requestID)), field("output", .payload(output))]
+        case .entityOperationFailed(let requestID, let failure):
+            fields = [field("request", .text(requestID)), field("failure", .failure(failure))]
+        case .entityLockRequested(let request):
+            fields = [
+                field("section", .text(request.section)),
+                field("entities", .json(.array(request.lockSet.map { .string($0.value) }))),
+            ]
+        case .entityLockGranted(let section): fields = [field("section", .text(section))]
+        case .entityUnlockSent(let unlock):
+            fields = [field("section", .text(unlock.section))]
+            if let target = unlock.target { fields.append(field("entity", .text(target.value))) }
         case .continueAsNew(let input): fields = [field("input", .payload(input))]
         }
         if let author {

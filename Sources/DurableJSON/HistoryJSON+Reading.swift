@@ -89,6 +89,31 @@ private struct EventReader {
             return .updateCompleted(
                 id: UpdateID(try text("update")), result: try payload("result"),
                 failure: try optional("failure", failure))
+        case "EntityOperationSignaled":
+            return .entityOperationSignaled(
+                EntitySignal(
+                    requestID: try text("request"), operation: try text("operation"), input: try payload("input"),
+                    target: try optional("entity", text).map { InstanceID($0) }))
+        case "EntityOperationCalled":
+            return .entityOperationCalled(
+                EntityCall(
+                    requestID: try text("request"), operation: try text("operation"), input: try payload("input"),
+                    target: try optional("entity", text).map { InstanceID($0) },
+                    section: try optional("section", text)))
+        case "EntityOperationCompleted":
+            return .entityOperationCompleted(requestID: try text("request"), output: try payload("output"))
+        case "EntityOperationFailed":
+            return .entityOperationFailed(requestID: try text("request"), failure: try failure("failure"))
+        case "EntityLockRequested":
+            guard case .array(let values)? = value["entities"] else { throw error("\"entities\" is no list") }
+            return .entityLockRequested(
+                EntityLockRequest(
+                    section: try text("section"), lockSet: values.compactMap { $0.stringValue.map(InstanceID.init) }))
+        case "EntityLockGranted": return .entityLockGranted(section: try text("section"))
+        case "EntityUnlockSent":
+            return .entityUnlockSent(
+                EntityUnlock(
+                    section: try text("section"), target: try optional("entity", text).map { InstanceID($0) }))
         case "ContinueAsNew": return .continueAsNew(input: try payload("input"))
         default: throw error("\"\(type)\" is no type of event that this version knows")
         }

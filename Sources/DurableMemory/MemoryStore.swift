@@ -288,14 +288,16 @@ extension PartitionContents.InstanceRow {
                 throw .damaged("history of \(state.id): \(error)")
             }
         }
+        // An entity that was empty, was used, and is empty again has another end.
+        let oldEnd = state.entity == nil ? old?.endedAt : nil
         self.init(
             key: InstanceKey(state.id), state: state.wireBytes, status: state.status, name: Array(state.name.utf8),
             createdAt: state.createdAt, nextDue: state.nextDue, isHeld: state.hold != nil,
             historyCount: state.historyCount,
             // It may have gone on after an end that is known here, and have ended again.
-            endedAt: state.status.isTerminal ? flush.endedAt?.value ?? old?.endedAt ?? endedAt.value : nil,
+            endedAt: state.status.isTerminal ? flush.endedAt?.value ?? oldEnd ?? endedAt.value : nil,
             isEndExact: state.status.isTerminal
-                && (flush.endedAt != nil || old?.endedAt != nil && old?.isEndExact == true),
+                && (flush.endedAt != nil || oldEnd != nil && old?.isEndExact == true),
             end: state.status.isTerminal ? state.lastUpdatedAt : nil, tags: state.tags,
             parent: state.parent.map { InstanceKey($0.instanceID) }, chunks: chunks)
     }

@@ -37,6 +37,7 @@ package struct PayloadPipeline: PayloadAccess {
     // MARK: - Writing
 
     package func encode(_ payload: Payload) throws(PayloadFault) -> Payload {
+        if !writers.isEmpty { try checkSize(of: payload) }
         var payload = payload
         for codec in writers {
             do {
@@ -56,9 +57,7 @@ package struct PayloadPipeline: PayloadAccess {
     }
 
     package func seal(_ payload: Payload, for owner: PayloadOwner) throws(PayloadFault) -> SealedPayload {
-        if payload.count > sizeLimit, !writers.isEmpty || threshold != nil {
-            throw tooLarge("it has \(payload.count) bytes, the limit is \(sizeLimit)")
-        }
+        if threshold != nil { try checkSize(of: payload) }
         let payload = try encode(payload)
         guard let threshold, payload.count > threshold else { return SealedPayload(payload) }
         let digest = Array(SHA256.hash(data: payload.bytes))
@@ -67,6 +66,12 @@ package struct PayloadPipeline: PayloadAccess {
             sha256: digest)
         return SealedPayload(
             reference.envelope.payload, content: .init(reference: reference, bytes: payload.bytes))
+    }
+
+    /// Nobody would open more.
+    private func checkSize(of payload: Payload) throws(PayloadFault) {
+        guard payload.count > sizeLimit else { return }
+        throw tooLarge("it has \(payload.count) bytes, the limit is \(sizeLimit)")
     }
 
     package func store(_ content: SealedPayload.Content) async throws(PayloadFault) {

@@ -147,6 +147,8 @@ enum InstanceTable {
         let isIndexed =
             old.status != state.status || old.nextDue != state.nextDue
             || old.isHeld != (state.hold != nil) || old.createdAt != state.createdAt || old.name != state.name
+            // An entity that was empty, was used, and is empty again has another end.
+            || state.entity != nil && state.status.isTerminal
             || hasEndedAgain(old, state, end)
         let common: StatementArguments = [
             state.lastUpdatedAt.millisecondsSinceEpoch, state.historyCount, Data(bytes), checksum(bytes), old.number,

@@ -74,7 +74,14 @@ extension OrchestrationContext {
     ) async throws -> Output {
         try await runtime.admit("context.callSubOrchestration")
         let longest = instanceID?.ofAttempt(max(1, retry?.maximumAttempts ?? 1))
-        if let defect = instanceID?.defect ?? longest?.defect { throw InvalidInstanceID(description: defect) }
+        if let defect = instanceID?.orchestrationDefect ?? longest?.defect {
+            throw InvalidInstanceID(description: defect)
+        }
+        if CriticalSection.current != nil {
+            throw CriticalSectionError(
+                "orchestration \"\(name)\" cannot be called in a critical section: it might wait for an entity "
+                    + "that waits for this section. Call it before or after, or start it without waiting for it")
+        }
         let kept = try checked(tags)
         let result = try await runtime.retrying(retry, "context.callSubOrchestration") { attempt in
             let payload = try runtime.encodeUnlessReplaying(input, as: "the input of orchestration \"\(name)\"")
@@ -108,7 +115,7 @@ extension OrchestrationContext {
         _ name: String, _ input: some Encodable & Sendable = NoValue(), version: String? = nil,
         instanceID: InstanceID? = nil, tags: [String: String] = [:]
     ) throws -> InstanceID {
-        if let defect = instanceID?.defect { throw InvalidInstanceID(description: defect) }
+        if let defect = instanceID?.orchestrationDefect { throw InvalidInstanceID(description: defect) }
         let kept = try checked(tags)
         guard runtime.mayAct("context.startOrchestration") else { throw OrchestrationInterrupted() }
         let payload = try runtime.encodeUnlessReplaying(input, as: "the input of orchestration \"\(name)\"")

@@ -8,6 +8,7 @@ package import DurableCore
 public struct Registry: Sendable {
     private var activities: [String: AnyActivity] = [:]
     private var orchestrations: [OrchestrationCode: AnyOrchestration] = [:]
+    private var entities: [String: AnyEntity] = [:]
 
     /// Nothing yet.
     public init() {}
@@ -29,7 +30,11 @@ public struct Registry: Sendable {
     /// In order of name and version.
     package var orchestrationCodes: [OrchestrationCode] { orchestrations.keys.sorted() }
 
+    /// In order.
+    package var entityNames: [String] { entities.keys.sorted() }
+
     package func activity(named name: String) -> AnyActivity? { activities[name] }
+    package func entity(named name: String) -> AnyEntity? { entities[name] }
     /// Registered under exactly that name and version; nil stands for code registered without one.
     package func orchestration(_ code: OrchestrationCode) -> AnyOrchestration? { orchestrations[code] }
 
@@ -85,6 +90,28 @@ public struct Registry: Sendable {
                     + "since histories know it by these alone")
         }
         orchestrations[orchestration.code] = orchestration
+    }
+
+    mutating func add(_ operation: AnyEntityOperation) throws(RegistryError) {
+        let name = operation.entityName
+        if let defect = EntityID.defect(ofName: name) {
+            throw RegistryError(code: .invalidName, message: "\"\(name)\" cannot name an entity: \(defect)")
+        }
+        var entity = entities[name] ?? AnyEntity(operation)
+        if entity.stateType != operation.stateType {
+            throw RegistryError(
+                code: .duplicateName,
+                message:
+                    "two entities with states of different types are named \"\(name)\"; each needs a name of its own")
+        }
+        try Self.check(operation.name, "operation")
+        if entity.operations[operation.name] != nil {
+            throw RegistryError(
+                code: .duplicateName,
+                message: "two operations of entity \"\(name)\" are named \"\(operation.name)\"; each needs a name of its own")
+        }
+        entity.add(operation)
+        entities[name] = entity
     }
 
     private static func check(_ name: String, _ kind: String) throws(RegistryError) {

@@ -3,7 +3,7 @@ public import DurableTask
 
 extension TestOrchestrationEnvironment {
     /// All instances there have been, in order of start; sub-orchestrations among them.
-    public var instances: [InstanceID] { hub.withLock { $0.order } }
+    public var instances: [InstanceID] { hub.withLock { $0.order.filter { !$0.isReserved } } }
 
     /// - Throws: `OrchestrationTestError.Code.instanceNotFound`.
     public func status(of id: InstanceID) throws -> OrchestrationStatus { try ask(id) { $0.state.status } }

@@ -101,7 +101,10 @@ public final class TestOrchestrationEnvironment: Sendable {
         try await drive(until: nil, hasEnded)
         let waits: [String]? = hub.withLock { hub in
             if hasEnded(hub) { return nil }
-            return hub.order.compactMap { hub.instances[$0] }.filter { !$0.state.status.isTerminal }.map(\.waits)
+            // Of entities those that somebody may wait for.
+            return hub.order.compactMap { hub.instances[$0] }
+                .filter { !$0.state.status.isTerminal && ($0.state.entity.map { $0.lock != nil } ?? true) }
+                .map(\.waits)
         }
         guard let waits else { return }
         throw OrchestrationTestError(
@@ -147,6 +150,7 @@ public final class TestOrchestrationEnvironment: Sendable {
     // MARK: - Episodes
 
     private func runEpisode(of instance: InstanceUnderTest) throws {
+        if hub.withLock({ _ in instance.state.entity != nil }) { return try runEntity(instance) }
         defer { instance.dropSessionIfOver() }
         if hub.withLock({ _ in !instance.state.inbox.isEmpty }) { try runInbox(of: instance) }
         try runUpdates(of: instance)

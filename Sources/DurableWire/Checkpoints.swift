@@ -59,6 +59,8 @@ extension PBInstanceChange {
         }
         requestedUpdates = change.requestedUpdates.map(PBUpdateRequested.init)
         rejectedUpdates = change.rejectedUpdates.map(PBEndedUpdate.init)
+        if let entity = change.entity { self.entity = PBEntityState(entity) }
+        handled = change.handled
     }
 }
 
@@ -88,6 +90,8 @@ extension InstanceChange {
         if wire.hasHold { hold = .set(wire.hold.hasValue ? Hold(wire.hold.value) : nil) }
         requestedUpdates = wire.requestedUpdates.map(UpdateRequest.init)
         rejectedUpdates = try wire.rejectedUpdates.map(UpdateLedger.Ended.init)
+        if wire.hasEntity { entity = try EntityState(wire.entity) }
+        handled = wire.handled
         if continuesAsNew {
             guard case .executionStarted? = buffered.first?.kind else {
                 throw .undecodable(

@@ -82,6 +82,21 @@ extension HistoryEvent.Kind {
             }
             try required(!wire.patch.isEmpty, "GenericEvent: patch")
             self = .patchRecorded(id: wire.patch, isDeprecated: wire.isDeprecated)
+        case .entityOperationSignaled(let wire):
+            self = .entityOperationSignaled(EntitySignal(wire))
+        case .entityOperationCalled(let wire):
+            self = .entityOperationCalled(EntityCall(wire))
+        case .entityOperationCompleted(let wire):
+            self = .entityOperationCompleted(
+                requestID: wire.requestID, output: wire.hasOutput ? Payload(wire.output) : nil)
+        case .entityOperationFailed(let wire):
+            self = .entityOperationFailed(requestID: wire.requestID, failure: FailureDetails(wire.failure))
+        case .entityLockRequested(let wire):
+            self = .entityLockRequested(try EntityLockRequest(wire))
+        case .entityLockGranted(let wire):
+            self = .entityLockGranted(section: wire.criticalSectionID)
+        case .entityUnlockSent(let wire):
+            self = .entityUnlockSent(try EntityUnlock(wire))
         case .continueAsNew(let wire):
             self = .continueAsNew(input: wire.hasInput ? Payload(wire.input) : nil)
         }

@@ -124,6 +124,28 @@ extension PBHistoryEvent.OneOf_Kind {
             if let result { wire.updateCompleted.result = Google_Protobuf_BytesValue(result) }
             if let failure { wire.updateCompleted.failure = PBFailureDetails(failure) }
             self = .genericEvent(wire)
+        case .entityOperationSignaled(let signal):
+            self = .entityOperationSignaled(PBEntityOperationSignaled(signal))
+        case .entityOperationCalled(let call):
+            self = .entityOperationCalled(PBEntityOperationCalled(call))
+        case .entityOperationCompleted(let requestID, let output):
+            var wire = PBEntityOperationCompleted()
+            wire.requestID = requestID
+            if let output { wire.output = Google_Protobuf_BytesValue(output) }
+            self = .entityOperationCompleted(wire)
+        case .entityOperationFailed(let requestID, let failure):
+            var wire = PBEntityOperationFailed()
+            wire.requestID = requestID
+            wire.failure = PBFailureDetails(failure)
+            self = .entityOperationFailed(wire)
+        case .entityLockRequested(let request):
+            self = .entityLockRequested(PBEntityLockRequested(request))
+        case .entityLockGranted(let section):
+            var wire = PBEntityLockGranted()
+            wire.criticalSectionID = section
+            self = .entityLockGranted(wire)
+        case .entityUnlockSent(let unlock):
+            self = .entityUnlockSent(PBEntityUnlockSent(unlock))
         case .continueAsNew(let input):
             var wire = PBContinueAsNew()
             if let input { wire.input = Google_Protobuf_BytesValue(input) }
@@ -152,6 +174,13 @@ extension PBHistoryEvent.OneOf_Kind {
         case .continueAsNew: 20
         case .executionSuspended: 21
         case .executionResumed: 22
+        case .entityOperationSignaled: 23
+        case .entityOperationCalled: 24
+        case .entityOperationCompleted: 25
+        case .entityOperationFailed: 26
+        case .entityLockRequested: 27
+        case .entityLockGranted: 28
+        case .entityUnlockSent: 29
         }
     }
 }

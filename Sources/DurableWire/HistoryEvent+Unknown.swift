@@ -37,6 +37,13 @@ extension PBHistoryEvent.OneOf_Kind {
         case .continueAsNew(let wire): wire.unknownPart.map(Self.continueAsNew)
         case .executionSuspended(let wire): wire.unknownPart.map(Self.executionSuspended)
         case .executionResumed(let wire): wire.unknownPart.map(Self.executionResumed)
+        case .entityOperationSignaled(let wire): wire.unknownPart.map(Self.entityOperationSignaled)
+        case .entityOperationCalled(let wire): wire.unknownPart.map(Self.entityOperationCalled)
+        case .entityOperationCompleted(let wire): wire.unknownPart.map(Self.entityOperationCompleted)
+        case .entityOperationFailed(let wire): wire.residue.map(Self.entityOperationFailed)
+        case .entityLockRequested(let wire): wire.unknownPart.map(Self.entityLockRequested)
+        case .entityLockGranted(let wire): wire.unknownPart.map(Self.entityLockGranted)
+        case .entityUnlockSent(let wire): wire.unknownPart.map(Self.entityUnlockSent)
         }
     }
 }
@@ -110,6 +117,16 @@ extension PBGenericEvent {
 }
 
 extension PBUpdateCompleted {
+    fileprivate var residue: Self? {
+        let failure = hasFailure ? failure.residue(depth: 0) : nil
+        if unknownFields.isEmpty && failure == nil { return nil }
+        var rest = unknownPart ?? Self()
+        if let failure { rest.failure = failure }
+        return rest
+    }
+}
+
+extension PBEntityOperationFailed {
     fileprivate var residue: Self? {
         let failure = hasFailure ? failure.residue(depth: 0) : nil
         if unknownFields.isEmpty && failure == nil { return nil }

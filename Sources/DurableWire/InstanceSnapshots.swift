@@ -22,6 +22,8 @@ extension PBInstanceSnapshot {
         openChildCount = Int64(snapshot.openChildCount)
         inboxCount = Int64(snapshot.inboxCount)
         openUpdateCount = Int64(snapshot.openUpdateCount)
+        openEntityCallCount = Int64(snapshot.openEntityCallCount)
+        if let entity = snapshot.entity { self.entity = PBEntityState(entity) }
         if let holdCode = snapshot.holdCode { self.holdCode = holdCode }
         if let holdText = snapshot.holdText { self.holdText = holdText }
         if let parent = snapshot.parent { self.parent = parent.value }
@@ -48,6 +50,8 @@ extension InstanceSnapshot {
         openChildCount = try checkedCount(wire.openChildCount, "open children of instance \(wire.id)")
         inboxCount = try checkedCount(wire.inboxCount, "inbox count of instance \(wire.id)")
         openUpdateCount = try checkedCount(wire.openUpdateCount, "open updates of instance \(wire.id)")
+        openEntityCallCount = try checkedCount(wire.openEntityCallCount, "open calls of instance \(wire.id)")
+        if wire.hasEntity { entity = try EntityState(wire.entity) }
         if wire.hasHoldCode { holdCode = wire.holdCode }
         if wire.hasHoldText { holdText = wire.holdText }
         if wire.hasParent { parent = InstanceID(wire.parent) }

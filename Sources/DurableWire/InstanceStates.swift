@@ -29,6 +29,11 @@ extension InstanceState: WireCodable {
         appliedMessages = wire.appliedMessages.map(MessageID.init)
         if wire.hasHold { hold = Hold(wire.hold) }
         if wire.hasAuthor { author = EpisodeAuthor(wire.author) }
+        if wire.hasEntity { entity = try EntityState(wire.entity) }
+        for call in wire.openEntityCalls { openEntityCalls[EventID(call.taskID)] = InstanceID(call.instanceID) }
+        for section in wire.openSections where !section.lockSet.isEmpty {
+            openSections[EventID(section.id)] = section.lockSet.map(InstanceID.init)
+        }
         updates = UpdateLedger(
             requested: wire.requestedUpdates.map(UpdateRequest.init), open: wire.openUpdates.map(UpdateID.init),
             ended: try wire.endedUpdates.map(UpdateLedger.Ended.init),
@@ -80,6 +85,19 @@ extension InstanceState: WireCodable {
         wire.appliedMessages = appliedMessages.map(\.value)
         if let hold { wire.hold = PBHold(hold) }
         if let author { wire.author = PBEpisodeAuthor(author) }
+        if let entity { wire.entity = PBEntityState(entity) }
+        wire.openEntityCalls = openEntityCalls.sorted { $0.key < $1.key }.map { id, entity in
+            var wire = PBInstanceState.OpenChild()
+            wire.taskID = id.value
+            wire.instanceID = entity.value
+            return wire
+        }
+        wire.openSections = openSections.sorted { $0.key < $1.key }.map { id, lockSet in
+            var wire = PBInstanceState.OpenSection()
+            wire.id = id.value
+            wire.lockSet = lockSet.map(\.value)
+            return wire
+        }
         wire.requestedUpdates = updates.requested.map(PBUpdateRequested.init)
         wire.openUpdates = updates.open.map(\.value)
         wire.endedUpdates = updates.ended.map(PBEndedUpdate.init)
@@ -91,8 +109,9 @@ extension InstanceState: WireCodable {
 
     /// The oldest version of the layout whose readers make no mistake about it.
     private var format: Int32 {
+        if entity != nil || !openEntityCalls.isEmpty || !openSections.isEmpty { return 4 }
         if !updates.isEmpty || compensatesTermination || isTerminating { return 4 }
-        if inbox.contains(where: { $0.isCancellationRequest || $0.isSealed }) { return 4 }
+        if inbox.contains(where: { $0.needsFormat4 || $0.isSealed }) { return 4 }
         if status == .suspended || !patches.isEmpty { return 3 }
         return openChildren.isEmpty && parent == nil ? 1 : 2
     }

@@ -91,6 +91,19 @@ extension PBOrchestratorAction {
         case .passOn(let request):
             // Its time is that of the next execution's begin.
             passOn = PBHistoryEvent(HistoryEvent(timestamp: Timestamp(ms: 0), kind: request))
+        case .callEntity(_, let target, let operation, let input, let section):
+            callEntity = PBEntityAction(target, operation, input)
+            if let section { callEntity.section = section.value }
+        case .signalEntity(_, let target, let operation, let input):
+            signalEntity = PBEntityAction(target, operation, input)
+        case .lockEntities(_, let lockSet):
+            lockEntities = PBLockEntitiesAction()
+            lockEntities.lockSet = lockSet.map(\.value)
+        case .unlockEntity(let section, let target):
+            unlockEntity.section = section.value
+            unlockEntity.instanceID = target.value
+        case .abandonSection(let section):
+            abandonSection = section.value
         case .completeUpdate(let update, let result, let failure):
             completeUpdate.updateID = update.value
             if let result { completeUpdate.result = Google_Protobuf_BytesValue(result) }
@@ -154,9 +167,34 @@ extension OrchestratorAction {
             self = .completeUpdate(
                 id: UpdateID(wire.updateID), result: wire.hasResult ? Payload(wire.result) : nil,
                 failure: wire.hasFailure ? FailureDetails(wire.failure) : nil)
+        case .callEntity(let wire):
+            self = .callEntity(
+                id: id, target: InstanceID(wire.instanceID), operation: wire.operation,
+                input: wire.hasInput ? Payload(wire.input) : nil,
+                section: wire.hasSection ? EventID(wire.section) : nil)
+        case .signalEntity(let wire):
+            self = .signalEntity(
+                id: id, target: InstanceID(wire.instanceID), operation: wire.operation,
+                input: wire.hasInput ? Payload(wire.input) : nil)
+        case .lockEntities(let wire):
+            try required(!wire.lockSet.isEmpty, "entities of a critical section")
+            self = .lockEntities(id: id, wire.lockSet.map(InstanceID.init))
+        case .unlockEntity(let wire):
+            self = .unlockEntity(section: EventID(wire.section), target: InstanceID(wire.instanceID))
+        case .abandonSection(let section):
+            self = .abandonSection(EventID(section))
         case nil:
             throw .undecodable("an action of a kind this version does not know")
         }
+    }
+}
+
+extension PBEntityAction {
+    fileprivate init(_ target: InstanceID, _ operation: String, _ input: Payload?) {
+        self.init()
+        instanceID = target.value
+        self.operation = operation
+        if let input { self.input = Google_Protobuf_BytesValue(input) }
     }
 }
 

@@ -84,7 +84,7 @@ extension InstanceChange {
     /// instance that another one has replaced.
     fileprivate var saysWhatFormat3DoesNot: Bool {
         !canceledTasks.isEmpty || compensatesTermination != .unchanged || !requestedUpdates.isEmpty
-            || !rejectedUpdates.isEmpty || replaces
+            || !rejectedUpdates.isEmpty || entity != nil || !handled.isEmpty || replaces
     }
 }
 
@@ -93,13 +93,18 @@ extension HistoryEvent {
     var historyFormat: Int32 {
         if isSealed { return 4 }
         return switch kind {
-        case .cancellationRequested, .updateRequested, .updateCompleted: 3
+        case .cancellationRequested, .updateRequested, .updateCompleted, .entityOperationSignaled,
+            .entityOperationCalled,
+            .entityOperationCompleted, .entityOperationFailed, .entityLockRequested, .entityLockGranted,
+            .entityUnlockSent:
+            3
         case .patchRecorded: 2
         default: 1
         }
     }
 
-    var isCancellationRequest: Bool { if case .cancellationRequested = kind { true } else { false } }
+    /// Whether readers of records and states of format 3 know nothing of it.
+    var needsFormat4: Bool { recordFormat(isBuffered: true) == 4 }
 
     /// Whether code would be handed what only this version opens.
     var isSealed: Bool { handsPayloadToCode && payload?.isInEnvelope == true }
@@ -108,7 +113,11 @@ extension HistoryEvent {
     fileprivate func recordFormat(isBuffered: Bool) -> Int32 {
         if isSealed { return 4 }
         return switch kind {
-        case .cancellationRequested, .updateRequested, .updateCompleted: 4
+        case .cancellationRequested, .updateRequested, .updateCompleted, .entityOperationSignaled,
+            .entityOperationCalled,
+            .entityOperationCompleted, .entityOperationFailed, .entityLockRequested, .entityLockGranted,
+            .entityUnlockSent:
+            4
         case .patchRecorded: 3
         // In a history it is over.
         case .executionSuspended, .executionResumed: isBuffered ? 3 : 1

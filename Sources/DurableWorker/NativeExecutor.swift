@@ -30,6 +30,14 @@ package struct NativeExecutor: EpisodeExecutor {
         guard let watch else { return session }
         return WatchedSession(session, of: instanceID, code, watch: watch)
     }
+
+    package func perform(
+        _ operation: EntityTurn.Operation, on id: EntityID, state: Payload?, at now: Timestamp
+    ) -> EntityOutcome? {
+        registry.entity(named: id.name)?.perform(operation, on: id, state: state, at: now)
+    }
+
+    package func hasEntity(named name: String) -> Bool { registry.entity(named: name) != nil }
 }
 
 extension NativeOrchestration: OrchestrationSession {}

@@ -229,7 +229,10 @@ import Testing
 
     @Test("A payload above the limit is refused before it is encoded") func limitsSize() throws {
         let pipeline = pipeline(PayloadCompression(), sizeLimit: 1000)
-        let fault = fault { () throws(PayloadFault) in _ = try pipeline.seal(Self.text, for: owner) }
-        #expect(fault?.kind == .tooLarge && fault?.code == "DTQ2007")
+        let faults = [
+            fault { () throws(PayloadFault) in _ = try pipeline.seal(Self.text, for: owner) },
+            fault { () throws(PayloadFault) in _ = try pipeline.encode(Self.text) },
+        ]
+        for fault in faults { #expect(fault?.kind == .tooLarge && fault?.code == "DTQ2007") }
     }
 }

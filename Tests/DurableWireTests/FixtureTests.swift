@@ -90,6 +90,41 @@ import Testing
         Fixture(
             field: 18, kind: .updateCompleted(id: UpdateID("u"), result: Payload("r"), failure: failure),
             bytes: "92 01 1f ea 3f 1c 0a 01 75 12 03 0a 01 72 1a 12 \(failureBytes)", format: 3),
+        // Fields of the public protocol, but 1020 and 1021, which are ours.
+        Fixture(
+            field: 23,
+            kind: .entityOperationSignaled(
+                EntitySignal(requestID: "r", operation: "N", input: Payload("i"), target: InstanceID("I"))),
+            bytes: "ba 01 10 0a 01 72 12 01 4e 22 03 0a 01 69 2a 03 0a 01 49", format: 3),
+        Fixture(
+            field: 24,
+            kind: .entityOperationCalled(
+                EntityCall(
+                    requestID: "r", operation: "N", input: Payload("i"), target: InstanceID("I"),
+                    parent: InstanceID("J"), parentExecution: ExecutionID("X"), section: "s")),
+            bytes: """
+                c2 01 20 0a 01 72 12 01 4e 22 03 0a 01 69 2a 03 0a 01 4a 32 03 0a 01 58 3a 03 0a 01 49 \
+                e2 3f 03 0a 01 73
+                """, format: 3),
+        Fixture(
+            field: 25, kind: .entityOperationCompleted(requestID: "r", output: Payload("o")),
+            bytes: "ca 01 08 0a 01 72 12 03 0a 01 6f", format: 3),
+        Fixture(
+            field: 26, kind: .entityOperationFailed(requestID: "r", failure: failure),
+            bytes: "d2 01 17 0a 01 72 12 12 \(failureBytes)", format: 3),
+        Fixture(
+            field: 27,
+            kind: .entityLockRequested(
+                EntityLockRequest(
+                    section: "s", lockSet: [InstanceID("I"), InstanceID("J")], position: 1, parent: InstanceID("K"),
+                    parentExecution: ExecutionID("X"))),
+            bytes: "da 01 16 0a 01 73 12 01 49 12 01 4a 18 01 22 03 0a 01 4b e2 3f 03 0a 01 58", format: 3),
+        Fixture(field: 28, kind: .entityLockGranted(section: "s"), bytes: "e2 01 03 0a 01 73", format: 3),
+        Fixture(
+            field: 29,
+            kind: .entityUnlockSent(
+                EntityUnlock(section: "s", target: InstanceID("I"), lockSet: [InstanceID("J")], position: 1)),
+            bytes: "ea 01 0f 0a 01 73 1a 03 0a 01 49 e2 3f 01 4a e8 3f 01", format: 3),
         Fixture(field: 20, kind: .continueAsNew(input: Payload("i")), bytes: "a2 01 05 0a 03 0a 01 69"),
         Fixture(field: 21, kind: .executionSuspended(reason: Payload("r")), bytes: "aa 01 05 0a 03 0a 01 72"),
         Fixture(field: 22, kind: .executionResumed(reason: Payload("r")), bytes: "b2 01 05 0a 03 0a 01 72"),

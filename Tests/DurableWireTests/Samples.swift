@@ -65,6 +65,26 @@ enum Samples {
         .updateCompleted(id: UpdateID("u-1"), result: Payload("2"), failure: nil),
         .updateCompleted(id: UpdateID("u-2"), result: nil, failure: failure),
         .updateCompleted(id: UpdateID("u-3"), result: nil, failure: nil),
+        .entityOperationSignaled(
+            EntitySignal(requestID: "r/1", operation: "add", input: Payload("1"), target: InstanceID("@C@a"))),
+        .entityOperationSignaled(EntitySignal(requestID: "r/1", operation: "add", input: nil)),
+        .entityOperationCalled(
+            EntityCall(
+                requestID: "r/1", operation: "add", input: Payload("1"), target: InstanceID("@C@a"),
+                parent: InstanceID("o"), parentExecution: ExecutionID("e"), section: "r/0")),
+        .entityOperationCalled(EntityCall(requestID: "r/1", operation: "add", input: nil)),
+        .entityOperationCompleted(requestID: "r/1", output: Payload("1")),
+        .entityOperationCompleted(requestID: "r/1", output: nil),
+        .entityOperationFailed(requestID: "r/1", failure: failure),
+        .entityLockRequested(
+            EntityLockRequest(
+                section: "r/0", lockSet: [InstanceID("@C@a"), InstanceID("@C@b")], position: 1,
+                parent: InstanceID("o"), parentExecution: ExecutionID("e"))),
+        .entityLockRequested(EntityLockRequest(section: "r/0", lockSet: [InstanceID("@C@a")])),
+        .entityLockGranted(section: "r/0"),
+        .entityUnlockSent(EntityUnlock(section: "r/0", target: InstanceID("@C@a"))),
+        .entityUnlockSent(
+            EntityUnlock(section: "r/0", lockSet: [InstanceID("@C@a"), InstanceID("@C@b")], position: 1)),
     ]
 
     static let outcomes: [UpdateOutcome] = [
@@ -286,6 +306,11 @@ enum Samples {
         full.updates = UpdateLedger(
             requested: [UpdateRequest(id: UpdateID("u-r"), name: "addItem", input: Payload("1"))],
             open: [UpdateID("u-o"), UpdateID("u-p")], ended: endedUpdates, rejected: Array(endedUpdates.prefix(2)))
+        full.openEntityCalls = [EventID(9): InstanceID("@C@a")]
+        full.openSections = [EventID(8): [InstanceID("@C@a"), InstanceID("@C@b")]]
+        full.entity = EntityState(
+            state: Payload("1"), lock: .init(section: "r/0", parent: InstanceID("o")),
+            appliedAhead: [Origin(partition: PartitionID(1), incarnation: 2, sequence: 3)])
         let bare = InstanceState(
             start: ExecutionStarted(name: "A", instanceID: InstanceID("a"), executionID: ExecutionID("e")),
             startID: MessageID("m"), at: Timestamp(millisecondsSinceEpoch: -1))

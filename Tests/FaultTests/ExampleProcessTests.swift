@@ -6,6 +6,7 @@ import Testing
 @Suite("Examples, in processes of their own", .serialized, .timeLimit(.minutes(10))) struct ExampleProcessTests {
     static let names = [
         "hello-cities", "word-count", "approval", "ledger", "order-saga", "monitor", "fan-out", "nightly-schedule",
+        "counter", "bank-transfer",
         "video-pipeline",
     ]
 

@@ -130,6 +130,7 @@ struct WorkloadHub {
 
     private mutating func runEpisode(of id: InstanceID, at now: Timestamp) {
         guard let state = states[id], !state.inbox.isEmpty else { return }
+        if state.entity != nil { return runEntity(state, at: now) }
         if state.isEndImposed(at: now) {
             let (change, messages) = state.imposeEnd(at: now)
             send(messages, at: now)
@@ -149,6 +150,18 @@ struct WorkloadHub {
         if states[id]?.status.isTerminal != false || generator.chance(0.1) {
             sessions.removeValue(forKey: id)?.evict()
         }
+    }
+
+    private mutating func runEntity(_ state: InstanceState, at now: Timestamp) {
+        guard let id = state.id.entity, let entity = registry.entity(named: id.name) else {
+            return failures.append("no entity \(state.id)")
+        }
+        var turn = EntityTurn(state, at: now)
+        while let operation = turn.next() {
+            turn.finish(operation, entity.perform(operation, on: id, state: turn.entity.state, at: now))
+        }
+        send(turn.messages, at: now)
+        states[state.id]?.evolve(with: state.change(by: turn, at: now))
     }
 
     private mutating func fold(_ change: InstanceChange, _ outbox: [OutboxEntry], at now: Timestamp) {

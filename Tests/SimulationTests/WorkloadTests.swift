@@ -76,7 +76,9 @@ import Testing
             hub.run()
             let violations = WorkloadChecks.violations(
                 of: workload, snapshots: hub.snapshots, histories: hub.histories, programs: registry)
-            #expect(hub.failures + violations == [], "seed \(seed)")
+            let entities = hub.states.values.filter(\.id.isReserved)
+            let amiss = EntityChecks.violations(of: entities, histories: hub.histories, in: workload)
+            #expect(hub.failures + violations + amiss == [], "seed \(seed)")
             untouched += hub.snapshots.values.count { $0.status != .terminated }
         }
         #expect(untouched > 0)

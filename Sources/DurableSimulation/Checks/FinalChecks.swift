@@ -83,6 +83,9 @@ struct FinalChecks {
             histories[instance.state.id] = instance.executions
         }
         let found = WorkloadChecks.violations(of: hub.plan.workload, snapshots: snapshots, histories: histories)
+        let entities = hub.witness.instances.map(\.state).filter(\.id.isReserved)
+        let amiss = EntityChecks.violations(of: entities, histories: histories, in: hub.plan.workload)
+        for text in amiss { hub.witness.violated("I2: \(text)") }
         for text in found { hub.witness.violated("I2: \(text)") }
     }
 }

@@ -78,6 +78,14 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         partitions[id.partition(of: partitions.count).index].instances[id]
     }
 
+    /// The run of the ID that has, or had, that execution; nil: there is none, or it was purged.
+    package func run(of id: InstanceID, _ executionID: ExecutionID?) -> Instance? {
+        let runs =
+            (instance(id).map { [$0] } ?? [])
+            + (partitions[id.partition(of: partitions.count).index].replaced[id] ?? [])
+        return runs.first { $0.history(of: executionID) != nil }
+    }
+
     /// All instances in order of their IDs.
     package var instances: [Instance] {
         partitions.flatMap { $0.instances.values }.sorted { $0.state.id < $1.state.id }
@@ -216,11 +224,12 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
 
     private func fold(_ change: InstanceChange, into partition: Partition) {
         var old = partition.instances.removeValue(forKey: change.instanceID)
-        if change.replaces, let gone = old {
+        if change.replaces, var gone = old {
             old = nil
-            partition.replaced[change.instanceID, default: []].append(gone)
             if !gone.state.status.isTerminal { openCount -= 1 }
             if gone.state.hold != nil { heldCount -= 1 }
+            if !gone.state.status.isTerminal { gone.fold(gone.state.replaced(at: change.time).change) }
+            partition.replaced[change.instanceID, default: []].append(gone)
         }
         guard var instance = old ?? InstanceState.created(by: change).map({ Instance(state: $0) }) else {
             return violated("I2: a record changes instance \(change.instanceID), which does not exist")
@@ -232,7 +241,11 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
             }
         }
         let wasHeld = instance.state.hold != nil
-        if instance.state.status.isTerminal { violated("I2: instance \(change.instanceID) changes after its end") }
+        if old?.state.status.isTerminal ?? false {
+            // An entity that was empty is used again.
+            if instance.state.entity == nil { violated("I2: instance \(change.instanceID) changes after its end") }
+            openCount += 1
+        }
         noteAnswers(in: change, of: &instance)
         instance.fold(change)
         if wasHeld != (instance.state.hold != nil) { heldCount += wasHeld ? -1 : 1 }

@@ -81,6 +81,8 @@ package struct SimulationPlan: Sendable {
         if hasPatches { workload.add(Programs.patches, from: &patchRandom) }
         var cancelRandom = SeededGenerator(seed: seed, purpose: "called off")
         if cancelRandom.chance(0.15) { workload.add(Programs.cancellations, from: &cancelRandom) }
+        var entityRandom = SeededGenerator(seed: seed, purpose: "purses and sections")
+        if entityRandom.chance(0.2) { workload.add(Programs.entities, from: &entityRandom, share: 1) }
         var reuseRandom = SeededGenerator(seed: seed, purpose: "reuse")
         reuses = reuseRandom.chance(0.12) ? PlannedReuse.draw(from: &reuseRandom) : []
         // What is long lets the broker give up on silent workers; most runs need no more than their work takes.

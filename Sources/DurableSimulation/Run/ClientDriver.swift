@@ -114,6 +114,10 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
             return try await client.suspend(message.instanceID, reason: reason)
         case .executionResumed(let reason):
             return try await client.resume(message.instanceID, reason: reason)
+        case .entityOperationSignaled(let signal):
+            guard let entity = message.instanceID.entity else { preconditionFailure("it is an entity's") }
+            return try await client.signal(
+                signal.operation, entity, input: signal.input, requestID: signal.requestID)
         default:
             preconditionFailure("clients send no \(message.event.typeName)")
         }
@@ -145,14 +149,16 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
     private func check(_ snapshot: InstanceSnapshot?) {
         guard let snapshot else { return }
         checkDurable(snapshot)
-        guard let truth = hub.witness.instance(snapshot.id)?.state, snapshot.status.isTerminal else { return }
+        guard let truth = hub.witness.run(of: snapshot.id, snapshot.executionID)?.state, snapshot.status.isTerminal
+        else { return }
         if truth.output != snapshot.output || truth.failure != snapshot.failure {
             hub.witness.violated("I2: instance \(snapshot.id) was shown with an outcome that its log does not have")
         }
     }
 
     private func checkDurable(_ snapshot: InstanceSnapshot) {
-        let truth = hub.witness.instance(snapshot.id)
+        // An answer may be late: another run may have taken the ID meanwhile.
+        let truth = hub.witness.run(of: snapshot.id, snapshot.executionID)
         let isAhead = truth?.history(of: snapshot.executionID).map { snapshot.historyCount > $0.count } ?? true
         if isAhead || snapshot.status.isTerminal && truth?.state.status != snapshot.status {
             hub.witness.violated("I5: instance \(snapshot.id) was shown as \(snapshot.status), which is not durable")
@@ -161,7 +167,8 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
 
     private func check(_ history: [HistoryEvent]?, of id: InstanceID) {
         guard let history, !history.isEmpty else { return }
-        let truth = hub.witness.instance(id)?.history(of: history.executionStarted?.executionID)
+        let executionID = history.executionStarted?.executionID
+        let truth = hub.witness.run(of: id, executionID)?.history(of: executionID)
         if truth?.starts(with: history) != true {
             hub.witness.violated("I5: the history of instance \(id) was shown with events that are not durable")
         }
@@ -189,11 +196,17 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
             }
         }
         let listed = try await persist { try await client.list(limit: 10_000) }.instances.map(\.id)
+        let entities = try await persist { try await client.list(ListFilter(idPrefix: "@"), limit: 10_000) }
         let durable = hub.witness.instances.sorted { left, right in
             (left.state.createdAt, left.state.id) < (right.state.createdAt, right.state.id)
         }
-        if listed != durable.map(\.state.id) {
-            hub.witness.violated("I2: \(listed.count) instances are listed, \(durable.count) are durable")
+        let durableIDs = durable.map(\.state.id)
+        if listed != durableIDs.filter({ !$0.isReserved })
+            || entities.instances.map(\.id) != durableIDs.filter(\.isReserved)
+        {
+            hub.witness.violated(
+                "I2: \(listed.count) instances and \(entities.instances.count) entities are listed, \(durable.count) are "
+                    + "durable")
         }
         let counts = try await persist { try await client.counts() }
         if counts.reduce(0, { $0 + $1.count }) != durable.count {

@@ -60,6 +60,7 @@ extension Expectation {
         if snapshot.openTaskCount > 0 { found.append("\(snapshot.openTaskCount) open tasks") }
         if snapshot.openTimerCount > 0 { found.append("\(snapshot.openTimerCount) open timers") }
         if snapshot.openChildCount > 0 { found.append("\(snapshot.openChildCount) open children") }
+        if snapshot.openEntityCallCount > 0 { found.append("\(snapshot.openEntityCallCount) open calls of entities") }
         return found
     }
 

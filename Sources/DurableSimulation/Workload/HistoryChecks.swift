@@ -156,7 +156,7 @@ extension HistoryEvent {
     /// Whether it records an action that has an event ID.
     fileprivate var hasActionID: Bool {
         switch kind {
-        case .patchRecorded, .updateCompleted: false
+        case .patchRecorded, .updateCompleted, .entityUnlockSent: false
         default: isAction && !isImposedEnd
         }
     }

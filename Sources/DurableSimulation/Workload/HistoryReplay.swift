@@ -36,7 +36,7 @@ extension HistoryEvent {
     var isAction: Bool {
         switch kind {
         case .taskScheduled, .timerCreated, .eventSent, .executionCompleted, .subOrchestrationCreated, .patchRecorded,
-            .updateCompleted:
+            .updateCompleted, .entityOperationSignaled, .entityOperationCalled, .entityLockRequested, .entityUnlockSent:
             true
         default: false
         }
@@ -141,7 +141,7 @@ package struct HistoryReplay {
     ) -> [OrchestratorAction]? {
         do throws(EpisodeFailure) {
             let actions = try session.run(episode.received)
-            let asked = actions.compactMap { $0.historyEvent(at: episode.time) }
+            let asked = actions.compactMap { $0.historyEvent(at: episode.time, of: start.executionID) }
             if let difference = Self.difference(asked, episode.recorded) {
                 note("episode \(index) (\(how)): \(difference)")
                 return nil
@@ -171,7 +171,8 @@ package struct HistoryReplay {
 
 extension OrchestratorAction {
     /// What the engine records for it; nil when that is nothing.
-    func historyEvent(at time: Timestamp) -> HistoryEvent? {
+    func historyEvent(at time: Timestamp, of execution: ExecutionID) -> HistoryEvent? {
+        func request(_ id: EventID) -> String { "\(execution.stem)/\(id)" }
         let kind: HistoryEvent.Kind
         switch self {
         case .scheduleTask(_, let name, let input): kind = .taskScheduled(name: name, input: input)
@@ -184,6 +185,19 @@ extension OrchestratorAction {
         case .completeOrchestration(_, let status, let result, let failure):
             kind = .executionCompleted(status: status, result: result, failure: failure)
         case .recordPatch(let id, let isDeprecated): kind = .patchRecorded(id: id, isDeprecated: isDeprecated)
+        case .callEntity(let id, let target, let operation, let input, let section):
+            kind = .entityOperationCalled(
+                EntityCall(
+                    requestID: request(id), operation: operation, input: input, target: target,
+                    section: section.map(request)))
+        case .signalEntity(let id, let target, let operation, let input):
+            kind = .entityOperationSignaled(
+                EntitySignal(requestID: request(id), operation: operation, input: input, target: target))
+        case .lockEntities(let id, let lockSet):
+            kind = .entityLockRequested(EntityLockRequest(section: request(id), lockSet: lockSet))
+        case .unlockEntity(let section, let target):
+            kind = .entityUnlockSent(EntityUnlock(section: request(section), target: target))
+        case .abandonSection(let section): kind = .entityUnlockSent(EntityUnlock(section: request(section)))
         case .completeUpdate(let id, let result, let failure):
             kind = .updateCompleted(id: id, result: result, failure: failure)
         case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination, .passOn:

@@ -93,7 +93,7 @@ struct ProgramSetting: Sendable {
 
 /// All programs of the workload.
 package enum Programs {
-    package static let all: [Program] = drawn + families + continuing + recoveries + patches + cancellations
+    package static let all: [Program] = drawn + families + continuing + recoveries + patches + cancellations + entities
     /// Those that workloads are drawn from.
     package static let drawn: [Program] = sequences + groups + timers + events + failures + messaging + values
 

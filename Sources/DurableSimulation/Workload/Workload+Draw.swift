@@ -42,10 +42,12 @@ extension Workload {
 
     /// Adds instances of some of the programs, drawn by a generator of their own: what was drawn before stays as it is.
     ///
-    /// - Parameter programs: None of those that are there already, since their instances would get the same IDs.
-    package mutating func add(_ programs: [Program], from generator: inout SeededGenerator) {
+    /// - Parameters:
+    ///   - programs: None of those that are there already, since their instances would get the same IDs.
+    ///   - share: Of the programs that are taken, from 0 to 1.
+    package mutating func add(_ programs: [Program], from generator: inout SeededGenerator, share: Double = 0.4) {
         var draft = WorkloadDraft(generator: generator, partitionCount: partitionCount)
-        for program in programs where draft.chance(0.4) {
+        for program in programs where draft.chance(share) {
             draft.beginGroup()
             program.plan(&draft)
         }

@@ -1,3 +1,5 @@
+import DurableCore
+
 /// Smaller workloads for which all expectations still hold, to shrink a failing run with.
 extension Workload {
     /// What can be left out by itself: instances planned together, which may wait for each other. In order.
@@ -24,7 +26,8 @@ extension Workload {
                 guard let index = newIndices[index] else { continue }
                 operation.kind = .startAgain(instance: index, publication)
             default:
-                if let target = target(of: operation), kept.instance(target) == nil { continue }
+                // Entities are not among the instances.
+                if let target = target(of: operation), !target.isReserved, kept.instance(target) == nil { continue }
             }
             kept.operations.append(operation)
         }
@@ -45,7 +48,7 @@ extension Workload {
                 case .completed, .failed, .open, .absent: false
                 }
             }
-        case .startAgain, .pause, .status, .history, .list, .counts, .waitForEnd: return false
+        case .signal, .startAgain, .pause, .status, .history, .list, .counts, .waitForEnd: return false
         }
     }
 }

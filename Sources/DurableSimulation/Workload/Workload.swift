@@ -73,6 +73,8 @@ package struct PlannedOperation: Hashable, Sendable {
         case raise(to: InstanceID, name: String, input: Payload?, Publication)
         case terminate(InstanceID, reason: Payload?, Publication)
         case cancel(InstanceID, reason: Payload?, Publication)
+        /// An operation of an entity (`EntityChecks.addition`).
+        case signal(InstanceID, adding: Int, Publication)
         /// Suspended, and resumed that long after it is known to be suspended.
         case pause(InstanceID, for: Duration, Publication, resumption: Publication)
         case status(InstanceID)
@@ -105,7 +107,8 @@ extension PlannedOperation {
     package var publication: Publication? {
         switch kind {
         case .start(_, let publication), .startAgain(_, let publication), .raise(_, _, _, let publication),
-            .terminate(_, _, let publication), .cancel(_, _, let publication), .pause(_, _, let publication, _):
+            .terminate(_, _, let publication), .cancel(_, _, let publication), .signal(_, _, let publication),
+            .pause(_, _, let publication, _):
             publication
         case .status, .history, .list, .counts, .waitForEnd: nil
         }
@@ -119,6 +122,7 @@ extension PlannedOperation {
         case .raise: "raise"
         case .terminate: "terminate"
         case .cancel: "cancel"
+        case .signal: "signal"
         case .pause: "pause"
         case .status: "status"
         case .history: "history"
@@ -143,6 +147,7 @@ extension PlannedOperation {
         case .terminate(let id, _, _), .cancel(let id, _, _):
             // A child may not be there yet.
             [.accepted, .duplicate, .ended] + (workload.instance(id)?.parent == nil ? [] : [.notFound])
+        case .signal: [.accepted, .duplicate]
         case .pause: [.accepted, .duplicate, .ended]
         case .status, .history, .list, .counts, .waitForEnd: []
         }
@@ -154,8 +159,8 @@ extension Workload {
     package func target(of operation: PlannedOperation) -> InstanceID? {
         switch operation.kind {
         case .start(let index, _), .startAgain(let index, _): instances[index].id
-        case .raise(let id, _, _, _), .terminate(let id, _, _), .cancel(let id, _, _), .pause(let id, _, _, _),
-            .status(let id), .history(let id), .waitForEnd(let id):
+        case .raise(let id, _, _, _), .terminate(let id, _, _), .cancel(let id, _, _), .signal(let id, _, _),
+            .pause(let id, _, _, _), .status(let id), .history(let id), .waitForEnd(let id):
             id
         case .list, .counts: nil
         }
@@ -178,6 +183,10 @@ extension Workload {
         case .raise(_, let name, let input, _): kind = .eventRaised(name: name, input: input)
         case .terminate(_, let reason, _): kind = .executionTerminated(reason: reason, recurse: true)
         case .cancel(_, let reason, _): kind = .cancellationRequested(reason: reason)
+        case .signal(_, let amount, let publication):
+            kind = .entityOperationSignaled(
+                EntitySignal(
+                    requestID: publication.messageID.value, operation: EntityChecks.addition, input: json(amount)))
         case .pause: kind = .executionSuspended(reason: json("\(publication.messageID)"))
         case .status, .history, .list, .counts, .waitForEnd: return nil
         }

@@ -30,7 +30,7 @@ package enum WorkloadChecks {
             found += HistoryChecks.violations(of: recorded, of: instance, in: workload, others: others)
         }
         let planned = Set(workload.instances.map(\.id))
-        for id in Set(snapshots.keys).union(histories.keys).subtracting(planned) {
+        for id in Set(snapshots.keys).union(histories.keys).subtracting(planned) where !id.isReserved {
             found.append("\(id): is there, but nobody started it")
         }
         return found.sorted()

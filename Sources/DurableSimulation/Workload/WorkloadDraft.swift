@@ -168,6 +168,12 @@ struct WorkloadDraft {
         perform(.cancel(id, reason: reason, publication), at: time)
     }
 
+    /// Sends an operation to an entity.
+    mutating func signal(_ entity: InstanceID, adding amount: Int, at time: Duration) {
+        perform(
+            .signal(entity, adding: amount, publication(newMessageID(entity, "signal"), mustArrive: true)), at: time)
+    }
+
     /// Suspends an instance for a while.
     mutating func pause(_ index: Int, at time: Duration, for duration: Duration) {
         let id = instances[index].id

@@ -21,6 +21,17 @@ package enum HistoryText {
         case (.executionCompleted(.continuedAsNew, _, _), .continueAsNew(let id, _, _, _)): event.eventID == id
         case (.patchRecorded(let recorded, _), .recordPatch(let id, _)): recorded == id
         case (.updateCompleted(let recorded, _, _), .completeUpdate(let id, _, _)): recorded == id
+        case (.entityOperationCalled(let call), .callEntity(let id, let target, let operation, _, let section)):
+            event.eventID == id && call.target == target && call.operation == operation
+                && call.section.flatMap { EventID(entityRequest: $0) } == section
+        case (.entityOperationSignaled(let signal), .signalEntity(let id, let target, let operation, _)):
+            event.eventID == id && signal.target == target && signal.operation == operation
+        case (.entityLockRequested(let request), .lockEntities(let id, let lockSet)):
+            event.eventID == id && request.lockSet == lockSet
+        case (.entityUnlockSent(let unlock), .unlockEntity(let section, let target)):
+            EventID(entityRequest: unlock.section) == section && unlock.target == target
+        case (.entityUnlockSent(let unlock), .abandonSection(let section)):
+            EventID(entityRequest: unlock.section) == section && unlock.target == nil
         default: false
         }
     }
@@ -38,6 +49,17 @@ package enum HistoryText {
             #"PatchRecorded "\#(id)"\#(isDeprecated ? ", deprecated" : "")"#
         case .updateRequested(let request): #"UpdateRequested "\#(request.name)" (update ID "\#(request.id)")"#
         case .updateCompleted(let id, _, _): #"UpdateCompleted of update ID "\#(id)""#
+        case .entityOperationCalled(let call):
+            #"EntityOperationCalled "\#(call.operation)" of \#(entity(call.target)) (event ID \#(event.eventID))"#
+        case .entityOperationSignaled(let signal):
+            #"EntityOperationSignaled "\#(signal.operation)" of \#(entity(signal.target)) (event ID \#(event.eventID))"#
+        case .entityLockRequested(let request):
+            "EntityLockRequested for \(list(request.lockSet)) (event ID \(event.eventID))"
+        case .entityUnlockSent(let unlock): "EntityUnlockSent to \(entity(unlock.target)) by section \(unlock.section)"
+        case .entityOperationCompleted(let requestID, _), .entityOperationFailed(let requestID, _):
+            "\(event.typeName) for event ID \(EventID(entityRequest: requestID) ?? .none)"
+        case .entityLockGranted(let section):
+            "EntityLockGranted for event ID \(EventID(entityRequest: section) ?? .none)"
         case .taskCompleted(let id, _), .taskFailed(let id, _), .subOrchestrationCompleted(let id, _),
             .subOrchestrationFailed(let id, _), .timerFired(let id, _):
             "\(event.typeName) for event ID \(id)"
@@ -49,6 +71,10 @@ package enum HistoryText {
         #""\#(child.name)" as "\#(child.instanceID)""# + (child.version.map { #" of version "\#($0)""# } ?? "")
             + (child.isDetached ? ", not waited for" : "")
     }
+
+    private static func entity(_ id: InstanceID?) -> String { id?.value ?? "an entity" }
+
+    private static func list(_ ids: [InstanceID]) -> String { ids.map(\.value).joined(separator: ", ") }
 
     package static func describe(_ action: OrchestratorAction) -> String {
         switch action {
@@ -67,6 +93,13 @@ package enum HistoryText {
         case .passOn: "to leave a request to its next execution"
         case .recordPatch(let id, _): #"whether it is patched with "\#(id)""#
         case .completeUpdate(let id, _, _): #"to end the update of ID "\#(id)""#
+        case .callEntity(let id, let target, let operation, _, _):
+            #"operation "\#(operation)" of \#(target) (event ID \#(id))"#
+        case .signalEntity(let id, let target, let operation, _):
+            #"to signal operation "\#(operation)" of \#(target) (event ID \#(id))"#
+        case .lockEntities(let id, let lockSet): "a critical section of \(list(lockSet)) (event ID \(id))"
+        case .unlockEntity(let section, let target): "to end the critical section of event ID \(section) at \(target)"
+        case .abandonSection(let section): "to give up the critical section of event ID \(section)"
         }
     }
 }

@@ -173,7 +173,7 @@ extension OrchestratorAction {
     fileprivate var leavesHistoryEvent: Bool {
         switch self {
         case .scheduleTask, .createTimer, .sendEvent, .createSubOrchestration, .continueAsNew, .completeOrchestration,
-            .recordPatch, .completeUpdate:
+            .recordPatch, .completeUpdate, .callEntity, .signalEntity, .lockEntities, .unlockEntity, .abandonSection:
             true
         case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination, .passOn: false
         }

@@ -24,6 +24,10 @@ struct OperationTable {
         case timer(WaitContinuation?)
         /// A sub-orchestration.
         case child(WaitContinuation?)
+        /// An operation of an entity.
+        case entity(WaitContinuation?)
+        /// The entities of a critical section.
+        case section(WaitContinuation?)
         /// The limit of a wait for the external event of that name; the event's queue holds the continuation.
         case eventTimeout(name: String)
     }
@@ -56,6 +60,8 @@ struct OperationTable {
         case .task: window[index] = .task(continuation)
         case .timer: window[index] = .timer(continuation)
         case .child: window[index] = .child(continuation)
+        case .entity: window[index] = .entity(continuation)
+        case .section: window[index] = .section(continuation)
         case .settled, .eventTimeout: preconditionFailure("a wait belongs to an open task, timer or child")
         }
         waitingCount += 1
@@ -67,7 +73,9 @@ struct OperationTable {
         let index = Int(id.value - base)
         var waiting: WaitContinuation?
         switch window[index] {
-        case .task(let continuation), .timer(let continuation), .child(let continuation): waiting = continuation
+        case .task(let continuation), .timer(let continuation), .child(let continuation), .entity(let continuation),
+            .section(let continuation):
+            waiting = continuation
         case .settled, .eventTimeout: break
         }
         if waiting != nil { waitingCount -= 1 }
@@ -101,7 +109,8 @@ extension OperationTable.Operation {
     func isAnswered(by kind: HistoryEvent.Kind) -> Bool {
         switch (self, kind) {
         case (.task, .taskCompleted), (.task, .taskFailed), (.timer, .timerFired),
-            (.child, .subOrchestrationCompleted), (.child, .subOrchestrationFailed):
+            (.child, .subOrchestrationCompleted), (.child, .subOrchestrationFailed),
+            (.entity, .entityOperationCompleted), (.entity, .entityOperationFailed), (.section, .entityLockGranted):
             true
         default: false
         }

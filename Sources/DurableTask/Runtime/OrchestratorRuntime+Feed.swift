@@ -50,8 +50,15 @@ extension OrchestratorRuntime {
             raise(name, input, recorded: event.sealedPayload ?? input)
         case .updateRequested(let request):
             beginUpdate(request, event)
-        case .updateCompleted:
+        case .updateCompleted, .entityOperationSignaled, .entityOperationCalled, .entityLockRequested,
+            .entityUnlockSent:
             match(event)
+        case .entityOperationCompleted(let requestID, let output):
+            settle(EventID(entityRequest: requestID) ?? .none, event, .completed(output))
+        case .entityOperationFailed(let requestID, let failure):
+            settle(EventID(entityRequest: requestID) ?? .none, event, .failed(failure))
+        case .entityLockGranted(let section):
+            settle(EventID(entityRequest: section) ?? .none, event, .completed(nil))
         case .cancellationRequested(let reason):
             requestCancellation(reason)
         case .executionTerminated(let reason, let recurse):
@@ -134,7 +141,8 @@ extension OrchestratorRuntime {
             let outcome: WaitOutcome
             switch event.kind {
             case .taskScheduled, .timerCreated, .eventSent, .subOrchestrationCreated, .orchestratorStarted,
-                .patchRecorded, .updateCompleted:
+                .patchRecorded, .updateCompleted, .entityOperationSignaled, .entityOperationCalled,
+                .entityLockRequested, .entityUnlockSent:
                 feed.advance()
                 apply(event)
                 continue
@@ -142,6 +150,12 @@ extension OrchestratorRuntime {
                 outcome = .completed(result)
             case .taskFailed(id, let failure), .subOrchestrationFailed(id, let failure): outcome = .failed(failure)
             case .timerFired(id, _): outcome = .timerFired
+            case .entityOperationCompleted(let requestID, let output) where EventID(entityRequest: requestID) == id:
+                outcome = .completed(output)
+            case .entityOperationFailed(let requestID, let failure) where EventID(entityRequest: requestID) == id:
+                outcome = .failed(failure)
+            case .entityLockGranted(let section) where EventID(entityRequest: section) == id:
+                outcome = .completed(nil)
             default: return nil
             }
             guard operations[id]?.isAnswered(by: event.kind) == true else { return nil }
@@ -164,6 +178,8 @@ extension OrchestratorRuntime {
         case .task?: "an activity (event ID \(id))"
         case .timer?, .eventTimeout?: "a timer (event ID \(id))"
         case .child?: "a sub-orchestration (event ID \(id))"
+        case .entity?: "an operation of an entity (event ID \(id))"
+        case .section?: "a critical section (event ID \(id))"
         case .settled?: "something else (event ID \(id))"
         case nil: "nothing with that event ID"
         }

@@ -226,7 +226,7 @@ final class OrchestratorRuntime: @unchecked Sendable {
         }
     }
 
-    private func wait(for id: EventID) async throws -> WaitOutcome {
+    func wait(for id: EventID) async throws -> WaitOutcome {
         // Inside an actor suspending would let others in, so that the recorded outcome must not be taken at once.
         let actor: (any Actor)? = #isolation
         if usesFastPath, mode.isReplaying, actor == nil, let outcome = recordedOutcome(of: id) { return outcome }
@@ -289,7 +289,8 @@ final class OrchestratorRuntime: @unchecked Sendable {
         case .timer: dropTimer(id)
         case .task: askUnlessReplaying(.cancelTask(id: id))
         case .child: if !abandonedWhenCancelled.contains(id) { askUnlessReplaying(.cancelChild(id: id)) }
-        case .settled, .eventTimeout: break
+        // An operation is performed all the same; who waits for a section gives it up.
+        case .settled, .eventTimeout, .entity, .section: break
         }
         continuation.resume(returning: .cancelled)
     }

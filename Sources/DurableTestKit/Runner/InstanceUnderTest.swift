@@ -30,6 +30,7 @@ final class InstanceUnderTest {
 
     func mayRun(at now: Timestamp) -> Bool {
         if state.inbox.isEmpty { return state.mayAdmitUpdates }
+        if state.entity != nil { return state.hold == nil }
         return state.isEndImposed(at: now) || state.mayRun(at: now)
     }
 
@@ -57,6 +58,11 @@ final class InstanceUnderTest {
         waits += state.updates.requested.map { "a handler of update \"\($0.name)\"" }
         waits += state.openTasks.keys.sorted().map { "activity of event ID \($0)" }
         waits += state.openChildren.sorted { $0.key < $1.key }.map { "sub-orchestration \"\($0.value)\"" }
+        waits += state.openEntityCalls.sorted { $0.key < $1.key }.map { "an operation of \($0.value)" }
+        waits += state.openSections.sorted { $0.key < $1.key }.map { section, lockSet in
+            "or holds the critical section of \(lockSet.map(\.value).joined(separator: ", ")) (event ID \(section))"
+        }
+        if let lock = state.entity?.lock { waits.append("the end of a critical section of \"\(lock.parent)\"") }
         if isSuspended { waits = ["resume, since it is suspended"] }
         if let hold = state.hold { waits = ["code that fits: \(hold.text)"] }
         return "\"\(id)\" (\(name)) waits for "

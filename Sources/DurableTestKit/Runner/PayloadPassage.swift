@@ -34,4 +34,26 @@ struct PayloadPassage {
         }
         return passed
     }
+
+    func pass(
+        _ outcome: EntityOutcome, of operation: EntityTurn.Operation, _ id: EntityID
+    ) throws(OrchestrationTestError) -> EntityOutcome {
+        var passed = outcome
+        let (instance, subject) = (id.instanceID, "operation \"\(operation.name)\" of \(id)")
+        passed.state = try pass(outcome.state, of: instance, "the state after \(subject)")
+        if case .completed(let output) = outcome.result {
+            passed.result = .completed(try pass(output, of: instance, "the result of \(subject)"))
+        }
+        for index in passed.sent.indices {
+            switch passed.sent[index] {
+            case .signal(let target, let name, let input):
+                let input = try pass(input, of: instance, "the input of operation \"\(name)\" of \(target)")
+                passed.sent[index] = .signal(target, operation: name, input: input)
+            case .start(var child):
+                child.input = try pass(child.input, of: instance, "the input of orchestration \"\(child.name)\"")
+                passed.sent[index] = .start(child)
+            }
+        }
+        return passed
+    }
 }

@@ -145,7 +145,9 @@ struct ReplayCheck {
         let text = HistoryText.describe(action)
         let payload: (what: String, value: Payload?)? =
             switch action {
-            case .scheduleTask(_, _, let input), .sendEvent(_, _, _, let input): ("input", input)
+            case .scheduleTask(_, _, let input), .sendEvent(_, _, _, let input), .callEntity(_, _, _, let input, _),
+                .signalEntity(_, _, _, let input):
+                ("input", input)
             case .createSubOrchestration(_, let child): ("input", child.input)
             case .completeOrchestration(_, _, let result, let failure):
                 ("result", result ?? failure.map { Payload($0.description) })

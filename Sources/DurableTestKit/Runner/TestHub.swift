@@ -151,6 +151,12 @@ struct TestHub {
         instance.state.evolve(with: instance.state.rejection(of: update, because: reason, at: now))
     }
 
+    /// Takes over what a turn of an entity came to.
+    mutating func finish(_ instance: InstanceUnderTest, _ turn: EntityTurn) {
+        instance.state.evolve(with: instance.state.change(by: turn, at: now))
+        for message in turn.messages { schedule(.message(message), at: now) }
+    }
+
     /// Ends an instance from outside; its code is not asked.
     mutating func imposeEnd(on instance: InstanceUnderTest) {
         let (change, messages) = instance.state.imposeEnd(at: now)

@@ -291,6 +291,71 @@ nonisolated struct PBCompleteUpdateAction: Sendable {
   fileprivate var _failure: PBFailureDetails? = nil
 }
 
+/// Ours: an operation of an entity.
+nonisolated struct PBEntityAction: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var instanceID: String = String()
+
+  var operation: String = String()
+
+  var input: SwiftProtobuf.Google_Protobuf_BytesValue {
+    get {_input ?? SwiftProtobuf.Google_Protobuf_BytesValue()}
+    set {_input = newValue}
+  }
+  /// Returns true if `input` has been explicitly set.
+  var hasInput: Bool {self._input != nil}
+  /// Clears the value of `input`. Subsequent reads from it will return its default value.
+  mutating func clearInput() {self._input = nil}
+
+  /// Of a call in a critical section: the event ID of that.
+  var section: Int32 {
+    get {_section ?? 0}
+    set {_section = newValue}
+  }
+  /// Returns true if `section` has been explicitly set.
+  var hasSection: Bool {self._section != nil}
+  /// Clears the value of `section`. Subsequent reads from it will return its default value.
+  mutating func clearSection() {self._section = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _input: SwiftProtobuf.Google_Protobuf_BytesValue? = nil
+  fileprivate var _section: Int32? = nil
+}
+
+/// Ours.
+nonisolated struct PBLockEntitiesAction: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var lockSet: [String] = []
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+/// Ours.
+nonisolated struct PBUnlockEntityAction: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var section: Int32 = 0
+
+  var instanceID: String = String()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 nonisolated struct PBOrchestratorAction: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -411,6 +476,47 @@ nonisolated struct PBOrchestratorAction: @unchecked Sendable {
     set {_uniqueStorage()._kind = .passOn(newValue)}
   }
 
+  var callEntity: PBEntityAction {
+    get {
+      if case .callEntity(let v)? = _storage._kind {return v}
+      return PBEntityAction()
+    }
+    set {_uniqueStorage()._kind = .callEntity(newValue)}
+  }
+
+  var signalEntity: PBEntityAction {
+    get {
+      if case .signalEntity(let v)? = _storage._kind {return v}
+      return PBEntityAction()
+    }
+    set {_uniqueStorage()._kind = .signalEntity(newValue)}
+  }
+
+  var lockEntities: PBLockEntitiesAction {
+    get {
+      if case .lockEntities(let v)? = _storage._kind {return v}
+      return PBLockEntitiesAction()
+    }
+    set {_uniqueStorage()._kind = .lockEntities(newValue)}
+  }
+
+  var unlockEntity: PBUnlockEntityAction {
+    get {
+      if case .unlockEntity(let v)? = _storage._kind {return v}
+      return PBUnlockEntityAction()
+    }
+    set {_uniqueStorage()._kind = .unlockEntity(newValue)}
+  }
+
+  /// The event ID of the critical section that is left.
+  var abandonSection: Int32 {
+    get {
+      if case .abandonSection(let v)? = _storage._kind {return v}
+      return 0
+    }
+    set {_uniqueStorage()._kind = .abandonSection(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -428,6 +534,12 @@ nonisolated struct PBOrchestratorAction: @unchecked Sendable {
     case completeUpdate(PBCompleteUpdateAction)
     /// A request about the instance's end, for its next execution.
     case passOn(PBHistoryEvent)
+    case callEntity(PBEntityAction)
+    case signalEntity(PBEntityAction)
+    case lockEntities(PBLockEntitiesAction)
+    case unlockEntity(PBUnlockEntityAction)
+    /// The event ID of the critical section that is left.
+    case abandonSection(Int32)
 
   }
 
@@ -892,9 +1004,123 @@ nonisolated extension PBCompleteUpdateAction: SwiftProtobuf.Message, SwiftProtob
   }
 }
 
+nonisolated extension PBEntityAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EntityAction"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{1}operation\0\u{1}input\0\u{1}section\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.operation) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._input) }()
+      case 4: try { try decoder.decodeSingularInt32Field(value: &self._section) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.instanceID.isEmpty {
+      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 1)
+    }
+    if !self.operation.isEmpty {
+      try visitor.visitSingularStringField(value: self.operation, fieldNumber: 2)
+    }
+    try { if let v = self._input {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    try { if let v = self._section {
+      try visitor.visitSingularInt32Field(value: v, fieldNumber: 4)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEntityAction, rhs: PBEntityAction) -> Bool {
+    if lhs.instanceID != rhs.instanceID {return false}
+    if lhs.operation != rhs.operation {return false}
+    if lhs._input != rhs._input {return false}
+    if lhs._section != rhs._section {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBLockEntitiesAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".LockEntitiesAction"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}lock_set\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedStringField(value: &self.lockSet) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.lockSet.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.lockSet, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBLockEntitiesAction, rhs: PBLockEntitiesAction) -> Bool {
+    if lhs.lockSet != rhs.lockSet {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBUnlockEntityAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".UnlockEntityAction"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}section\0\u{3}instance_id\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.section) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.instanceID) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.section != 0 {
+      try visitor.visitSingularInt32Field(value: self.section, fieldNumber: 1)
+    }
+    if !self.instanceID.isEmpty {
+      try visitor.visitSingularStringField(value: self.instanceID, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBUnlockEntityAction, rhs: PBUnlockEntityAction) -> Bool {
+    if lhs.section != rhs.section {return false}
+    if lhs.instanceID != rhs.instanceID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBOrchestratorAction: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".OrchestratorAction"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}schedule_task\0\u{3}create_sub_orchestration\0\u{3}create_timer\0\u{3}send_event\0\u{3}complete_orchestration\0\u{4}J\u{10}cancel_timer\0\u{3}record_patch\0\u{3}set_custom_status\0\u{3}cancel_task\0\u{3}cancel_child\0\u{3}set_compensates_termination\0\u{3}complete_update\0\u{3}pass_on\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}schedule_task\0\u{3}create_sub_orchestration\0\u{3}create_timer\0\u{3}send_event\0\u{3}complete_orchestration\0\u{4}v\u{f}call_entity\0\u{3}signal_entity\0\u{3}lock_entities\0\u{3}unlock_entity\0\u{3}abandon_section\0\u{4}\u{10}cancel_timer\0\u{3}record_patch\0\u{3}set_custom_status\0\u{3}cancel_task\0\u{3}cancel_child\0\u{3}set_compensates_termination\0\u{3}complete_update\0\u{3}pass_on\0")
 
   fileprivate class _StorageClass {
     var _id: Int32 = 0
@@ -993,6 +1219,66 @@ nonisolated extension PBOrchestratorAction: SwiftProtobuf.Message, SwiftProtobuf
           if let v = v {
             if hadOneofValue {try decoder.handleConflictingOneOf()}
             _storage._kind = .completeOrchestration(v)
+          }
+        }()
+        case 1020: try {
+          var v: PBEntityAction?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .callEntity(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .callEntity(v)
+          }
+        }()
+        case 1021: try {
+          var v: PBEntityAction?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .signalEntity(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .signalEntity(v)
+          }
+        }()
+        case 1022: try {
+          var v: PBLockEntitiesAction?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .lockEntities(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .lockEntities(v)
+          }
+        }()
+        case 1023: try {
+          var v: PBUnlockEntityAction?
+          var hadOneofValue = false
+          if let current = _storage._kind {
+            hadOneofValue = true
+            if case .unlockEntity(let m) = current {v = m}
+          }
+          try decoder.decodeSingularMessageField(value: &v)
+          if let v = v {
+            if hadOneofValue {try decoder.handleConflictingOneOf()}
+            _storage._kind = .unlockEntity(v)
+          }
+        }()
+        case 1024: try {
+          var v: Int32?
+          try decoder.decodeSingularInt32Field(value: &v)
+          if let v = v {
+            if _storage._kind != nil {try decoder.handleConflictingOneOf()}
+            _storage._kind = .abandonSection(v)
           }
         }()
         case 1040: try {
@@ -1129,6 +1415,26 @@ nonisolated extension PBOrchestratorAction: SwiftProtobuf.Message, SwiftProtobuf
       case .completeOrchestration?: try {
         guard case .completeOrchestration(let v)? = _storage._kind else { preconditionFailure() }
         try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+      }()
+      case .callEntity?: try {
+        guard case .callEntity(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1020)
+      }()
+      case .signalEntity?: try {
+        guard case .signalEntity(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1021)
+      }()
+      case .lockEntities?: try {
+        guard case .lockEntities(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1022)
+      }()
+      case .unlockEntity?: try {
+        guard case .unlockEntity(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 1023)
+      }()
+      case .abandonSection?: try {
+        guard case .abandonSection(let v)? = _storage._kind else { preconditionFailure() }
+        try visitor.visitSingularInt32Field(value: v, fieldNumber: 1024)
       }()
       case .cancelTimer?: try {
         guard case .cancelTimer(let v)? = _storage._kind else { preconditionFailure() }

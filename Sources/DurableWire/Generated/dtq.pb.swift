@@ -920,6 +920,22 @@ nonisolated struct PBInstanceChange: @unchecked Sendable {
     set {_uniqueStorage()._rejectedUpdates = newValue}
   }
 
+  /// Of an entity: what it keeps from now on.
+  var entity: PBEntityState {
+    get {_storage._entity ?? PBEntityState()}
+    set {_uniqueStorage()._entity = newValue}
+  }
+  /// Returns true if `entity` has been explicitly set.
+  var hasEntity: Bool {_storage._entity != nil}
+  /// Clears the value of `entity`. Subsequent reads from it will return its default value.
+  mutating func clearEntity() {_uniqueStorage()._entity = nil}
+
+  /// Messages in the inbox of an entity that it has handled.
+  var handled: [String] {
+    get {_storage._handled}
+    set {_uniqueStorage()._handled = newValue}
+  }
+
   /// It begins an instance in place of another one of its ID, which is gone from here on.
   var replaces: Bool {
     get {_storage._replaces}
@@ -1005,6 +1021,55 @@ nonisolated struct PBInstanceChange: @unchecked Sendable {
   init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+nonisolated struct PBEntityState: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Absent: it has none.
+  var state: Data {
+    get {_state ?? Data()}
+    set {_state = newValue}
+  }
+  /// Returns true if `state` has been explicitly set.
+  var hasState: Bool {self._state != nil}
+  /// Clears the value of `state`. Subsequent reads from it will return its default value.
+  mutating func clearState() {self._state = nil}
+
+  var lock: PBEntityState.Lock {
+    get {_lock ?? PBEntityState.Lock()}
+    set {_lock = newValue}
+  }
+  /// Returns true if `lock` has been explicitly set.
+  var hasLock: Bool {self._lock != nil}
+  /// Clears the value of `lock`. Subsequent reads from it will return its default value.
+  mutating func clearLock() {self._lock = nil}
+
+  /// Applied before their sequences were noted as taken: the newest of each source.
+  var appliedAhead: [PBOrigin] = []
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  nonisolated struct Lock: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var section: String = String()
+
+    var parent: String = String()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  init() {}
+
+  fileprivate var _state: Data? = nil
+  fileprivate var _lock: PBEntityState.Lock? = nil
 }
 
 /// What became of an update.
@@ -1624,6 +1689,26 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
     set {_uniqueStorage()._rejectedUpdates = newValue}
   }
 
+  /// Present: the instance is an entity.
+  var entity: PBEntityState {
+    get {_storage._entity ?? PBEntityState()}
+    set {_uniqueStorage()._entity = newValue}
+  }
+  /// Returns true if `entity` has been explicitly set.
+  var hasEntity: Bool {_storage._entity != nil}
+  /// Clears the value of `entity`. Subsequent reads from it will return its default value.
+  mutating func clearEntity() {_uniqueStorage()._entity = nil}
+
+  var openEntityCalls: [PBInstanceState.OpenChild] {
+    get {_storage._openEntityCalls}
+    set {_uniqueStorage()._openEntityCalls = newValue}
+  }
+
+  var openSections: [PBInstanceState.OpenSection] {
+    get {_storage._openSections}
+    set {_uniqueStorage()._openSections = newValue}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct OpenTask: Sendable {
@@ -1675,6 +1760,21 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
     var taskID: Int32 = 0
 
     var instanceID: String = String()
+
+    var unknownFields = SwiftProtobuf.UnknownStorage()
+
+    init() {}
+  }
+
+  /// Entities of a critical section, in order.
+  nonisolated struct OpenSection: Sendable {
+    // SwiftProtobuf.Message conformance is added in an extension below. See the
+    // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+    // methods supported on all messages.
+
+    var id: Int32 = 0
+
+    var lockSet: [String] = []
 
     var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -2281,6 +2381,21 @@ nonisolated struct PBInstanceSnapshot: @unchecked Sendable {
   var openUpdateCount: Int64 {
     get {_storage._openUpdateCount}
     set {_uniqueStorage()._openUpdateCount = newValue}
+  }
+
+  /// Present: the instance is an entity.
+  var entity: PBEntityState {
+    get {_storage._entity ?? PBEntityState()}
+    set {_uniqueStorage()._entity = newValue}
+  }
+  /// Returns true if `entity` has been explicitly set.
+  var hasEntity: Bool {_storage._entity != nil}
+  /// Clears the value of `entity`. Subsequent reads from it will return its default value.
+  mutating func clearEntity() {_uniqueStorage()._entity = nil}
+
+  var openEntityCallCount: Int64 {
+    get {_storage._openEntityCallCount}
+    set {_uniqueStorage()._openEntityCallCount = newValue}
   }
 
   /// ID of the instance that called it.
@@ -5162,7 +5277,7 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
 
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{2}\u{3}replaces\0\u{4}\u{a}requested_updates\0\u{3}rejected_updates\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{2}\u{3}replaces\0\u{4}\u{a}requested_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{1}handled\0")
 
   fileprivate class _StorageClass {
     var _instanceID: String = String()
@@ -5179,6 +5294,8 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     var _heartbeats: [PBInstanceChange.Heartbeat] = []
     var _requestedUpdates: [PBUpdateRequested] = []
     var _rejectedUpdates: [PBEndedUpdate] = []
+    var _entity: PBEntityState? = nil
+    var _handled: [String] = []
     var _replaces: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
@@ -5204,6 +5321,8 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       _heartbeats = source._heartbeats
       _requestedUpdates = source._requestedUpdates
       _rejectedUpdates = source._rejectedUpdates
+      _entity = source._entity
+      _handled = source._handled
       _replaces = source._replaces
     }
   }
@@ -5238,6 +5357,8 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
         case 30: try { try decoder.decodeSingularBoolField(value: &_storage._replaces) }()
         case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
         case 41: try { try decoder.decodeRepeatedMessageField(value: &_storage._rejectedUpdates) }()
+        case 42: try { try decoder.decodeSingularMessageField(value: &_storage._entity) }()
+        case 43: try { try decoder.decodeRepeatedStringField(value: &_storage._handled) }()
         default: break
         }
       }
@@ -5295,6 +5416,12 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       if !_storage._rejectedUpdates.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._rejectedUpdates, fieldNumber: 41)
       }
+      try { if let v = _storage._entity {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 42)
+      } }()
+      if !_storage._handled.isEmpty {
+        try visitor.visitRepeatedStringField(value: _storage._handled, fieldNumber: 43)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -5318,6 +5445,8 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
         if _storage._heartbeats != rhs_storage._heartbeats {return false}
         if _storage._requestedUpdates != rhs_storage._requestedUpdates {return false}
         if _storage._rejectedUpdates != rhs_storage._rejectedUpdates {return false}
+        if _storage._entity != rhs_storage._entity {return false}
+        if _storage._handled != rhs_storage._handled {return false}
         if _storage._replaces != rhs_storage._replaces {return false}
         return true
       }
@@ -5466,6 +5595,85 @@ nonisolated extension PBInstanceChange.Heartbeat: SwiftProtobuf.Message, SwiftPr
   static func ==(lhs: PBInstanceChange.Heartbeat, rhs: PBInstanceChange.Heartbeat) -> Bool {
     if lhs.taskID != rhs.taskID {return false}
     if lhs.details != rhs.details {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEntityState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EntityState"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}state\0\u{1}lock\0\u{3}applied_ahead\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularBytesField(value: &self._state) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._lock) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.appliedAhead) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._state {
+      try visitor.visitSingularBytesField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._lock {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    if !self.appliedAhead.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.appliedAhead, fieldNumber: 3)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEntityState, rhs: PBEntityState) -> Bool {
+    if lhs._state != rhs._state {return false}
+    if lhs._lock != rhs._lock {return false}
+    if lhs.appliedAhead != rhs.appliedAhead {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEntityState.Lock: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBEntityState.protoMessageName + ".Lock"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}section\0\u{1}parent\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.section) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.parent) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.section.isEmpty {
+      try visitor.visitSingularStringField(value: self.section, fieldNumber: 1)
+    }
+    if !self.parent.isEmpty {
+      try visitor.visitSingularStringField(value: self.parent, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEntityState.Lock, rhs: PBEntityState.Lock) -> Bool {
+    if lhs.section != rhs.section {return false}
+    if lhs.parent != rhs.parent {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -6254,7 +6462,7 @@ nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProto
 
 nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceState"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{e}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0\u{2}\u{11}author\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{e}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{3}open_entity_calls\0\u{3}open_sections\0\u{2}\u{e}author\0")
 
   fileprivate class _StorageClass {
     var _format: Int32 = 0
@@ -6288,6 +6496,9 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _openUpdates: [String] = []
     var _endedUpdates: [PBEndedUpdate] = []
     var _rejectedUpdates: [PBEndedUpdate] = []
+    var _entity: PBEntityState? = nil
+    var _openEntityCalls: [PBInstanceState.OpenChild] = []
+    var _openSections: [PBInstanceState.OpenSection] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -6329,6 +6540,9 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _openUpdates = source._openUpdates
       _endedUpdates = source._endedUpdates
       _rejectedUpdates = source._rejectedUpdates
+      _entity = source._entity
+      _openEntityCalls = source._openEntityCalls
+      _openSections = source._openSections
     }
   }
 
@@ -6377,6 +6591,9 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 41: try { try decoder.decodeRepeatedStringField(value: &_storage._openUpdates) }()
         case 42: try { try decoder.decodeRepeatedMessageField(value: &_storage._endedUpdates) }()
         case 43: try { try decoder.decodeRepeatedMessageField(value: &_storage._rejectedUpdates) }()
+        case 44: try { try decoder.decodeSingularMessageField(value: &_storage._entity) }()
+        case 45: try { try decoder.decodeRepeatedMessageField(value: &_storage._openEntityCalls) }()
+        case 46: try { try decoder.decodeRepeatedMessageField(value: &_storage._openSections) }()
         case 60: try { try decoder.decodeSingularMessageField(value: &_storage._author) }()
         default: break
         }
@@ -6480,6 +6697,15 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       if !_storage._rejectedUpdates.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._rejectedUpdates, fieldNumber: 43)
       }
+      try { if let v = _storage._entity {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 44)
+      } }()
+      if !_storage._openEntityCalls.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._openEntityCalls, fieldNumber: 45)
+      }
+      if !_storage._openSections.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._openSections, fieldNumber: 46)
+      }
       try { if let v = _storage._author {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 60)
       } }()
@@ -6523,6 +6749,9 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._openUpdates != rhs_storage._openUpdates {return false}
         if _storage._endedUpdates != rhs_storage._endedUpdates {return false}
         if _storage._rejectedUpdates != rhs_storage._rejectedUpdates {return false}
+        if _storage._entity != rhs_storage._entity {return false}
+        if _storage._openEntityCalls != rhs_storage._openEntityCalls {return false}
+        if _storage._openSections != rhs_storage._openSections {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -6646,6 +6875,41 @@ nonisolated extension PBInstanceState.OpenChild: SwiftProtobuf.Message, SwiftPro
   static func ==(lhs: PBInstanceState.OpenChild, rhs: PBInstanceState.OpenChild) -> Bool {
     if lhs.taskID != rhs.taskID {return false}
     if lhs.instanceID != rhs.instanceID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBInstanceState.OpenSection: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = PBInstanceState.protoMessageName + ".OpenSection"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}lock_set\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt32Field(value: &self.id) }()
+      case 2: try { try decoder.decodeRepeatedStringField(value: &self.lockSet) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.id != 0 {
+      try visitor.visitSingularInt32Field(value: self.id, fieldNumber: 1)
+    }
+    if !self.lockSet.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.lockSet, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBInstanceState.OpenSection, rhs: PBInstanceState.OpenSection) -> Bool {
+    if lhs.id != rhs.id {return false}
+    if lhs.lockSet != rhs.lockSet {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -7453,7 +7717,7 @@ nonisolated extension PBQuery.Purge: SwiftProtobuf.Message, SwiftProtobuf._Messa
 
 nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceSnapshot"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}execution_id\0\u{1}name\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{1}input\0\u{1}output\0\u{1}failure\0\u{3}custom_status\0\u{1}tags\0\u{3}history_count\0\u{3}open_task_count\0\u{3}open_timer_count\0\u{3}inbox_count\0\u{3}hold_code\0\u{3}hold_text\0\u{3}open_child_count\0\u{2}\u{b}parent\0\u{4}\u{a}open_update_count\0\u{2}\u{14}version\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}execution_id\0\u{1}name\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{1}input\0\u{1}output\0\u{1}failure\0\u{3}custom_status\0\u{1}tags\0\u{3}history_count\0\u{3}open_task_count\0\u{3}open_timer_count\0\u{3}inbox_count\0\u{3}hold_code\0\u{3}hold_text\0\u{3}open_child_count\0\u{2}\u{b}parent\0\u{4}\u{a}open_update_count\0\u{1}entity\0\u{3}open_entity_call_count\0\u{2}\u{12}version\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
@@ -7476,6 +7740,8 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
     var _holdText: String? = nil
     var _openChildCount: Int64 = 0
     var _openUpdateCount: Int64 = 0
+    var _entity: PBEntityState? = nil
+    var _openEntityCallCount: Int64 = 0
     var _parent: String? = nil
     var _version: String? = nil
 
@@ -7508,6 +7774,8 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       _holdText = source._holdText
       _openChildCount = source._openChildCount
       _openUpdateCount = source._openUpdateCount
+      _entity = source._entity
+      _openEntityCallCount = source._openEntityCallCount
       _parent = source._parent
       _version = source._version
     }
@@ -7549,6 +7817,8 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         case 19: try { try decoder.decodeSingularInt64Field(value: &_storage._openChildCount) }()
         case 30: try { try decoder.decodeSingularStringField(value: &_storage._parent) }()
         case 40: try { try decoder.decodeSingularInt64Field(value: &_storage._openUpdateCount) }()
+        case 41: try { try decoder.decodeSingularMessageField(value: &_storage._entity) }()
+        case 42: try { try decoder.decodeSingularInt64Field(value: &_storage._openEntityCallCount) }()
         case 60: try { try decoder.decodeSingularStringField(value: &_storage._version) }()
         default: break
         }
@@ -7625,6 +7895,12 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
       if _storage._openUpdateCount != 0 {
         try visitor.visitSingularInt64Field(value: _storage._openUpdateCount, fieldNumber: 40)
       }
+      try { if let v = _storage._entity {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 41)
+      } }()
+      if _storage._openEntityCallCount != 0 {
+        try visitor.visitSingularInt64Field(value: _storage._openEntityCallCount, fieldNumber: 42)
+      }
       try { if let v = _storage._version {
         try visitor.visitSingularStringField(value: v, fieldNumber: 60)
       } }()
@@ -7657,6 +7933,8 @@ nonisolated extension PBInstanceSnapshot: SwiftProtobuf.Message, SwiftProtobuf._
         if _storage._holdText != rhs_storage._holdText {return false}
         if _storage._openChildCount != rhs_storage._openChildCount {return false}
         if _storage._openUpdateCount != rhs_storage._openUpdateCount {return false}
+        if _storage._entity != rhs_storage._entity {return false}
+        if _storage._openEntityCallCount != rhs_storage._openEntityCallCount {return false}
         if _storage._parent != rhs_storage._parent {return false}
         if _storage._version != rhs_storage._version {return false}
         return true

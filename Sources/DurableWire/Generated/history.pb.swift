@@ -831,7 +831,237 @@ nonisolated struct PBUpdateCompleted: Sendable {
   fileprivate var _failure: PBFailureDetails? = nil
 }
 
-/// Numbers 15, 19 and 23 to 30 belong to kinds of the public protocol that this version does not use.
+nonisolated struct PBEntityOperationSignaled: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var requestID: String = String()
+
+  var operation: String = String()
+
+  var input: SwiftProtobuf.Google_Protobuf_BytesValue {
+    get {_input ?? SwiftProtobuf.Google_Protobuf_BytesValue()}
+    set {_input = newValue}
+  }
+  /// Returns true if `input` has been explicitly set.
+  var hasInput: Bool {self._input != nil}
+  /// Clears the value of `input`. Subsequent reads from it will return its default value.
+  mutating func clearInput() {self._input = nil}
+
+  /// In histories.
+  var targetInstanceID: SwiftProtobuf.Google_Protobuf_StringValue {
+    get {_targetInstanceID ?? SwiftProtobuf.Google_Protobuf_StringValue()}
+    set {_targetInstanceID = newValue}
+  }
+  /// Returns true if `targetInstanceID` has been explicitly set.
+  var hasTargetInstanceID: Bool {self._targetInstanceID != nil}
+  /// Clears the value of `targetInstanceID`. Subsequent reads from it will return its default value.
+  mutating func clearTargetInstanceID() {self._targetInstanceID = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _input: SwiftProtobuf.Google_Protobuf_BytesValue? = nil
+  fileprivate var _targetInstanceID: SwiftProtobuf.Google_Protobuf_StringValue? = nil
+}
+
+nonisolated struct PBEntityOperationCalled: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var requestID: String = String()
+
+  var operation: String = String()
+
+  var input: SwiftProtobuf.Google_Protobuf_BytesValue {
+    get {_input ?? SwiftProtobuf.Google_Protobuf_BytesValue()}
+    set {_input = newValue}
+  }
+  /// Returns true if `input` has been explicitly set.
+  var hasInput: Bool {self._input != nil}
+  /// Clears the value of `input`. Subsequent reads from it will return its default value.
+  mutating func clearInput() {self._input = nil}
+
+  /// In messages.
+  var parentInstanceID: SwiftProtobuf.Google_Protobuf_StringValue {
+    get {_parentInstanceID ?? SwiftProtobuf.Google_Protobuf_StringValue()}
+    set {_parentInstanceID = newValue}
+  }
+  /// Returns true if `parentInstanceID` has been explicitly set.
+  var hasParentInstanceID: Bool {self._parentInstanceID != nil}
+  /// Clears the value of `parentInstanceID`. Subsequent reads from it will return its default value.
+  mutating func clearParentInstanceID() {self._parentInstanceID = nil}
+
+  var parentExecutionID: SwiftProtobuf.Google_Protobuf_StringValue {
+    get {_parentExecutionID ?? SwiftProtobuf.Google_Protobuf_StringValue()}
+    set {_parentExecutionID = newValue}
+  }
+  /// Returns true if `parentExecutionID` has been explicitly set.
+  var hasParentExecutionID: Bool {self._parentExecutionID != nil}
+  /// Clears the value of `parentExecutionID`. Subsequent reads from it will return its default value.
+  mutating func clearParentExecutionID() {self._parentExecutionID = nil}
+
+  /// In histories.
+  var targetInstanceID: SwiftProtobuf.Google_Protobuf_StringValue {
+    get {_targetInstanceID ?? SwiftProtobuf.Google_Protobuf_StringValue()}
+    set {_targetInstanceID = newValue}
+  }
+  /// Returns true if `targetInstanceID` has been explicitly set.
+  var hasTargetInstanceID: Bool {self._targetInstanceID != nil}
+  /// Clears the value of `targetInstanceID`. Subsequent reads from it will return its default value.
+  mutating func clearTargetInstanceID() {self._targetInstanceID = nil}
+
+  /// Ours: the critical section it belongs to.
+  var criticalSectionID: SwiftProtobuf.Google_Protobuf_StringValue {
+    get {_criticalSectionID ?? SwiftProtobuf.Google_Protobuf_StringValue()}
+    set {_criticalSectionID = newValue}
+  }
+  /// Returns true if `criticalSectionID` has been explicitly set.
+  var hasCriticalSectionID: Bool {self._criticalSectionID != nil}
+  /// Clears the value of `criticalSectionID`. Subsequent reads from it will return its default value.
+  mutating func clearCriticalSectionID() {self._criticalSectionID = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _input: SwiftProtobuf.Google_Protobuf_BytesValue? = nil
+  fileprivate var _parentInstanceID: SwiftProtobuf.Google_Protobuf_StringValue? = nil
+  fileprivate var _parentExecutionID: SwiftProtobuf.Google_Protobuf_StringValue? = nil
+  fileprivate var _targetInstanceID: SwiftProtobuf.Google_Protobuf_StringValue? = nil
+  fileprivate var _criticalSectionID: SwiftProtobuf.Google_Protobuf_StringValue? = nil
+}
+
+nonisolated struct PBEntityOperationCompleted: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var requestID: String = String()
+
+  var output: SwiftProtobuf.Google_Protobuf_BytesValue {
+    get {_output ?? SwiftProtobuf.Google_Protobuf_BytesValue()}
+    set {_output = newValue}
+  }
+  /// Returns true if `output` has been explicitly set.
+  var hasOutput: Bool {self._output != nil}
+  /// Clears the value of `output`. Subsequent reads from it will return its default value.
+  mutating func clearOutput() {self._output = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _output: SwiftProtobuf.Google_Protobuf_BytesValue? = nil
+}
+
+nonisolated struct PBEntityOperationFailed: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var requestID: String = String()
+
+  var failure: PBFailureDetails {
+    get {_failure ?? PBFailureDetails()}
+    set {_failure = newValue}
+  }
+  /// Returns true if `failure` has been explicitly set.
+  var hasFailure: Bool {self._failure != nil}
+  /// Clears the value of `failure`. Subsequent reads from it will return its default value.
+  mutating func clearFailure() {self._failure = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _failure: PBFailureDetails? = nil
+}
+
+nonisolated struct PBEntityLockRequested: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var criticalSectionID: String = String()
+
+  var lockSet: [String] = []
+
+  var position: Int32 = 0
+
+  /// In messages.
+  var parentInstanceID: SwiftProtobuf.Google_Protobuf_StringValue {
+    get {_parentInstanceID ?? SwiftProtobuf.Google_Protobuf_StringValue()}
+    set {_parentInstanceID = newValue}
+  }
+  /// Returns true if `parentInstanceID` has been explicitly set.
+  var hasParentInstanceID: Bool {self._parentInstanceID != nil}
+  /// Clears the value of `parentInstanceID`. Subsequent reads from it will return its default value.
+  mutating func clearParentInstanceID() {self._parentInstanceID = nil}
+
+  /// Ours, in messages.
+  var parentExecutionID: SwiftProtobuf.Google_Protobuf_StringValue {
+    get {_parentExecutionID ?? SwiftProtobuf.Google_Protobuf_StringValue()}
+    set {_parentExecutionID = newValue}
+  }
+  /// Returns true if `parentExecutionID` has been explicitly set.
+  var hasParentExecutionID: Bool {self._parentExecutionID != nil}
+  /// Clears the value of `parentExecutionID`. Subsequent reads from it will return its default value.
+  mutating func clearParentExecutionID() {self._parentExecutionID = nil}
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _parentInstanceID: SwiftProtobuf.Google_Protobuf_StringValue? = nil
+  fileprivate var _parentExecutionID: SwiftProtobuf.Google_Protobuf_StringValue? = nil
+}
+
+nonisolated struct PBEntityLockGranted: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var criticalSectionID: String = String()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct PBEntityUnlockSent: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var criticalSectionID: String = String()
+
+  /// In histories.
+  var targetInstanceID: SwiftProtobuf.Google_Protobuf_StringValue {
+    get {_targetInstanceID ?? SwiftProtobuf.Google_Protobuf_StringValue()}
+    set {_targetInstanceID = newValue}
+  }
+  /// Returns true if `targetInstanceID` has been explicitly set.
+  var hasTargetInstanceID: Bool {self._targetInstanceID != nil}
+  /// Clears the value of `targetInstanceID`. Subsequent reads from it will return its default value.
+  mutating func clearTargetInstanceID() {self._targetInstanceID = nil}
+
+  /// Ours, in messages: the section may be on its way to those behind `position`, to which this is to follow it.
+  var lockSet: [String] = []
+
+  var position: Int32 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _targetInstanceID: SwiftProtobuf.Google_Protobuf_StringValue? = nil
+}
+
+/// Numbers 15, 19 and 30 belong to kinds of the public protocol that this version does not use.
 nonisolated struct PBHistoryEvent: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -994,6 +1224,62 @@ nonisolated struct PBHistoryEvent: Sendable {
     set {kind = .executionResumed(newValue)}
   }
 
+  var entityOperationSignaled: PBEntityOperationSignaled {
+    get {
+      if case .entityOperationSignaled(let v)? = kind {return v}
+      return PBEntityOperationSignaled()
+    }
+    set {kind = .entityOperationSignaled(newValue)}
+  }
+
+  var entityOperationCalled: PBEntityOperationCalled {
+    get {
+      if case .entityOperationCalled(let v)? = kind {return v}
+      return PBEntityOperationCalled()
+    }
+    set {kind = .entityOperationCalled(newValue)}
+  }
+
+  var entityOperationCompleted: PBEntityOperationCompleted {
+    get {
+      if case .entityOperationCompleted(let v)? = kind {return v}
+      return PBEntityOperationCompleted()
+    }
+    set {kind = .entityOperationCompleted(newValue)}
+  }
+
+  var entityOperationFailed: PBEntityOperationFailed {
+    get {
+      if case .entityOperationFailed(let v)? = kind {return v}
+      return PBEntityOperationFailed()
+    }
+    set {kind = .entityOperationFailed(newValue)}
+  }
+
+  var entityLockRequested: PBEntityLockRequested {
+    get {
+      if case .entityLockRequested(let v)? = kind {return v}
+      return PBEntityLockRequested()
+    }
+    set {kind = .entityLockRequested(newValue)}
+  }
+
+  var entityLockGranted: PBEntityLockGranted {
+    get {
+      if case .entityLockGranted(let v)? = kind {return v}
+      return PBEntityLockGranted()
+    }
+    set {kind = .entityLockGranted(newValue)}
+  }
+
+  var entityUnlockSent: PBEntityUnlockSent {
+    get {
+      if case .entityUnlockSent(let v)? = kind {return v}
+      return PBEntityUnlockSent()
+    }
+    set {kind = .entityUnlockSent(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1015,6 +1301,13 @@ nonisolated struct PBHistoryEvent: Sendable {
     case continueAsNew(PBContinueAsNew)
     case executionSuspended(PBExecutionSuspended)
     case executionResumed(PBExecutionResumed)
+    case entityOperationSignaled(PBEntityOperationSignaled)
+    case entityOperationCalled(PBEntityOperationCalled)
+    case entityOperationCompleted(PBEntityOperationCompleted)
+    case entityOperationFailed(PBEntityOperationFailed)
+    case entityLockRequested(PBEntityLockRequested)
+    case entityLockGranted(PBEntityLockGranted)
+    case entityUnlockSent(PBEntityUnlockSent)
 
   }
 
@@ -2190,9 +2483,333 @@ nonisolated extension PBUpdateCompleted: SwiftProtobuf.Message, SwiftProtobuf._M
   }
 }
 
+nonisolated extension PBEntityOperationSignaled: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EntityOperationSignaled"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}operation\0\u{2}\u{2}input\0\u{3}target_instance_id\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.requestID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.operation) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._input) }()
+      case 5: try { try decoder.decodeSingularMessageField(value: &self._targetInstanceID) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.requestID.isEmpty {
+      try visitor.visitSingularStringField(value: self.requestID, fieldNumber: 1)
+    }
+    if !self.operation.isEmpty {
+      try visitor.visitSingularStringField(value: self.operation, fieldNumber: 2)
+    }
+    try { if let v = self._input {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    try { if let v = self._targetInstanceID {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEntityOperationSignaled, rhs: PBEntityOperationSignaled) -> Bool {
+    if lhs.requestID != rhs.requestID {return false}
+    if lhs.operation != rhs.operation {return false}
+    if lhs._input != rhs._input {return false}
+    if lhs._targetInstanceID != rhs._targetInstanceID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEntityOperationCalled: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EntityOperationCalled"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}operation\0\u{2}\u{2}input\0\u{3}parent_instance_id\0\u{3}parent_execution_id\0\u{3}target_instance_id\0\u{4}u\u{f}critical_section_id\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.requestID) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.operation) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._input) }()
+      case 5: try { try decoder.decodeSingularMessageField(value: &self._parentInstanceID) }()
+      case 6: try { try decoder.decodeSingularMessageField(value: &self._parentExecutionID) }()
+      case 7: try { try decoder.decodeSingularMessageField(value: &self._targetInstanceID) }()
+      case 1020: try { try decoder.decodeSingularMessageField(value: &self._criticalSectionID) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.requestID.isEmpty {
+      try visitor.visitSingularStringField(value: self.requestID, fieldNumber: 1)
+    }
+    if !self.operation.isEmpty {
+      try visitor.visitSingularStringField(value: self.operation, fieldNumber: 2)
+    }
+    try { if let v = self._input {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    try { if let v = self._parentInstanceID {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 5)
+    } }()
+    try { if let v = self._parentExecutionID {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 6)
+    } }()
+    try { if let v = self._targetInstanceID {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 7)
+    } }()
+    try { if let v = self._criticalSectionID {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1020)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEntityOperationCalled, rhs: PBEntityOperationCalled) -> Bool {
+    if lhs.requestID != rhs.requestID {return false}
+    if lhs.operation != rhs.operation {return false}
+    if lhs._input != rhs._input {return false}
+    if lhs._parentInstanceID != rhs._parentInstanceID {return false}
+    if lhs._parentExecutionID != rhs._parentExecutionID {return false}
+    if lhs._targetInstanceID != rhs._targetInstanceID {return false}
+    if lhs._criticalSectionID != rhs._criticalSectionID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEntityOperationCompleted: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EntityOperationCompleted"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}output\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.requestID) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._output) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.requestID.isEmpty {
+      try visitor.visitSingularStringField(value: self.requestID, fieldNumber: 1)
+    }
+    try { if let v = self._output {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEntityOperationCompleted, rhs: PBEntityOperationCompleted) -> Bool {
+    if lhs.requestID != rhs.requestID {return false}
+    if lhs._output != rhs._output {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEntityOperationFailed: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EntityOperationFailed"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}request_id\0\u{1}failure\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.requestID) }()
+      case 2: try { try decoder.decodeSingularMessageField(value: &self._failure) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.requestID.isEmpty {
+      try visitor.visitSingularStringField(value: self.requestID, fieldNumber: 1)
+    }
+    try { if let v = self._failure {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 2)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEntityOperationFailed, rhs: PBEntityOperationFailed) -> Bool {
+    if lhs.requestID != rhs.requestID {return false}
+    if lhs._failure != rhs._failure {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEntityLockRequested: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EntityLockRequested"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}critical_section_id\0\u{3}lock_set\0\u{1}position\0\u{3}parent_instance_id\0\u{4}x\u{f}parent_execution_id\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.criticalSectionID) }()
+      case 2: try { try decoder.decodeRepeatedStringField(value: &self.lockSet) }()
+      case 3: try { try decoder.decodeSingularInt32Field(value: &self.position) }()
+      case 4: try { try decoder.decodeSingularMessageField(value: &self._parentInstanceID) }()
+      case 1020: try { try decoder.decodeSingularMessageField(value: &self._parentExecutionID) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.criticalSectionID.isEmpty {
+      try visitor.visitSingularStringField(value: self.criticalSectionID, fieldNumber: 1)
+    }
+    if !self.lockSet.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.lockSet, fieldNumber: 2)
+    }
+    if self.position != 0 {
+      try visitor.visitSingularInt32Field(value: self.position, fieldNumber: 3)
+    }
+    try { if let v = self._parentInstanceID {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 4)
+    } }()
+    try { if let v = self._parentExecutionID {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1020)
+    } }()
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEntityLockRequested, rhs: PBEntityLockRequested) -> Bool {
+    if lhs.criticalSectionID != rhs.criticalSectionID {return false}
+    if lhs.lockSet != rhs.lockSet {return false}
+    if lhs.position != rhs.position {return false}
+    if lhs._parentInstanceID != rhs._parentInstanceID {return false}
+    if lhs._parentExecutionID != rhs._parentExecutionID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEntityLockGranted: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EntityLockGranted"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}critical_section_id\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.criticalSectionID) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.criticalSectionID.isEmpty {
+      try visitor.visitSingularStringField(value: self.criticalSectionID, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEntityLockGranted, rhs: PBEntityLockGranted) -> Bool {
+    if lhs.criticalSectionID != rhs.criticalSectionID {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBEntityUnlockSent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".EntityUnlockSent"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}critical_section_id\0\u{4}\u{2}target_instance_id\0\u{4}y\u{f}lock_set\0\u{1}position\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.criticalSectionID) }()
+      case 3: try { try decoder.decodeSingularMessageField(value: &self._targetInstanceID) }()
+      case 1020: try { try decoder.decodeRepeatedStringField(value: &self.lockSet) }()
+      case 1021: try { try decoder.decodeSingularInt32Field(value: &self.position) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    if !self.criticalSectionID.isEmpty {
+      try visitor.visitSingularStringField(value: self.criticalSectionID, fieldNumber: 1)
+    }
+    try { if let v = self._targetInstanceID {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 3)
+    } }()
+    if !self.lockSet.isEmpty {
+      try visitor.visitRepeatedStringField(value: self.lockSet, fieldNumber: 1020)
+    }
+    if self.position != 0 {
+      try visitor.visitSingularInt32Field(value: self.position, fieldNumber: 1021)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBEntityUnlockSent, rhs: PBEntityUnlockSent) -> Bool {
+    if lhs.criticalSectionID != rhs.criticalSectionID {return false}
+    if lhs._targetInstanceID != rhs._targetInstanceID {return false}
+    if lhs.lockSet != rhs.lockSet {return false}
+    if lhs.position != rhs.position {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBHistoryEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".HistoryEvent"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}event_id\0\u{1}timestamp\0\u{3}execution_started\0\u{3}execution_completed\0\u{3}execution_terminated\0\u{3}task_scheduled\0\u{3}task_completed\0\u{3}task_failed\0\u{3}sub_orchestration_created\0\u{3}sub_orchestration_completed\0\u{3}sub_orchestration_failed\0\u{3}timer_created\0\u{3}timer_fired\0\u{3}orchestrator_started\0\u{4}\u{2}event_sent\0\u{3}event_raised\0\u{3}generic_event\0\u{4}\u{2}continue_as_new\0\u{3}execution_suspended\0\u{3}execution_resumed\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}event_id\0\u{1}timestamp\0\u{3}execution_started\0\u{3}execution_completed\0\u{3}execution_terminated\0\u{3}task_scheduled\0\u{3}task_completed\0\u{3}task_failed\0\u{3}sub_orchestration_created\0\u{3}sub_orchestration_completed\0\u{3}sub_orchestration_failed\0\u{3}timer_created\0\u{3}timer_fired\0\u{3}orchestrator_started\0\u{4}\u{2}event_sent\0\u{3}event_raised\0\u{3}generic_event\0\u{4}\u{2}continue_as_new\0\u{3}execution_suspended\0\u{3}execution_resumed\0\u{3}entity_operation_signaled\0\u{3}entity_operation_called\0\u{3}entity_operation_completed\0\u{3}entity_operation_failed\0\u{3}entity_lock_requested\0\u{3}entity_lock_granted\0\u{3}entity_unlock_sent\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -2436,6 +3053,97 @@ nonisolated extension PBHistoryEvent: SwiftProtobuf.Message, SwiftProtobuf._Mess
           self.kind = .executionResumed(v)
         }
       }()
+      case 23: try {
+        var v: PBEntityOperationSignaled?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .entityOperationSignaled(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .entityOperationSignaled(v)
+        }
+      }()
+      case 24: try {
+        var v: PBEntityOperationCalled?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .entityOperationCalled(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .entityOperationCalled(v)
+        }
+      }()
+      case 25: try {
+        var v: PBEntityOperationCompleted?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .entityOperationCompleted(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .entityOperationCompleted(v)
+        }
+      }()
+      case 26: try {
+        var v: PBEntityOperationFailed?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .entityOperationFailed(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .entityOperationFailed(v)
+        }
+      }()
+      case 27: try {
+        var v: PBEntityLockRequested?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .entityLockRequested(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .entityLockRequested(v)
+        }
+      }()
+      case 28: try {
+        var v: PBEntityLockGranted?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .entityLockGranted(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .entityLockGranted(v)
+        }
+      }()
+      case 29: try {
+        var v: PBEntityUnlockSent?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .entityUnlockSent(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .entityUnlockSent(v)
+        }
+      }()
       default: break
       }
     }
@@ -2524,6 +3232,34 @@ nonisolated extension PBHistoryEvent: SwiftProtobuf.Message, SwiftProtobuf._Mess
     case .executionResumed?: try {
       guard case .executionResumed(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 22)
+    }()
+    case .entityOperationSignaled?: try {
+      guard case .entityOperationSignaled(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 23)
+    }()
+    case .entityOperationCalled?: try {
+      guard case .entityOperationCalled(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 24)
+    }()
+    case .entityOperationCompleted?: try {
+      guard case .entityOperationCompleted(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 25)
+    }()
+    case .entityOperationFailed?: try {
+      guard case .entityOperationFailed(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 26)
+    }()
+    case .entityLockRequested?: try {
+      guard case .entityLockRequested(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 27)
+    }()
+    case .entityLockGranted?: try {
+      guard case .entityLockGranted(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 28)
+    }()
+    case .entityUnlockSent?: try {
+      guard case .entityUnlockSent(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 29)
     }()
     case nil: break
     }

@@ -214,6 +214,7 @@ extension ScriptedOwner.Script {
             if existing.status.isTerminal { return .ended }
             updates[request.id] = outcomes(request)
             return .accepted
+        case .entityOperationSignaled: return .accepted
         default:
             guard let existing else { return .notFound }
             return existing.status.isTerminal ? .ended : .accepted

@@ -48,6 +48,29 @@ extension OrchestratorAction {
                 kind: .executionCompleted(status: status, result: result, failure: failure))
         case .recordPatch(let id, let isDeprecated):
             HistoryEvent(timestamp: time, kind: .patchRecorded(id: id, isDeprecated: isDeprecated))
+        case .callEntity(let id, let target, let operation, let input, let section):
+            HistoryEvent(
+                eventID: id, timestamp: time,
+                kind: .entityOperationCalled(
+                    EntityCall(
+                        requestID: Driver.request(id), operation: operation, input: input, target: target,
+                        section: section.map(Driver.request))))
+        case .signalEntity(let id, let target, let operation, let input):
+            HistoryEvent(
+                eventID: id, timestamp: time,
+                kind: .entityOperationSignaled(
+                    EntitySignal(
+                        requestID: Driver.request(id), operation: operation, input: input, target: target)))
+        case .lockEntities(let id, let lockSet):
+            HistoryEvent(
+                eventID: id, timestamp: time,
+                kind: .entityLockRequested(EntityLockRequest(section: Driver.request(id), lockSet: lockSet)))
+        case .unlockEntity(let section, let target):
+            HistoryEvent(
+                timestamp: time,
+                kind: .entityUnlockSent(EntityUnlock(section: Driver.request(section), target: target)))
+        case .abandonSection(let section):
+            HistoryEvent(timestamp: time, kind: .entityUnlockSent(EntityUnlock(section: Driver.request(section))))
         case .completeUpdate(let id, let result, let failure):
             HistoryEvent(timestamp: time, kind: .updateCompleted(id: id, result: result, failure: failure))
         case .cancelTimer, .cancelTask, .cancelChild, .setCustomStatus, .setCompensatesTermination, .passOn: nil
@@ -59,6 +82,8 @@ extension OrchestratorAction {
 struct Driver {
     static let instanceID = InstanceID("order-1")
     static let executionID = ExecutionID("e-1")
+    /// Names what the code asked of an entity under that event ID.
+    static func request(_ id: EventID) -> String { "\(executionID)/\(id)" }
 
     let orchestration: AnyOrchestration
     var session: NativeOrchestration
@@ -114,13 +139,14 @@ struct Driver {
         let actions = try session.run(events)
         for action in actions {
             switch action {
-            case .scheduleTask, .createTimer: open.append(action)
+            case .scheduleTask, .createTimer, .callEntity, .lockEntities: open.append(action)
             case .createSubOrchestration(_, let child): if !child.isDetached { open.append(action) }
             case .cancelTimer(let id): open.removeAll { $0.eventID == id }
             // What is cancelled may be answered all the same.
             case .cancelTask, .cancelChild, .sendEvent, .continueAsNew, .completeOrchestration, .setCustomStatus,
-                .recordPatch, .completeUpdate, .setCompensatesTermination, .passOn:
+                .recordPatch, .completeUpdate, .setCompensatesTermination, .passOn, .signalEntity, .unlockEntity:
                 break
+            case .abandonSection(let id): open.removeAll { $0.eventID == id }
             }
         }
         episodes.append(RecordedEpisode(newEvents: events, actions: actions))
@@ -144,6 +170,12 @@ struct Driver {
             case .success(let result): return .subOrchestrationCompleted(taskID: id, result: result)
             case .failure(let failure): return .subOrchestrationFailed(taskID: id, failure: failure)
             }
+        case .callEntity(let id, _, let operation, let input, _):
+            switch outcome(id, operation, input) {
+            case .success(let result): return .entityOperationCompleted(requestID: Self.request(id), output: result)
+            case .failure(let failure): return .entityOperationFailed(requestID: Self.request(id), failure: failure)
+            }
+        case .lockEntities(let id, _): return .entityLockGranted(section: Self.request(id))
         default: preconditionFailure("only activities, timers and children are open")
         }
     }
@@ -186,9 +218,12 @@ extension OrchestratorAction {
         case .scheduleTask(let id, _, _), .createTimer(let id, _), .cancelTimer(let id), .cancelTask(let id),
             .cancelChild(let id), .sendEvent(let id, _, _, _), .createSubOrchestration(let id, _),
             .continueAsNew(let id, _, _, _),
-            .completeOrchestration(let id, _, _, _):
+            .completeOrchestration(let id, _, _, _), .callEntity(let id, _, _, _, _), .signalEntity(let id, _, _, _),
+            .lockEntities(let id, _):
             id
-        case .setCustomStatus, .recordPatch, .completeUpdate, .setCompensatesTermination, .passOn: nil
+        case .setCustomStatus, .recordPatch, .completeUpdate, .setCompensatesTermination, .passOn, .unlockEntity,
+            .abandonSection:
+            nil
         }
     }
 }
