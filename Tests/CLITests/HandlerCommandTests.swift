@@ -89,8 +89,7 @@ import Testing
             bench, .init(instances: [instance("o-1")], questionsBeforeMessages: 9))
         let run = await bench.run("update", "o-1", "weigh", "--input", "7", "--id", "u-1") { await $0.hurry() }
         #expect(run == Run(code: 0, output: "7\n", errors: ""))
-        // The same request again: it is the same update.
-        #expect(owner.messages.count > 1)
+        // Sent once or more often, as far as the owner has come: it is the same request.
         #expect(Set(owner.messages.map(\.id)).count == 1)
     }
 
