@@ -108,7 +108,9 @@ public struct Registry: Sendable {
         if entity.operations[operation.name] != nil {
             throw RegistryError(
                 code: .duplicateName,
-                message: "two operations of entity \"\(name)\" are named \"\(operation.name)\"; each needs a name of its own")
+                message:
+                    "two operations of entity \"\(name)\" are named \"\(operation.name)\"; each needs a name of its own"
+            )
         }
         entity.add(operation)
         entities[name] = entity

@@ -121,7 +121,8 @@ import Testing
 
     @Test("A missing or damaged file is told with its key and what to do") func tellsMissingAndDamaged() async throws {
         try await withStore { directory, pipeline in
-            let sealed = try #require(try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1"), ExecutionID("r1"))))
+            let sealed = try #require(
+                try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1"), ExecutionID("r1"))))
             let key = try #require(files(directory).first)
             try Data("other".utf8).write(to: URL(fileURLWithPath: "\(directory)/\(key)"))
             let damaged = await fault { () throws(PayloadFault) in _ = try await pipeline.openFully(sealed) }
@@ -241,7 +242,8 @@ import Testing
 
     @Test("Of a file that has grown no more is read than tells so") func readsNoMoreThanItNeeds() async throws {
         try await withStore { directory, pipeline in
-            let sealed = try #require(try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1"), ExecutionID("r1"))))
+            let sealed = try #require(
+                try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1"), ExecutionID("r1"))))
             let key = try #require(files(directory).first)
             try Data(count: 20_000_000).write(to: URL(fileURLWithPath: "\(directory)/\(key)"))
             let store = FileSystemPayloadStore(directory: directory)
@@ -259,7 +261,8 @@ import Testing
                 PayloadOptions(
                     codecs: [PayloadEncryption(keys)], store: FileSystemPayloadStore(directory: directory),
                     storeThreshold: 1000), hubID: "hub-1")
-            let sealed = try #require(try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1"), ExecutionID("r1"))))
+            let sealed = try #require(
+                try await pipeline.sealFully(Self.large, for: PayloadOwner(InstanceID("o-1"), ExecutionID("r1"))))
             let file = try Data(
                 contentsOf: URL(fileURLWithPath: "\(directory)/\(try #require(files(directory).first))"))
             #expect(file.range(of: Data("xxx".utf8)) == nil)
