@@ -24,7 +24,8 @@ package struct DTQCommand: AsyncParsableCommand {
     package static let standardSubcommands: [any ParsableCommand.Type] = [
         HubCommand.self, SubmitCommand.self, StatusCommand.self, WaitCommand.self, ListCommand.self,
         HistoryCommand.self, RaiseCommand.self, QueryCommand.self, UpdateCommand.self, SuspendCommand.self,
-        ResumeCommand.self, ReleaseCommand.self, CancelCommand.self, TerminateCommand.self, RestartCommand.self,
+        ResumeCommand.self, ReleaseCommand.self, CancelCommand.self, TerminateCommand.self, RewindCommand.self,
+        RestartCommand.self,
         PurgeCommand.self,
         BulkCommand.self, QueuesCommand.self, WorkersCommand.self, DrainCommand.self,
         DeadCommand.self, DoctorCommand.self,

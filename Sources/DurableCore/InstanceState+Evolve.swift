@@ -3,7 +3,7 @@ extension InstanceState {
     package static func created(by change: InstanceChange) -> InstanceState? {
         for event in change.history + change.buffered {
             if case .executionStarted(let start) = event.kind, let startID = change.appliedMessages.first {
-                return InstanceState(start: start, startID: startID, at: change.time)
+                return InstanceState(start: start, startID: startID, at: event.timestamp)
             }
         }
         return nil
@@ -12,6 +12,9 @@ extension InstanceState {
     /// Folds one durable change in. Live work and recovery both come through here.
     package mutating func evolve(with change: InstanceChange) {
         lastUpdatedAt = max(lastUpdatedAt, change.time)
+        if case .executionCompleted(.failed, _, _)? = change.history.last?.kind {
+            openAtFailure = (Array(openTasks.keys) + Array(openTimers.keys) + Array(openChildren.keys)).sorted()
+        }
         updates.request(change.requestedUpdates)
         updates.reject(change.rejectedUpdates)
         for event in change.history { apply(event) }

@@ -200,6 +200,7 @@ extension PartitionProcessor {
             return
         }
         let entry = try entry(for: message.instanceID)
+        if let entry, entry.state.isRewound(by: message) { return try rewind(entry, by: message, in: &batch) }
         let message = defective(message, for: entry)
         let acceptance =
             entry.map { $0.state.decide(message, at: $0.state.time(at: batch.now)) }

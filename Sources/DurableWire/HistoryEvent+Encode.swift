@@ -51,6 +51,11 @@ extension PBHistoryEvent.OneOf_Kind {
             var wire = PBExecutionResumed()
             if let reason { wire.reason = Google_Protobuf_BytesValue(reason) }
             self = .executionResumed(wire)
+        case .executionRewound(let reason, let count):
+            var wire = PBExecutionRewound()
+            if let reason { wire.reason = Google_Protobuf_BytesValue(reason) }
+            wire.count = count
+            self = .executionRewound(wire)
         case .taskScheduled(let name, let input):
             var wire = PBTaskScheduled()
             wire.name = name
@@ -148,6 +153,7 @@ extension PBHistoryEvent.OneOf_Kind {
         case .continueAsNew: 20
         case .executionSuspended: 21
         case .executionResumed: 22
+        case .executionRewound: 30
         }
     }
 }

@@ -37,6 +37,7 @@ extension PBHistoryEvent.OneOf_Kind {
         case .continueAsNew(let wire): wire.unknownPart.map(Self.continueAsNew)
         case .executionSuspended(let wire): wire.unknownPart.map(Self.executionSuspended)
         case .executionResumed(let wire): wire.unknownPart.map(Self.executionResumed)
+        case .executionRewound(let wire): wire.unknownPart.map(Self.executionRewound)
         }
     }
 }

@@ -93,7 +93,7 @@ extension HistoryEvent {
     var historyFormat: Int32 {
         if isSealed { return 4 }
         return switch kind {
-        case .cancellationRequested, .updateRequested, .updateCompleted: 3
+        case .cancellationRequested, .updateRequested, .updateCompleted, .executionRewound: 3
         case .patchRecorded: 2
         default: 1
         }
@@ -108,7 +108,7 @@ extension HistoryEvent {
     fileprivate func recordFormat(isBuffered: Bool) -> Int32 {
         if isSealed { return 4 }
         return switch kind {
-        case .cancellationRequested, .updateRequested, .updateCompleted: 4
+        case .cancellationRequested, .updateRequested, .updateCompleted, .executionRewound: 4
         case .patchRecorded: 3
         // In a history it is over.
         case .executionSuspended, .executionResumed: isBuffered ? 3 : 1
