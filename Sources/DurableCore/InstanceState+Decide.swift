@@ -188,6 +188,10 @@ extension InstanceState {
             case .passOn: break
             case .completeOrchestration(let eventID, let status, let result, let failure):
                 record(eventID, .executionCompleted(status: status, result: result, failure: failure))
+                if status == .failed {
+                    change.openAtFailure =
+                        (Array(openTasks.keys) + Array(openTimers.keys) + Array(openChildren.keys)).sorted()
+                }
                 if let answer = answerToParent(status, result, failure, at: now) { _ = send(.message(answer)) }
             case .recordPatch(let patchID, let isDeprecated):
                 record(.none, .patchRecorded(id: patchID, isDeprecated: isDeprecated))
@@ -402,6 +406,7 @@ extension InstanceChange {
         heartbeats += later.heartbeats
         if case .set = later.customStatus { customStatus = later.customStatus }
         if case .set = later.hold { hold = later.hold }
+        if let ids = later.openAtFailure { openAtFailure = ids }
         if case .set = later.compensatesTermination { compensatesTermination = later.compensatesTermination }
     }
 }

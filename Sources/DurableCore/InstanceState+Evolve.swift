@@ -12,9 +12,7 @@ extension InstanceState {
     /// Folds one durable change in. Live work and recovery both come through here.
     package mutating func evolve(with change: InstanceChange) {
         lastUpdatedAt = max(lastUpdatedAt, change.time)
-        if case .executionCompleted(.failed, _, _)? = change.history.last?.kind {
-            openAtFailure = (Array(openTasks.keys) + Array(openTimers.keys) + Array(openChildren.keys)).sorted()
-        }
+        if let ids = change.openAtFailure { openAtFailure = ids }
         updates.request(change.requestedUpdates)
         updates.reject(change.rejectedUpdates)
         for event in change.history { apply(event) }

@@ -35,6 +35,7 @@ extension InstanceState {
     package func rewound(
         _ history: [HistoryEvent], by message: Message, at now: Timestamp, epoch: Epoch, outboxID: inout OutboxID
     ) -> (change: InstanceChange, outbox: [OutboxEntry])? {
+        guard let openAtFailure = status == .failed ? openAtFailure : openAtFailure ?? [] else { return nil }
         let end = history.lastIndex { $0.kind == .orchestratorStarted } ?? 0
         let lastRequest = history.lastIndex { $0.kind.isRecordedByCode }
         if let lastRequest, lastRequest > end { return nil }
@@ -43,7 +44,7 @@ extension InstanceState {
         if kept.contains(where: \.kind.asksToEnd) { return nil }
 
         let void = history[cut...]
-        var awaited = Set(openAtFailure ?? [])
+        var awaited = Set(openAtFailure)
         for event in void { if let request = event.kind.answeredRequest { awaited.insert(request) } }
         let again = void.filter(\.kind.isGivenAgain)
         var open: [EventID: HistoryEvent.Kind] = [:]

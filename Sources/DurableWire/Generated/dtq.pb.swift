@@ -615,6 +615,16 @@ nonisolated struct PBInstanceChange: @unchecked Sendable {
     set {_uniqueStorage()._replaces = newValue}
   }
 
+  /// Absent: its code did not fail.
+  var openAtFailure: PBOpenAtFailure {
+    get {_storage._openAtFailure ?? PBOpenAtFailure()}
+    set {_uniqueStorage()._openAtFailure = newValue}
+  }
+  /// Returns true if `openAtFailure` has been explicitly set.
+  var hasOpenAtFailure: Bool {_storage._openAtFailure != nil}
+  /// Clears the value of `openAtFailure`. Subsequent reads from it will return its default value.
+  mutating func clearOpenAtFailure() {_uniqueStorage()._openAtFailure = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct ScheduledTask: Sendable {
@@ -4275,7 +4285,7 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
 
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{2}\u{3}replaces\0\u{4}\u{a}requested_updates\0\u{3}rejected_updates\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{2}\u{3}replaces\0\u{4}\u{2}open_at_failure\0\u{4}\u{8}requested_updates\0\u{3}rejected_updates\0")
 
   fileprivate class _StorageClass {
     var _instanceID: String = String()
@@ -4293,6 +4303,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     var _requestedUpdates: [PBUpdateRequested] = []
     var _rejectedUpdates: [PBEndedUpdate] = []
     var _replaces: Bool = false
+    var _openAtFailure: PBOpenAtFailure? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4318,6 +4329,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       _requestedUpdates = source._requestedUpdates
       _rejectedUpdates = source._rejectedUpdates
       _replaces = source._replaces
+      _openAtFailure = source._openAtFailure
     }
   }
 
@@ -4349,6 +4361,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
         case 26: try { try decoder.decodeSingularBoolField(value: &_storage._compensatesTermination) }()
         case 27: try { try decoder.decodeRepeatedMessageField(value: &_storage._heartbeats) }()
         case 30: try { try decoder.decodeSingularBoolField(value: &_storage._replaces) }()
+        case 32: try { try decoder.decodeSingularMessageField(value: &_storage._openAtFailure) }()
         case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
         case 41: try { try decoder.decodeRepeatedMessageField(value: &_storage._rejectedUpdates) }()
         default: break
@@ -4402,6 +4415,9 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       if _storage._replaces != false {
         try visitor.visitSingularBoolField(value: _storage._replaces, fieldNumber: 30)
       }
+      try { if let v = _storage._openAtFailure {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 32)
+      } }()
       if !_storage._requestedUpdates.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._requestedUpdates, fieldNumber: 40)
       }
@@ -4432,6 +4448,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
         if _storage._requestedUpdates != rhs_storage._requestedUpdates {return false}
         if _storage._rejectedUpdates != rhs_storage._rejectedUpdates {return false}
         if _storage._replaces != rhs_storage._replaces {return false}
+        if _storage._openAtFailure != rhs_storage._openAtFailure {return false}
         return true
       }
       if !storagesAreEqual {return false}
