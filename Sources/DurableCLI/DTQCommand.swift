@@ -25,7 +25,7 @@ package struct DTQCommand: AsyncParsableCommand {
         HubCommand.self, SubmitCommand.self, StatusCommand.self, WaitCommand.self, ListCommand.self,
         HistoryCommand.self, RaiseCommand.self, QueryCommand.self, UpdateCommand.self, EntityCommand.self,
         SuspendCommand.self, ResumeCommand.self, ReleaseCommand.self, CancelCommand.self, TerminateCommand.self,
-        RestartCommand.self, PurgeCommand.self,
+        RewindCommand.self, RestartCommand.self, PurgeCommand.self,
         BulkCommand.self, QueuesCommand.self, WorkersCommand.self, DrainCommand.self,
         DeadCommand.self, DoctorCommand.self,
     ]

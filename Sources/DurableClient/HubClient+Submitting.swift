@@ -52,6 +52,15 @@ extension HubClient {
         return try await submit(reason, "the reason to resume instance \(id)", to: id) { .executionResumed(reason: $0) }
     }
 
+    /// Has a failed instance go on from where it last asked for something: verdict `accepted`, `duplicate`, `notFound`,
+    /// `notFailed` or `notRewindable`.
+    package func rewind(_ id: InstanceID, reason: Payload? = nil) async throws -> Submission {
+        try check(id)
+        return try await submit(reason, "the reason to rewind instance \(id)", to: id) {
+            .executionRewound(reason: $0, count: 0)
+        }
+    }
+
     /// The message that starts an instance, its input as payload options say.
     ///
     /// - Throws: `ClientError` when the request cannot be sent; nothing was sent.

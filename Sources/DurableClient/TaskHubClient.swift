@@ -42,6 +42,11 @@ public final class TaskHubClient: Sendable {
         case notFound
         /// The instance had ended before; the message was dropped.
         case ended
+        /// It was to be rewound and has not failed; nothing was changed.
+        case notFailed
+        /// It has failed and cannot be rewound: its code asked for something in the step in which it failed, or it was told
+        /// to end before. Nothing was changed.
+        case notRewindable
         /// No verdict came within two seconds; the message waits in its queue. The text says what is known.
         case waiting(String)
     }
@@ -155,6 +160,16 @@ public final class TaskHubClient: Sendable {
         return Accepted(try await core.resume(id, reason: payload))
     }
 
+    /// Has a failed instance go on from where its code last asked for something: activities that have failed since run
+    /// again, sub-orchestrations that have failed are rewound too, what has succeeded is kept. It replays as ever, so that
+    /// its code may be other code that fits. If it was a sub-orchestration, its parent is told nothing more unless it is
+    /// rewound itself.
+    @discardableResult
+    public func rewind(_ id: InstanceID, reason: String? = nil) async throws -> Accepted {
+        let payload = try reason.flatMap { try encode($0, "the reason to rewind") }
+        return Accepted(try await core.rewind(id, reason: payload))
+    }
+
     // MARK: - Asking
 
     /// Payloads that this client cannot open are as they are kept (`Payload.isInEnvelope`).
@@ -241,6 +256,8 @@ extension TaskHubClient.Accepted {
             case .verdict(.created): .created
             case .verdict(.exists): .exists
             case .verdict(.joined): .joined
+            case .verdict(.notFailed): .notFailed
+            case .verdict(.notRewindable): .notRewindable
             // A repeat was taken when it first came.
             case .verdict(.accepted), .verdict(.duplicate): .accepted
             case .verdict(.notFound): .notFound

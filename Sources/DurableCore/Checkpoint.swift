@@ -54,6 +54,8 @@ package struct InstanceChange: Hashable, Sendable {
     package var compensatesTermination: Update<Bool>
     /// It begins an instance in place of another one of its ID, which is gone from here on as if it was purged.
     package var replaces: Bool
+    /// Event IDs of what it waited for when its code failed: for a rewind. nil: it did not fail.
+    package var openAtFailure: [EventID]?
 
     package init(
         instanceID: InstanceID, time: Timestamp, history: [HistoryEvent] = [], buffered: [HistoryEvent] = [],

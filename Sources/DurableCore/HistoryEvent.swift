@@ -36,6 +36,8 @@ public struct HistoryEvent: Hashable, Sendable {
         case executionSuspended(reason: Payload?)
         /// It goes on.
         case executionResumed(reason: Payload?)
+        /// The instance had failed and was taken back to here. `count`: how often that has happened to it.
+        case executionRewound(reason: Payload?, count: UInt32)
         /// The code called an activity; the event ID is the task's.
         case taskScheduled(name: String, input: Payload?)
         /// The activity returned. `taskID`: event ID of its `taskScheduled`.
@@ -91,6 +93,7 @@ public struct HistoryEvent: Hashable, Sendable {
         case .cancellationRequested: "CancellationRequested"
         case .executionSuspended: "ExecutionSuspended"
         case .executionResumed: "ExecutionResumed"
+        case .executionRewound: "ExecutionRewound"
         case .taskScheduled: "TaskScheduled"
         case .taskCompleted: "TaskCompleted"
         case .taskFailed: "TaskFailed"
@@ -222,7 +225,7 @@ extension HistoryEvent {
         case .executionStarted(let start): start.input?.count
         case .executionCompleted(_, let result, _): result?.count
         case .executionTerminated(let reason, _), .cancellationRequested(let reason), .executionSuspended(let reason),
-            .executionResumed(let reason):
+            .executionResumed(let reason), .executionRewound(let reason, _):
             reason?.count
         case .taskScheduled(_, let input), .eventSent(_, _, let input), .eventRaised(_, let input),
             .continueAsNew(let input):

@@ -38,6 +38,13 @@ public struct IDReuse: Hashable, Sendable {
     }
 }
 
+extension InstanceChange {
+    /// Whether what takes an ID is the same execution at an earlier time.
+    package func continues(_ executionID: ExecutionID) -> Bool {
+        (history + buffered).executionStarted?.executionID == executionID
+    }
+}
+
 extension InstanceState {
     /// Decides about a start where there is this instance.
     func decideAboutStart(_ message: Message, _ start: ExecutionStarted, at now: Timestamp) -> Acceptance {

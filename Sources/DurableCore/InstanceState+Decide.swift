@@ -24,6 +24,10 @@ package enum Verdict: String, Hashable, Sendable {
     case ended
     /// A completion nobody waits for: late, a repeat, or of an older execution.
     case unexpected
+    /// It cannot be rewound: it has not failed.
+    case notFailed
+    /// It has failed in a way that rewinding does not help with.
+    case notRewindable
 }
 
 extension InstanceState {
@@ -196,18 +200,7 @@ extension InstanceState {
                             event: HistoryEvent(timestamp: now, kind: .eventRaised(name: name, input: input)))))
             case .createSubOrchestration(let taskID, let child):
                 record(taskID, .subOrchestrationCreated(child))
-                let messageID = childStartID(taskID)
-                let start = ExecutionStarted(
-                    name: child.name, version: child.version, input: child.input, instanceID: child.instanceID,
-                    executionID: ExecutionID(messageID.value),
-                    parent: child.isDetached
-                        ? nil : .init(taskID: taskID, name: self.name, instanceID: id, executionID: executionID),
-                    traceParent: traceParent, tags: child.tags)
-                _ = send(
-                    .message(
-                        Message(
-                            id: messageID, instanceID: child.instanceID,
-                            event: HistoryEvent(timestamp: now, kind: .executionStarted(start)))))
+                _ = send(.message(start(of: child, taskID, at: now)))
             case .continueAsNew(let eventID, let input, let version, let carriedOver):
                 record(eventID, .executionCompleted(status: .continuedAsNew, result: input, failure: nil))
                 change.buffered = beginning(of: executionID.successor, input, version, carriedOver, at: now) + passedOn
@@ -215,6 +208,10 @@ extension InstanceState {
             case .passOn: break
             case .completeOrchestration(let eventID, let status, let result, let failure):
                 record(eventID, .executionCompleted(status: status, result: result, failure: failure))
+                if status == .failed {
+                    change.openAtFailure =
+                        (Array(openTasks.keys) + Array(openTimers.keys) + Array(openChildren.keys)).sorted()
+                }
                 if let answer = answerToParent(status, result, failure, at: now) { _ = send(.message(answer)) }
                 endSections()
             case .callEntity(let id, let target, let operation, let input, let section):
@@ -255,6 +252,19 @@ extension InstanceState {
             }
         }
         return (change, outbox)
+    }
+
+    func start(of child: ChildStart, _ taskID: EventID, at now: Timestamp) -> Message {
+        let messageID = childStartID(taskID)
+        let start = ExecutionStarted(
+            name: child.name, version: child.version, input: child.input, instanceID: child.instanceID,
+            executionID: ExecutionID(messageID.value),
+            parent: child.isDetached
+                ? nil : .init(taskID: taskID, name: name, instanceID: id, executionID: executionID),
+            traceParent: traceParent, tags: child.tags)
+        return Message(
+            id: messageID, instanceID: child.instanceID,
+            event: HistoryEvent(timestamp: now, kind: .executionStarted(start)))
     }
 
     /// What the next execution finds in its inbox.
@@ -335,10 +345,10 @@ extension InstanceState {
     }
 
     /// Of the message that starts a child; also the child's first execution ID.
-    private func childStartID(_ taskID: EventID) -> MessageID { executionID.messageID(ofAction: taskID) }
+    func childStartID(_ taskID: EventID) -> MessageID { executionID.messageID(ofAction: taskID) }
 
     /// What the parent is told of this instance's end; nil when nobody waits for it.
-    private func answerToParent(
+    func answerToParent(
         _ status: OrchestrationStatus, _ result: Payload?, _ failure: FailureDetails?, at now: Timestamp
     ) -> Message? {
         guard let parent else { return nil }
@@ -449,6 +459,7 @@ extension InstanceChange {
         heartbeats += later.heartbeats
         if case .set = later.customStatus { customStatus = later.customStatus }
         if case .set = later.hold { hold = later.hold }
+        if let ids = later.openAtFailure { openAtFailure = ids }
         if case .set = later.compensatesTermination { compensatesTermination = later.compensatesTermination }
     }
 }

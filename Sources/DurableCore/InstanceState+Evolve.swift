@@ -6,7 +6,7 @@ extension InstanceState {
         }
         for event in change.history + change.buffered {
             if case .executionStarted(let start) = event.kind, let startID = change.appliedMessages.first {
-                return InstanceState(start: start, startID: startID, at: change.time)
+                return InstanceState(start: start, startID: startID, at: event.timestamp)
             }
         }
         return nil
@@ -20,6 +20,7 @@ extension InstanceState {
             self = InstanceState(id, created: change)
         }
         lastUpdatedAt = max(lastUpdatedAt, change.time)
+        if let ids = change.openAtFailure { openAtFailure = ids }
         updates.request(change.requestedUpdates)
         updates.reject(change.rejectedUpdates)
         for event in change.history { apply(event) }

@@ -50,6 +50,10 @@ package struct InstanceState: Hashable, Sendable {
     /// The code was told of a termination: whatever it does, the instance ends as terminated.
     package var isTerminating: Bool
 
+    /// Event IDs of what a failed instance still waited for when it failed; nil: it has not failed, or did so under a
+    /// version that did not keep it.
+    package var openAtFailure: [EventID]?
+
     package static let appliedMessagesLimit = 128
 
     package struct OpenTask: Hashable, Sendable {

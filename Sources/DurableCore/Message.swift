@@ -15,6 +15,8 @@ package struct Message: Hashable, Sendable {
     package var event: HistoryEvent
     /// What a client's start does where there is an instance of its ID.
     package var idReuse = IDReuse.refuse
+    /// A parent that was rewound starts the child once more: if that has failed, or was ended, it is rewound too.
+    package var rewinds = false
 
     package init(
         id: MessageID, instanceID: InstanceID, executionID: ExecutionID? = nil, dispatch: UInt32 = 0,
@@ -33,7 +35,7 @@ package struct Message: Hashable, Sendable {
     package var isClientMessage: Bool {
         switch event.kind {
         case .executionStarted, .eventRaised, .executionTerminated, .cancellationRequested, .executionSuspended,
-            .executionResumed, .updateRequested, .entityOperationSignaled:
+            .executionResumed, .executionRewound, .updateRequested, .entityOperationSignaled:
             true
         default: false
         }

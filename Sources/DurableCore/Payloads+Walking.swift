@@ -7,7 +7,7 @@ extension HistoryEvent {
             case .executionCompleted(_, let result, _): result
             case .executionTerminated(let reason, _), .cancellationRequested(let reason),
                 .executionSuspended(let reason),
-                .executionResumed(let reason):
+                .executionResumed(let reason), .executionRewound(let reason, _):
                 reason
             case .taskScheduled(_, let input), .eventSent(_, _, let input), .eventRaised(_, let input),
                 .continueAsNew(let input):
@@ -36,6 +36,7 @@ extension HistoryEvent {
             case .cancellationRequested: kind = .cancellationRequested(reason: newValue)
             case .executionSuspended: kind = .executionSuspended(reason: newValue)
             case .executionResumed: kind = .executionResumed(reason: newValue)
+            case .executionRewound(_, let count): kind = .executionRewound(reason: newValue, count: count)
             case .taskScheduled(let name, _): kind = .taskScheduled(name: name, input: newValue)
             case .eventSent(let target, let name, _):
                 kind = .eventSent(instanceID: target, name: name, input: newValue)

@@ -214,6 +214,7 @@ extension PartitionProcessor {
             return
         }
         let entry = try entry(for: message.instanceID)
+        if let entry, entry.state.isRewound(by: message) { return try rewind(entry, by: message, in: &batch) }
         var message = defective(message, for: entry)
         if entry == nil, case .executionStarted(var start) = message.event.kind, start.version == nil {
             start.version = parts.configuration.defaultVersion

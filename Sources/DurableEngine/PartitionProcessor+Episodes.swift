@@ -283,7 +283,7 @@ extension PartitionProcessor {
         }
     }
 
-    private func stampOrigin(_ entry: OutboxEntry, in batch: inout Batch) -> OutboxEntry {
+    func stampOrigin(_ entry: OutboxEntry, in batch: inout Batch) -> OutboxEntry {
         guard case .message(var message) = entry.body else { return entry }
         let destination = message.instanceID.partition(of: topology.partitionCount)
         let sequence = (batch.sequences[destination] ?? state.sequences[destination] ?? 0) + 1

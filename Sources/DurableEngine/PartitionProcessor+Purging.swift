@@ -42,12 +42,14 @@ extension PartitionProcessor {
     }
 
     /// Takes an instance out of memory because another one takes its ID.
-    func replace(_ entry: InstanceEntry) throws(PartitionEnd) {
+    ///
+    /// - Parameter isRewound: That other one is the same at an earlier time, and needs what is stored for it.
+    func replace(_ entry: InstanceEntry, isRewound: Bool) throws(PartitionEnd) {
         entry.isPurged = true
         cache.remove(entry)
         // The first of a batch is the one that the store may have.
         var gone = replaced[entry.state.id] ?? (entry.state, entry.endedAt, [])
-        gone.payloads += try storedPayloads(of: entry)
+        if !isRewound { gone.payloads += try storedPayloads(of: entry) }
         replaced[entry.state.id] = gone
     }
 

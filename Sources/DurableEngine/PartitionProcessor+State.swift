@@ -23,7 +23,7 @@ extension PartitionProcessor {
     func entry(for change: InstanceChange) throws(PartitionEnd) -> InstanceEntry {
         if let entry = try entry(for: change.instanceID) {
             if !change.replaces { return entry }
-            try replace(entry)
+            try replace(entry, isRewound: change.continues(entry.state.executionID))
         }
         guard let state = InstanceState.created(by: change) else {
             throw .corrupt("a record changes instance \(change.instanceID), which does not exist")

@@ -42,6 +42,8 @@ extension HistoryEvent {
             fields = [field("reason", .payload(reason))] + detail("recurse", .flag(recurse))
         case .cancellationRequested(let reason), .executionSuspended(let reason), .executionResumed(let reason):
             fields = [field("reason", .payload(reason))]
+        case .executionRewound(let reason, let count):
+            fields = [field("reason", .payload(reason))] + detail("count", .number(Int32(clamping: count)))
         case .taskScheduled(let name, let input):
             fields = [field("name", .text(name)), field("input", .payload(input))]
         case .taskCompleted(let id, let result), .subOrchestrationCompleted(let id, let result):

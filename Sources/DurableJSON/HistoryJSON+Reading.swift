@@ -61,6 +61,9 @@ private struct EventReader {
         case "CancellationRequested": return .cancellationRequested(reason: try payload("reason"))
         case "ExecutionSuspended": return .executionSuspended(reason: try payload("reason"))
         case "ExecutionResumed": return .executionResumed(reason: try payload("reason"))
+        case "ExecutionRewound":
+            return .executionRewound(
+                reason: try payload("reason"), count: UInt32(clamping: try optional("count", id)?.value ?? 1))
         case "TaskScheduled": return .taskScheduled(name: try text("name"), input: try payload("input"))
         case "TaskCompleted": return .taskCompleted(taskID: try id("task"), result: try payload("result"))
         case "TaskFailed": return .taskFailed(taskID: try id("task"), failure: try failure("failure"))

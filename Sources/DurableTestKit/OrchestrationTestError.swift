@@ -26,6 +26,8 @@ public struct OrchestrationTestError: Error, Hashable, Sendable, CustomStringCon
         public static let instanceExists = Code(description: "instance exists")
         /// The instance has ended: it takes no event any more.
         public static let instanceEnded = Code(description: "instance ended")
+        /// The instance has not failed, or in a way that rewinding does not help with.
+        public static let notRewindable = Code(description: "not rewindable")
         /// The code has no handler of that query (DTQ2015).
         public static let noHandler = Code(description: "DTQ2015")
         /// The handler of a query did more than to look (DTQ2016).

@@ -89,6 +89,14 @@ extension TestOrchestrationEnvironment {
         try send(.executionResumed(reason: try encode(reason)), to: id)
     }
 
+    /// Has a failed instance go on from where its code last asked for something: activities that have failed since run
+    /// again, sub-orchestrations that have failed are rewound too.
+    ///
+    /// - Throws: `OrchestrationTestError.Code.instanceNotFound` or `.notRewindable`.
+    public func rewind(_ id: InstanceID, reason: String? = nil) throws {
+        try send(.executionRewound(reason: try encode(reason), count: 0), to: id)
+    }
+
     /// Has something happen at a later virtual time: an event, a termination, another mock.
     ///
     /// - Parameter action: What it throws ends the call that runs the environment.
@@ -108,6 +116,15 @@ extension TestOrchestrationEnvironment {
         case .ended:
             throw OrchestrationTestError(
                 .instanceEnded, id, "instance \"\(id)\" has ended: it is \(try status(of: id)), and takes nothing more")
+        case .notFailed:
+            throw OrchestrationTestError(
+                .notRewindable, id,
+                "instance \"\(id)\" is to be rewound and has not failed: it is \(try status(of: id))")
+        case .notRewindable:
+            throw OrchestrationTestError(
+                .notRewindable, id,
+                "instance \"\(id)\" cannot be rewound: its code asked for something in the step in which it failed, or it "
+                    + "was told to end before")
         case .created, .exists, .joined, .accepted, .duplicate, .unexpected: break
         }
     }

@@ -35,6 +35,8 @@ extension HistoryEvent.Kind {
             self = .executionSuspended(reason: wire.hasReason ? Payload(wire.reason) : nil)
         case .executionResumed(let wire):
             self = .executionResumed(reason: wire.hasReason ? Payload(wire.reason) : nil)
+        case .executionRewound(let wire):
+            self = .executionRewound(reason: wire.hasReason ? Payload(wire.reason) : nil, count: wire.count)
         case .taskScheduled(let wire):
             self = .taskScheduled(name: wire.name, input: wire.hasInput ? Payload(wire.input) : nil)
         case .taskCompleted(let wire):

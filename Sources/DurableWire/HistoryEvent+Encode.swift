@@ -55,6 +55,11 @@ extension PBHistoryEvent.OneOf_Kind {
             var wire = PBExecutionResumed()
             if let reason { wire.reason = Google_Protobuf_BytesValue(reason) }
             self = .executionResumed(wire)
+        case .executionRewound(let reason, let count):
+            var wire = PBExecutionRewound()
+            if let reason { wire.reason = Google_Protobuf_BytesValue(reason) }
+            wire.count = count
+            self = .executionRewound(wire)
         case .taskScheduled(let name, let input):
             var wire = PBTaskScheduled()
             wire.name = name
@@ -181,6 +186,7 @@ extension PBHistoryEvent.OneOf_Kind {
         case .entityLockRequested: 27
         case .entityLockGranted: 28
         case .entityUnlockSent: 29
+        case .executionRewound: 30
         }
     }
 }

@@ -44,6 +44,7 @@ extension PBHistoryEvent.OneOf_Kind {
         case .entityLockRequested(let wire): wire.unknownPart.map(Self.entityLockRequested)
         case .entityLockGranted(let wire): wire.unknownPart.map(Self.entityLockGranted)
         case .entityUnlockSent(let wire): wire.unknownPart.map(Self.entityUnlockSent)
+        case .executionRewound(let wire): wire.unknownPart.map(Self.executionRewound)
         }
     }
 }

@@ -40,6 +40,7 @@ extension InstanceState: WireCodable {
             rejected: try wire.rejectedUpdates.map(UpdateLedger.Ended.init))
         compensatesTermination = wire.compensatesTermination
         isTerminating = wire.isTerminating
+        if wire.hasOpenAtFailure { openAtFailure = wire.openAtFailure.ids.map { EventID($0) } }
     }
 
     package var wireBytes: [UInt8] {
@@ -104,6 +105,7 @@ extension InstanceState: WireCodable {
         wire.rejectedUpdates = updates.rejected.map(PBEndedUpdate.init)
         wire.compensatesTermination = compensatesTermination
         wire.isTerminating = isTerminating
+        if let openAtFailure { wire.openAtFailure.ids = openAtFailure.map(\.value) }
         return (consume wire).aloneBytes(version: format)
     }
 

@@ -33,6 +33,7 @@ extension PBMessage {
         }
         event = PBHistoryEvent(message.event)
         if message.idReuse != .refuse { idReuse = PBIDReuse(message.idReuse) }
+        rewinds = message.rewinds
     }
 }
 
@@ -49,6 +50,7 @@ extension Message {
                 ? ReplyAddress(routingKey: wire.reply.routingKey, correlationID: wire.reply.correlationID) : nil,
             event: try HistoryEvent(wire.event))
         if wire.hasIDReuse { idReuse = try IDReuse(wire.idReuse) }
+        rewinds = wire.rewinds
     }
 }
 

@@ -96,7 +96,7 @@ extension HistoryEvent {
         case .cancellationRequested, .updateRequested, .updateCompleted, .entityOperationSignaled,
             .entityOperationCalled,
             .entityOperationCompleted, .entityOperationFailed, .entityLockRequested, .entityLockGranted,
-            .entityUnlockSent:
+            .entityUnlockSent, .executionRewound:
             3
         case .patchRecorded: 2
         default: 1
@@ -116,7 +116,7 @@ extension HistoryEvent {
         case .cancellationRequested, .updateRequested, .updateCompleted, .entityOperationSignaled,
             .entityOperationCalled,
             .entityOperationCompleted, .entityOperationFailed, .entityLockRequested, .entityLockGranted,
-            .entityUnlockSent:
+            .entityUnlockSent, .executionRewound:
             4
         case .patchRecorded: 3
         // In a history it is over.

@@ -34,6 +34,8 @@ extension PBVerdict {
             case .created: .created
             case .exists: .exists
             case .joined: .joined
+            case .notFailed: .notFailed
+            case .notRewindable: .notRewindable
             case .accepted: .accepted
             case .duplicate: .duplicate
             case .notFound: .notFound
@@ -49,6 +51,8 @@ extension Verdict {
         case .created: self = .created
         case .exists: self = .exists
         case .joined: self = .joined
+        case .notFailed: self = .notFailed
+        case .notRewindable: self = .notRewindable
         case .accepted: self = .accepted
         case .duplicate: self = .duplicate
         case .notFound: self = .notFound

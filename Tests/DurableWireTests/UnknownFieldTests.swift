@@ -57,8 +57,8 @@ import Testing
 
     @Test("A kind this version does not know is undecodable, with its field's number")
     func unknownKind() {
-        let event = Self.blob(Hex.bytes("\(Self.head) f2 01 00"))
-        let expected = WireError.undecodable("history event of a kind this version does not know (field 30)")
+        let event = Self.blob(Hex.bytes("\(Self.head) 9a 01 00"))
+        let expected = WireError.undecodable("history event of a kind this version does not know (field 19)")
         #expect(throws: expected) { try HistoryCodec.decode(event) }
         let foreign = Self.blob(Hex.bytes("\(Self.head) 92 01 05 0a 03 0a 01 64"))
         #expect(throws: WireError.undecodable("GenericEvent: patch is missing")) { try HistoryCodec.decode(foreign) }

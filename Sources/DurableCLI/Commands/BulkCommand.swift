@@ -6,11 +6,11 @@ import DurableJSON
 
 struct BulkCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bulk", abstract: "Suspend, resume, cancel, terminate, release or purge many instances.",
+        commandName: "bulk", abstract: "Suspend, resume, cancel, terminate, rewind, release or purge many instances.",
         discussion: """
             Takes the options of list. Of those that fit, the ones are meant that the action can change: open ones to \
-            suspend, cancel or terminate, suspended ones to resume, held ones to release, those that have ended to \
-            purge. They are listed first, then asked \
+            suspend, cancel or terminate, suspended ones to resume, held ones to release, failed ones to rewind, those that \
+            have ended to purge. They are listed first, then asked \
             about, then sent for, 32 at a time; what is created meanwhile is not meant. It is safe to repeat.
 
               dtq bulk terminate --name ShipOrder --from 2h --dry-run
@@ -23,14 +23,14 @@ struct BulkCommand: AsyncParsableCommand {
             """)
 
     enum Action: String, ExpressibleByArgument, CaseIterable {
-        case suspend, resume, cancel, terminate, release, purge
+        case suspend, resume, cancel, terminate, rewind, release, purge
     }
 
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var confirmation: ConfirmationOptions
 
-    @Argument(help: "suspend, resume, cancel, terminate, release or purge.")
+    @Argument(help: "suspend, resume, cancel, terminate, rewind, release or purge.")
     var action: Action
 
     @OptionGroup var filter: FilterOptions
@@ -83,6 +83,7 @@ struct BulkCommand: AsyncParsableCommand {
                 case .resume: return Result(try await client.resume(id, reason: reason))
                 case .cancel: return Result(try await client.cancel(id, reason: reason))
                 case .terminate: return Result(try await client.terminate(id, reason: reason, recurse: recurse))
+                case .rewind: return Result(try await client.rewind(id, reason: reason))
                 case .release:
                     if case .some(.some) = try await client.release(id) { return .accepted }
                     return .tooLate
@@ -177,7 +178,8 @@ struct BulkCommand: AsyncParsableCommand {
         init(_ submission: Submission) {
             switch submission.outcome {
             case .acceptedNoVerdict: self = .unanswered
-            case .verdict(.ended), .verdict(.unexpected), .verdict(.notFound): self = .tooLate
+            case .verdict(.ended), .verdict(.unexpected), .verdict(.notFound), .verdict(.notFailed): self = .tooLate
+            case .verdict(.notRewindable): self = .failed("its code asked for something in the step in which it failed")
             case .verdict: self = .accepted
             }
         }
@@ -228,6 +230,7 @@ extension BulkCommand.Action {
         case .suspend: [.pending, .running]
         case .resume: [.suspended]
         case .cancel, .terminate, .release: [.pending, .running, .suspended]
+        case .rewind: [.failed]
         case .purge: OrchestrationStatus.allCases.filter(\.isTerminal)
         }
     }
@@ -245,6 +248,7 @@ extension BulkCommand.Action {
         case .resume: "resumes"
         case .cancel: "cancels"
         case .terminate: "ends, for good,"
+        case .rewind: "rewinds"
         case .release: "releases"
         case .purge: "removes, for good,"
         }
@@ -256,6 +260,7 @@ extension BulkCommand.Action {
         case .resume: "resumed"
         case .cancel: "cancelled"
         case .terminate: "terminated"
+        case .rewind: "rewound"
         case .release: "released"
         case .purge: "purged"
         }

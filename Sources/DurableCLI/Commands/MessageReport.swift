@@ -45,6 +45,16 @@ enum MessageReport {
                     "Instance \(TerminalText.safe(submission.instanceID.value)) has ended before; nothing was changed.")
             }
             throw ExitCode.failure
+        case .verdict(let verdict) where verdict == .notFailed || verdict == .notRewindable:
+            if !isJSON {
+                let id = TerminalText.safe(submission.instanceID.value)
+                environment.printError(
+                    verdict == .notFailed
+                        ? "Instance \(id) has not failed; nothing was changed."
+                        : "Instance \(id) cannot be rewound: its code asked for something in the step in which it failed, or "
+                            + "it was told to end before. Nothing was changed. dtq restart starts it again.")
+            }
+            throw ExitCode.failure
         case .acceptedNoVerdict(let silence):
             if !isJSON {
                 environment.print(report.line)

@@ -138,7 +138,10 @@ struct SubmissionReport {
     /// The verdict, or `waiting` when none came.
     var word: String {
         switch submission.outcome {
-        case .verdict(let verdict): verdict == .notFound ? "not-found" : verdict.rawValue
+        case .verdict(.notFound): "not-found"
+        case .verdict(.notFailed): "not-failed"
+        case .verdict(.notRewindable): "not-rewindable"
+        case .verdict(let verdict): verdict.rawValue
         case .acceptedNoVerdict: "waiting"
         }
     }

@@ -63,6 +63,9 @@ extension OrchestratorRuntime {
             requestCancellation(reason)
         case .executionTerminated(let reason, let recurse):
             tellOfTermination(reason, recurse: recurse)
+        case .executionRewound:
+            // What it asked for before it failed, or that it had something to undo, is unknown outside.
+            if ending.compensatingScopes > 0 { askUnlessReplaying(.setCompensatesTermination(true)) }
         case .executionStarted, .executionSuspended, .executionResumed, .continueAsNew:
             break
         }

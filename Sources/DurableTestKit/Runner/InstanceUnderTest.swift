@@ -43,6 +43,14 @@ final class InstanceUnderTest {
         if continuesAsNew || state.status.isTerminal { isSessionOver = true }
     }
 
+    /// Becomes what it was earlier: `change` makes that of `state`, and holds the history of the present execution.
+    func goBack(to change: InstanceChange, from state: InstanceState) {
+        self.state = state
+        self.state.evolve(with: change)
+        executions[executions.count - 1].goBack(to: change.history.count)
+        isSessionOver = true
+    }
+
     /// Ends the suspended code, unless it is needed any more. Runs what is left of the user's code.
     func dropSessionIfOver() {
         if !isSessionOver { return }
@@ -82,6 +90,17 @@ struct RecordedExecution {
     mutating func append(_ episode: RecordedEpisode) {
         episodes.append(episode)
         history += episode.received + episode.recorded
+    }
+
+    /// Forgets the episodes behind so many events.
+    mutating func goBack(to count: Int) {
+        history.removeSubrange(count...)
+        var (kept, length) = (0, 0)
+        while length < count {
+            length += episodes[kept].received.count + episodes[kept].recorded.count
+            kept += 1
+        }
+        episodes.removeSubrange(kept...)
     }
 }
 

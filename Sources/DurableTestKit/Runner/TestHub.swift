@@ -46,6 +46,7 @@ struct TestHub {
     /// Takes a message as a partition's owner does.
     mutating func deliver(_ message: Message) -> Verdict {
         let known = instances[message.instanceID]
+        if let known, known.state.isRewound(by: message) { return rewind(known, by: message) }
         switch known?.state.decide(message, at: now) ?? InstanceState.decide(message, at: now) {
         case .ignored(let verdict):
             if verdict == .exists, let refusal = message.refusal(at: now) { schedule(.message(refusal), at: now) }
@@ -70,6 +71,28 @@ struct TestHub {
             makeReady(instance)
             return verdict
         }
+    }
+
+    private mutating func rewind(_ instance: InstanceUnderTest, by message: Message) -> Verdict {
+        let failed = instance.state
+        var verdict = failed.verdict(onRewinding: message)
+        if verdict == nil {
+            if let (change, outbox) = failed.rewound(
+                instance.current.history, by: message, at: now, epoch: .zero, outboxID: &outboxID),
+                let state = InstanceState.created(by: change)
+            {
+                instance.goBack(to: change, from: state)
+                for fireAt in instance.state.openTimers.values { schedule(.wake(instance.id), at: fireAt) }
+                for entry in outbox { dispatch(entry) }
+                makeReady(instance)
+                return .accepted
+            }
+            verdict = .notRewindable
+        }
+        if case .executionStarted = message.event.kind, let answer = failed.repeatedAnswer(at: now) {
+            schedule(.message(answer), at: now)
+        }
+        return verdict ?? .notRewindable
     }
 
     private mutating func makeReady(_ instance: InstanceUnderTest) {

@@ -42,6 +42,8 @@ nonisolated enum PBVerdict: SwiftProtobuf.Enum, Swift.CaseIterable {
   case ended // = 6
   case unexpected // = 7
   case joined // = 30
+  case notFailed // = 31
+  case notRewindable // = 32
   case UNRECOGNIZED(Int)
 
   init() {
@@ -59,6 +61,8 @@ nonisolated enum PBVerdict: SwiftProtobuf.Enum, Swift.CaseIterable {
     case 6: self = .ended
     case 7: self = .unexpected
     case 30: self = .joined
+    case 31: self = .notFailed
+    case 32: self = .notRewindable
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -74,6 +78,8 @@ nonisolated enum PBVerdict: SwiftProtobuf.Enum, Swift.CaseIterable {
     case .ended: return 6
     case .unexpected: return 7
     case .joined: return 30
+    case .notFailed: return 31
+    case .notRewindable: return 32
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -89,6 +95,8 @@ nonisolated enum PBVerdict: SwiftProtobuf.Enum, Swift.CaseIterable {
     .ended,
     .unexpected,
     .joined,
+    .notFailed,
+    .notRewindable,
   ]
 
 }
@@ -203,6 +211,12 @@ nonisolated struct PBMessage: @unchecked Sendable {
   var hasIDReuse: Bool {_storage._idReuse != nil}
   /// Clears the value of `idReuse`. Subsequent reads from it will return its default value.
   mutating func clearIDReuse() {_uniqueStorage()._idReuse = nil}
+
+  /// Of a parent's start of a child: if that has failed, or was ended, it goes on.
+  var rewinds: Bool {
+    get {_storage._rewinds}
+    set {_uniqueStorage()._rewinds = newValue}
+  }
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -942,6 +956,16 @@ nonisolated struct PBInstanceChange: @unchecked Sendable {
     set {_uniqueStorage()._replaces = newValue}
   }
 
+  /// Absent: its code did not fail.
+  var openAtFailure: PBOpenAtFailure {
+    get {_storage._openAtFailure ?? PBOpenAtFailure()}
+    set {_uniqueStorage()._openAtFailure = newValue}
+  }
+  /// Returns true if `openAtFailure` has been explicitly set.
+  var hasOpenAtFailure: Bool {_storage._openAtFailure != nil}
+  /// Clears the value of `openAtFailure`. Subsequent reads from it will return its default value.
+  mutating func clearOpenAtFailure() {_uniqueStorage()._openAtFailure = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct ScheduledTask: Sendable {
@@ -1489,6 +1513,19 @@ nonisolated struct PBCrashEvidence: Sendable {
   init() {}
 }
 
+/// Event IDs of what it still waited for.
+nonisolated struct PBOpenAtFailure: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var ids: [Int32] = []
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 nonisolated struct PBInstanceState: @unchecked Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1668,6 +1705,16 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
     get {_storage._isTerminating}
     set {_uniqueStorage()._isTerminating = newValue}
   }
+
+  /// Of a failed one.
+  var openAtFailure: PBOpenAtFailure {
+    get {_storage._openAtFailure ?? PBOpenAtFailure()}
+    set {_uniqueStorage()._openAtFailure = newValue}
+  }
+  /// Returns true if `openAtFailure` has been explicitly set.
+  var hasOpenAtFailure: Bool {_storage._openAtFailure != nil}
+  /// Clears the value of `openAtFailure`. Subsequent reads from it will return its default value.
+  mutating func clearOpenAtFailure() {_uniqueStorage()._openAtFailure = nil}
 
   var requestedUpdates: [PBUpdateRequested] {
     get {_storage._requestedUpdates}
@@ -4113,7 +4160,7 @@ nonisolated struct PBHubDescriptor: Sendable {
 fileprivate nonisolated let _protobuf_package = "dtq.v1"
 
 nonisolated extension PBVerdict: SwiftProtobuf._ProtoNameProviding {
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0VERDICT_UNSPECIFIED\0\u{1}VERDICT_CREATED\0\u{1}VERDICT_EXISTS\0\u{1}VERDICT_ACCEPTED\0\u{1}VERDICT_DUPLICATE\0\u{1}VERDICT_NOT_FOUND\0\u{1}VERDICT_ENDED\0\u{1}VERDICT_UNEXPECTED\0\u{2}\u{17}VERDICT_JOINED\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0VERDICT_UNSPECIFIED\0\u{1}VERDICT_CREATED\0\u{1}VERDICT_EXISTS\0\u{1}VERDICT_ACCEPTED\0\u{1}VERDICT_DUPLICATE\0\u{1}VERDICT_NOT_FOUND\0\u{1}VERDICT_ENDED\0\u{1}VERDICT_UNEXPECTED\0\u{2}\u{17}VERDICT_JOINED\0\u{1}VERDICT_NOT_FAILED\0\u{1}VERDICT_NOT_REWINDABLE\0")
 }
 
 nonisolated extension PBEpoch: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
@@ -4228,7 +4275,7 @@ nonisolated extension PBReplyAddress: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Message"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}instance_id\0\u{3}execution_id\0\u{1}dispatch\0\u{1}origin\0\u{1}reply\0\u{2}\u{4}event\0\u{4}\u{14}id_reuse\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}id\0\u{3}instance_id\0\u{3}execution_id\0\u{1}dispatch\0\u{1}origin\0\u{1}reply\0\u{2}\u{4}event\0\u{4}\u{14}id_reuse\0\u{1}rewinds\0")
 
   fileprivate class _StorageClass {
     var _id: String = String()
@@ -4239,6 +4286,7 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     var _reply: PBReplyAddress? = nil
     var _event: PBHistoryEvent? = nil
     var _idReuse: PBIDReuse? = nil
+    var _rewinds: Bool = false
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -4257,6 +4305,7 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       _reply = source._reply
       _event = source._event
       _idReuse = source._idReuse
+      _rewinds = source._rewinds
     }
   }
 
@@ -4283,6 +4332,7 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
         case 6: try { try decoder.decodeSingularMessageField(value: &_storage._reply) }()
         case 10: try { try decoder.decodeSingularMessageField(value: &_storage._event) }()
         case 30: try { try decoder.decodeSingularMessageField(value: &_storage._idReuse) }()
+        case 31: try { try decoder.decodeSingularBoolField(value: &_storage._rewinds) }()
         default: break
         }
       }
@@ -4319,6 +4369,9 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       try { if let v = _storage._idReuse {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
       } }()
+      if _storage._rewinds != false {
+        try visitor.visitSingularBoolField(value: _storage._rewinds, fieldNumber: 31)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -4336,6 +4389,7 @@ nonisolated extension PBMessage: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
         if _storage._reply != rhs_storage._reply {return false}
         if _storage._event != rhs_storage._event {return false}
         if _storage._idReuse != rhs_storage._idReuse {return false}
+        if _storage._rewinds != rhs_storage._rewinds {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -5277,7 +5331,7 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
 
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{2}\u{3}replaces\0\u{4}\u{a}requested_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{1}handled\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{2}\u{3}replaces\0\u{4}\u{2}open_at_failure\0\u{4}\u{8}requested_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{1}handled\0")
 
   fileprivate class _StorageClass {
     var _instanceID: String = String()
@@ -5297,6 +5351,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     var _entity: PBEntityState? = nil
     var _handled: [String] = []
     var _replaces: Bool = false
+    var _openAtFailure: PBOpenAtFailure? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -5324,6 +5379,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       _entity = source._entity
       _handled = source._handled
       _replaces = source._replaces
+      _openAtFailure = source._openAtFailure
     }
   }
 
@@ -5355,6 +5411,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
         case 26: try { try decoder.decodeSingularBoolField(value: &_storage._compensatesTermination) }()
         case 27: try { try decoder.decodeRepeatedMessageField(value: &_storage._heartbeats) }()
         case 30: try { try decoder.decodeSingularBoolField(value: &_storage._replaces) }()
+        case 32: try { try decoder.decodeSingularMessageField(value: &_storage._openAtFailure) }()
         case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
         case 41: try { try decoder.decodeRepeatedMessageField(value: &_storage._rejectedUpdates) }()
         case 42: try { try decoder.decodeSingularMessageField(value: &_storage._entity) }()
@@ -5410,6 +5467,9 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       if _storage._replaces != false {
         try visitor.visitSingularBoolField(value: _storage._replaces, fieldNumber: 30)
       }
+      try { if let v = _storage._openAtFailure {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 32)
+      } }()
       if !_storage._requestedUpdates.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._requestedUpdates, fieldNumber: 40)
       }
@@ -5448,6 +5508,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
         if _storage._entity != rhs_storage._entity {return false}
         if _storage._handled != rhs_storage._handled {return false}
         if _storage._replaces != rhs_storage._replaces {return false}
+        if _storage._openAtFailure != rhs_storage._openAtFailure {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -6460,9 +6521,39 @@ nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProto
   }
 }
 
+nonisolated extension PBOpenAtFailure: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".OpenAtFailure"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}ids\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedInt32Field(value: &self.ids) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.ids.isEmpty {
+      try visitor.visitPackedInt32Field(value: self.ids, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBOpenAtFailure, rhs: PBOpenAtFailure) -> Bool {
+    if lhs.ids != rhs.ids {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceState"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{e}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{3}open_entity_calls\0\u{3}open_sections\0\u{2}\u{e}author\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{6}open_at_failure\0\u{4}\u{8}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{3}open_entity_calls\0\u{3}open_sections\0\u{2}\u{e}author\0")
 
   fileprivate class _StorageClass {
     var _format: Int32 = 0
@@ -6492,6 +6583,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _author: PBEpisodeAuthor? = nil
     var _compensatesTermination: Bool = false
     var _isTerminating: Bool = false
+    var _openAtFailure: PBOpenAtFailure? = nil
     var _requestedUpdates: [PBUpdateRequested] = []
     var _openUpdates: [String] = []
     var _endedUpdates: [PBEndedUpdate] = []
@@ -6536,6 +6628,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _author = source._author
       _compensatesTermination = source._compensatesTermination
       _isTerminating = source._isTerminating
+      _openAtFailure = source._openAtFailure
       _requestedUpdates = source._requestedUpdates
       _openUpdates = source._openUpdates
       _endedUpdates = source._endedUpdates
@@ -6587,6 +6680,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 24: try { try decoder.decodeRepeatedStringField(value: &_storage._patches) }()
         case 25: try { try decoder.decodeSingularBoolField(value: &_storage._compensatesTermination) }()
         case 26: try { try decoder.decodeSingularBoolField(value: &_storage._isTerminating) }()
+        case 32: try { try decoder.decodeSingularMessageField(value: &_storage._openAtFailure) }()
         case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
         case 41: try { try decoder.decodeRepeatedStringField(value: &_storage._openUpdates) }()
         case 42: try { try decoder.decodeRepeatedMessageField(value: &_storage._endedUpdates) }()
@@ -6685,6 +6779,9 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       if _storage._isTerminating != false {
         try visitor.visitSingularBoolField(value: _storage._isTerminating, fieldNumber: 26)
       }
+      try { if let v = _storage._openAtFailure {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 32)
+      } }()
       if !_storage._requestedUpdates.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._requestedUpdates, fieldNumber: 40)
       }
@@ -6745,6 +6842,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._author != rhs_storage._author {return false}
         if _storage._compensatesTermination != rhs_storage._compensatesTermination {return false}
         if _storage._isTerminating != rhs_storage._isTerminating {return false}
+        if _storage._openAtFailure != rhs_storage._openAtFailure {return false}
         if _storage._requestedUpdates != rhs_storage._requestedUpdates {return false}
         if _storage._openUpdates != rhs_storage._openUpdates {return false}
         if _storage._endedUpdates != rhs_storage._endedUpdates {return false}

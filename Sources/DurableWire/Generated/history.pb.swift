@@ -1061,7 +1061,31 @@ nonisolated struct PBEntityUnlockSent: Sendable {
   fileprivate var _targetInstanceID: SwiftProtobuf.Google_Protobuf_StringValue? = nil
 }
 
-/// Numbers 15, 19 and 30 belong to kinds of the public protocol that this version does not use.
+nonisolated struct PBExecutionRewound: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var reason: SwiftProtobuf.Google_Protobuf_BytesValue {
+    get {_reason ?? SwiftProtobuf.Google_Protobuf_BytesValue()}
+    set {_reason = newValue}
+  }
+  /// Returns true if `reason` has been explicitly set.
+  var hasReason: Bool {self._reason != nil}
+  /// Clears the value of `reason`. Subsequent reads from it will return its default value.
+  mutating func clearReason() {self._reason = nil}
+
+  /// Ours: how often that has happened to the instance.
+  var count: UInt32 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _reason: SwiftProtobuf.Google_Protobuf_BytesValue? = nil
+}
+
+/// Numbers 15 and 19 belong to kinds of the public protocol that this version does not use.
 nonisolated struct PBHistoryEvent: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -1280,6 +1304,14 @@ nonisolated struct PBHistoryEvent: Sendable {
     set {kind = .entityUnlockSent(newValue)}
   }
 
+  var executionRewound: PBExecutionRewound {
+    get {
+      if case .executionRewound(let v)? = kind {return v}
+      return PBExecutionRewound()
+    }
+    set {kind = .executionRewound(newValue)}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated enum OneOf_Kind: Equatable, Sendable {
@@ -1308,6 +1340,7 @@ nonisolated struct PBHistoryEvent: Sendable {
     case entityLockRequested(PBEntityLockRequested)
     case entityLockGranted(PBEntityLockGranted)
     case entityUnlockSent(PBEntityUnlockSent)
+    case executionRewound(PBExecutionRewound)
 
   }
 
@@ -2807,9 +2840,48 @@ nonisolated extension PBEntityUnlockSent: SwiftProtobuf.Message, SwiftProtobuf._
   }
 }
 
+nonisolated extension PBExecutionRewound: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".ExecutionRewound"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}reason\0\u{2}q\u{f}count\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularMessageField(value: &self._reason) }()
+      case 1010: try { try decoder.decodeSingularUInt32Field(value: &self.count) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._reason {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 1)
+    } }()
+    if self.count != 0 {
+      try visitor.visitSingularUInt32Field(value: self.count, fieldNumber: 1010)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBExecutionRewound, rhs: PBExecutionRewound) -> Bool {
+    if lhs._reason != rhs._reason {return false}
+    if lhs.count != rhs.count {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension PBHistoryEvent: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".HistoryEvent"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}event_id\0\u{1}timestamp\0\u{3}execution_started\0\u{3}execution_completed\0\u{3}execution_terminated\0\u{3}task_scheduled\0\u{3}task_completed\0\u{3}task_failed\0\u{3}sub_orchestration_created\0\u{3}sub_orchestration_completed\0\u{3}sub_orchestration_failed\0\u{3}timer_created\0\u{3}timer_fired\0\u{3}orchestrator_started\0\u{4}\u{2}event_sent\0\u{3}event_raised\0\u{3}generic_event\0\u{4}\u{2}continue_as_new\0\u{3}execution_suspended\0\u{3}execution_resumed\0\u{3}entity_operation_signaled\0\u{3}entity_operation_called\0\u{3}entity_operation_completed\0\u{3}entity_operation_failed\0\u{3}entity_lock_requested\0\u{3}entity_lock_granted\0\u{3}entity_unlock_sent\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}event_id\0\u{1}timestamp\0\u{3}execution_started\0\u{3}execution_completed\0\u{3}execution_terminated\0\u{3}task_scheduled\0\u{3}task_completed\0\u{3}task_failed\0\u{3}sub_orchestration_created\0\u{3}sub_orchestration_completed\0\u{3}sub_orchestration_failed\0\u{3}timer_created\0\u{3}timer_fired\0\u{3}orchestrator_started\0\u{4}\u{2}event_sent\0\u{3}event_raised\0\u{3}generic_event\0\u{4}\u{2}continue_as_new\0\u{3}execution_suspended\0\u{3}execution_resumed\0\u{3}entity_operation_signaled\0\u{3}entity_operation_called\0\u{3}entity_operation_completed\0\u{3}entity_operation_failed\0\u{3}entity_lock_requested\0\u{3}entity_lock_granted\0\u{3}entity_unlock_sent\0\u{3}execution_rewound\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -3144,6 +3216,19 @@ nonisolated extension PBHistoryEvent: SwiftProtobuf.Message, SwiftProtobuf._Mess
           self.kind = .entityUnlockSent(v)
         }
       }()
+      case 30: try {
+        var v: PBExecutionRewound?
+        var hadOneofValue = false
+        if let current = self.kind {
+          hadOneofValue = true
+          if case .executionRewound(let m) = current {v = m}
+        }
+        try decoder.decodeSingularMessageField(value: &v)
+        if let v = v {
+          if hadOneofValue {try decoder.handleConflictingOneOf()}
+          self.kind = .executionRewound(v)
+        }
+      }()
       default: break
       }
     }
@@ -3260,6 +3345,10 @@ nonisolated extension PBHistoryEvent: SwiftProtobuf.Message, SwiftProtobuf._Mess
     case .entityUnlockSent?: try {
       guard case .entityUnlockSent(let v)? = self.kind else { preconditionFailure() }
       try visitor.visitSingularMessageField(value: v, fieldNumber: 29)
+    }()
+    case .executionRewound?: try {
+      guard case .executionRewound(let v)? = self.kind else { preconditionFailure() }
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 30)
     }()
     case nil: break
     }

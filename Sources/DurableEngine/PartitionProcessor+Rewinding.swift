@@ -1,0 +1,40 @@
+import DurableBackend
+import DurableCore
+import Logging
+
+/// Failed instances that are to go on from where they last asked for something.
+extension PartitionProcessor {
+    /// Puts the instance as it was in the place of the failed one, and dispatches anew what it waits for.
+    func rewind(_ failed: InstanceEntry, by message: Message, in batch: inout Batch) throws(PartitionEnd) {
+        var verdict = failed.state.verdict(onRewinding: message)
+        if verdict == nil {
+            let history = try wholeHistory(of: failed)
+            let now = failed.state.time(at: batch.now)
+            if let (change, outbox) = failed.state.rewound(
+                history, by: message, at: now, epoch: parts.epoch, outboxID: &batch.outboxID)
+            {
+                batch.drop(failed)
+                let entry = try entry(for: change)
+                batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
+                fold(change, into: entry)
+                batch.note(change, of: entry)
+                logger.notice(
+                    "instance \(failed.state.id) goes back to event \(change.history.count), as asked",
+                    metadata: ["events": "\(history.count)"])
+                verdict = .accepted
+            } else {
+                verdict = .notRewindable
+            }
+        }
+        if let reply = message.reply, let verdict { batch.verdicts.append((reply, verdict)) }
+        guard case .executionStarted = message.event.kind, verdict != .accepted else { return }
+        // The parent waits for it once more.
+        if let answer = failed.state.repeatedAnswer(at: batch.now) { batch.refusals.append(answer) }
+    }
+
+    private func wholeHistory(of entry: InstanceEntry) throws(PartitionEnd) -> [HistoryEvent] {
+        var history: [HistoryEvent] = []
+        while history.count < entry.flushedCount { history += try recorded(entry, from: history.count) }
+        return history + entry.unflushed
+    }
+}

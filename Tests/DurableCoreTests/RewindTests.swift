@@ -1,0 +1,91 @@
+import DurableCore
+import Testing
+
+@Suite("Decisions about rewinding") struct RewindTests {
+    private let rewind = message("r-1", .executionRewound(reason: Payload("mended"), count: 0))
+
+    /// Failed over the failure of activity 1, with activity 0 done, activity 2 and a timer still awaited, and a timer that was
+    /// cancelled.
+    private func failed() -> InstanceDriver {
+        var driver = InstanceDriver()
+        driver.batch(
+            [startMessage()], at: .at(10),
+            actions: [
+                .scheduleTask(id: EventID(0), name: "A", input: Payload("0")),
+                .scheduleTask(id: EventID(1), name: "A", input: Payload("1")),
+                .scheduleTask(id: EventID(2), name: "A", input: Payload("2")),
+                .createTimer(id: EventID(3), fireAt: .at(1000)), .createTimer(id: EventID(4), fireAt: .at(2000)),
+                .cancelTimer(id: EventID(4)),
+            ])
+        driver.batch([completion(of: 0), raised("kept", message: "e")], at: .at(20), actions: [])
+        let failure = FailureDetails(errorType: "Declined", message: "no")
+        var failed = completion(of: 1)
+        failed.event.kind = .taskFailed(taskID: EventID(1), failure: failure)
+        driver.batch(
+            [failed], at: .at(30),
+            actions: [.completeOrchestration(id: EventID(5), status: .failed, result: nil, failure: failure)])
+        return driver
+    }
+
+    private func history(_ driver: InstanceDriver) -> [HistoryEvent] { driver.changes.flatMap(\.history) }
+
+    @Test("It goes back behind its last request; what failed or was open is dispatched anew") func goesBack() throws {
+        let driver = failed()
+        let state = try #require(driver.state)
+        #expect(state.status == .failed)
+        #expect(state.openAtFailure == [EventID(2), EventID(3)])
+        var outboxID = OutboxID(100)
+        let (change, outbox) = try #require(
+            state.rewound(history(driver), by: rewind, at: .at(50), epoch: .zero, outboxID: &outboxID))
+        #expect(
+            change.history.map(\.typeName).suffix(5) == [
+                "TaskScheduled", "TaskScheduled", "TaskScheduled", "TimerCreated", "TimerCreated",
+            ])
+        #expect(change.buffered.map(\.typeName) == ["TaskCompleted", "EventRaised", "ExecutionRewound"])
+        #expect(change.canceledTimers == [EventID(4)])
+        #expect(change.scheduledTasks.map(\.taskID) == [EventID(1), EventID(2)])
+        #expect(change.scheduledTasks.allSatisfy { $0.dispatch == 2 })
+        #expect(outbox.map(\.id) == [OutboxID(100), OutboxID(101)])
+        #expect(change.replaces && change.continues(state.executionID))
+
+        var rewound = try #require(InstanceState.created(by: change))
+        rewound.evolve(with: change)
+        #expect(rewound.status == .running)
+        #expect(rewound.failure == nil && rewound.openAtFailure == nil)
+        #expect(rewound.createdAt == state.createdAt)
+        #expect(rewound.openTasks.keys.sorted() == [EventID(1), EventID(2)])
+        #expect(rewound.openTimers == [EventID(3): .at(1000)])
+        #expect(rewound.inbox == change.buffered)
+        #expect(rewound.verdict(onRewinding: rewind) == .duplicate)
+        // What the run before sends late is none of its business.
+        #expect(rewound.decide(completion(of: 2), at: .at(60)) == .ignored(.unexpected))
+    }
+
+    @Test("Rewound again, its activities have another dispatch number") func again() throws {
+        let driver = failed()
+        let state = try #require(driver.state)
+        var outboxID = OutboxID(100)
+        let once = HistoryEvent(timestamp: .at(40), kind: .executionRewound(reason: nil, count: 7))
+        let (change, _) = try #require(
+            state.rewound(history(driver) + [once], by: rewind, at: .at(50), epoch: .zero, outboxID: &outboxID))
+        #expect(change.scheduledTasks.first?.dispatch == 9)
+        #expect(change.buffered.last?.kind == .executionRewound(reason: Payload("mended"), count: 8))
+    }
+
+    @Test("Only failed ones are, of children also those that ended with their parent") func verdicts() throws {
+        let driver = failed()
+        var state = try #require(driver.state)
+        var start = startMessage()
+        #expect(state.verdict(onRewinding: rewind) == nil)
+        #expect(!state.isRewound(by: start))
+        start.rewinds = true
+        #expect(state.isRewound(by: start))
+        #expect(state.verdict(onRewinding: start) == nil)
+        for status in OrchestrationStatus.allCases where status != .failed {
+            state.status = status
+            #expect(state.verdict(onRewinding: rewind) == .notFailed)
+            let endsWithParent = status == .canceled || status == .terminated
+            #expect(state.verdict(onRewinding: start) == (endsWithParent ? nil : .created))
+        }
+    }
+}

@@ -1,0 +1,275 @@
+import DurableBackend
+import DurableClient
+import DurableCore
+import DurableEngine
+import DurableMemory
+import DurablePayloads
+import DurableTask
+import DurableWorker
+import Testing
+
+@Suite("Failed instances are rewound", .timeLimit(.minutes(5))) struct RewindTests: PayloadBench {
+    /// Fails while it is told to, and counts its runs by input.
+    private final class Provider: Sendable {
+        private let state = PlatformLock((isDown: true, runs: [String: Int]()))
+        func mend() { state.withLock { $0.isDown = false } }
+        func fail() { state.withLock { $0.isDown = true } }
+        func runs(_ input: String) -> Int { state.withLock { $0.runs[input] ?? 0 } }
+        /// Those that begin with `bad` fail as long as it is down.
+        func run(_ input: String) throws -> String {
+            try state.withLock { state in
+                state.runs[input, default: 0] += 1
+                if state.isDown, input.hasPrefix("bad") { throw Declined() }
+                return "\(input)!"
+            }
+        }
+    }
+
+    private struct Declined: Error {}
+
+    private let provider = Provider()
+
+    private var call: Activity<String, String> {
+        Activity("Call") { [provider] (input: String, _: ActivityContext) in try provider.run(input) }
+    }
+
+    /// Calls for one word after the other.
+    private var chain: Orchestration<[String], String> {
+        Orchestration("Chain") { [call] (words: [String], context: OrchestrationContext) in
+            var said: [String] = []
+            for word in words { said.append(try await context.callActivity(call, word)) }
+            return said.joined(separator: " ")
+        }
+    }
+
+    private func client(_ hub: EngineHarness) -> HubClient {
+        // Virtual time goes by much faster than an owner answers.
+        var options = ClientOptions()
+        options.verdictPatience = .seconds(3600)
+        return HubClient(descriptor: hub.descriptor, transport: hub.client, clock: hub.clock, options: options)
+    }
+
+    private func rewind(_ hub: EngineHarness, _ id: String) async throws -> Submission.Outcome {
+        try await hub.moving { () async throws in
+            try await client(hub).rewind(InstanceID(id), reason: Payload("\"mended\"")).outcome
+        }
+    }
+
+    private func types(_ hub: EngineHarness, _ id: String) async throws -> [String] {
+        try await hub.history(id).map(\.typeName)
+    }
+
+    @Test("What succeeded is kept, what failed runs again, and no failure is left in the history")
+    func chained() async throws {
+        let hub = try await EngineHarness()
+        let worker = try hub.startWorker("w1", [call, chain])
+        try await hub.start("Chain", id: "a", input: #"["one","bad","two"]"#)
+        let failed = try await hub.wait(for: "a", .failed)
+        provider.mend()
+        #expect(try await rewind(hub, "a") == .verdict(.accepted))
+        let ended = try await hub.wait(for: "a", .completed)
+        #expect(ended.output == Payload("\"one! bad! two!\""))
+        #expect(ended.failure == nil)
+        #expect(ended.createdAt == failed.createdAt)
+        #expect(ended.executionID == failed.executionID)
+        #expect(["one", "bad", "two"].map(provider.runs) == [1, 2, 1])
+        let history = try await types(hub, "a")
+        #expect(!history.contains("TaskFailed"))
+        #expect(history.count { $0 == "ExecutionRewound" } == 1)
+        #expect(history.count { $0 == "ExecutionCompleted" } == 1)
+        #expect(try await rewind(hub, "a") == .verdict(.notFailed))
+        try await worker.stop()
+    }
+
+    @Test(
+        "Of several at a time those that failed and those that were called off run again, those that succeeded do not")
+    func parallel() async throws {
+        let hub = try await EngineHarness()
+        let slow = Activity("Slow") { [provider] (input: String, context: ActivityContext) in
+            while provider.runs("mended") == 0 { try await Task.sleep(for: .milliseconds(5)) }
+            return try provider.run(input)
+        }
+        let fan = Orchestration("Fan") { [call] (_: Int, context: OrchestrationContext) in
+            async let good = context.callActivity(call, "good")
+            async let late = context.callActivity(slow, "late")
+            try await context.sleep(for: .seconds(10))
+            let bad = try await context.callActivity(call, "bad")
+            return try await [good, late, bad].joined(separator: " ")
+        }
+        let worker = try hub.startWorker("w1", [call, slow, fan])
+        try await hub.start("Fan", id: "a", input: "1")
+        try await hub.wait(for: "a", .failed)
+        provider.mend()
+        _ = try provider.run("mended")
+        #expect(try await rewind(hub, "a") == .verdict(.accepted))
+        #expect(try await hub.wait(for: "a", .completed).output == Payload("\"good! late! bad!\""))
+        #expect(["good", "bad"].map(provider.runs) == [1, 2])
+        try await worker.stop()
+    }
+
+    @Test("It fails again, is rewound again, and each time one run of the activity counts") func again() async throws {
+        let hub = try await EngineHarness()
+        let worker = try hub.startWorker("w1", [call, chain])
+        try await hub.start("Chain", id: "a", input: #"["bad"]"#)
+        for round in 1...3 {
+            try await hub.wait(for: "a", .failed)
+            #expect(provider.runs("bad") == round)
+            if round == 3 { provider.mend() }
+            #expect(try await rewind(hub, "a") == .verdict(.accepted))
+            try await hub.eventually("the next run") { provider.runs("bad") == round + 1 }
+        }
+        #expect(try await hub.wait(for: "a", .completed).output == Payload("\"bad!\""))
+        try await worker.stop()
+    }
+
+    @Test("Children that failed, and those that ended with their parent, go on; a purged one begins anew")
+    func children() async throws {
+        let hub = try await EngineHarness(partitions: 2)
+        let waiting = Orchestration("Waiting") { (context: OrchestrationContext) -> String in
+            try await context.waitForExternalEvent("go")
+        }
+        let parent = Orchestration("Parent") { [chain] (_: Int, context: OrchestrationContext) -> String in
+            async let waited = context.callSubOrchestration(waiting, instanceID: InstanceID("waiting"))
+            async let done = context.callSubOrchestration(chain, ["good"], instanceID: InstanceID("done"))
+            _ = try await context.callSubOrchestration(chain, ["fine"], instanceID: InstanceID("fine"))
+            let said = try await context.callSubOrchestration(chain, ["x", "bad"], instanceID: InstanceID("child"))
+            return try await "\(said) \(done) \(waited)"
+        }
+        let worker = try hub.startWorker("w1", [call, chain, waiting, parent])
+        try await hub.start("Parent", id: "p", input: "1")
+        try await hub.wait(for: "p", .failed)
+        try await hub.wait(for: "waiting", .canceled)
+        #expect(try await hub.snapshot("child")?.status == .failed)
+        _ = try await hub.moving { () async throws in try await client(hub).purge(InstanceID("waiting")) }
+        provider.mend()
+        #expect(try await rewind(hub, "p") == .verdict(.accepted))
+        try await hub.wait(for: "child", .completed)
+        try await hub.raise("go", to: "waiting", "\"gone\"", message: "go")
+        #expect(try await hub.wait(for: "p", .completed).output == Payload("\"x! bad! good! gone\""))
+        #expect(["x", "good", "fine", "bad"].map(provider.runs) == [1, 1, 1, 2])
+        try await worker.stop()
+    }
+
+    @Test("A child that was canceled with its parent waits again when that is rewound; what came twice comes once")
+    func canceledChild() async throws {
+        let hub = try await EngineHarness()
+        let waiting = Orchestration("Waiting") { (context: OrchestrationContext) -> String in
+            try await context.waitForExternalEvent("go")
+        }
+        let parent = Orchestration("Parent") { [call] (_: Int, context: OrchestrationContext) -> String in
+            async let waited = context.callSubOrchestration(waiting, instanceID: InstanceID("waiting"))
+            let said = try await context.callActivity(call, "bad")
+            return try await "\(said) \(waited)"
+        }
+        let worker = try hub.startWorker("w1", [call, waiting, parent])
+        try await hub.start("Parent", id: "p", input: "1")
+        for _ in 1...2 {
+            try await hub.wait(for: "p", .failed)
+            try await hub.wait(for: "waiting", .canceled)
+            #expect(try await rewind(hub, "p") == .verdict(.accepted))
+            try await hub.eventually("the child to wait") {
+                let isWaiting = try await hub.snapshot("waiting")?.status != .canceled
+                let hasFailed = try await hub.snapshot("p")?.status == .failed
+                return isWaiting || hasFailed
+            }
+        }
+        try await hub.wait(for: "p", .failed)
+        try await hub.wait(for: "waiting", .canceled)
+        provider.mend()
+        #expect(try await rewind(hub, "p") == .verdict(.accepted))
+        try await hub.wait(for: "waiting", .running)
+        try await hub.raise("go", to: "waiting", "\"gone\"", message: "go")
+        #expect(try await hub.wait(for: "p", .completed).output == Payload("\"bad! gone\""))
+        try await worker.stop()
+    }
+
+    @Test("What has not failed, or failed in the step in which it asked for something, is left alone")
+    func refusals() async throws {
+        let hub = try await EngineHarness()
+        let waiting = Orchestration("Waiting") { (context: OrchestrationContext) -> String in
+            try await context.waitForExternalEvent("go")
+        }
+        let hasty = Orchestration("Hasty") { (context: OrchestrationContext) -> String in
+            context.raiseEvent(to: InstanceID("a"), "sorry")
+            throw Declined()
+        }
+        let worker = try hub.startWorker("w1", [waiting, hasty])
+        try await hub.start("Waiting", id: "a")
+        try await hub.wait(for: "a", .running)
+        try await hub.start("Hasty", id: "h")
+        let failed = try await hub.wait(for: "h", .failed)
+        #expect(try await rewind(hub, "a") == .verdict(.notFailed))
+        #expect(try await rewind(hub, "none") == .verdict(.notFound))
+        #expect(try await rewind(hub, "h") == .verdict(.notRewindable))
+        #expect(try await hub.snapshot("h") == failed)
+        try await hub.terminate("a", message: "end")
+        try await hub.wait(for: "a", .terminated)
+        #expect(try await rewind(hub, "a") == .verdict(.notFailed))
+        try await worker.stop()
+    }
+
+    @Test("Code that failed by itself goes on under other code, from its first step too", arguments: [false, true])
+    func otherCode(asksFirst: Bool) async throws {
+        let hub = try await EngineHarness()
+        let chain = { [call] (isMended: Bool) in
+            Orchestration("Chain") { (word: String, context: OrchestrationContext) -> String in
+                let said = asksFirst ? try await context.callActivity(call, word) : word
+                if !isMended { throw Declined() }
+                return try await context.callActivity(call, said)
+            }
+        }
+        let first = try hub.startWorker("w1", [call, chain(false)])
+        try await hub.start("Chain", id: "a", input: "\"good\"")
+        try await hub.wait(for: "a", .failed)
+        try await first.stop()
+        let second = try hub.startWorker("w2", [call, chain(true)])
+        #expect(try await rewind(hub, "a") == .verdict(.accepted))
+        #expect(try await hub.wait(for: "a", .completed).output == Payload(asksFirst ? "\"good!!\"" : "\"good!\""))
+        try await second.stop()
+    }
+
+    @Test("It is durable: a next owner goes on with it, from the log and from the tables", arguments: [0, 1, 64])
+    func survives(batch: Int) async throws {
+        let hub = try await EngineHarness()
+        let blocked = Orchestration("Blocked") { [call] (_: Int, context: OrchestrationContext) -> String in
+            let said = try await context.callActivity(call, "good")
+            let bad = try await context.callActivity(call, "bad")
+            let word: String = try await context.waitForExternalEvent("go")
+            return "\(said) \(bad) \(word)"
+        }
+        let first = try hub.startWorker("w1", [call, blocked])
+        try await hub.start("Blocked", id: "a", input: "1")
+        try await hub.wait(for: "a", .failed)
+        // Before the tables know that it had failed, and after.
+        if batch > 0 { hub.clock.advance(by: .seconds(batch)) }
+        provider.mend()
+        #expect(try await rewind(hub, "a") == .verdict(.accepted))
+        try await hub.eventually("the second run") { provider.runs("bad") == 2 }
+        hub.kill(first)
+        let second = try hub.startWorker("w2", [call, blocked])
+        try await hub.raise("go", to: "a", "\"go\"", message: "go")
+        #expect(try await hub.wait(for: "a", .completed).output == Payload("\"good! bad! go\""))
+        #expect(provider.runs("good") == 1)
+        #expect(try await types(hub, "a").count { $0 == "ExecutionRewound" } == 1)
+        try await second.stop()
+    }
+
+    @Test("What is stored of it stays, and goes when it is purged") func stored() async throws {
+        let hub = try await EngineHarness()
+        let store = GatedPayloadStore()
+        let access = try access("k1", store: store)
+        let long = String(repeating: "long and longer ", count: 20)
+        let worker = try hub.startWorker("w1", [call, chain], payloads: access)
+        let input = try await access.sealFully(
+            Payload("[\"\(long)\",\"bad\(long)\"]"), for: PayloadOwner(InstanceID("aa"), ExecutionID("start-aa")))
+        try await hub.start("Chain", id: "aa", payload: input)
+        try await hub.wait(for: "aa", .failed)
+        provider.mend()
+        #expect(try await rewind(hub, "aa") == .verdict(.accepted))
+        #expect(try await output(hub, "aa", access) == "\"\(long)! bad\(long)!\"")
+        #expect(store.contents.count > 3)
+        _ = try await hub.ask(.purge([InstanceID("aa")]))
+        try await hub.eventually("all to be gone") { store.contents.isEmpty }
+        try await worker.stop()
+    }
+}
