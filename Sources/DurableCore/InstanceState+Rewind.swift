@@ -120,7 +120,7 @@ extension HistoryEvent.Kind {
     }
 
     /// Event ID of the request that it ends.
-    fileprivate var answeredRequest: EventID? {
+    var answeredRequest: EventID? {
         switch self {
         case .taskCompleted(let id, _), .taskFailed(let id, _), .subOrchestrationCompleted(let id, _),
             .subOrchestrationFailed(let id, _), .timerFired(let id, _):

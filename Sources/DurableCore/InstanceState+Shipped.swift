@@ -46,6 +46,8 @@ extension InstanceState {
     package func settle(_ change: inout InstanceChange, over count: Int) {
         let arrived = inbox.dropFirst(count)
         change.hold = .set(nil)
+        // What was answered meanwhile is open for the code.
+        change.openAtFailure? += arrived.compactMap(\.kind.answeredRequest)
         guard change.continuesAsNew else {
             change.buffered = Array(arrived)
             return

@@ -120,7 +120,7 @@ extension PartitionProcessor {
 
     /// Its suspension or the like may have come meanwhile: then the message that ends that has it wait again.
     private func mayShip(_ state: InstanceState) -> Bool {
-        guard state.hold?.isForCode == true else { return false }
+        guard state.hold?.isForCode == true, state.entity == nil else { return false }
         if state.inbox.isEmpty, !state.asksCode || shipments.unadmitted(by: state).isEmpty { return false }
         switch state.status {
         case .running: return true
@@ -291,7 +291,7 @@ extension PartitionProcessor {
     /// An instance whose episode runs on another worker is as any that runs; one that nobody can run says so.
     func snapshot(_ state: InstanceState, input: Payload?) -> InstanceSnapshot {
         var snapshot = InstanceSnapshot(state, input: input)
-        guard state.hold?.isForCode == true else { return snapshot }
+        guard state.hold?.isForCode == true, state.entity == nil else { return snapshot }
         if shipments[state.id] != nil {
             snapshot.holdCode = nil
             snapshot.holdText = nil

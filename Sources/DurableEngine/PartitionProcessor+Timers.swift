@@ -115,7 +115,7 @@ extension PartitionProcessor {
             // Held as it was: there may be nothing to write, and nothing to wait for.
             if hold.isForCode { shipments.wait(id, for: entry.state.codes) }
         case .nowhere:
-            if hold.isForCode { shipments.wait(id, for: entry.state.codes) }
+            if hold.isForCode, entry.state.entity == nil { shipments.wait(id, for: entry.state.codes) }
         }
     }
 }

@@ -120,6 +120,11 @@ extension PartitionProcessor {
     func outcome(
         of updateID: UpdateID, _ entry: InstanceEntry, for address: ReplyAddress
     ) throws(PartitionEnd) -> QueryAnswer? {
+        if entry.state.entity != nil {
+            return .failed(
+                "DTQ2026 \(entry.state.id) is an entity, not an orchestration: it takes no updates. Send it operations. "
+                    + "See ops/errors/DTQ2026.md")
+        }
         switch entry.state.updates.standing(of: updateID) {
         case .ended(let outcome):
             return .update(try recalled(outcome, of: updateID, entry))

@@ -123,8 +123,10 @@ extension EpisodeHost {
             await finished.wait()
         }
         alarm.cancel()
-        if let result = outcome.withLock({ $0 }) { return try result.get() }
-        storeTroubleEnd = parts.clock.uptime() + .seconds(5)
-        throw late
+        let result = outcome.withLock { $0 } ?? .failure(late)
+        if case .failure(let fault) = result, fault.kind == .unavailable {
+            storeTroubleEnd = parts.clock.uptime() + .seconds(5)
+        }
+        return try result.get()
     }
 }

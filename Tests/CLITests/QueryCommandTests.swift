@@ -289,6 +289,35 @@ import Testing
         _ = owner
     }
 
+    @Test("rewind has a failed instance go on, and says why it does not") func rewind() async throws {
+        let bench = try await Bench.withHub()
+        let owner = try await ScriptedOwner.serve(
+            bench,
+            .init(instances: [
+                instance("o-1", "A", .failed), instance("o-2", "A", .completed), instance("hasty", "A", .failed),
+            ]))
+        #expect(
+            await bench.run("rewind", "o-1", "--reason", "mended")
+                == Run(code: 0, output: "o-1  accepted\n", errors: ""))
+        #expect(
+            owner.messages.map(\.event.kind) == [.executionRewound(reason: Payload("\"mended\""), count: 0)])
+        #expect(
+            await bench.run("rewind", "o-2")
+                == Run(code: 1, output: "", errors: "Instance o-2 has not failed; nothing was changed.\n"))
+        let hasty = await bench.run("rewind", "hasty")
+        #expect(hasty.code == 1)
+        #expect(hasty.errors.hasPrefix("Instance hasty cannot be rewound: "))
+        #expect(hasty.errors.hasSuffix("Nothing was changed. dtq restart starts it again.\n"))
+        #expect(await bench.run("rewind", "o-9").code == 3)
+        #expect(
+            await bench.run("bulk", "rewind", "--dry-run", "--json")
+                == Run(code: 0, output: #"{"matched":2,"ids":["hasty","o-1"]}"# + "\n", errors: ""))
+        let bulk = await bench.run("bulk", "rewind", "--yes", "--json")
+        #expect(bulk.code == 1)
+        #expect(
+            bulk.output == #"{"matched":2,"accepted":1,"unanswered":0,"tooLate":0,"failed":1}"# + "\n")
+    }
+
     @Test("suspend and resume keep the reason, and are no errors where there is nothing to do")
     func suspend() async throws {
         let bench = try await Bench.withHub()

@@ -17,7 +17,10 @@ func tidyUp(_ client: TaskHubClient) async throws {
     try await client.start(readMeters, input: ["north"], tags: ["region": "eu"])
     let european = InstanceQuery(tags: ["region": "eu"])
     print(try await client.count(european)[.failed] ?? 0)
-    for snapshot in try await client.list(european, limit: 20) { print("\(snapshot.id) is \(snapshot.status)") }
+    for snapshot in try await client.list(european, limit: 20) {
+        print("\(snapshot.id) is \(snapshot.status)")
+        if snapshot.status == .failed { try await client.rewind(snapshot.id, reason: "the meters answer again") }
+    }
     let purged = try await client.purge(all: european)
     print("\(purged.instanceCount) removed")
 }

@@ -41,6 +41,7 @@ import Testing
             .cancellationRequested(reason: Payload("\"r\"")),
             .executionTerminated(reason: Payload("\"r\""), recurse: false),
             .executionSuspended(reason: Payload("\"r\"")), .executionResumed(reason: nil),
+            .executionRewound(reason: Payload("\"r\""), count: 3), .executionRewound(reason: nil, count: 1),
             .taskFailed(taskID: EventID(3), failure: failure),
             .timerCreated(fireAt: Timestamp(millisecondsSinceEpoch: 1_767_225_600_001)),
             .timerFired(timerID: EventID(2), fireAt: Timestamp(millisecondsSinceEpoch: 1_767_225_600_001)),

@@ -128,6 +128,10 @@ import Testing
         Fixture(field: 20, kind: .continueAsNew(input: Payload("i")), bytes: "a2 01 05 0a 03 0a 01 69"),
         Fixture(field: 21, kind: .executionSuspended(reason: Payload("r")), bytes: "aa 01 05 0a 03 0a 01 72"),
         Fixture(field: 22, kind: .executionResumed(reason: Payload("r")), bytes: "b2 01 05 0a 03 0a 01 72"),
+        // Of the public protocol, but 1010, which is ours.
+        Fixture(
+            field: 30, kind: .executionRewound(reason: Payload("r"), count: 3),
+            bytes: "f2 01 08 0a 03 0a 01 72 90 3f 03", format: 3),
     ]
 
     @Test("Each kind has the bytes of the public protocol", arguments: fixtures)

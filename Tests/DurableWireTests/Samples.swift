@@ -85,6 +85,8 @@ enum Samples {
         .entityUnlockSent(EntityUnlock(section: "r/0", target: InstanceID("@C@a"))),
         .entityUnlockSent(
             EntityUnlock(section: "r/0", lockSet: [InstanceID("@C@a"), InstanceID("@C@b")], position: 1)),
+        .executionRewound(reason: Payload("mended"), count: 2),
+        .executionRewound(reason: nil, count: 0),
     ]
 
     static let outcomes: [UpdateOutcome] = [
@@ -193,9 +195,15 @@ enum Samples {
         }
     }
 
+    static let rewinding = {
+        var start = bareMessage
+        start.rewinds = true
+        return start
+    }()
+
     static let batches =
         [
-            MessageBatch(messages: [message, bareMessage]), MessageBatch(messages: reusing),
+            MessageBatch(messages: [message, bareMessage]), MessageBatch(messages: reusing + [rewinding]),
             MessageBatch(marker: epoch),
             MessageBatch(), MessageBatch(messages: [message], applied: applied), MessageBatch(applied: applied),
         ]
@@ -220,23 +228,29 @@ enum Samples {
         OutboxEntry(id: OutboxID(.max), epoch: .zero, body: .message(message)),
     ]
 
-    static let changes = [
-        InstanceChange(
-            instanceID: InstanceID("o-1881"), time: time, history: events, buffered: [events[0]],
-            appliedMessages: [MessageID("m-1"), MessageID("m-2")],
-            scheduledTasks: [.init(taskID: EventID(4), dispatch: 1, outboxID: OutboxID(12))],
-            canceledTimers: [EventID(0), EventID(9)], canceledTasks: [EventID(2), EventID(7)],
-            heartbeats: [.init(taskID: EventID(4), details: Payload("12"))], customStatus: .set(Payload("half")),
-            hold: .set(Hold(code: "DTQ2003", text: "diverged")), compensatesTermination: .set(true)),
-        InstanceChange(
-            instanceID: InstanceID("b"), time: .distantPast, customStatus: .set(nil), hold: .set(nil),
-            compensatesTermination: .set(false)),
-        InstanceChange(instanceID: InstanceID("c"), time: .distantFuture),
-        InstanceChange(
-            instanceID: InstanceID("e"), time: time,
-            buffered: [HistoryEvent(timestamp: time, kind: .executionStarted(start))],
-            appliedMessages: [MessageID("m-9")], replaces: true),
-    ]
+    static let changes =
+        [
+            InstanceChange(
+                instanceID: InstanceID("o-1881"), time: time, history: events, buffered: [events[0]],
+                appliedMessages: [MessageID("m-1"), MessageID("m-2")],
+                scheduledTasks: [.init(taskID: EventID(4), dispatch: 1, outboxID: OutboxID(12))],
+                canceledTimers: [EventID(0), EventID(9)], canceledTasks: [EventID(2), EventID(7)],
+                heartbeats: [.init(taskID: EventID(4), details: Payload("12"))], customStatus: .set(Payload("half")),
+                hold: .set(Hold(code: "DTQ2003", text: "diverged")), compensatesTermination: .set(true)),
+            InstanceChange(
+                instanceID: InstanceID("b"), time: .distantPast, customStatus: .set(nil), hold: .set(nil),
+                compensatesTermination: .set(false)),
+            InstanceChange(instanceID: InstanceID("c"), time: .distantFuture),
+            InstanceChange(
+                instanceID: InstanceID("e"), time: time,
+                buffered: [HistoryEvent(timestamp: time, kind: .executionStarted(start))],
+                appliedMessages: [MessageID("m-9")], replaces: true),
+        ]
+        + [[EventID(4), EventID(7)], []].map { ids in
+            var change = InstanceChange(instanceID: InstanceID("f"), time: time, history: [events[4]])
+            change.openAtFailure = ids
+            return change
+        }
 
     static let records: [PartitionRecord] = [
         .begin(.init(epoch: epoch, worker: WorkerID("worker-b7"), time: time)),
@@ -297,6 +311,7 @@ enum Samples {
         full.openTasks[EventID(3)]?.details = Payload("12")
         full.compensatesTermination = true
         full.isTerminating = true
+        full.openAtFailure = [EventID(4), EventID(7)]
         full.patches = ["p-2", "p-1", "ä"]
         full.historyCount = 77
         full.inbox = events

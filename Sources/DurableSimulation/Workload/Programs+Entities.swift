@@ -30,6 +30,9 @@ extension Programs {
         return NoValue()
     }
 
+    /// Every worker that owns partitions must have them: they are not shipped.
+    static let operations: [any Registrable] = [add, balance, fail, pass]
+
     struct Passing: Codable, Sendable {
         var to: String
         var amount: Int
@@ -55,7 +58,6 @@ extension Programs {
     /// Moves an amount round its keys while nobody else gets at them.
     private static let vault = Program("Vault") { _ in
         [
-            add, balance, fail, pass,
             Orchestration("Vault") { (visit: Visit, context: OrchestrationContext) -> String in
                 for key in visit.keys.prefix(1) { context.signal(add, on: key, 0) }
                 var words: [String] = []
@@ -71,7 +73,7 @@ extension Programs {
                     }
                 }
                 return Set(words.filter { $0 != "gave up" }).sorted().joined(separator: " ")
-            },
+            }
         ]
     } plan: { draft in
         let stem = draft.newID("purse").value

@@ -116,6 +116,7 @@ package enum Programs {
             if variant == .compatible {
                 try registry.register(Activity("OnlyInTheNewDeploy") { (_: ActivityContext) -> Int in 0 })
             }
+            for operation in operations { try registry.register(operation) }
             for program in all where (variant != .missing || program.name != missing) && !isLeftOut(program.name) {
                 for item in program.orchestrations(setting) { try registry.register(item) }
             }

@@ -215,6 +215,10 @@ extension ScriptedOwner.Script {
             updates[request.id] = outcomes(request)
             return .accepted
         case .entityOperationSignaled: return .accepted
+        case .executionRewound:
+            guard let existing else { return .notFound }
+            if existing.status != .failed { return .notFailed }
+            return existing.id.value.hasPrefix("hasty") ? .notRewindable : .accepted
         default:
             guard let existing else { return .notFound }
             return existing.status.isTerminal ? .ended : .accepted
