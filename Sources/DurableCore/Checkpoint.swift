@@ -54,8 +54,10 @@ package struct InstanceChange: Hashable, Sendable {
     package var compensatesTermination: Update<Bool>
     /// It begins an instance in place of another one of its ID, which is gone from here on as if it was purged.
     package var replaces: Bool
-    /// Event IDs of what it waited for when its code failed: for a rewind. nil: it did not fail.
-    package var openAtFailure: [EventID]?
+    /// Event IDs of what it waited for when it failed or was ended: for a rewind. nil: it did neither.
+    package var openAtEnd: [EventID]?
+    /// nil: as it was.
+    package var givenUp: InstanceState.GivenUp?
 
     package init(
         instanceID: InstanceID, time: Timestamp, history: [HistoryEvent] = [], buffered: [HistoryEvent] = [],

@@ -208,10 +208,7 @@ extension InstanceState {
             case .passOn: break
             case .completeOrchestration(let eventID, let status, let result, let failure):
                 record(eventID, .executionCompleted(status: status, result: result, failure: failure))
-                if status == .failed {
-                    change.openAtFailure =
-                        (Array(openTasks.keys) + Array(openTimers.keys) + Array(openChildren.keys)).sorted()
-                }
+                if status != .completed { change.openAtEnd = openRequests }
                 if let answer = answerToParent(status, result, failure, at: now) { _ = send(.message(answer)) }
                 endSections()
             case .callEntity(let id, let target, let operation, let input, let section):
@@ -251,6 +248,7 @@ extension InstanceState {
                 change.customStatus = .set(payload)
             }
         }
+        change.givenUp = givenUp(after: actions, recording: change.history.count { $0.kind.isRecordedByCode })
         return (change, outbox)
     }
 
@@ -300,7 +298,9 @@ extension InstanceState {
             messages.append(abandonment(of: section, lockSet, at: now))
         }
         if let end = inbox.terminationOfChildren { messages += self.messages(toOpenChildren: end, at: now) }
-        return (InstanceChange(instanceID: id, time: now, history: episodeEvents(at: now) + [end]), messages)
+        var change = InstanceChange(instanceID: id, time: now, history: episodeEvents(at: now) + [end])
+        change.openAtEnd = openRequests
+        return (change, messages)
     }
 
     /// Activities that nobody waits for any more once `change`, not folded in yet, is durable.
@@ -335,8 +335,12 @@ extension InstanceState {
     ) -> Message {
         let startID = childStartID(taskID)
         return Message(
-            id: MessageID("\(startID)/\(suffix)"), instanceID: child, executionID: ExecutionID(startID.value),
+            id: Self.messageID(toChild: startID, suffix), instanceID: child, executionID: ExecutionID(startID.value),
             event: HistoryEvent(timestamp: now, kind: kind))
+    }
+
+    static func messageID(toChild startID: MessageID, _ suffix: String) -> MessageID {
+        MessageID("\(startID)/\(suffix)")
     }
 
     /// What it told its parent when it ended, for one that asks once more; nil: nobody waits for it, or it goes on.
@@ -459,7 +463,8 @@ extension InstanceChange {
         heartbeats += later.heartbeats
         if case .set = later.customStatus { customStatus = later.customStatus }
         if case .set = later.hold { hold = later.hold }
-        if let ids = later.openAtFailure { openAtFailure = ids }
+        if let ids = later.openAtEnd { openAtEnd = ids }
+        if let ids = later.givenUp { givenUp = ids }
         if case .set = later.compensatesTermination { compensatesTermination = later.compensatesTermination }
     }
 }

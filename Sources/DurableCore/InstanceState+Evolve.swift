@@ -20,7 +20,8 @@ extension InstanceState {
             self = InstanceState(id, created: change)
         }
         lastUpdatedAt = max(lastUpdatedAt, change.time)
-        if let ids = change.openAtFailure { openAtFailure = ids }
+        if let ids = change.openAtEnd { openAtEnd = ids }
+        if let ids = change.givenUp { givenUp = ids }
         updates.request(change.requestedUpdates)
         updates.reject(change.rejectedUpdates)
         for event in change.history { apply(event) }
@@ -84,6 +85,7 @@ extension InstanceState {
         openEntityCalls = [:]
         openSections = [:]
         patches = []
+        givenUp = GivenUp()
         author = nil
         updates.endExecution()
         compensatesTermination = false

@@ -35,7 +35,7 @@ extension InstanceState {
     package func rewound(
         _ history: [HistoryEvent], by message: Message, at now: Timestamp, epoch: Epoch, outboxID: inout OutboxID
     ) -> (change: InstanceChange, outbox: [OutboxEntry])? {
-        guard let openAtFailure = status == .failed ? openAtFailure : openAtFailure ?? [] else { return nil }
+        guard let openAtEnd else { return nil }
         let end = history.lastIndex { $0.kind == .orchestratorStarted } ?? 0
         let lastRequest = history.lastIndex { $0.kind.isRecordedByCode }
         if let lastRequest, lastRequest > end { return nil }
@@ -44,8 +44,10 @@ extension InstanceState {
         if kept.contains(where: \.kind.asksToEnd) { return nil }
 
         let void = history[cut...]
-        var awaited = Set(openAtFailure)
+        var awaited = Set(openAtEnd + givenUp.lately)
         for event in void { if let request = event.kind.answeredRequest { awaited.insert(request) } }
+        // Where they were called off already, they stay so.
+        awaited.subtract(givenUp.children)
         let again = void.filter(\.kind.isGivenAgain)
         var open: [EventID: HistoryEvent.Kind] = [:]
         for event in kept where event.eventID != .none { open[event.eventID] = event.kind }
@@ -58,6 +60,9 @@ extension InstanceState {
         var change = InstanceChange(
             instanceID: id, time: now, history: Array(kept), buffered: Array(again) + [rewinding],
             appliedMessages: appliedMessages(after: message), customStatus: .set(customStatus), replaces: true)
+        change.rejectedUpdates = endedUpdates(notIn: kept)
+        change.givenUp = GivenUp()
+        change.givenUp?.children = givenUp.children
         var outbox: [OutboxEntry] = []
         func send(_ body: OutboxEntry.Body) -> OutboxID {
             defer { outboxID = OutboxID(outboxID.value + 1) }
@@ -87,11 +92,44 @@ extension InstanceState {
         return (change, outbox)
     }
 
+    /// What clients were told of updates that the kept history does not have: those of earlier executions, and those that
+    /// never began.
+    private func endedUpdates(notIn kept: ArraySlice<HistoryEvent>) -> [UpdateLedger.Ended] {
+        var begun: Set<UpdateID> = []  // look-up only
+        for case .updateRequested(let request) in kept.lazy.map(\.kind) { begun.insert(request.id) }
+        return (updates.rejected + updates.ended).filter { !begun.contains($0.id) }
+    }
+
     /// The message's own, and those that it had taken of clients. A parent's requests to end count no longer.
     private func appliedMessages(after message: Message) -> [MessageID] {
-        let taken = appliedMessages.filter { $0 != startID && !$0.value.hasPrefix("\(startID)/") }
+        let parents = [startID, Self.messageID(toChild: startID, "end"), Self.messageID(toChild: startID, "cancel")]
+        let taken = appliedMessages.filter { !parents.contains($0) }
         let own = message.id == startID ? [] : [message.id]
         return [startID] + taken.suffix(Self.appliedMessagesLimit - 2) + own
+    }
+}
+
+extension InstanceState {
+    /// What it waits for, in order.
+    var openRequests: [EventID] {
+        (Array(openTasks.keys) + Array(openTimers.keys) + Array(openChildren.keys)).sorted()
+    }
+
+    /// What its code has given up once an episode is over that asked for this; nil: as it was.
+    func givenUp(after actions: [OrchestratorAction], recording count: Int) -> GivenUp? {
+        var now = givenUp
+        if count > 0 {
+            now.children += now.lately.filter { openChildren[$0] != nil }
+            now.lately = []
+        }
+        for action in actions {
+            switch action {
+            case .cancelTask(let id), .cancelTimer(let id): if count == 0 { now.lately.append(id) }
+            case .cancelChild(let id): if count == 0 { now.lately.append(id) } else { now.children.append(id) }
+            default: break
+            }
+        }
+        return now == givenUp ? nil : now
     }
 }
 
@@ -103,7 +141,7 @@ extension Message {
 
 extension HistoryEvent.Kind {
     /// Whether code has recorded it, or it began a step of code of its own.
-    fileprivate var isRecordedByCode: Bool {
+    var isRecordedByCode: Bool {
         switch self {
         case .taskScheduled, .timerCreated, .eventSent, .subOrchestrationCreated, .patchRecorded, .updateRequested,
             .updateCompleted, .entityOperationCalled, .entityOperationSignaled, .entityLockRequested, .entityUnlockSent:

@@ -50,9 +50,19 @@ package struct InstanceState: Hashable, Sendable {
     /// The code was told of a termination: whatever it does, the instance ends as terminated.
     package var isTerminating: Bool
 
-    /// Event IDs of what a failed instance still waited for when it failed; nil: it has not failed, or did so under a
+    /// Event IDs of what an instance that failed, or was ended, waited for when it did; nil: it has not, or it did under a
     /// version that did not keep it.
-    package var openAtFailure: [EventID]?
+    package var openAtEnd: [EventID]?
+    /// Event IDs of what its code has given up, which leaves no event.
+    package var givenUp = GivenUp()
+
+    package struct GivenUp: Hashable, Sendable {
+        /// Behind the last episode that recorded something.
+        package var lately: [EventID] = []
+        /// Sub-orchestrations given up before: they may answer yet.
+        package var children: [EventID] = []
+        package init() {}
+    }
 
     package static let appliedMessagesLimit = 128
 

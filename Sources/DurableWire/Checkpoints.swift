@@ -40,7 +40,8 @@ extension PBInstanceChange {
         canceledTimers = change.canceledTimers.map(\.value)
         canceledTasks = change.canceledTasks.map(\.value)
         replaces = change.replaces
-        if let ids = change.openAtFailure { openAtFailure.ids = ids.map(\.value) }
+        if let ids = change.openAtEnd { openAtEnd.ids = ids.map(\.value) }
+        if let ids = change.givenUp { givenUp = PBGivenUp(ids) }
         heartbeats = change.heartbeats.map { heartbeat in
             var wire = Heartbeat()
             wire.taskID = heartbeat.taskID.value
@@ -81,7 +82,8 @@ extension InstanceChange {
             heartbeats: wire.heartbeats.map {
                 Heartbeat(taskID: EventID($0.taskID), details: Payload($0.details))
             }, replaces: wire.replaces)
-        if wire.hasOpenAtFailure { openAtFailure = wire.openAtFailure.ids.map { EventID($0) } }
+        if wire.hasOpenAtEnd { openAtEnd = wire.openAtEnd.ids.map { EventID($0) } }
+        if wire.hasGivenUp { givenUp = InstanceState.GivenUp(wire.givenUp) }
         if replaces, InstanceState.created(by: self) == nil {
             throw .undecodable("a change of instance \(instanceID) replaces another one and has no start")
         }

@@ -40,7 +40,8 @@ extension InstanceState: WireCodable {
             rejected: try wire.rejectedUpdates.map(UpdateLedger.Ended.init))
         compensatesTermination = wire.compensatesTermination
         isTerminating = wire.isTerminating
-        if wire.hasOpenAtFailure { openAtFailure = wire.openAtFailure.ids.map { EventID($0) } }
+        if wire.hasOpenAtEnd { openAtEnd = wire.openAtEnd.ids.map { EventID($0) } }
+        if wire.hasGivenUp { givenUp = GivenUp(wire.givenUp) }
     }
 
     package var wireBytes: [UInt8] {
@@ -105,7 +106,8 @@ extension InstanceState: WireCodable {
         wire.rejectedUpdates = updates.rejected.map(PBEndedUpdate.init)
         wire.compensatesTermination = compensatesTermination
         wire.isTerminating = isTerminating
-        if let openAtFailure { wire.openAtFailure.ids = openAtFailure.map(\.value) }
+        if let openAtEnd { wire.openAtEnd.ids = openAtEnd.map(\.value) }
+        if givenUp != GivenUp() { wire.givenUp = PBGivenUp(givenUp) }
         return (consume wire).aloneBytes(version: format)
     }
 
@@ -116,5 +118,21 @@ extension InstanceState: WireCodable {
         if inbox.contains(where: { $0.needsFormat4 || $0.isSealed }) { return 4 }
         if status == .suspended || !patches.isEmpty { return 3 }
         return openChildren.isEmpty && parent == nil ? 1 : 2
+    }
+}
+
+extension PBGivenUp {
+    init(_ ids: InstanceState.GivenUp) {
+        self.init()
+        lately = ids.lately.map(\.value)
+        children = ids.children.map(\.value)
+    }
+}
+
+extension InstanceState.GivenUp {
+    init(_ wire: PBGivenUp) {
+        self.init()
+        lately = wire.lately.map { EventID($0) }
+        children = wire.children.map { EventID($0) }
     }
 }

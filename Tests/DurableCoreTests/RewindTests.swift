@@ -33,7 +33,7 @@ import Testing
         let driver = failed()
         let state = try #require(driver.state)
         #expect(state.status == .failed)
-        #expect(state.openAtFailure == [EventID(2), EventID(3)])
+        #expect(state.openAtEnd == [EventID(2), EventID(3)])
         var outboxID = OutboxID(100)
         let (change, outbox) = try #require(
             state.rewound(history(driver), by: rewind, at: .at(50), epoch: .zero, outboxID: &outboxID))
@@ -51,7 +51,7 @@ import Testing
         var rewound = try #require(InstanceState.created(by: change))
         rewound.evolve(with: change)
         #expect(rewound.status == .running)
-        #expect(rewound.failure == nil && rewound.openAtFailure == nil)
+        #expect(rewound.failure == nil && rewound.openAtEnd == nil)
         #expect(rewound.createdAt == state.createdAt)
         #expect(rewound.openTasks.keys.sorted() == [EventID(1), EventID(2)])
         #expect(rewound.openTimers == [EventID(3): .at(1000)])

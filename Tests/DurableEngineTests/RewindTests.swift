@@ -13,7 +13,7 @@ import Testing
     private final class Provider: Sendable {
         private let state = PlatformLock((isDown: true, runs: [String: Int]()))
         func mend() { state.withLock { $0.isDown = false } }
-        func fail() { state.withLock { $0.isDown = true } }
+        var isDown: Bool { state.withLock(\.isDown) }
         func runs(_ input: String) -> Int { state.withLock { $0.runs[input] ?? 0 } }
         /// Those that begin with `bad` fail as long as it is down.
         func run(_ input: String) throws -> String {
@@ -180,6 +180,107 @@ import Testing
         try await hub.wait(for: "waiting", .running)
         try await hub.raise("go", to: "waiting", "\"gone\"", message: "go")
         #expect(try await hub.wait(for: "p", .completed).output == Payload("\"bad! gone\""))
+        try await worker.stop()
+    }
+
+    /// Runs until it is called off, or until all is mended.
+    private var slow: Activity<String, String> {
+        Activity("Slow") { [provider] (input: String, _: ActivityContext) in
+            while provider.isDown { try await Task.sleep(for: .milliseconds(5)) }
+            return try provider.run(input)
+        }
+    }
+
+    @Test("A child that was canceled with its parent has its activity, timer and child again")
+    func canceledChildsRequests() async throws {
+        let hub = try await EngineHarness()
+        let grandchild = Orchestration("Grandchild") { [slow] (_: Int, context: OrchestrationContext) in
+            try await context.callActivity(slow, "deep")
+        }
+        let child = Orchestration("Busy") { [slow] (_: Int, context: OrchestrationContext) -> String in
+            async let deep = context.callSubOrchestration(grandchild, 1, instanceID: InstanceID("grandchild"))
+            async let said = context.callActivity(slow, "said")
+            try await context.sleep(for: .seconds(3600))
+            return try await "\(said) \(deep)"
+        }
+        let parent = Orchestration("Parent") { [call] (_: Int, context: OrchestrationContext) -> String in
+            async let busy = context.callSubOrchestration(child, 1, instanceID: InstanceID("busy"))
+            try await context.sleep(for: .seconds(5))
+            let said = try await context.callActivity(call, "bad")
+            return try await "\(said) \(busy)"
+        }
+        let worker = try hub.startWorker("w1", [call, slow, grandchild, child, parent])
+        try await hub.start("Parent", id: "p", input: "1")
+        try await hub.wait(for: "p", .failed)
+        for id in ["busy", "grandchild"] { try await hub.wait(for: id, .canceled) }
+        provider.mend()
+        #expect(try await rewind(hub, "p") == .verdict(.accepted))
+        #expect(
+            try await hub.wait(for: "p", .completed, moving: .seconds(10)).output
+                == Payload("\"bad! said! deep!\""))
+        try await worker.stop()
+    }
+
+    @Test("What code gave up after it last asked for something is asked for again, too") func givenUp() async throws {
+        let hub = try await EngineHarness()
+        let flow = Orchestration("Flow") { [call, slow] (_: Int, context: OrchestrationContext) -> String in
+            async let late = context.callActivity(call, "bad-late")
+            async let gate: Void = context.waitForExternalEvent("go")
+            var words: [String] = []
+            do {
+                words = try await withThrowingTaskGroup(of: String.self) { group in
+                    group.addTask { try await context.callActivity(slow, "slow") }
+                    group.addTask {
+                        try await context.waitForExternalEvent("break")
+                        return try await context.waitForExternalEvent("word")
+                    }
+                    return try await group.reduce(into: []) { $0.append($1) }
+                }
+            } catch { words = ["broken"] }
+            try await gate
+            return try await "\(words.sorted().joined(separator: " ")) \(late)"
+        }
+        let worker = try hub.startWorker("w1", [call, slow, flow])
+        try await hub.start("Flow", id: "a", input: "1")
+        try await hub.wait(for: "a", .running)
+        // Data of another type fails the group, which gives up the activity; nothing is recorded.
+        try await hub.raise("break", to: "a", message: "break")
+        try await hub.raise("word", to: "a", "17", message: "bad-word")
+        try await hub.raise("go", to: "a", message: "go")
+        try await hub.wait(for: "a", .failed)
+        provider.mend()
+        #expect(try await rewind(hub, "a") == .verdict(.accepted))
+        #expect(try await hub.wait(for: "a", .completed).output == Payload("\"broken bad-late!\""))
+        let history = try await hub.history("a")
+        // It ran again, and was given up again.
+        #expect(history.count { $0.typeName == "TaskScheduled" } == 2)
+        try await worker.stop()
+    }
+
+    @Test("Updates that ended before are remembered") func updates() async throws {
+        let hub = try await EngineHarness()
+        let rounds = Orchestration("Rounds") { [call] (number: Int, context: OrchestrationContext) -> String in
+            context.handle(Update<String, String>("say")) { try await context.callActivity(call, $0) }
+            try await context.waitForExternalEvent("next")
+            if number < 2 { try context.continueAsNew(number + 1) }
+            return try await context.callActivity(call, "bad")
+        }
+        let worker = try hub.startWorker("w1", [call, rounds])
+        try await hub.start("Rounds", id: "a", input: "1")
+        try await hub.wait(for: "a", .running)
+        try await hub.update("say", "u1", of: "a", "\"x\"")
+        try await hub.eventually("the update") {
+            try await hub.ask(.update(InstanceID("a"), UpdateID("u1"))) == .update(.completed(Payload("\"x!\"")))
+        }
+        for number in 1...2 { try await hub.raise("next", to: "a", message: "next-\(number)") }
+        try await hub.wait(for: "a", .failed)
+        provider.mend()
+        #expect(try await rewind(hub, "a") == .verdict(.accepted))
+        try await hub.update("say", "u1", of: "a", "\"x\"")
+        #expect(try await hub.wait(for: "a", .completed).output == Payload("\"bad!\""))
+        #expect(
+            try await hub.ask(.update(InstanceID("a"), UpdateID("u1"))) == .update(.completed(Payload("\"x!\""))))
+        #expect(provider.runs("x") == 1)
         try await worker.stop()
     }
 

@@ -248,7 +248,9 @@ enum Samples {
         ]
         + [[EventID(4), EventID(7)], []].map { ids in
             var change = InstanceChange(instanceID: InstanceID("f"), time: time, history: [events[4]])
-            change.openAtFailure = ids
+            change.openAtEnd = ids
+            change.givenUp = InstanceState.GivenUp()
+            change.givenUp?.lately = ids
             return change
         }
 
@@ -311,7 +313,9 @@ enum Samples {
         full.openTasks[EventID(3)]?.details = Payload("12")
         full.compensatesTermination = true
         full.isTerminating = true
-        full.openAtFailure = [EventID(4), EventID(7)]
+        full.openAtEnd = [EventID(4), EventID(7)]
+        full.givenUp.lately = [EventID(9)]
+        full.givenUp.children = [EventID(3), EventID(8)]
         full.patches = ["p-2", "p-1", "ä"]
         full.historyCount = 77
         full.inbox = events

@@ -956,15 +956,25 @@ nonisolated struct PBInstanceChange: @unchecked Sendable {
     set {_uniqueStorage()._replaces = newValue}
   }
 
-  /// Absent: its code did not fail.
-  var openAtFailure: PBOpenAtFailure {
-    get {_storage._openAtFailure ?? PBOpenAtFailure()}
-    set {_uniqueStorage()._openAtFailure = newValue}
+  /// Absent: it did not fail, and was not ended.
+  var openAtEnd: PBOpenAtEnd {
+    get {_storage._openAtEnd ?? PBOpenAtEnd()}
+    set {_uniqueStorage()._openAtEnd = newValue}
   }
-  /// Returns true if `openAtFailure` has been explicitly set.
-  var hasOpenAtFailure: Bool {_storage._openAtFailure != nil}
-  /// Clears the value of `openAtFailure`. Subsequent reads from it will return its default value.
-  mutating func clearOpenAtFailure() {_uniqueStorage()._openAtFailure = nil}
+  /// Returns true if `openAtEnd` has been explicitly set.
+  var hasOpenAtEnd: Bool {_storage._openAtEnd != nil}
+  /// Clears the value of `openAtEnd`. Subsequent reads from it will return its default value.
+  mutating func clearOpenAtEnd() {_uniqueStorage()._openAtEnd = nil}
+
+  /// Absent: as it was.
+  var givenUp: PBGivenUp {
+    get {_storage._givenUp ?? PBGivenUp()}
+    set {_uniqueStorage()._givenUp = newValue}
+  }
+  /// Returns true if `givenUp` has been explicitly set.
+  var hasGivenUp: Bool {_storage._givenUp != nil}
+  /// Clears the value of `givenUp`. Subsequent reads from it will return its default value.
+  mutating func clearGivenUp() {_uniqueStorage()._givenUp = nil}
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1514,12 +1524,29 @@ nonisolated struct PBCrashEvidence: Sendable {
 }
 
 /// Event IDs of what it still waited for.
-nonisolated struct PBOpenAtFailure: Sendable {
+nonisolated struct PBOpenAtEnd: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
   var ids: [Int32] = []
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+/// Event IDs of what its code has given up.
+nonisolated struct PBGivenUp: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// Behind the last episode that recorded something.
+  var lately: [Int32] = []
+
+  /// Sub-orchestrations, before that.
+  var children: [Int32] = []
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1706,15 +1733,24 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
     set {_uniqueStorage()._isTerminating = newValue}
   }
 
-  /// Of a failed one.
-  var openAtFailure: PBOpenAtFailure {
-    get {_storage._openAtFailure ?? PBOpenAtFailure()}
-    set {_uniqueStorage()._openAtFailure = newValue}
+  /// Of one that has failed or was ended.
+  var openAtEnd: PBOpenAtEnd {
+    get {_storage._openAtEnd ?? PBOpenAtEnd()}
+    set {_uniqueStorage()._openAtEnd = newValue}
   }
-  /// Returns true if `openAtFailure` has been explicitly set.
-  var hasOpenAtFailure: Bool {_storage._openAtFailure != nil}
-  /// Clears the value of `openAtFailure`. Subsequent reads from it will return its default value.
-  mutating func clearOpenAtFailure() {_uniqueStorage()._openAtFailure = nil}
+  /// Returns true if `openAtEnd` has been explicitly set.
+  var hasOpenAtEnd: Bool {_storage._openAtEnd != nil}
+  /// Clears the value of `openAtEnd`. Subsequent reads from it will return its default value.
+  mutating func clearOpenAtEnd() {_uniqueStorage()._openAtEnd = nil}
+
+  var givenUp: PBGivenUp {
+    get {_storage._givenUp ?? PBGivenUp()}
+    set {_uniqueStorage()._givenUp = newValue}
+  }
+  /// Returns true if `givenUp` has been explicitly set.
+  var hasGivenUp: Bool {_storage._givenUp != nil}
+  /// Clears the value of `givenUp`. Subsequent reads from it will return its default value.
+  mutating func clearGivenUp() {_uniqueStorage()._givenUp = nil}
 
   var requestedUpdates: [PBUpdateRequested] {
     get {_storage._requestedUpdates}
@@ -5331,7 +5367,7 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
 
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{2}\u{3}replaces\0\u{4}\u{2}open_at_failure\0\u{4}\u{8}requested_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{1}handled\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{2}\u{3}replaces\0\u{4}\u{2}open_at_end\0\u{3}given_up\0\u{4}\u{7}requested_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{1}handled\0")
 
   fileprivate class _StorageClass {
     var _instanceID: String = String()
@@ -5351,7 +5387,8 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     var _entity: PBEntityState? = nil
     var _handled: [String] = []
     var _replaces: Bool = false
-    var _openAtFailure: PBOpenAtFailure? = nil
+    var _openAtEnd: PBOpenAtEnd? = nil
+    var _givenUp: PBGivenUp? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -5379,7 +5416,8 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       _entity = source._entity
       _handled = source._handled
       _replaces = source._replaces
-      _openAtFailure = source._openAtFailure
+      _openAtEnd = source._openAtEnd
+      _givenUp = source._givenUp
     }
   }
 
@@ -5411,7 +5449,8 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
         case 26: try { try decoder.decodeSingularBoolField(value: &_storage._compensatesTermination) }()
         case 27: try { try decoder.decodeRepeatedMessageField(value: &_storage._heartbeats) }()
         case 30: try { try decoder.decodeSingularBoolField(value: &_storage._replaces) }()
-        case 32: try { try decoder.decodeSingularMessageField(value: &_storage._openAtFailure) }()
+        case 32: try { try decoder.decodeSingularMessageField(value: &_storage._openAtEnd) }()
+        case 33: try { try decoder.decodeSingularMessageField(value: &_storage._givenUp) }()
         case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
         case 41: try { try decoder.decodeRepeatedMessageField(value: &_storage._rejectedUpdates) }()
         case 42: try { try decoder.decodeSingularMessageField(value: &_storage._entity) }()
@@ -5467,8 +5506,11 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       if _storage._replaces != false {
         try visitor.visitSingularBoolField(value: _storage._replaces, fieldNumber: 30)
       }
-      try { if let v = _storage._openAtFailure {
+      try { if let v = _storage._openAtEnd {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 32)
+      } }()
+      try { if let v = _storage._givenUp {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 33)
       } }()
       if !_storage._requestedUpdates.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._requestedUpdates, fieldNumber: 40)
@@ -5508,7 +5550,8 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
         if _storage._entity != rhs_storage._entity {return false}
         if _storage._handled != rhs_storage._handled {return false}
         if _storage._replaces != rhs_storage._replaces {return false}
-        if _storage._openAtFailure != rhs_storage._openAtFailure {return false}
+        if _storage._openAtEnd != rhs_storage._openAtEnd {return false}
+        if _storage._givenUp != rhs_storage._givenUp {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -6521,8 +6564,8 @@ nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProto
   }
 }
 
-nonisolated extension PBOpenAtFailure: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".OpenAtFailure"
+nonisolated extension PBOpenAtEnd: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".OpenAtEnd"
   static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}ids\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
@@ -6544,8 +6587,43 @@ nonisolated extension PBOpenAtFailure: SwiftProtobuf.Message, SwiftProtobuf._Mes
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: PBOpenAtFailure, rhs: PBOpenAtFailure) -> Bool {
+  static func ==(lhs: PBOpenAtEnd, rhs: PBOpenAtEnd) -> Bool {
     if lhs.ids != rhs.ids {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension PBGivenUp: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".GivenUp"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}lately\0\u{1}children\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedInt32Field(value: &self.lately) }()
+      case 2: try { try decoder.decodeRepeatedInt32Field(value: &self.children) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.lately.isEmpty {
+      try visitor.visitPackedInt32Field(value: self.lately, fieldNumber: 1)
+    }
+    if !self.children.isEmpty {
+      try visitor.visitPackedInt32Field(value: self.children, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: PBGivenUp, rhs: PBGivenUp) -> Bool {
+    if lhs.lately != rhs.lately {return false}
+    if lhs.children != rhs.children {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -6553,7 +6631,7 @@ nonisolated extension PBOpenAtFailure: SwiftProtobuf.Message, SwiftProtobuf._Mes
 
 nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceState"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{6}open_at_failure\0\u{4}\u{8}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{3}open_entity_calls\0\u{3}open_sections\0\u{2}\u{e}author\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{6}open_at_end\0\u{3}given_up\0\u{4}\u{7}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{3}open_entity_calls\0\u{3}open_sections\0\u{2}\u{e}author\0")
 
   fileprivate class _StorageClass {
     var _format: Int32 = 0
@@ -6583,7 +6661,8 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _author: PBEpisodeAuthor? = nil
     var _compensatesTermination: Bool = false
     var _isTerminating: Bool = false
-    var _openAtFailure: PBOpenAtFailure? = nil
+    var _openAtEnd: PBOpenAtEnd? = nil
+    var _givenUp: PBGivenUp? = nil
     var _requestedUpdates: [PBUpdateRequested] = []
     var _openUpdates: [String] = []
     var _endedUpdates: [PBEndedUpdate] = []
@@ -6628,7 +6707,8 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _author = source._author
       _compensatesTermination = source._compensatesTermination
       _isTerminating = source._isTerminating
-      _openAtFailure = source._openAtFailure
+      _openAtEnd = source._openAtEnd
+      _givenUp = source._givenUp
       _requestedUpdates = source._requestedUpdates
       _openUpdates = source._openUpdates
       _endedUpdates = source._endedUpdates
@@ -6680,7 +6760,8 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 24: try { try decoder.decodeRepeatedStringField(value: &_storage._patches) }()
         case 25: try { try decoder.decodeSingularBoolField(value: &_storage._compensatesTermination) }()
         case 26: try { try decoder.decodeSingularBoolField(value: &_storage._isTerminating) }()
-        case 32: try { try decoder.decodeSingularMessageField(value: &_storage._openAtFailure) }()
+        case 32: try { try decoder.decodeSingularMessageField(value: &_storage._openAtEnd) }()
+        case 33: try { try decoder.decodeSingularMessageField(value: &_storage._givenUp) }()
         case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
         case 41: try { try decoder.decodeRepeatedStringField(value: &_storage._openUpdates) }()
         case 42: try { try decoder.decodeRepeatedMessageField(value: &_storage._endedUpdates) }()
@@ -6779,8 +6860,11 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       if _storage._isTerminating != false {
         try visitor.visitSingularBoolField(value: _storage._isTerminating, fieldNumber: 26)
       }
-      try { if let v = _storage._openAtFailure {
+      try { if let v = _storage._openAtEnd {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 32)
+      } }()
+      try { if let v = _storage._givenUp {
+        try visitor.visitSingularMessageField(value: v, fieldNumber: 33)
       } }()
       if !_storage._requestedUpdates.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._requestedUpdates, fieldNumber: 40)
@@ -6842,7 +6926,8 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._author != rhs_storage._author {return false}
         if _storage._compensatesTermination != rhs_storage._compensatesTermination {return false}
         if _storage._isTerminating != rhs_storage._isTerminating {return false}
-        if _storage._openAtFailure != rhs_storage._openAtFailure {return false}
+        if _storage._openAtEnd != rhs_storage._openAtEnd {return false}
+        if _storage._givenUp != rhs_storage._givenUp {return false}
         if _storage._requestedUpdates != rhs_storage._requestedUpdates {return false}
         if _storage._openUpdates != rhs_storage._openUpdates {return false}
         if _storage._endedUpdates != rhs_storage._endedUpdates {return false}
