@@ -15,6 +15,7 @@ import Testing
             #"{"id":"o-2","version":"3"}"# + "\n" + #"{"id":"o-3"}"# + "\n" + #"{"id":"o-4","version":null}"# + "\n"
         let batch = await bench.run("submit", "Order", "--batch", "--version", "2", input: [lines])
         #expect(batch.code == 0, "\(batch)")
+        await eventually { owner.messages.count == 4 }
         let versions = owner.messages.compactMap { message -> String? in
             guard case .executionStarted(let start) = message.event.kind else { return nil }
             return "\(start.instanceID)=\(start.version ?? "-")"
