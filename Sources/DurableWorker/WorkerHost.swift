@@ -197,8 +197,12 @@ package actor WorkerHost {
             do throws(TransportError) {
                 return try await parts.transport.declare(topology)
             } catch {
-                guard case .connectionLost = error else { throw error }
-                logger.info("lost the connection while declaring queues, trying again in \(pause)")
+                switch error {
+                case .connectionLost, .unreachable: break
+                default: throw error
+                }
+                logger.info(
+                    "no connection to declare queues with, trying again in \(pause)", metadata: ["cause": "\(error)"])
                 await parts.clock.sleep(for: pause)
                 pause = min(pause * 2, .seconds(5))
             }

@@ -49,7 +49,7 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         /// Starts that have begun an instance. Look-up only.
         var starts: [InstanceID: Set<MessageID>] = [:]
         /// Those that another one has taken the ID of. Look-up only.
-        var replaced: [InstanceID: [Instance]] = [:]
+        var gone: [InstanceID: [Instance]] = [:]
         /// Confirmed messages to other partitions that they have not said to have applied.
         package var sent: [SentPlace: OutboxEntry] = [:]  // look-up only
         /// Appended, but the calls failed: perhaps written, perhaps not. Settled when the next epoch begins.
@@ -78,12 +78,15 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         partitions[id.partition(of: partitions.count).index].instances[id]
     }
 
-    /// The run of the ID that has, or had, that execution; nil: there is none, or it was purged.
-    package func run(of id: InstanceID, _ executionID: ExecutionID?) -> Instance? {
-        let runs =
-            (instance(id).map { [$0] } ?? [])
-            + (partitions[id.partition(of: partitions.count).index].replaced[id] ?? [])
-        return runs.first { $0.history(of: executionID) != nil }
+    /// The runs of the ID that have, or had, that execution: more than one where a copy of the start began it anew after a
+    /// purge.
+    package func runs(of id: InstanceID, _ executionID: ExecutionID?) -> [Instance] {
+        allRuns(of: id).filter { $0.history(of: executionID) != nil }
+    }
+
+    /// The one that is there, and those that were replaced or purged.
+    private func allRuns(of id: InstanceID) -> [Instance] {
+        (instance(id).map { [$0] } ?? []) + (partitions[id.partition(of: partitions.count).index].gone[id] ?? [])
     }
 
     /// All instances in order of their IDs.
@@ -99,9 +102,7 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
 
     /// Whether a durable checkpoint scheduled this task.
     package func isScheduled(_ task: TaskMessage) -> Bool {
-        let partition = partitions[task.instanceID.partition(of: partitions.count).index]
-        let known = (partition.replaced[task.instanceID] ?? []) + (instance(task.instanceID).map { [$0] } ?? [])
-        return known.contains { instance in
+        allRuns(of: task.instanceID).contains { instance in
             if instance.state.executionID == task.executionID, instance.state.openTasks[task.taskID] != nil {
                 return true
             }
@@ -214,7 +215,10 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
             for id in purged.ids {
                 partition.starts[id] = nil
                 purgedAt[id] = trace.elapsed
-                if let gone = partition.instances.removeValue(forKey: id), gone.state.status.isTerminal { continue }
+                if let gone = partition.instances.removeValue(forKey: id), gone.state.status.isTerminal {
+                    partition.gone[id, default: []].append(gone)
+                    continue
+                }
                 violated("I1: instance \(id) is purged, and has not ended or is not there")
             }
         }
@@ -229,7 +233,7 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
             if !gone.state.status.isTerminal { openCount -= 1 }
             if gone.state.hold != nil { heldCount -= 1 }
             if !gone.state.status.isTerminal { gone.fold(gone.state.replaced(at: change.time).change) }
-            partition.replaced[change.instanceID, default: []].append(gone)
+            partition.gone[change.instanceID, default: []].append(gone)
         }
         guard var instance = old ?? InstanceState.created(by: change).map({ Instance(state: $0) }) else {
             return violated("I2: a record changes instance \(change.instanceID), which does not exist")
