@@ -198,7 +198,7 @@ package actor WorkerHost {
                 return try await parts.transport.declare(topology)
             } catch {
                 switch error {
-                case .connectionLost, .unreachable: break
+                case .connectionLost where !Task.isCancelled, .unreachable where !Task.isCancelled: break
                 default: throw error
                 }
                 logger.info(
