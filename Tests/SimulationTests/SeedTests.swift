@@ -21,6 +21,9 @@ import Testing
         Case(seed: 806_157, guarded: "a client that ends a child may be told that it is not there yet"),
         Case(seed: 845_721, guarded: "a worker that begins while its broker is away goes on trying"),
         Case(seed: 821_532, guarded: "a superseded owner's late repeat of what was applied is no loss"),
+        Case(seed: 862_487, guarded: "a worker goes on trying to declare its queues while nobody listens"),
+        Case(seed: 860_020, guarded: "an answer about a run that was purged meanwhile is no lie"),
+        Case(seed: 860_226, guarded: "entities are not planned where their owner lacks them"),
     ]
 
     @Test("What a seed once found stays away", arguments: cases)
