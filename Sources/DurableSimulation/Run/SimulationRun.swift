@@ -125,13 +125,15 @@ package struct SimulationRun {
         guard faults.isOver, faults.replacementCount == 0, faults.redrivesOwed.isEmpty, clients.isDone else {
             return false
         }
-        return hub.plan.workload.instances.allSatisfy { instance in
-            let permitted = instance.expectation.permitted
-            guard let state = witness.instance(instance.id)?.state else { return permitted.contains(.absent) }
-            if state.status.isTerminal { return true }
-            let isWaiting = state.status == .running && state.inbox.isEmpty && state.hold == nil
-            return permitted.contains(.open) && isWaiting && state.nextDue == nil && state.openTasks.isEmpty
-        }
+        return hub.plan.workload.instances.allSatisfy(isDone)
+    }
+
+    private func isDone(_ instance: PlannedInstance) -> Bool {
+        let permitted = instance.expectation.permitted
+        guard let state = witness.instance(instance.id)?.state else { return permitted.contains(.absent) }
+        if state.status.isTerminal { return true }
+        let isWaiting = state.status == .running && state.inbox.isEmpty && state.hold == nil
+        return permitted.contains(.open) && isWaiting && state.nextDue == nil && state.openTasks.isEmpty
     }
 
     private var state: String {
@@ -142,7 +144,9 @@ package struct SimulationRun {
                 + "\(state.openTimers.count) timers, \(state.openChildren.count) children, "
                 + "\(state.inbox.count) in its inbox, hold \(state.hold?.code ?? "none"))"
         }
+        let absent = hub.plan.workload.instances.filter { witness.instance($0.id) == nil && !isDone($0) }
         return "\(open.count) instances are open: \(texts.joined(separator: ", ")). "
+            + "\(absent.count) are missing: \(absent.prefix(5).map(\.id.value).joined(separator: ", ")). "
             + "Clients done: \(clients.isDone). \(RestChecks(hub).problem ?? "All is at rest.")"
     }
 

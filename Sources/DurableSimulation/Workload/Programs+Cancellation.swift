@@ -81,7 +81,7 @@ extension Programs {
             },
         ]
     } plan: { draft in
-        let id = draft.newID("race")
+        let id = draft.newID("heat")
         let heat = Heat(
             child: draft.newID("runner"), children: draft.int(1...3), milliseconds: draft.int(1...3000),
             childMilliseconds: draft.work())

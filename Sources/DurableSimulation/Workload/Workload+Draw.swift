@@ -58,6 +58,8 @@ extension Workload {
             instance.group += lastGroup
             instances.append(instance)
         }
+        // Absent ones among them: what is sent to nobody must not meet somebody.
+        precondition(Set(instances.map(\.id)).count == instances.count, "programs name their instances differently")
         for var operation in draft.operations {
             switch operation.kind {
             case .start(let index, let publication):
