@@ -48,6 +48,12 @@ package enum EngineDefect: String, CaseIterable, Sendable {
     case forgetsArchive
     /// A snapshot of the journal does not say which streams the logs are in.
     case forgetsStreamsInJournal
+    /// A rewound instance's activities are dispatched under the number of their first dispatch.
+    case rewindsWithOldDispatches
+    /// What code waited for when it failed, and what it had given up, is not asked for again when it is rewound.
+    case rewindForgetsOpen
+    /// A repeated request for an update that has ended is taken for a new one.
+    case runsUpdatesTwice
 }
 
 extension PartitionProcessor {
@@ -73,6 +79,38 @@ extension PartitionProcessor {
         default: break
         }
         return message
+    }
+
+    /// The instance's state, by which it is decided about the message, as a defect would have it.
+    func defective(_ state: InstanceState, for message: Message) -> InstanceState {
+        guard has(.runsUpdatesTwice), case .updateRequested(let request) = message.event.kind,
+            case .ended? = state.updates.standing(of: request.id)
+        else { return state }
+        var state = state
+        state.updates = UpdateLedger()
+        return state
+    }
+
+    /// The failed instance as a defect would have it when it is rewound.
+    func forgetful(_ failed: InstanceState) -> InstanceState {
+        guard has(.rewindForgetsOpen) else { return failed }
+        var failed = failed
+        failed.openAtEnd = failed.openAtEnd.map { _ in [] }
+        failed.givenUp.lately = []
+        return failed
+    }
+
+    /// What a rewind dispatches as a defect would have it.
+    func defective(_ change: inout InstanceChange, _ outbox: [OutboxEntry]) -> [OutboxEntry] {
+        guard has(.rewindsWithOldDispatches) else { return outbox }
+        for index in change.scheduledTasks.indices { change.scheduledTasks[index].dispatch = 1 }
+        return outbox.map { entry in
+            guard case .task(var task) = entry.body else { return entry }
+            task.dispatch = 1
+            var entry = entry
+            entry.body = .task(task)
+            return entry
+        }
     }
 }
 

@@ -221,7 +221,7 @@ extension PartitionProcessor {
             message.event.kind = .executionStarted(start)
         }
         let acceptance =
-            entry.map { $0.state.decide(message, at: $0.state.time(at: batch.now)) }
+            entry.map { defective($0.state, for: message).decide(message, at: $0.state.time(at: batch.now)) }
             ?? InstanceState.decide(message, at: batch.now)
         switch acceptance {
         case .ignored(let verdict):

@@ -10,9 +10,10 @@ extension PartitionProcessor {
         if verdict == nil {
             let history = try wholeHistory(of: failed)
             let now = failed.state.time(at: batch.now)
-            if let (change, outbox) = failed.state.rewound(
+            if var (change, outbox) = forgetful(failed.state).rewound(
                 history, by: message, at: now, epoch: parts.epoch, outboxID: &batch.outboxID)
             {
+                outbox = defective(&change, outbox)
                 batch.drop(failed)
                 let entry = try entry(for: change)
                 batch.outbox += outbox.map { stampOrigin($0, in: &batch) }

@@ -15,6 +15,18 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         package var history: [HistoryEvent] { executions.last ?? [] }
         /// Tasks whose completion was taken, as `idempotencyKey/dispatch`.
         package var answered: Set<String> = []
+        /// How it ended before it was rewound, each time.
+        package var voidEnds: [HistoryEvent] = []
+
+        /// Whether an answer to the task is in its present execution.
+        func holdsAnswer(to taskID: EventID) -> Bool {
+            (history + state.inbox).contains { event in
+                switch event.kind {
+                case .taskCompleted(taskID, _), .taskFailed(taskID, _): true
+                default: false
+                }
+            }
+        }
 
         /// nil: there is no such execution.
         func history(of executionID: ExecutionID?) -> [HistoryEvent]? {
@@ -59,6 +71,8 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
     package let partitions: [Partition]
     /// When instances were purged last: from then on a start that began one may begin it anew. Look-up only.
     private(set) var purgedAt: [InstanceID: Duration] = [:]
+    /// Why instances were rewound by clients, who give a reason for each request. Look-up only.
+    private var rewindReasons: [InstanceID: Set<Payload>] = [:]
     package private(set) var violations: [String] = []
     package private(set) var openCount = 0
     /// Open instances on hold.
@@ -97,7 +111,10 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
     /// Whether the completion of this dispatch is durable.
     package func isAnswered(_ task: TaskMessage) -> Bool {
         guard let instance = instance(task.instanceID) else { return false }
-        return instance.answered.contains(Self.key(task))
+        if instance.answered.contains(Self.key(task)) { return true }
+        // What is kept when it is rewound counts for all dispatches.
+        return !instance.voidEnds.isEmpty && instance.state.executionID == task.executionID
+            && instance.holdsAnswer(to: task.taskID)
     }
 
     /// Whether a durable checkpoint scheduled this task.
@@ -228,6 +245,9 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
 
     private func fold(_ change: InstanceChange, into partition: Partition) {
         var old = partition.instances.removeValue(forKey: change.instanceID)
+        if change.replaces, let failed = old, change.continues(failed.state.executionID) {
+            return rewind(failed, by: change, in: partition)
+        }
         if change.replaces, var gone = old {
             old = nil
             if !gone.state.status.isTerminal { openCount -= 1 }
@@ -260,6 +280,55 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         partition.instances[change.instanceID] = instance
     }
 
+    /// It goes back to where its last episode but one, or an earlier one, ended, at somebody's request that counts once,
+    /// and is given again what it had been given since and nothing else.
+    private func rewind(_ failed: Instance, by change: InstanceChange, in partition: Partition) {
+        let id = change.instanceID
+        func expect(_ holds: Bool, _ text: @autoclosure () -> String) {
+            if !holds { violated("I2: instance \(id) \(text())") }
+        }
+        let kept = change.history
+        let void = failed.history.dropFirst(kept.count)
+        expect(failed.state.hasFailedOrWasEnded, "is rewound, and is \(failed.state.status)")
+        expect(failed.history.starts(with: kept), "is rewound to a history that it did not have")
+        expect(void.first?.kind == .orchestratorStarted, "is rewound into the middle of an episode")
+        guard case .executionRewound(let reason, let count)? = change.buffered.last?.kind else {
+            return violated("I2: instance \(id) is rewound without ExecutionRewound")
+        }
+        for case .executionRewound(_, let earlier) in failed.history.map(\.kind) {
+            expect(count > earlier, "is rewound for the \(count). time after the \(earlier).")
+        }
+        if let reason {
+            expect(failed.state.status == .failed, "is \(failed.state.status), and a client rewinds it")
+            expect(rewindReasons[id, default: []].insert(reason).inserted, "is rewound twice by one request")
+        } else {
+            expect(failed.state.parent != nil, "is rewound by nobody")
+        }
+        let given = void.map(\.kind).filter { kind in
+            switch kind {
+            case .executionStarted, .taskCompleted, .subOrchestrationCompleted, .eventRaised,
+                .entityOperationCompleted:
+                true
+            default: false
+            }
+        }
+        expect(change.buffered.dropLast().map(\.kind) == given, "is not given again what it was given since")
+        guard let state = InstanceState.created(by: change) else {
+            return violated("I2: instance \(id) is rewound to before its start")
+        }
+        var rewound = Instance(state: state)
+        rewound.executions = failed.executions.dropLast() + [[]]
+        rewound.answered = failed.answered
+        rewound.voidEnds = failed.voidEnds + failed.history.suffix(1)
+        rewound.fold(change)
+        expect(rewound.state.startID == failed.state.startID, "has another start after it was rewound")
+        expect(!rewound.state.status.isTerminal, "is \(rewound.state.status) after it was rewound")
+        partition.gone[id, default: []].append(failed)
+        partition.instances[id] = rewound
+        openCount += 1
+        trace.note("\(id) is rewound to \(kept.count) events of \(failed.history.count)")
+    }
+
     /// Nothing may be forgotten before its destination has it for good.
     private func checkDelivery(_ applied: AppliedThrough, of sender: Partition) {
         guard let index = partitions.firstIndex(where: { $0 === sender }) else { return }
@@ -286,4 +355,8 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
             instance.answered.insert(Self.key(message))
         }
     }
+}
+
+extension InstanceState {
+    fileprivate var hasFailedOrWasEnded: Bool { status.isTerminal && status != .completed }
 }

@@ -83,6 +83,10 @@ package struct SimulationPlan: Sendable {
         if cancelRandom.chance(0.15) { workload.add(Programs.cancellations, from: &cancelRandom) }
         var entityRandom = SeededGenerator(seed: seed, purpose: "purses and sections")
         if entityRandom.chance(0.2) { workload.add(Programs.entities, from: &entityRandom, share: 1) }
+        var rewindRandom = SeededGenerator(seed: seed, purpose: "failed and rewound")
+        if rewindRandom.chance(0.12) { workload.add(Programs.rewindings, from: &rewindRandom, share: 0.6) }
+        var updateRandom = SeededGenerator(seed: seed, purpose: "tallies")
+        if updateRandom.chance(0.12) { workload.add(Programs.updates, from: &updateRandom, share: 1) }
         var reuseRandom = SeededGenerator(seed: seed, purpose: "reuse")
         reuses = reuseRandom.chance(0.12) ? PlannedReuse.draw(from: &reuseRandom) : []
         // What is long lets the broker give up on silent workers; most runs need no more than their work takes.

@@ -12,6 +12,8 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
     /// IDs the client shall use next; it makes its own when there is none.
     let nextID: NextID
     private var openCount = 0
+    /// What anybody was told of updates, whose IDs are unique over all instances. Look-up only.
+    var updateOutcomes: [UpdateID: UpdateOutcome] = [:]
 
     private var workload: Workload { hub.plan.workload }
     var isDone: Bool { openCount == 0 }
@@ -110,6 +112,8 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
             return try await client.terminate(message.instanceID, reason: reason)
         case .cancellationRequested(let reason):
             return try await client.cancel(message.instanceID, reason: reason)
+        case .executionRewound(let reason, _):
+            return try await client.rewind(message.instanceID, reason: reason)
         case .executionSuspended(let reason):
             return try await client.suspend(message.instanceID, reason: reason)
         case .executionResumed(let reason):
@@ -141,6 +145,8 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
                 if case .ended(let snapshot) = try await client.wait(for: id, timeout: .seconds(20)) {
                     check(snapshot)
                 }
+            case .mend(let id, let limit): await mend(id, limit: limit)
+            case .update(let id, let request, let repeats): await update(id, request, repeats: repeats)
             default: break
             }
         } catch {
@@ -148,7 +154,7 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
         }
     }
 
-    private func check(_ snapshot: InstanceSnapshot?) {
+    func check(_ snapshot: InstanceSnapshot?) {
         guard let snapshot else { return }
         checkDurable(snapshot)
         let runs = hub.witness.runs(of: snapshot.id, snapshot.executionID).map(\.state)
