@@ -72,14 +72,14 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
     /// When instances were purged last: from then on a start that began one may begin it anew. Look-up only.
     private(set) var purgedAt: [InstanceID: Duration] = [:]
     /// Why instances were rewound by clients, who give a reason for each request. Look-up only.
-    private var rewindReasons: [InstanceID: Set<Payload>] = [:]
+    var rewindReasons: [InstanceID: Set<Payload>] = [:]
     package private(set) var violations: [String] = []
-    package private(set) var openCount = 0
+    package internal(set) var openCount = 0
     /// Open instances on hold.
     package private(set) var heldCount = 0
     package private(set) var appendCount = 0
     private let checksWire: Bool
-    private var trace: Trace
+    var trace: Trace
 
     /// - Parameter checksWire: Whether records are folded as the wire format gives them back.
     package init(partitionCount: Int, checksWire: Bool = true, trace: Trace) {
@@ -246,7 +246,9 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
     private func fold(_ change: InstanceChange, into partition: Partition) {
         var old = partition.instances.removeValue(forKey: change.instanceID)
         if change.replaces, let failed = old, change.continues(failed.state.executionID) {
-            return rewind(failed, by: change, in: partition)
+            partition.gone[change.instanceID, default: []].append(failed)
+            partition.instances[change.instanceID] = rewound(failed, by: change)
+            return
         }
         if change.replaces, var gone = old {
             old = nil
@@ -280,55 +282,6 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         partition.instances[change.instanceID] = instance
     }
 
-    /// It goes back to where its last episode but one, or an earlier one, ended, at somebody's request that counts once,
-    /// and is given again what it had been given since and nothing else.
-    private func rewind(_ failed: Instance, by change: InstanceChange, in partition: Partition) {
-        let id = change.instanceID
-        func expect(_ holds: Bool, _ text: @autoclosure () -> String) {
-            if !holds { violated("I2: instance \(id) \(text())") }
-        }
-        let kept = change.history
-        let void = failed.history.dropFirst(kept.count)
-        expect(failed.state.hasFailedOrWasEnded, "is rewound, and is \(failed.state.status)")
-        expect(failed.history.starts(with: kept), "is rewound to a history that it did not have")
-        expect(void.first?.kind == .orchestratorStarted, "is rewound into the middle of an episode")
-        guard case .executionRewound(let reason, let count)? = change.buffered.last?.kind else {
-            return violated("I2: instance \(id) is rewound without ExecutionRewound")
-        }
-        for case .executionRewound(_, let earlier) in failed.history.map(\.kind) {
-            expect(count > earlier, "is rewound for the \(count). time after the \(earlier).")
-        }
-        if let reason {
-            expect(failed.state.status == .failed, "is \(failed.state.status), and a client rewinds it")
-            expect(rewindReasons[id, default: []].insert(reason).inserted, "is rewound twice by one request")
-        } else {
-            expect(failed.state.parent != nil, "is rewound by nobody")
-        }
-        let given = void.map(\.kind).filter { kind in
-            switch kind {
-            case .executionStarted, .taskCompleted, .subOrchestrationCompleted, .eventRaised,
-                .entityOperationCompleted:
-                true
-            default: false
-            }
-        }
-        expect(change.buffered.dropLast().map(\.kind) == given, "is not given again what it was given since")
-        guard let state = InstanceState.created(by: change) else {
-            return violated("I2: instance \(id) is rewound to before its start")
-        }
-        var rewound = Instance(state: state)
-        rewound.executions = failed.executions.dropLast() + [[]]
-        rewound.answered = failed.answered
-        rewound.voidEnds = failed.voidEnds + failed.history.suffix(1)
-        rewound.fold(change)
-        expect(rewound.state.startID == failed.state.startID, "has another start after it was rewound")
-        expect(!rewound.state.status.isTerminal, "is \(rewound.state.status) after it was rewound")
-        partition.gone[id, default: []].append(failed)
-        partition.instances[id] = rewound
-        openCount += 1
-        trace.note("\(id) is rewound to \(kept.count) events of \(failed.history.count)")
-    }
-
     /// Nothing may be forgotten before its destination has it for good.
     private func checkDelivery(_ applied: AppliedThrough, of sender: Partition) {
         guard let index = partitions.firstIndex(where: { $0 === sender }) else { return }
@@ -355,8 +308,4 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
             instance.answered.insert(Self.key(message))
         }
     }
-}
-
-extension InstanceState {
-    fileprivate var hasFailedOrWasEnded: Bool { status.isTerminal && status != .completed }
 }
