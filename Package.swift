@@ -90,7 +90,7 @@ let package = Package(
             name: "DurableSimulation",
             dependencies: [
                 "CSimulation", "DurableBackend", "DurableClient", "DurableCLI", "DurableCore", "DurableEngine",
-                "DurableMemory", "DurableSQLite", "DurableTask", "DurableWire", "DurableWorker",
+                "DurableMemory", "DurableSQLite", "DurableSchedules", "DurableTask", "DurableWire", "DurableWorker",
                 .argumentParser, .heap, .log, .ordered, .sqlite,
             ]),
         .target(

@@ -1,10 +1,15 @@
-import DurableCore
+package import DurableCore
 
 /// One run to start.
-struct ScheduledStart: Codable, Hashable, Sendable {
-    var time: Timestamp
+package struct ScheduledStart: Codable, Hashable, Sendable {
+    package var time: Timestamp
     /// Counts the triggers of a schedule; nil: a time of the specification.
-    var trigger: Int?
+    package var trigger: Int?
+
+    package init(time: Timestamp, trigger: Int? = nil) {
+        self.time = time
+        self.trigger = trigger
+    }
 }
 
 /// All that a schedule keeps from one execution to the next. Decides; starts nothing itself.

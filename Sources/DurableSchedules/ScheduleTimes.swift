@@ -1,9 +1,9 @@
-import DurableCore
-import DurableTask
+package import DurableCore
+package import DurableTask
 
 /// Asks for the times of a specification. Its answer is recorded, so that replay elsewhere, with other zone data, comes to
 /// the same.
-struct ScheduleTimesRequest: Codable, Sendable {
+package struct ScheduleTimesRequest: Codable, Sendable {
     var specification: ScheduleSpecification
     var after: Timestamp
     var through: Timestamp
@@ -13,7 +13,7 @@ struct ScheduleTimesRequest: Codable, Sendable {
     var limit: Int
 }
 
-struct ScheduleTimes: Codable, Sendable {
+package struct ScheduleTimes: Codable, Sendable {
     /// In order.
     var times: [Timestamp]
     var missedCount: Int
@@ -25,12 +25,12 @@ struct ScheduleTimes: Codable, Sendable {
 extension ScheduleTimes {
     static let missedLimit = 10_000
 
-    static let activity = Activity("dtq.ScheduleTimes") {
+    package static let activity = Activity("dtq.ScheduleTimes") {
         (request: ScheduleTimesRequest, _: ActivityContext) throws -> ScheduleTimes in
         try find(request)
     }
 
-    static func find(_ request: ScheduleTimesRequest) throws(InvalidSchedule) -> ScheduleTimes {
+    package static func find(_ request: ScheduleTimesRequest) throws(InvalidSchedule) -> ScheduleTimes {
         let specification = request.specification
         try specification.validate()
         let clock = try WallClock(specification.timeZone)

@@ -29,7 +29,7 @@ public struct Schedules: Registrable {
 
     /// Of a run: the schedule's with the time it is for, `schedule:nightly/2026-11-27T01:30:00Z`; a trigger's with its
     /// number after it, `schedule:nightly/2026-11-27T09:12:31.201Z/trigger-3`.
-    static func instanceID(of start: ScheduledStart, in schedule: InstanceID) -> InstanceID {
+    package static func instanceID(of start: ScheduledStart, in schedule: InstanceID) -> InstanceID {
         var time = start.time.description
         if time.hasSuffix(".000Z") { time = time.dropLast(5) + "Z" }
         return InstanceID("\(schedule)/\(time)" + (start.trigger.map { "/trigger-\($0)" } ?? ""))

@@ -87,6 +87,8 @@ package struct SimulationPlan: Sendable {
         if rewindRandom.chance(0.12) { workload.add(Programs.rewindings, from: &rewindRandom, share: 0.6) }
         var updateRandom = SeededGenerator(seed: seed, purpose: "tallies")
         if updateRandom.chance(0.12) { workload.add(Programs.updates, from: &updateRandom, share: 1) }
+        var scheduleRandom = SeededGenerator(seed: seed, purpose: "schedules")
+        if scheduleRandom.chance(0.08) { workload.add(Programs.schedules, from: &scheduleRandom, share: 1) }
         var reuseRandom = SeededGenerator(seed: seed, purpose: "reuse")
         reuses = reuseRandom.chance(0.12) ? PlannedReuse.draw(from: &reuseRandom) : []
         // What is long lets the broker give up on silent workers; most runs need no more than their work takes.

@@ -27,6 +27,7 @@ package enum HistoryChecks {
         found += messages(to: instance, whole, workload, others)
         found += rewindings(whole, of: instance, workload)
         found += updates(whole, of: instance, workload)
+        found += schedules(whole, of: instance, workload, others)
         for replay in recorded.replays { found += replay?.violations ?? [] }
         return found.map { "\(instance.id): \($0)" }.sorted()
     }
@@ -107,9 +108,9 @@ package enum HistoryChecks {
         if start.name != instance.name || start.version != instance.version {
             found.append("is a start of \"\(start.name)\" \(start.version ?? "without version")")
         }
-        if start.parent?.instanceID != instance.parent { found.append("has a parent other than planned") }
+        if start.parent?.instanceID != (instance.isDetached ? nil : instance.parent) { found.append("has a parent other than planned") }
         if start.input != instance.input { found.append("has an input that nobody gave it") }
-        if start.executionID != ExecutionID(instance.startID.value) {
+        if instance.isStartPlanned, start.executionID != ExecutionID(instance.startID.value) {
             found.append("has execution ID \(start.executionID), which its first start does not have")
         }
         if (start.scheduledStart != nil) != (instance.startDelay != nil) {

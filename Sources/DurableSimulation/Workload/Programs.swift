@@ -97,11 +97,12 @@ struct ProgramSetting: Sendable {
 package enum Programs {
     package static let all: [Program] =
         drawn + families + continuing + recoveries + patches + cancellations + entities + rewindings + updates
+        + schedules
     /// Those that workloads are drawn from.
     package static let drawn: [Program] = sequences + groups + timers + events + failures + messaging + values
 
     /// Names of those that workers have only where the workload has instances of them.
-    package static let occasional = Set((rewindings + updates).map(\.name))
+    package static let occasional = Set((rewindings + updates + schedules).map(\.name))
 
     /// Of the activities that orchestrations call.
     package static var activityNames: [String] { SimulatedActivities.all.map(\.name) }

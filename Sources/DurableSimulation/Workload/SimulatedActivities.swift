@@ -77,7 +77,10 @@ package enum SimulatedActivities {
         AnySimulatedActivity(broken),
     ]
 
-    package static func named(_ name: String) -> AnySimulatedActivity? { all.first { $0.name == name } }
+    /// Those of single programs, too.
+    package static func named(_ name: String) -> AnySimulatedActivity? {
+        (all + [AnySimulatedActivity(scheduleTimes)]).first { $0.name == name }
+    }
 
     static let echo = SimulatedActivity("Echo", taking: { .milliseconds($0.milliseconds) }) { (input: Echo, _, _) in
         input.text + filler(input.bytes)

@@ -34,6 +34,10 @@ package struct PlannedInstance: Hashable, Sendable {
     package var startDelay: Duration?
     /// Who starts it; nil: a client.
     package var parent: InstanceID?
+    /// Its parent does not wait for it.
+    package var isDetached = false
+    /// Whether its parent starts it in the step that `startID` says.
+    package var isStartPlanned = true
     package var expectation: Expectation
     /// The first start's; also its execution ID.
     package var startID: MessageID
