@@ -48,7 +48,7 @@ extension SimulationPlan {
             engine.compactionBytes = [1, 512][Int(random.next() % 2)]
             engine.batonRotation = .seconds(1)
             minimumTenure = .milliseconds(200)
-            journalBytes = Self.smallestJournalShare * (1 + partitionCount)
+            journalBytes = Self.journalBytes(share: Self.smallestJournalShare, of: workload)
             faultsEnd = max(faultsEnd, .seconds(10))
             for _ in 0..<count {
                 let worker = Int(random.next() % UInt64(workerCount))

@@ -50,6 +50,12 @@ package struct SimulationPlan: Sendable {
     /// Bytes of the journal for each partition, and once more: enough for the snapshots of five authors in a row.
     static var smallestJournalShare: Int { 700 }
 
+    /// Of a journal with that share. Its records name archives, of which there may be one for each instance: one of them
+    /// is named four times in what must be kept, a snapshot and what comes until the next one.
+    static func journalBytes(share: Int, of workload: Workload) -> Int {
+        share * (1 + workload.partitionCount) + 4 * 70 * workload.instances.count
+    }
+
     package init(seed: UInt64) {
         self.seed = seed
         var random = SeededGenerator(seed: seed, purpose: "plan")
@@ -127,7 +133,7 @@ package struct SimulationPlan: Sendable {
         var journalRandom = SeededGenerator(seed: seed, purpose: "journal")
         let journalShare = [nil, Self.smallestJournalShare, 1000][Int(journalRandom.next() % 3)]
         segmentMessages = [nil, 5, 20][Int(journalRandom.next() % 3)]
-        if let journalShare { journalBytes = journalShare * (1 + partitionCount) }
+        journalBytes = journalShare.map { Self.journalBytes(share: $0, of: workload) }
         slots = [1, 1, 2, 8][Int(random.next() % 4)]
         partitionThreads = 1 + Int(random.next() % 2)
         minimumTenure = random.duration(.milliseconds(200) ... .seconds(10))
