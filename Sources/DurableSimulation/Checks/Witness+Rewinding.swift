@@ -15,7 +15,9 @@ extension Witness {
             if !holds { violated("I2: instance \(id) \(text())") }
         }
         openCount += failed.state.status.isTerminal ? 1 : 0
-        expect([.failed, .canceled, .terminated].contains(failed.state.status), "is rewound, and is \(failed.state.status)")
+        expect(
+            [.failed, .canceled, .terminated].contains(failed.state.status), "is rewound, and is \(failed.state.status)"
+        )
         let cut = failed.history.endOfRequests
         let events = change.history + change.buffered
         let earlier = failed.history.compactMap(\.rewinding?.count).max() ?? 0
@@ -81,7 +83,8 @@ extension HistoryEvent.Kind {
     /// Whether what was rewound hears of it once more; what failed is asked for again, timers fire again by themselves.
     fileprivate var isGivenAgain: Bool {
         switch self {
-        case .executionStarted, .taskCompleted, .subOrchestrationCompleted, .eventRaised, .entityOperationCompleted: true
+        case .executionStarted, .taskCompleted, .subOrchestrationCompleted, .eventRaised, .entityOperationCompleted:
+            true
         default: false
         }
     }

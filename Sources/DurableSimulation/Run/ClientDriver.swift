@@ -12,8 +12,10 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
     /// IDs the client shall use next; it makes its own when there is none.
     let nextID: NextID
     private var openCount = 0
-    /// What anybody was told of updates, whose IDs are unique over all instances. Look-up only.
-    var updateOutcomes: [UpdateID: UpdateOutcome] = [:]
+    /// What anybody was told of updates last, whose IDs are unique over all instances. Sorted before use.
+    var updateOutcomes: [UpdateID: (id: InstanceID, outcome: UpdateOutcome)] = [:]
+    /// Reasons of requests to rewind that were refused, since the instance had not failed. Sorted before use.
+    var refusedRewinds: [Payload: InstanceID] = [:]
 
     private var workload: Workload { hub.plan.workload }
     var isDone: Bool { openCount == 0 }
@@ -89,6 +91,9 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
                 }
                 if !operation.permittedVerdicts(in: workload).contains(verdict), !(mustArrive && verdict == .notFound) {
                     hub.witness.violated("I2: \(operation.typeName) \(message.id) was answered with \(verdict)")
+                }
+                if case .executionRewound(let reason, _) = message.event.kind {
+                    checkRewinding(of: message.instanceID, because: reason, verdict)
                 }
                 if !mustArrive || verdict != .notFound { return }
             } catch {
@@ -221,6 +226,8 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
                 "I2: \(listed.count) instances and \(entities.instances.count) entities are listed, \(durable.count) are "
                     + "durable")
         }
+        checkUpdates()
+        checkRefusedRewinds()
         let counts = try await persist { try await client.counts() }
         if counts.reduce(0, { $0 + $1.count }) != durable.count {
             hub.witness.violated("I2: instances are counted as \(counts), \(durable.count) are durable")

@@ -32,10 +32,10 @@ extension PlannedOperation {
     /// What a client is told that wants an instance rewound which may end so.
     static func permittedVerdictsOnRewinding(_ outcomes: [Expectation.Outcome]) -> [Verdict] {
         if outcomes == [.absent] { return [.notFound] }
-        // It may not be there yet.
-        var verdicts: [Verdict] = [.notFailed, .notFound]
+        // It may not be there yet, or not have failed, which a repeat does not ask again.
+        var verdicts: [Verdict] = [.notFailed, .notFound, .duplicate]
         let staysFailed = outcomes.allSatisfy { if case .failed = $0 { true } else { false } }
-        if !staysFailed { verdicts += [.accepted, .duplicate] }
+        if !staysFailed { verdicts.append(.accepted) }
         if staysFailed || outcomes.contains(.failedSomehow) { verdicts.append(.notRewindable) }
         return verdicts
     }

@@ -3,7 +3,7 @@ import DurableTask
 
 extension Programs {
     /// What fails until it is mended, and is rewound meanwhile.
-    package static let rewindings: [Program] = [mendedSteps, mendedGroup, mendedFamily, hasty]
+    package static let rewindings: [Program] = [mendedSteps, mendedGroup, mendedFamily, mendedTally, hasty]
 
     struct Chore: Codable, Sendable {
         struct Step: Codable, Sendable {
@@ -154,7 +154,26 @@ extension Programs {
                 input: json(member.chore), outcomes: permitted)
             if draft.chance(0.2) { draft.rewind(child.id, at: start + draft.duration(.zero ... .seconds(6))) }
         }
-        draft.mend(index, from: start, limit: chores.reduce(0) { $0 + $1.limit })
+        // Some are never mended.
+        let limit = chores.reduce(0) { $0 + $1.limit }
+        draft.mend(index, from: start, limit: isSimple ? limit : min(limit, 8))
+    }
+
+    /// Takes updates, and fails until it is mended.
+    private static let mendedTally = Program("MendedTally") { _ in
+        [
+            Orchestration("MendedTally") { (tally: Tally, context: OrchestrationContext) -> Int in
+                try await context.count(tally)
+            }
+        ]
+    } plan: { draft in
+        var tally = Tally.draw(&draft)
+        let chore = Chore.draw(&draft, steps: 1...2)
+        tally.chore = chore
+        // What is asked for, or ends, in the step in which it fails stays.
+        let (index, start) = draft.addTally(
+            "MendedTally", tally, outcomes: [.completedSomehow, .failedSomehow], isTerminated: false)
+        draft.mend(index, from: start, limit: min(chore.limit, 8))
     }
 
     /// Fails in the step in which it asks for something: it stays so. Beside it, one that is not there.
@@ -179,10 +198,12 @@ extension Programs {
 
 extension WorkloadDraft {
     /// Rewinds at some times, which may be too early, and in the end as often as it takes.
-    fileprivate mutating func mend(_ index: Int, from start: Duration, limit: Int) {
+    mutating func mend(_ index: Int, from start: Duration, limit: Int) {
         let id = instances[index].id
         for _ in 0..<int(0...3) { rewind(id, at: start + duration(.zero ... .seconds(6))) }
-        if chance(0.4) { pause(index, at: start + duration(.zero ... .seconds(4)), for: duration(.zero ... .seconds(3))) }
+        if chance(0.4) {
+            pause(index, at: start + duration(.zero ... .seconds(4)), for: duration(.zero ... .seconds(3)))
+        }
         for _ in 0..<int(0...3) {
             let time = start + duration(.zero ... .seconds(8))
             perform(chance(0.5) ? .status(id) : .history(id), at: time)
@@ -201,7 +222,7 @@ extension OrchestrationContext {
             retry: chore.patience?.policy)
     }
 
-    fileprivate func follow(_ chore: Programs.Chore) async throws -> String {
+    func follow(_ chore: Programs.Chore) async throws -> String {
         var words: [String] = []
         for step in chore.steps.indices {
             words.append(try await attempt(step, of: chore))

@@ -13,6 +13,8 @@ extension Programs {
         var isPatient: Bool
         /// Of the work before its handlers are there; nil: they are at once.
         var opensAfterMilliseconds: Int?
+        /// Behind the last turn.
+        var chore: Chore?
     }
 
     struct Change: Codable, Sendable {
@@ -27,74 +29,98 @@ extension Programs {
     private static let tally = Program("Tally") { _ in
         [
             Orchestration("Tally") { (tally: Tally, context: OrchestrationContext) -> Int in
-                let sum = context.state(tally.sum)
-                if let milliseconds = tally.opensAfterMilliseconds {
-                    _ = try await context.echo("open", milliseconds: milliseconds)
-                }
-                let validate: @Sendable (Change) throws -> Void = { change in
-                    if change.amount < 0 { throw Refusal(label: change.label) }
-                }
-                @Sendable func add(_ change: Change) -> Int {
-                    sum.value += change.amount
-                    return sum.value
-                }
-                context.handle(update(.add), validate: validate) { add($0) }
-                context.handle(update(.check), validate: validate) { change in
-                    _ = try await context.echo("check \(change.label)", milliseconds: change.milliseconds)
-                    return add(change)
-                }
-                context.handle(update(.permit)) { change in
-                    _ = try await context.waitForExternalEvent("permit \(change.label)", as: Note.self)
-                    return add(change)
-                }
-                context.handle(update(.fail)) { change in
-                    try await context.sleep(for: .milliseconds(change.milliseconds))
-                    throw Refusal(label: change.label)
-                }
-                _ = try await context.waitForExternalEvent("turn", as: Note.self)
-                if tally.isPatient { try await context.waitForHandlers() }
-                if tally.rounds == 0 { return sum.value }
-                try context.continueAsNew(
-                    Tally(sum: sum.value, rounds: tally.rounds - 1, isPatient: tally.isPatient))
+                try await context.count(tally)
             }
         ]
     } plan: { draft in
-        let tally = Tally(
+        let tally = Tally.draw(&draft)
+        draft.addTally("Tally", tally, outcomes: [.completedSomehow], isTerminated: draft.chance(0.15))
+    }
+}
+
+extension OrchestrationContext {
+    func count(_ tally: Programs.Tally) async throws -> Int {
+        func update(_ kind: Programs.ChangeKind) -> Update<Programs.Change, Int> { Update(kind.rawValue) }
+        let sum = state(tally.sum)
+        if let milliseconds = tally.opensAfterMilliseconds {
+            _ = try await echo("open", milliseconds: milliseconds)
+        }
+        let validate: @Sendable (Programs.Change) throws -> Void = { change in
+            if change.amount < 0 { throw Programs.Refusal(label: change.label) }
+        }
+        @Sendable func add(_ change: Programs.Change) -> Int {
+            sum.value += change.amount
+            return sum.value
+        }
+        handle(update(.add), validate: validate) { add($0) }
+        handle(update(.check), validate: validate) { change in
+            _ = try await self.echo("check \(change.label)", milliseconds: change.milliseconds)
+            return add(change)
+        }
+        handle(update(.permit)) { change in
+            _ = try await self.waitForExternalEvent("permit \(change.label)", as: Note.self)
+            return add(change)
+        }
+        handle(update(.fail)) { change in
+            try await self.sleep(for: .milliseconds(change.milliseconds))
+            throw Programs.Refusal(label: change.label)
+        }
+        _ = try await waitForExternalEvent("turn", as: Note.self)
+        if tally.isPatient { try await waitForHandlers() }
+        if tally.rounds == 0 {
+            if let chore = tally.chore { _ = try await follow(chore) }
+            return sum.value
+        }
+        var next = tally
+        next.sum = sum.value
+        next.rounds -= 1
+        next.opensAfterMilliseconds = nil
+        try continueAsNew(next)
+    }
+}
+
+extension Programs.Tally {
+    static func draw(_ draft: inout WorkloadDraft) -> Self {
+        Programs.Tally(
             rounds: draft.int(0...2), isPatient: draft.chance(0.7),
             opensAfterMilliseconds: draft.chance(0.3) ? draft.work() : nil)
-        let id = draft.newID("tally")
-        let (index, start) = draft.add(
-            "Tally", id: id, input: json(tally), isIndependent: false, outcomes: [.completedSomehow])
+    }
+}
+
+extension WorkloadDraft {
+    /// One instance, what it waits for, and updates before its start, while it runs and after its end.
+    @discardableResult
+    mutating func addTally(
+        _ program: String, _ tally: Programs.Tally, outcomes: [Expectation.Outcome], isTerminated: Bool
+    ) -> (index: Int, at: Duration) {
+        let id = newID(program.lowercased())
+        let (index, start) = add(program, id: id, input: json(tally), isIndependent: false, outcomes: outcomes)
         for turn in 0...tally.rounds {
-            draft.raise("turn", to: id, value: turn, at: start + draft.duration(.seconds(1) ... .seconds(6)))
+            raise("turn", to: id, value: turn, at: start + duration(.seconds(1) ... .seconds(6)))
         }
-        for number in 0..<draft.int(1...8) {
-            let kind = ChangeKind.allCases[[0, 0, 1, 1, 2, 3, 4][draft.int(0...6)]]
-            let change = Change(
-                amount: draft.int(-1...9), milliseconds: draft.work(), label: "\(id).change-\(number)")
-            // Before its start, and after its end, too.
-            let time = max(.zero, start - .seconds(1)) + draft.duration(.zero ... .seconds(7))
-            let repeats = (0..<[0, 0, 1, 2][draft.int(0...3)]).map { _ in draft.duration(.zero ... .seconds(6)) }
-            draft.perform(
+        for number in 0..<int(1...8) {
+            let kind = Programs.ChangeKind.allCases[[0, 0, 1, 1, 2, 3, 4][int(0...6)]]
+            let change = Programs.Change(amount: int(-1...9), milliseconds: work(), label: "\(id).change-\(number)")
+            let time = max(.zero, start - .seconds(1)) + duration(.zero ... .seconds(7))
+            let repeats = (0..<[0, 0, 1, 2][int(0...3)]).map { _ in duration(.zero ... .seconds(6)) }
+            perform(
                 .update(
                     id, UpdateRequest(id: UpdateID(change.label), name: kind.rawValue, input: json(change)),
                     repeats: repeats), at: time)
             if kind == .permit {
-                draft.raise("permit \(change.label)", to: id, at: time + draft.duration(.zero ... .seconds(4)))
+                raise("permit \(change.label)", to: id, at: max(start, time) + duration(.zero ... .seconds(4)))
             }
         }
-        if draft.chance(0.4) {
-            draft.pause(
-                index, at: start + draft.duration(.zero ... .seconds(4)), for: draft.duration(.zero ... .seconds(4)))
+        if chance(0.4) {
+            pause(index, at: start + duration(.zero ... .seconds(4)), for: duration(.zero ... .seconds(4)))
         }
-        if draft.chance(0.15) { draft.terminate(index, at: start + draft.duration(.zero ... .seconds(6))) }
-        for _ in 0..<draft.int(0...2) {
-            let time = start + draft.duration(.zero ... .seconds(8))
-            draft.perform(draft.chance(0.5) ? .status(id) : .history(id), at: time)
+        if isTerminated { terminate(index, at: start + duration(.zero ... .seconds(6))) }
+        for _ in 0..<int(0...2) {
+            let time = start + duration(.zero ... .seconds(8))
+            perform(chance(0.5) ? .status(id) : .history(id), at: time)
         }
+        return (index, start)
     }
-
-    private static func update(_ kind: ChangeKind) -> Update<Change, Int> { Update(kind.rawValue) }
 }
 
 extension HistoryChecks {
@@ -127,7 +153,8 @@ extension HistoryChecks {
                 if result != json(sum) {
                     found.append("update \(id) gives \(result?.text ?? "nothing"), all so far come to \(sum)")
                 }
-            case .executionCompleted(.completed, let result, _) where instance.name == "Tally":
+            case .executionCompleted(.completed, let result, _)
+            where ["Tally", "MendedTally"].contains(instance.name):
                 if result != json(sum) {
                     found.append("ends with \(result?.text ?? "nothing"), all updates come to \(sum)")
                 }

@@ -61,8 +61,12 @@ package struct AnySimulatedActivity: Sendable {
         }
     }
 
-    /// What the first run with that input answers to a request of that ID.
-    package func result(_ input: Payload?, _ id: EventID) -> Result<Payload?, FailureDetails> { answer(input, id, 1) }
+    /// What a run with that input answers to a request of that ID.
+    ///
+    /// - Parameter run: Counts the runs of the request from 1.
+    package func result(_ input: Payload?, _ id: EventID, run: Int = 1) -> Result<Payload?, FailureDetails> {
+        answer(input, id, run)
+    }
 
     /// What any run may answer.
     func results(_ input: Payload?, _ id: EventID) -> [Result<Payload?, FailureDetails>] {
@@ -90,7 +94,8 @@ package enum SimulatedActivities {
         input.value + input.step
     }
 
-    static let flaky = SimulatedActivity("Flaky", taking: { .milliseconds($0.milliseconds) }) { (input: Attempt, id, run) in
+    static let flaky = SimulatedActivity("Flaky", taking: { .milliseconds($0.milliseconds) }) {
+        (input: Attempt, id, run) in
         let succeeds =
             input.failures.map { run > $0 } ?? input.succeedsFrom.map { id.value >= $0 }
             ?? (input.number >= input.succeedsAt)
