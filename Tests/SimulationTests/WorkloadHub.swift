@@ -134,7 +134,7 @@ struct WorkloadHub {
                 return add(now + .seconds(1), .mend(id, attempt: attempt, limit: limit))
             }
             guard state.status == .failed, attempt <= limit else { return }
-            let reason = json("\(id).mend-\(attempt)")
+            let reason = Payload("\"\(id).mend-\(attempt)\"")
             let event = HistoryEvent(timestamp: now, kind: .executionRewound(reason: reason, count: 0))
             let request = Message(id: MessageID("\(id).mend-\(attempt)"), instanceID: id, event: event)
             if decide(request, at: now, &touched) == .notRewindable { return }

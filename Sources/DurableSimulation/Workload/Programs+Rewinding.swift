@@ -136,18 +136,18 @@ extension Programs {
             house.members.append(.init(id: draft.chance(0.5) ? draft.newID("mendedchild") : nil, chore: chore))
         }
         let chores = house.members.map(\.chore) + [house.own]
-        var outcomes: [Expectation.Outcome] = [
-            .completed(json(chores.map(\.words).sorted().joined(separator: ", ")))
+        // A child that asked for something in the step in which it was called off, be it its first, stays as it is.
+        let outcomes: [Expectation.Outcome] = [
+            .completed(json(chores.map(\.words).sorted().joined(separator: ", "))), .failedSomehow,
         ]
-        // A child that asked for something in the step in which it was called off stays as it is.
-        if !isSimple { outcomes.append(.failedSomehow) }
         let (index, start) = draft.add(
             "MendedFamily", orchestration: "MendedParent", id: id, input: json(house), isIndependent: false,
             outcomes: outcomes)
         let parent = draft.instances[index]
         for (event, member) in house.members.enumerated() {
-            var permitted: [Expectation.Outcome] = [.completed(json(member.chore.words))]
-            if !isSimple { permitted += [.failedSomehow, .canceled(reason: nil)] }
+            let permitted: [Expectation.Outcome] = [
+                .completed(json(member.chore.words)), .failedSomehow, .canceled(reason: nil),
+            ]
             let child = draft.addChild(
                 "MendedFamily", orchestration: "MendedChild",
                 id: member.id ?? InstanceID("\(parent.startID):\(event)"), of: parent, event: event,
@@ -156,7 +156,7 @@ extension Programs {
         }
         // Some are never mended.
         let limit = chores.reduce(0) { $0 + $1.limit }
-        draft.mend(index, from: start, limit: isSimple ? limit : min(limit, 8))
+        draft.mend(index, from: start, limit: min(limit, isSimple ? 16 : 8))
     }
 
     /// Takes updates, and fails until it is mended.

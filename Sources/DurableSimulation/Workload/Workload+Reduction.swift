@@ -48,7 +48,8 @@ extension Workload {
                 case .completed, .completedSomehow, .failed, .failedSomehow, .open, .absent: false
                 }
             }
-        case .signal, .startAgain, .pause, .rewind, .update, .status, .history, .list, .counts, .waitForEnd: return false
+        case .signal, .startAgain, .pause, .rewind, .update, .status, .history, .list, .counts, .waitForEnd:
+            return false
         }
     }
 }

@@ -176,7 +176,8 @@ extension Workload {
         switch operation.kind {
         case .start(let index, _), .startAgain(let index, _): instances[index].id
         case .raise(let id, _, _, _), .terminate(let id, _, _), .cancel(let id, _, _), .signal(let id, _, _),
-            .pause(let id, _, _, _), .rewind(let id, _), .mend(let id, _), .update(let id, _, _), .status(let id), .history(let id), .waitForEnd(let id):
+            .pause(let id, _, _, _), .rewind(let id, _), .mend(let id, _), .update(let id, _, _), .status(let id),
+            .history(let id), .waitForEnd(let id):
             id
         case .list, .counts: nil
         }
