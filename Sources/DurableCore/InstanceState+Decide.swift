@@ -38,12 +38,11 @@ extension InstanceState {
         // Clients in other languages may leave both to us.
         start.instanceID = message.instanceID
         if start.executionID.value.isEmpty { start.executionID = ExecutionID(message.id.value) }
-        return .accepted(
-            InstanceChange(
-                instanceID: message.instanceID, time: now,
-                buffered: [HistoryEvent(timestamp: now, kind: .executionStarted(start))],
-                appliedMessages: [message.id]),
-            verdict: .created)
+        var change = InstanceChange(
+            instanceID: message.instanceID, time: now,
+            buffered: [HistoryEvent(timestamp: now, kind: .executionStarted(start))], appliedMessages: [message.id])
+        if message.dispatch > 0 { change.startDispatch = message.dispatch }
+        return .accepted(change, verdict: .created)
     }
 
     /// Decides about a message for this instance, without changing anything.
@@ -66,7 +65,8 @@ extension InstanceState {
             else { return .ignored(.unexpected) }
             return accept(message, at: now, remember: false)
         case .subOrchestrationCompleted(let taskID, _), .subOrchestrationFailed(let taskID, _):
-            guard message.executionID == executionID, openChildren[taskID] != nil else { return .ignored(.unexpected) }
+            guard message.executionID == executionID, message.dispatch == rewindCount, openChildren[taskID] != nil
+            else { return .ignored(.unexpected) }
             return accept(message, at: now, remember: false)
         case .entityOperationCompleted(let requestID, _), .entityOperationFailed(let requestID, _):
             guard message.executionID == executionID, let id = EventID(entityRequest: requestID),
@@ -261,7 +261,7 @@ extension InstanceState {
                 ? nil : .init(taskID: taskID, name: name, instanceID: id, executionID: executionID),
             traceParent: traceParent, tags: child.tags)
         return Message(
-            id: messageID, instanceID: child.instanceID,
+            id: messageID, instanceID: child.instanceID, dispatch: child.isDetached ? 0 : rewindCount,
             event: HistoryEvent(timestamp: now, kind: .executionStarted(start)))
     }
 
@@ -343,9 +343,12 @@ extension InstanceState {
         MessageID("\(startID)/\(suffix)")
     }
 
-    /// What it told its parent when it ended, for one that asks once more; nil: nobody waits for it, or it goes on.
-    package func repeatedAnswer(at now: Timestamp) -> Message? {
-        status.isTerminal ? answerToParent(status, output, failure, at: now) : nil
+    /// What it told its parent when it ended, for one that asks once more by `start`; nil: nobody waits for it, or it goes
+    /// on.
+    package func repeatedAnswer(to start: Message, at now: Timestamp) -> Message? {
+        guard status.isTerminal, var answer = answerToParent(status, output, failure, at: now) else { return nil }
+        answer.dispatch = start.dispatch
+        return answer
     }
 
     /// Of the message that starts a child; also the child's first execution ID.
@@ -372,7 +375,7 @@ extension InstanceState {
         }
         return Message(
             id: MessageID("\(executionID.stem)/answer"), instanceID: parent.instanceID,
-            executionID: parent.executionID, event: HistoryEvent(timestamp: now, kind: kind))
+            executionID: parent.executionID, dispatch: startDispatch, event: HistoryEvent(timestamp: now, kind: kind))
     }
 }
 
@@ -384,6 +387,7 @@ extension Message {
         guard case .executionStarted(let start) = event.kind, let parent = start.parent else { return nil }
         return Message(
             id: MessageID("\(id)/refused"), instanceID: parent.instanceID, executionID: parent.executionID,
+            dispatch: dispatch,
             event: HistoryEvent(
                 timestamp: now,
                 kind: .subOrchestrationFailed(
@@ -465,6 +469,7 @@ extension InstanceChange {
         if case .set = later.hold { hold = later.hold }
         if let end = later.atEnd { atEnd = end }
         if let ids = later.givenUp { givenUp = ids }
+        if let dispatch = later.startDispatch { startDispatch = dispatch }
         if case .set = later.compensatesTermination { compensatesTermination = later.compensatesTermination }
     }
 }
