@@ -28,10 +28,13 @@ private let move = Orchestration("Move") { (move: Move, context: OrchestrationCo
     }
 }
 
+/// What no history tells of.
+private let outside = Barrier()
+
 /// Holds two accounts for as long as it is left to.
 private let holder = Orchestration("Holder") { (way: String, context: OrchestrationContext) in
     try await context.lock([account["a"], account["b"]]) {
-        if way == "escapes" { try await ContinuousClock().sleep(for: .milliseconds(1)) }
+        if way == "escapes" { await outside.pass() }
         try await context.waitForExternalEvent("go")
     }
 }
@@ -233,6 +236,7 @@ private let holder = Orchestration("Holder") { (way: String, context: Orchestrat
             // As long as somebody may still let it go on.
             #expect(try await answer(hub) { try await holders($0) } == ["h", "h"])
             try await hub.terminate("h", message: "end")
+            outside.open()
         default:
             _ = try await hub.moving { try await client.cancel(id) }
             try await hub.wait(for: "h", .canceled)
