@@ -80,9 +80,7 @@ extension PayloadAccess {
                     continue
                 }
                 contents = []
-                return [
-                    .completeOrchestration(id: sealed[index].eventID, status: .failed, result: nil, failure: failure)
-                ]
+                return [.completeOrchestration(id: .none, status: .failed, result: nil, failure: failure)]
             }
         }
         return sealed

@@ -45,6 +45,7 @@ extension Samples {
             id: EventID(6), input: Payload("2"), version: "3",
             carriedOver: [RaisedEvent(name: "e", input: nil), RaisedEvent(name: "e", input: Payload("1"))]),
         .completeOrchestration(id: EventID(7), status: .completed, result: Payload("1"), failure: nil),
+        .completeOrchestration(id: .none, status: .failed, result: nil, failure: failure),
         .completeOrchestration(id: EventID(7), status: .failed, result: nil, failure: failure),
         .completeOrchestration(id: EventID(7), status: .canceled, result: nil, failure: failure),
         .completeOrchestration(id: EventID(7), status: .terminated, result: nil, failure: nil),
