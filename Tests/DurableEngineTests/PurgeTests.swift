@@ -305,10 +305,7 @@ import Testing
         let tags = (0..<17).map { ExecutionStarted.Tag(key: "tag-\(10 + $0)", value: "") }
         let start = ExecutionStarted(
             name: "Waiting", instanceID: InstanceID("a"), executionID: ExecutionID("e"), tags: tags)
-        try await hub.send(
-            Message(
-                id: MessageID("m"), instanceID: InstanceID("a"),
-                event: HistoryEvent(timestamp: hub.clock.now(), kind: .executionStarted(start))))
+        try await hub.send(.executionStarted(start), to: "a", message: "m")
         try await hub.eventually("the dead letter") { hub.deadLetters().count == 1 }
         #expect(try await hub.ask(.status(InstanceID("a"))) == .notFound)
         try await worker.stop()

@@ -127,11 +127,7 @@ import Testing
         try await fleet.hub.start("Loop", id: "l", input: "1")
         try await fleet.hub.eventually("the code to run") { gate.arrivals == 1 }
         try await fleet.hub.raise("next", to: "l", message: "next")
-        try await fleet.hub.send(
-            Message(
-                id: MessageID("cancel"), instanceID: InstanceID("l"),
-                event: HistoryEvent(
-                    timestamp: fleet.hub.clock.now(), kind: .cancellationRequested(reason: Payload(#""late""#)))))
+        try await fleet.hub.send(.cancellationRequested(reason: Payload(#""late""#)), to: "l", message: "cancel")
         try await fleet.hub.eventually("both taken") { try await fleet.hub.snapshot("l")?.inboxCount == 3 }
         gate.open()
         let end = try await fleet.hub.wait(for: "l", .canceled)

@@ -70,10 +70,7 @@ final class CodeFleet: Sendable {
     func start(_ name: String, id: String, version: String?) async throws {
         let start = ExecutionStarted(
             name: name, version: version, instanceID: InstanceID(id), executionID: ExecutionID("start-\(id)"))
-        try await hub.send(
-            Message(
-                id: MessageID("start-\(id)"), instanceID: InstanceID(id),
-                event: HistoryEvent(timestamp: hub.clock.now(), kind: .executionStarted(start))))
+        try await hub.send(.executionStarted(start), to: id, message: "start-\(id)")
     }
 
     /// Waits until the owner has heard of the worker's code.
@@ -86,11 +83,8 @@ final class CodeFleet: Sendable {
 
     func suspend(_ id: String, _ isSuspended: Bool) async throws {
         try await hub.send(
-            Message(
-                id: MessageID("suspend-\(id)-\(isSuspended)"), instanceID: InstanceID(id),
-                event: HistoryEvent(
-                    timestamp: hub.clock.now(),
-                    kind: isSuspended ? .executionSuspended(reason: nil) : .executionResumed(reason: nil))))
+            isSuspended ? .executionSuspended(reason: nil) : .executionResumed(reason: nil), to: id,
+            message: "suspend-\(id)-\(isSuspended)")
     }
 
     /// Waits until the instance's episode is with another worker.
