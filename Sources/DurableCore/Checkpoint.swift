@@ -54,8 +54,10 @@ package struct InstanceChange: Hashable, Sendable {
     package var compensatesTermination: Update<Bool>
     /// It begins an instance in place of another one of its ID, which is gone from here on as if it was purged.
     package var replaces: Bool
-    /// Event IDs of what it waited for when it failed or was ended: for a rewind. nil: it did neither.
-    package var openAtEnd: [EventID]?
+    /// Of one that takes the place of itself; nil: the change's.
+    package var createdAt: Timestamp?
+    /// nil: it did not fail, and was not ended.
+    package var atEnd: InstanceState.AtEnd?
     /// nil: as it was.
     package var givenUp: InstanceState.GivenUp?
 

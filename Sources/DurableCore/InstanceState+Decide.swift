@@ -208,7 +208,7 @@ extension InstanceState {
             case .passOn: break
             case .completeOrchestration(let eventID, let status, let result, let failure):
                 record(eventID, .executionCompleted(status: status, result: result, failure: failure))
-                if status != .completed { change.openAtEnd = openRequests }
+                if status != .completed { change.atEnd = presentEnd }
                 if let answer = answerToParent(status, result, failure, at: now) { _ = send(.message(answer)) }
                 endSections()
             case .callEntity(let id, let target, let operation, let input, let section):
@@ -286,7 +286,7 @@ extension InstanceState {
         }
         if let end = inbox.terminationOfChildren { messages += self.messages(toOpenChildren: end, at: now) }
         var change = InstanceChange(instanceID: id, time: now, history: episodeEvents(at: now) + [end])
-        change.openAtEnd = openRequests
+        change.atEnd = presentEnd
         return (change, messages)
     }
 
@@ -357,7 +357,7 @@ extension InstanceChange {
         heartbeats += later.heartbeats
         if case .set = later.customStatus { customStatus = later.customStatus }
         if case .set = later.hold { hold = later.hold }
-        if let ids = later.openAtEnd { openAtEnd = ids }
+        if let end = later.atEnd { atEnd = end }
         if let ids = later.givenUp { givenUp = ids }
         if case .set = later.compensatesTermination { compensatesTermination = later.compensatesTermination }
     }

@@ -6,7 +6,7 @@ extension InstanceState {
         }
         for event in change.history + change.buffered {
             if case .executionStarted(let start) = event.kind, let startID = change.appliedMessages.first {
-                return InstanceState(start: start, startID: startID, at: event.timestamp)
+                return InstanceState(start: start, startID: startID, at: change.createdAt ?? change.time)
             }
         }
         return nil
@@ -20,7 +20,7 @@ extension InstanceState {
             self = InstanceState(id, created: change)
         }
         lastUpdatedAt = max(lastUpdatedAt, change.time)
-        if let ids = change.openAtEnd { openAtEnd = ids }
+        if let end = change.atEnd { atEnd = end }
         if let ids = change.givenUp { givenUp = ids }
         updates.request(change.requestedUpdates)
         updates.reject(change.rejectedUpdates)

@@ -35,7 +35,7 @@ extension InstanceState {
     package func rewound(
         _ history: [HistoryEvent], by message: Message, at now: Timestamp, epoch: Epoch, outboxID: inout OutboxID
     ) -> (change: InstanceChange, outbox: [OutboxEntry])? {
-        guard let openAtEnd else { return nil }
+        guard let atEnd else { return nil }
         let end = history.lastIndex { $0.kind == .orchestratorStarted } ?? 0
         let lastRequest = history.lastIndex { $0.kind.isRecordedByCode }
         if let lastRequest, lastRequest > end { return nil }
@@ -44,7 +44,7 @@ extension InstanceState {
         if kept.contains(where: \.kind.asksToEnd) { return nil }
 
         let void = history[cut...]
-        var awaited = Set(openAtEnd + givenUp.lately)
+        var awaited = Set(atEnd.open + givenUp.lately)
         for event in void { if let request = event.kind.answeredRequest { awaited.insert(request) } }
         // Where they were called off already, they stay so.
         awaited.subtract(givenUp.children)
@@ -59,10 +59,15 @@ extension InstanceState {
             timestamp: now, kind: .executionRewound(reason: message.rewindReason, count: count))
         var change = InstanceChange(
             instanceID: id, time: now, history: Array(kept), buffered: Array(again) + [rewinding],
-            appliedMessages: appliedMessages(after: message), customStatus: .set(customStatus), replaces: true)
+            appliedMessages: appliedMessages(after: message), customStatus: .set(customStatus),
+            compensatesTermination: .set(atEnd.compensatesTermination), replaces: true)
+        change.createdAt = createdAt
         change.rejectedUpdates = endedUpdates(notIn: kept)
         change.givenUp = GivenUp()
         change.givenUp?.children = givenUp.children
+        var rewound = InstanceState.created(by: change)
+        rewound?.evolve(with: change)
+        guard let rewound, rewound.openEntityCalls.isEmpty, rewound.openSections.isEmpty else { return nil }
         var outbox: [OutboxEntry] = []
         func send(_ body: OutboxEntry.Body) -> OutboxID {
             defer { outboxID = OutboxID(outboxID.value + 1) }
@@ -86,9 +91,6 @@ extension InstanceState {
             default: break
             }
         }
-        var rewound = InstanceState.created(by: change)
-        rewound?.evolve(with: change)
-        guard let rewound, rewound.openEntityCalls.isEmpty, rewound.openSections.isEmpty else { return nil }
         return (change, outbox)
     }
 
@@ -110,9 +112,11 @@ extension InstanceState {
 }
 
 extension InstanceState {
-    /// What it waits for, in order.
-    var openRequests: [EventID] {
-        (Array(openTasks.keys) + Array(openTimers.keys) + Array(openChildren.keys)).sorted()
+    /// As it is kept should the instance fail or be ended now.
+    var presentEnd: AtEnd {
+        AtEnd(
+            open: (Array(openTasks.keys) + Array(openTimers.keys) + Array(openChildren.keys)).sorted(),
+            compensatesTermination: compensatesTermination)
     }
 
     /// What its code has given up once an episode is over that asked for this; nil: as it was.

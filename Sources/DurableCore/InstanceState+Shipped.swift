@@ -47,7 +47,7 @@ extension InstanceState {
         let arrived = inbox.dropFirst(count)
         change.hold = .set(nil)
         // What was answered meanwhile is open for the code.
-        change.openAtEnd? += arrived.compactMap(\.kind.answeredRequest)
+        change.atEnd?.open += arrived.compactMap(\.kind.answeredRequest)
         guard change.continuesAsNew else {
             change.buffered = Array(arrived)
             return

@@ -50,11 +50,21 @@ package struct InstanceState: Hashable, Sendable {
     /// The code was told of a termination: whatever it does, the instance ends as terminated.
     package var isTerminating: Bool
 
-    /// Event IDs of what an instance that failed, or was ended, waited for when it did; nil: it has not, or it did under a
-    /// version that did not keep it.
-    package var openAtEnd: [EventID]?
+    /// Of an instance that failed, or was ended; nil: it has not, or under a version that did not keep it.
+    package var atEnd: AtEnd?
     /// Event IDs of what its code has given up, which leaves no event.
     package var givenUp = GivenUp()
+
+    /// What must be known of its last moments to rewind it.
+    package struct AtEnd: Hashable, Sendable {
+        /// Event IDs of what it still waited for.
+        package var open: [EventID]
+        package var compensatesTermination: Bool
+        package init(open: [EventID], compensatesTermination: Bool) {
+            self.open = open
+            self.compensatesTermination = compensatesTermination
+        }
+    }
 
     package struct GivenUp: Hashable, Sendable {
         /// Behind the last episode that recorded something.

@@ -114,7 +114,8 @@ package struct UpdateLedger: Hashable, Sendable {
         var bytes = open.count * 64
         for request in requested { bytes += request.estimatedBytes }
         for record in ended { bytes += 96 + record.outcome.resultBytes }
-        return bytes + rejected.count * 256
+        for record in rejected { bytes += 256 + record.outcome.resultBytes }
+        return bytes
     }
 
     // MARK: - Changes

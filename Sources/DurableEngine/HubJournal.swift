@@ -24,7 +24,7 @@ package final class HubJournal: Sendable {
         private var snapshotSize = 0
         private var bytesSince = 0
         /// Times a snapshot has been due since the last one: it does not come when its author ends first, and is due
-        /// again when as much has come once more.
+        /// again when an eighth as much has come once more.
         private var dueCount = 0
         /// Whose author is to write a snapshot: all readers see the same, so that it is one worker, not each.
         private(set) var dueOffset: UInt64?
@@ -37,7 +37,8 @@ package final class HubJournal: Sendable {
             case .snapshot: (snapshotSize, bytesSince, dueCount, dueOffset) = (body.count, 0, 0, nil)
             case .claim, .mark, .generationAnnounced:
                 // These are read back by who wrote them.
-                guard bytesSince >= max(snapshotBytes, snapshotSize) * (dueCount + 1) else { return }
+                let limit = max(snapshotBytes, snapshotSize)
+                guard bytesSince >= limit + dueCount * limit / 8 else { return }
                 dueCount += 1
                 dueOffset = offset
             case .released, .generationStarted, nil: break

@@ -13,6 +13,8 @@ struct Batch {
     var outbox: [OutboxEntry] = []
     var outboxRemoved: [OutboxID] = []
     var applied: [Origin] = []
+    /// It holds as much as one checkpoint shall.
+    var isFull = false
     /// To parents whose child could not be started, or has ended before.
     var refusals: [Message] = []
     /// What partitions sent to entities, by entity. Look-up only.
@@ -75,17 +77,20 @@ extension PartitionProcessor {
     func processBatch(at now: Timestamp) async throws(PartitionEnd) -> Bool {
         if isCautious { return try await processCautiously(at: now) }
         try refillTimers()
-        let deliveries = Array(arrivals.prefix(parts.configuration.batchLimit))
-        arrivals.removeFirst(deliveries.count)
         var batch = newBatch(at: now)
-        for delivery in deliveries { try take(delivery, into: &batch) }
+        var count = 0
+        while count < min(arrivals.count, parts.configuration.batchLimit), !batch.isFull {
+            try take(arrivals[count], into: &batch)
+            count += 1
+        }
+        arrivals.removeFirst(count)
         try fireTimers(into: &batch, limit: parts.configuration.batchLimit)
         try runBegun(into: &batch, limit: parts.configuration.batchLimit)
         try retryHeld(into: &batch, limit: parts.configuration.batchLimit)
         try askAgain(into: &batch, limit: parts.configuration.batchLimit)
         try runFetched(into: &batch, limit: parts.configuration.batchLimit)
         holdEscaped(in: &batch)
-        if deliveries.isEmpty && batch.touched.isEmpty && batch.pending.isEmpty { return false }
+        if count == 0 && batch.touched.isEmpty && batch.pending.isEmpty { return false }
         try await run(batch)
         return true
     }

@@ -22,9 +22,16 @@ extension PartitionProcessor {
                     "instance \(failed.state.id) goes back to event \(change.history.count), as asked",
                     metadata: ["events": "\(history.count)"])
                 verdict = .accepted
+                batch.isFull = true
             } else {
                 verdict = .notRewindable
             }
+        } else if verdict == .notFailed, !failed.state.status.isTerminal {
+            // A late repeat must not bring it about once it has failed.
+            let change = InstanceChange(
+                instanceID: failed.state.id, time: failed.state.time(at: batch.now), appliedMessages: [message.id])
+            fold(change, into: failed)
+            batch.note(change, of: failed)
         }
         if let reply = message.reply, let verdict { batch.verdicts.append((reply, verdict)) }
         guard case .executionStarted = message.event.kind, verdict != .accepted else { return }

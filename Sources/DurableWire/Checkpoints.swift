@@ -40,7 +40,8 @@ extension PBInstanceChange {
         canceledTimers = change.canceledTimers.map(\.value)
         canceledTasks = change.canceledTasks.map(\.value)
         replaces = change.replaces
-        if let ids = change.openAtEnd { openAtEnd.ids = ids.map(\.value) }
+        if let end = change.atEnd { atEnd = PBAtEnd(end) }
+        if let time = change.createdAt { createdAtMs = time.millisecondsSinceEpoch }
         if let ids = change.givenUp { givenUp = PBGivenUp(ids) }
         heartbeats = change.heartbeats.map { heartbeat in
             var wire = Heartbeat()
@@ -82,7 +83,8 @@ extension InstanceChange {
             heartbeats: wire.heartbeats.map {
                 Heartbeat(taskID: EventID($0.taskID), details: Payload($0.details))
             }, replaces: wire.replaces)
-        if wire.hasOpenAtEnd { openAtEnd = wire.openAtEnd.ids.map { EventID($0) } }
+        if wire.hasAtEnd { atEnd = InstanceState.AtEnd(wire.atEnd) }
+        if wire.hasCreatedAtMs { createdAt = Timestamp(millisecondsSinceEpoch: wire.createdAtMs) }
         if wire.hasGivenUp { givenUp = InstanceState.GivenUp(wire.givenUp) }
         if replaces, InstanceState.created(by: self) == nil {
             throw .undecodable("a change of instance \(instanceID) replaces another one and has no start")

@@ -40,7 +40,7 @@ extension InstanceState: WireCodable {
             rejected: try wire.rejectedUpdates.map(UpdateLedger.Ended.init))
         compensatesTermination = wire.compensatesTermination
         isTerminating = wire.isTerminating
-        if wire.hasOpenAtEnd { openAtEnd = wire.openAtEnd.ids.map { EventID($0) } }
+        if wire.hasAtEnd { atEnd = AtEnd(wire.atEnd) }
         if wire.hasGivenUp { givenUp = GivenUp(wire.givenUp) }
     }
 
@@ -106,7 +106,7 @@ extension InstanceState: WireCodable {
         wire.rejectedUpdates = updates.rejected.map(PBEndedUpdate.init)
         wire.compensatesTermination = compensatesTermination
         wire.isTerminating = isTerminating
-        if let openAtEnd { wire.openAtEnd.ids = openAtEnd.map(\.value) }
+        if let atEnd { wire.atEnd = PBAtEnd(atEnd) }
         if givenUp != GivenUp() { wire.givenUp = PBGivenUp(givenUp) }
         return (consume wire).aloneBytes(version: format)
     }
@@ -118,6 +118,20 @@ extension InstanceState: WireCodable {
         if inbox.contains(where: { $0.needsFormat4 || $0.isSealed }) { return 4 }
         if status == .suspended || !patches.isEmpty { return 3 }
         return openChildren.isEmpty && parent == nil ? 1 : 2
+    }
+}
+
+extension PBAtEnd {
+    init(_ end: InstanceState.AtEnd) {
+        self.init()
+        open = end.open.map(\.value)
+        compensatesTermination = end.compensatesTermination
+    }
+}
+
+extension InstanceState.AtEnd {
+    init(_ wire: PBAtEnd) {
+        self.init(open: wire.open.map { EventID($0) }, compensatesTermination: wire.compensatesTermination)
     }
 }
 

@@ -33,7 +33,7 @@ import Testing
         let driver = failed()
         let state = try #require(driver.state)
         #expect(state.status == .failed)
-        #expect(state.openAtEnd == [EventID(2), EventID(3)])
+        #expect(state.atEnd?.open == [EventID(2), EventID(3)])
         var outboxID = OutboxID(100)
         let (change, outbox) = try #require(
             state.rewound(history(driver), by: rewind, at: .at(50), epoch: .zero, outboxID: &outboxID))
@@ -51,7 +51,7 @@ import Testing
         var rewound = try #require(InstanceState.created(by: change))
         rewound.evolve(with: change)
         #expect(rewound.status == .running)
-        #expect(rewound.failure == nil && rewound.openAtEnd == nil)
+        #expect(rewound.failure == nil && rewound.atEnd == nil)
         #expect(rewound.createdAt == state.createdAt)
         #expect(rewound.openTasks.keys.sorted() == [EventID(1), EventID(2)])
         #expect(rewound.openTimers == [EventID(3): .at(1000)])
@@ -70,6 +70,33 @@ import Testing
             state.rewound(history(driver) + [once], by: rewind, at: .at(50), epoch: .zero, outboxID: &outboxID))
         #expect(change.scheduledTasks.first?.dispatch == 9)
         #expect(change.buffered.last?.kind == .executionRewound(reason: Payload("mended"), count: 8))
+    }
+
+    @Test("What it has to undo is told of a termination, before its code has run again too") func compensates() throws {
+        var driver = InstanceDriver()
+        driver.batch(
+            [startMessage()], at: .at(10),
+            actions: [.setCompensatesTermination(true), .scheduleTask(id: EventID(0), name: "A", input: nil)])
+        var failure = completion(of: 0)
+        let details = FailureDetails(errorType: "Declined", message: "no")
+        failure.event.kind = .taskFailed(taskID: EventID(0), failure: details)
+        driver.batch(
+            [failure], at: .at(20),
+            actions: [
+                .setCompensatesTermination(false),
+                .completeOrchestration(id: EventID(1), status: .failed, result: nil, failure: details),
+            ])
+        let state = try #require(driver.state)
+        #expect(!state.compensatesTermination)
+        var outboxID = OutboxID(9)
+        let (change, _) = try #require(
+            state.rewound(history(driver), by: rewind, at: .at(30), epoch: .zero, outboxID: &outboxID))
+        var rewound = try #require(InstanceState.created(by: change))
+        rewound.evolve(with: change)
+        #expect(rewound.compensatesTermination)
+        rewound.inbox.append(
+            HistoryEvent(timestamp: .at(40), kind: .executionTerminated(reason: nil, recurse: true)))
+        #expect(!rewound.isEndImposed(at: .at(40)))
     }
 
     @Test("Only failed ones are, of children also those that ended with their parent") func verdicts() throws {

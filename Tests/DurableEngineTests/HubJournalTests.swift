@@ -62,12 +62,12 @@ import Testing
         hub.broker.setFaults(
             FaultPlan { point in
                 guard case .publish(let messages) = point.call,
-                    case .snapshot? = try? messages.first.map({ try JournalRecord(wire: $0.body) }), lost.next() <= 5
+                    case .snapshot? = try? messages.first.map({ try JournalRecord(wire: $0.body) }), lost.next() <= 20
                 else { return .none }
                 return .reject(isTaken: false)
             })
         try await drop(hub, with: JournalEpochAuthority(hub.journal("busy", snapshotBytes: 200)))
-        #expect(lost.count > 5)
+        #expect(lost.count > 20)
         #expect(try await claims(hub)[PartitionID(1)] != nil)
     }
 

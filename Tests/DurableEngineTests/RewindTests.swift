@@ -255,6 +255,53 @@ import Testing
         try await worker.stop()
     }
 
+    @Test("A request that was refused while the instance ran does nothing when it comes once more") func late()
+        async throws
+    {
+        let hub = try await EngineHarness()
+        let waiting = Orchestration("Waiting") { [call] (_: Int, context: OrchestrationContext) -> String in
+            try await context.waitForExternalEvent("go")
+            return try await context.callActivity(call, "bad")
+        }
+        let worker = try hub.startWorker("w1", [call, waiting])
+        try await hub.start("Waiting", id: "a", input: "1")
+        try await hub.wait(for: "a", .running)
+        let request = Message(
+            id: MessageID("rewind"), instanceID: InstanceID("a"),
+            event: HistoryEvent(timestamp: hub.clock.now(), kind: .executionRewound(reason: nil, count: 0)))
+        try await hub.send(request)
+        try await hub.raise("go", to: "a", message: "go")
+        let failed = try await hub.wait(for: "a", .failed)
+        try await hub.send(request)
+        #expect(try await rewind(hub, "b") == .verdict(.notFound))
+        #expect(try await hub.snapshot("a") == failed)
+        try await worker.stop()
+    }
+
+    @Test("What continued as new is as old as it was, and goes back within its last execution") func continued()
+        async throws
+    {
+        let hub = try await EngineHarness()
+        let rounds = Orchestration("Rounds") { [call] (number: Int, context: OrchestrationContext) -> String in
+            try await context.sleep(for: .seconds(60))
+            if number < 3 { try context.continueAsNew(number + 1) }
+            return try await context.callActivity(call, "bad")
+        }
+        let first = try hub.startWorker("w1", [call, rounds])
+        try await hub.start("Rounds", id: "a", input: "1")
+        let failed = try await hub.wait(for: "a", .failed, moving: .seconds(1))
+        #expect(failed.executionID == ExecutionID("start-a~2"))
+        provider.mend()
+        #expect(try await rewind(hub, "a") == .verdict(.accepted))
+        let ended = try await hub.wait(for: "a", .completed)
+        #expect(ended.createdAt == failed.createdAt)
+        #expect(ended.executionID == failed.executionID)
+        hub.kill(first)
+        let second = try hub.startWorker("w2", [call, rounds])
+        #expect(try await hub.wait(for: "a", .completed).createdAt == failed.createdAt)
+        try await second.stop()
+    }
+
     @Test("Updates that ended before are remembered") func updates() async throws {
         let hub = try await EngineHarness()
         let rounds = Orchestration("Rounds") { [call] (number: Int, context: OrchestrationContext) -> String in

@@ -173,7 +173,8 @@ enum Samples {
         ]
         + [[EventID(4), EventID(7)], []].map { ids in
             var change = InstanceChange(instanceID: InstanceID("f"), time: time, history: [events[4]])
-            change.openAtEnd = ids
+            change.atEnd = .init(open: ids, compensatesTermination: !ids.isEmpty)
+            change.createdAt = time
             change.givenUp = InstanceState.GivenUp()
             change.givenUp?.lately = ids
             return change
@@ -238,7 +239,7 @@ enum Samples {
         full.openTasks[EventID(3)]?.details = Payload("12")
         full.compensatesTermination = true
         full.isTerminating = true
-        full.openAtEnd = [EventID(4), EventID(7)]
+        full.atEnd = .init(open: [EventID(4), EventID(7)], compensatesTermination: true)
         full.givenUp.lately = [EventID(9)]
         full.givenUp.children = [EventID(3), EventID(8)]
         full.patches = ["p-2", "p-1", "ä"]

@@ -64,8 +64,8 @@ extension OrchestratorRuntime {
         case .executionTerminated(let reason, let recurse):
             tellOfTermination(reason, recurse: recurse)
         case .executionRewound:
-            // What it asked for before it failed, or that it had something to undo, is unknown outside.
-            if ending.compensatingScopes > 0 { askUnlessReplaying(.setCompensatesTermination(true)) }
+            // Outside it is known as of the end that is no more.
+            askUnlessReplaying(.setCompensatesTermination(ending.compensatingScopes > 0))
         case .executionStarted, .executionSuspended, .executionResumed, .continueAsNew:
             break
         }

@@ -956,15 +956,25 @@ nonisolated struct PBInstanceChange: @unchecked Sendable {
     set {_uniqueStorage()._replaces = newValue}
   }
 
-  /// Absent: it did not fail, and was not ended.
-  var openAtEnd: PBOpenAtEnd {
-    get {_storage._openAtEnd ?? PBOpenAtEnd()}
-    set {_uniqueStorage()._openAtEnd = newValue}
+  /// Of one that takes the place of itself. Absent: the change's time.
+  var createdAtMs: Int64 {
+    get {_storage._createdAtMs ?? 0}
+    set {_uniqueStorage()._createdAtMs = newValue}
   }
-  /// Returns true if `openAtEnd` has been explicitly set.
-  var hasOpenAtEnd: Bool {_storage._openAtEnd != nil}
-  /// Clears the value of `openAtEnd`. Subsequent reads from it will return its default value.
-  mutating func clearOpenAtEnd() {_uniqueStorage()._openAtEnd = nil}
+  /// Returns true if `createdAtMs` has been explicitly set.
+  var hasCreatedAtMs: Bool {_storage._createdAtMs != nil}
+  /// Clears the value of `createdAtMs`. Subsequent reads from it will return its default value.
+  mutating func clearCreatedAtMs() {_uniqueStorage()._createdAtMs = nil}
+
+  /// Absent: it did not fail, and was not ended.
+  var atEnd: PBAtEnd {
+    get {_storage._atEnd ?? PBAtEnd()}
+    set {_uniqueStorage()._atEnd = newValue}
+  }
+  /// Returns true if `atEnd` has been explicitly set.
+  var hasAtEnd: Bool {_storage._atEnd != nil}
+  /// Clears the value of `atEnd`. Subsequent reads from it will return its default value.
+  mutating func clearAtEnd() {_uniqueStorage()._atEnd = nil}
 
   /// Absent: as it was.
   var givenUp: PBGivenUp {
@@ -1523,13 +1533,16 @@ nonisolated struct PBCrashEvidence: Sendable {
   init() {}
 }
 
-/// Event IDs of what it still waited for.
-nonisolated struct PBOpenAtEnd: Sendable {
+/// Of an instance that failed or was ended.
+nonisolated struct PBAtEnd: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
   // methods supported on all messages.
 
-  var ids: [Int32] = []
+  /// Event IDs of what it still waited for.
+  var `open`: [Int32] = []
+
+  var compensatesTermination: Bool = false
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -1733,15 +1746,15 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
     set {_uniqueStorage()._isTerminating = newValue}
   }
 
-  /// Of one that has failed or was ended.
-  var openAtEnd: PBOpenAtEnd {
-    get {_storage._openAtEnd ?? PBOpenAtEnd()}
-    set {_uniqueStorage()._openAtEnd = newValue}
+  /// Absent: it has neither failed nor been ended.
+  var atEnd: PBAtEnd {
+    get {_storage._atEnd ?? PBAtEnd()}
+    set {_uniqueStorage()._atEnd = newValue}
   }
-  /// Returns true if `openAtEnd` has been explicitly set.
-  var hasOpenAtEnd: Bool {_storage._openAtEnd != nil}
-  /// Clears the value of `openAtEnd`. Subsequent reads from it will return its default value.
-  mutating func clearOpenAtEnd() {_uniqueStorage()._openAtEnd = nil}
+  /// Returns true if `atEnd` has been explicitly set.
+  var hasAtEnd: Bool {_storage._atEnd != nil}
+  /// Clears the value of `atEnd`. Subsequent reads from it will return its default value.
+  mutating func clearAtEnd() {_uniqueStorage()._atEnd = nil}
 
   var givenUp: PBGivenUp {
     get {_storage._givenUp ?? PBGivenUp()}
@@ -5367,7 +5380,7 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
 
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{2}\u{3}replaces\0\u{4}\u{2}open_at_end\0\u{3}given_up\0\u{4}\u{7}requested_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{1}handled\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{2}\u{3}replaces\0\u{3}created_at_ms\0\u{3}at_end\0\u{3}given_up\0\u{4}\u{7}requested_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{1}handled\0")
 
   fileprivate class _StorageClass {
     var _instanceID: String = String()
@@ -5387,7 +5400,8 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     var _entity: PBEntityState? = nil
     var _handled: [String] = []
     var _replaces: Bool = false
-    var _openAtEnd: PBOpenAtEnd? = nil
+    var _createdAtMs: Int64? = nil
+    var _atEnd: PBAtEnd? = nil
     var _givenUp: PBGivenUp? = nil
 
       // This property is used as the initial default value for new instances of the type.
@@ -5416,7 +5430,8 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       _entity = source._entity
       _handled = source._handled
       _replaces = source._replaces
-      _openAtEnd = source._openAtEnd
+      _createdAtMs = source._createdAtMs
+      _atEnd = source._atEnd
       _givenUp = source._givenUp
     }
   }
@@ -5449,7 +5464,8 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
         case 26: try { try decoder.decodeSingularBoolField(value: &_storage._compensatesTermination) }()
         case 27: try { try decoder.decodeRepeatedMessageField(value: &_storage._heartbeats) }()
         case 30: try { try decoder.decodeSingularBoolField(value: &_storage._replaces) }()
-        case 32: try { try decoder.decodeSingularMessageField(value: &_storage._openAtEnd) }()
+        case 31: try { try decoder.decodeSingularInt64Field(value: &_storage._createdAtMs) }()
+        case 32: try { try decoder.decodeSingularMessageField(value: &_storage._atEnd) }()
         case 33: try { try decoder.decodeSingularMessageField(value: &_storage._givenUp) }()
         case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
         case 41: try { try decoder.decodeRepeatedMessageField(value: &_storage._rejectedUpdates) }()
@@ -5506,7 +5522,10 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       if _storage._replaces != false {
         try visitor.visitSingularBoolField(value: _storage._replaces, fieldNumber: 30)
       }
-      try { if let v = _storage._openAtEnd {
+      try { if let v = _storage._createdAtMs {
+        try visitor.visitSingularInt64Field(value: v, fieldNumber: 31)
+      } }()
+      try { if let v = _storage._atEnd {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 32)
       } }()
       try { if let v = _storage._givenUp {
@@ -5550,7 +5569,8 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
         if _storage._entity != rhs_storage._entity {return false}
         if _storage._handled != rhs_storage._handled {return false}
         if _storage._replaces != rhs_storage._replaces {return false}
-        if _storage._openAtEnd != rhs_storage._openAtEnd {return false}
+        if _storage._createdAtMs != rhs_storage._createdAtMs {return false}
+        if _storage._atEnd != rhs_storage._atEnd {return false}
         if _storage._givenUp != rhs_storage._givenUp {return false}
         return true
       }
@@ -6564,9 +6584,9 @@ nonisolated extension PBCrashEvidence.Suspect: SwiftProtobuf.Message, SwiftProto
   }
 }
 
-nonisolated extension PBOpenAtEnd: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
-  static let protoMessageName: String = _protobuf_package + ".OpenAtEnd"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}ids\0")
+nonisolated extension PBAtEnd: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".AtEnd"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}open\0\u{3}compensates_termination\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -6574,21 +6594,26 @@ nonisolated extension PBOpenAtEnd: SwiftProtobuf.Message, SwiftProtobuf._Message
       // allocates stack space for every case branch when no optimizations are
       // enabled. https://github.com/apple/swift-protobuf/issues/1034
       switch fieldNumber {
-      case 1: try { try decoder.decodeRepeatedInt32Field(value: &self.ids) }()
+      case 1: try { try decoder.decodeRepeatedInt32Field(value: &self.`open`) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.compensatesTermination) }()
       default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
-    if !self.ids.isEmpty {
-      try visitor.visitPackedInt32Field(value: self.ids, fieldNumber: 1)
+    if !self.`open`.isEmpty {
+      try visitor.visitPackedInt32Field(value: self.`open`, fieldNumber: 1)
+    }
+    if self.compensatesTermination != false {
+      try visitor.visitSingularBoolField(value: self.compensatesTermination, fieldNumber: 2)
     }
     try unknownFields.traverse(visitor: &visitor)
   }
 
-  static func ==(lhs: PBOpenAtEnd, rhs: PBOpenAtEnd) -> Bool {
-    if lhs.ids != rhs.ids {return false}
+  static func ==(lhs: PBAtEnd, rhs: PBAtEnd) -> Bool {
+    if lhs.`open` != rhs.`open` {return false}
+    if lhs.compensatesTermination != rhs.compensatesTermination {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -6631,7 +6656,7 @@ nonisolated extension PBGivenUp: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceState"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{6}open_at_end\0\u{3}given_up\0\u{4}\u{7}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{3}open_entity_calls\0\u{3}open_sections\0\u{2}\u{e}author\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{6}at_end\0\u{3}given_up\0\u{4}\u{7}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{3}open_entity_calls\0\u{3}open_sections\0\u{2}\u{e}author\0")
 
   fileprivate class _StorageClass {
     var _format: Int32 = 0
@@ -6661,7 +6686,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _author: PBEpisodeAuthor? = nil
     var _compensatesTermination: Bool = false
     var _isTerminating: Bool = false
-    var _openAtEnd: PBOpenAtEnd? = nil
+    var _atEnd: PBAtEnd? = nil
     var _givenUp: PBGivenUp? = nil
     var _requestedUpdates: [PBUpdateRequested] = []
     var _openUpdates: [String] = []
@@ -6707,7 +6732,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _author = source._author
       _compensatesTermination = source._compensatesTermination
       _isTerminating = source._isTerminating
-      _openAtEnd = source._openAtEnd
+      _atEnd = source._atEnd
       _givenUp = source._givenUp
       _requestedUpdates = source._requestedUpdates
       _openUpdates = source._openUpdates
@@ -6760,7 +6785,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 24: try { try decoder.decodeRepeatedStringField(value: &_storage._patches) }()
         case 25: try { try decoder.decodeSingularBoolField(value: &_storage._compensatesTermination) }()
         case 26: try { try decoder.decodeSingularBoolField(value: &_storage._isTerminating) }()
-        case 32: try { try decoder.decodeSingularMessageField(value: &_storage._openAtEnd) }()
+        case 32: try { try decoder.decodeSingularMessageField(value: &_storage._atEnd) }()
         case 33: try { try decoder.decodeSingularMessageField(value: &_storage._givenUp) }()
         case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
         case 41: try { try decoder.decodeRepeatedStringField(value: &_storage._openUpdates) }()
@@ -6860,7 +6885,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       if _storage._isTerminating != false {
         try visitor.visitSingularBoolField(value: _storage._isTerminating, fieldNumber: 26)
       }
-      try { if let v = _storage._openAtEnd {
+      try { if let v = _storage._atEnd {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 32)
       } }()
       try { if let v = _storage._givenUp {
@@ -6926,7 +6951,7 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._author != rhs_storage._author {return false}
         if _storage._compensatesTermination != rhs_storage._compensatesTermination {return false}
         if _storage._isTerminating != rhs_storage._isTerminating {return false}
-        if _storage._openAtEnd != rhs_storage._openAtEnd {return false}
+        if _storage._atEnd != rhs_storage._atEnd {return false}
         if _storage._givenUp != rhs_storage._givenUp {return false}
         if _storage._requestedUpdates != rhs_storage._requestedUpdates {return false}
         if _storage._openUpdates != rhs_storage._openUpdates {return false}
