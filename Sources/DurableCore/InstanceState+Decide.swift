@@ -38,12 +38,11 @@ extension InstanceState {
         // Clients in other languages may leave both to us.
         start.instanceID = message.instanceID
         if start.executionID.value.isEmpty { start.executionID = ExecutionID(message.id.value) }
-        return .accepted(
-            InstanceChange(
-                instanceID: message.instanceID, time: now,
-                buffered: [HistoryEvent(timestamp: now, kind: .executionStarted(start))],
-                appliedMessages: [message.id]),
-            verdict: .created)
+        var change = InstanceChange(
+            instanceID: message.instanceID, time: now,
+            buffered: [HistoryEvent(timestamp: now, kind: .executionStarted(start))], appliedMessages: [message.id])
+        if message.dispatch > 0 { change.startDispatch = message.dispatch }
+        return .accepted(change, verdict: .created)
     }
 
     /// Decides about a message for this instance, without changing anything.
@@ -66,7 +65,8 @@ extension InstanceState {
             else { return .ignored(.unexpected) }
             return accept(message, at: now, remember: false)
         case .subOrchestrationCompleted(let taskID, _), .subOrchestrationFailed(let taskID, _):
-            guard message.executionID == executionID, openChildren[taskID] != nil else { return .ignored(.unexpected) }
+            guard message.executionID == executionID, message.dispatch == rewindCount, openChildren[taskID] != nil
+            else { return .ignored(.unexpected) }
             return accept(message, at: now, remember: false)
         case .entityOperationCompleted(let requestID, _), .entityOperationFailed(let requestID, _):
             guard message.executionID == executionID, let id = EventID(entityRequest: requestID),
@@ -359,6 +359,7 @@ extension InstanceChange {
         if case .set = later.hold { hold = later.hold }
         if let end = later.atEnd { atEnd = end }
         if let ids = later.givenUp { givenUp = ids }
+        if let dispatch = later.startDispatch { startDispatch = dispatch }
         if case .set = later.compensatesTermination { compensatesTermination = later.compensatesTermination }
     }
 }

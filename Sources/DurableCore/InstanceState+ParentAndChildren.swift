@@ -11,7 +11,7 @@ extension InstanceState {
                 ? nil : .init(taskID: taskID, name: name, instanceID: id, executionID: executionID),
             traceParent: traceParent, tags: child.tags)
         return Message(
-            id: messageID, instanceID: child.instanceID,
+            id: messageID, instanceID: child.instanceID, dispatch: child.isDetached ? 0 : rewindCount,
             event: HistoryEvent(timestamp: now, kind: .executionStarted(start)))
     }
 
@@ -45,9 +45,12 @@ extension InstanceState {
 
     // MARK: - The parent
 
-    /// What it told its parent when it ended, for one that asks once more; nil: nobody waits for it, or it goes on.
-    package func repeatedAnswer(at now: Timestamp) -> Message? {
-        status.isTerminal ? answerToParent(status, output, failure, at: now) : nil
+    /// What it told its parent when it ended, for one that asks once more by `start`; nil: nobody waits for it, or it
+    /// goes on.
+    package func repeatedAnswer(to start: Message, at now: Timestamp) -> Message? {
+        guard status.isTerminal, var answer = answerToParent(status, output, failure, at: now) else { return nil }
+        answer.dispatch = start.dispatch
+        return answer
     }
 
     /// What the parent is told of this instance's end; nil when nobody waits for it.
@@ -71,7 +74,7 @@ extension InstanceState {
         }
         return Message(
             id: MessageID("\(executionID.stem)/answer"), instanceID: parent.instanceID,
-            executionID: parent.executionID, event: HistoryEvent(timestamp: now, kind: kind))
+            executionID: parent.executionID, dispatch: startDispatch, event: HistoryEvent(timestamp: now, kind: kind))
     }
 }
 
@@ -83,6 +86,7 @@ extension Message {
         guard case .executionStarted(let start) = event.kind, let parent = start.parent else { return nil }
         return Message(
             id: MessageID("\(id)/refused"), instanceID: parent.instanceID, executionID: parent.executionID,
+            dispatch: dispatch,
             event: HistoryEvent(
                 timestamp: now,
                 kind: .subOrchestrationFailed(

@@ -177,6 +177,7 @@ enum Samples {
             change.createdAt = time
             change.givenUp = InstanceState.GivenUp()
             change.givenUp?.lately = ids
+            change.startDispatch = UInt32(ids.count)
             return change
         }
 
@@ -242,6 +243,8 @@ enum Samples {
         full.atEnd = .init(open: [EventID(4), EventID(7)], compensatesTermination: true)
         full.givenUp.lately = [EventID(9)]
         full.givenUp.children = [EventID(3), EventID(8)]
+        full.startDispatch = 2
+        full.rewindCount = 3
         full.patches = ["p-2", "p-1", "ä"]
         full.historyCount = 77
         full.inbox = events
