@@ -146,8 +146,7 @@ package struct InstanceState: Hashable, Sendable {
     /// Whether it may have ended without its code's having a part in that; the end of its history says.
     package var mayHaveImposedEnd: Bool {
         switch status {
-        case .terminated, .canceled: true
-        case .failed: failure?.isImposed == true
+        case .terminated, .canceled, .failed: true
         default: false
         }
     }

@@ -3,6 +3,7 @@ public struct Timestamp: Hashable, Comparable, Sendable, Codable {
     /// Negative before 1970-01-01T00:00:00Z.
     public var millisecondsSinceEpoch: Int64
 
+    /// Any number; negative before 1970-01-01T00:00:00Z.
     public init(millisecondsSinceEpoch: Int64) { self.millisecondsSinceEpoch = millisecondsSinceEpoch }
 
     /// Reads the text that `encode` writes, or any that `init(iso8601:)` takes.
