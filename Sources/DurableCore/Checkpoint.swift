@@ -60,6 +60,8 @@ package struct InstanceChange: Hashable, Sendable {
     package var atEnd: InstanceState.AtEnd?
     /// nil: as it was.
     package var givenUp: InstanceState.GivenUp?
+    /// nil: as it was.
+    package var startDispatch: UInt32?
 
     package init(
         instanceID: InstanceID, time: Timestamp, history: [HistoryEvent] = [], buffered: [HistoryEvent] = [],

@@ -24,11 +24,4 @@ public struct FailureDetails: Error, Hashable, Sendable, CustomStringConvertible
     }
 
     public var description: String { "\(errorType): \(message)" }
-
-    /// Error types of instances that failed since their worker refused what the code asked for.
-    package static let payloadTooLarge = "PayloadTooLarge"
-    package static let tooManyEvents = "TooManyEvents"
-
-    /// Whether an instance failed with it without its code's having a part in that.
-    package var isImposed: Bool { [Self.payloadTooLarge, Self.tooManyEvents].contains(errorType) }
 }

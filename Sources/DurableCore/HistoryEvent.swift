@@ -264,19 +264,24 @@ extension Sequence<HistoryEvent> {
     }
 }
 
-extension [HistoryEvent] {
-    /// What the code had a part in: without the last episode where the instance was ended from outside, or where its
-    /// worker refused what the code asked for.
-    package var withoutImposedEnd: [HistoryEvent] {
-        let isImposed = contains { event in
-            switch event.kind {
-            case .executionCompleted(.terminated, _, _), .executionCompleted(.canceled, _, _): event.eventID == .none
-            case .executionCompleted(.failed, _, let failure?):
-                failure.isImposed
-            default: false
-            }
+extension HistoryEvent {
+    /// Whether it ended an instance whose code did not ask for that: it was ended from outside, or its worker refused
+    /// what the code asked for. What code asks for has an event ID.
+    package var isImposedEnd: Bool {
+        switch kind {
+        case .executionCompleted(.terminated, _, _), .executionCompleted(.canceled, _, _),
+            .executionCompleted(.failed, _, _):
+            eventID == .none
+        default: false
         }
-        guard isImposed, let last = lastIndex(where: { $0.kind == .orchestratorStarted }) else { return self }
+    }
+}
+
+extension [HistoryEvent] {
+    /// What the code had a part in: without the last episode where its end is imposed.
+    package var withoutImposedEnd: [HistoryEvent] {
+        guard contains(where: \.isImposedEnd), let last = lastIndex(where: { $0.kind == .orchestratorStarted })
+        else { return self }
         return Array(self[..<last])
     }
 }

@@ -38,12 +38,11 @@ extension InstanceState {
         // Clients in other languages may leave both to us.
         start.instanceID = message.instanceID
         if start.executionID.value.isEmpty { start.executionID = ExecutionID(message.id.value) }
-        return .accepted(
-            InstanceChange(
-                instanceID: message.instanceID, time: now,
-                buffered: [HistoryEvent(timestamp: now, kind: .executionStarted(start))],
-                appliedMessages: [message.id]),
-            verdict: .created)
+        var change = InstanceChange(
+            instanceID: message.instanceID, time: now,
+            buffered: [HistoryEvent(timestamp: now, kind: .executionStarted(start))], appliedMessages: [message.id])
+        if message.dispatch > 0 { change.startDispatch = message.dispatch }
+        return .accepted(change, verdict: .created)
     }
 
     /// Decides about a message for this instance, without changing anything.
@@ -66,7 +65,8 @@ extension InstanceState {
             else { return .ignored(.unexpected) }
             return accept(message, at: now, remember: false)
         case .subOrchestrationCompleted(let taskID, _), .subOrchestrationFailed(let taskID, _):
-            guard message.executionID == executionID, openChildren[taskID] != nil else { return .ignored(.unexpected) }
+            guard message.executionID == executionID, message.dispatch == rewindCount, openChildren[taskID] != nil
+            else { return .ignored(.unexpected) }
             return accept(message, at: now, remember: false)
         case .entityOperationCompleted(let requestID, _), .entityOperationFailed(let requestID, _):
             guard message.executionID == executionID, let id = EventID(entityRequest: requestID),
@@ -252,19 +252,6 @@ extension InstanceState {
         return (change, outbox)
     }
 
-    func start(of child: ChildStart, _ taskID: EventID, at now: Timestamp) -> Message {
-        let messageID = childStartID(taskID)
-        let start = ExecutionStarted(
-            name: child.name, version: child.version, input: child.input, instanceID: child.instanceID,
-            executionID: ExecutionID(messageID.value),
-            parent: child.isDetached
-                ? nil : .init(taskID: taskID, name: name, instanceID: id, executionID: executionID),
-            traceParent: traceParent, tags: child.tags)
-        return Message(
-            id: messageID, instanceID: child.instanceID,
-            event: HistoryEvent(timestamp: now, kind: .executionStarted(start)))
-    }
-
     /// What the next execution finds in its inbox.
     private func beginning(
         of executionID: ExecutionID, _ input: Payload?, _ version: String?, _ carriedOver: [RaisedEvent],
@@ -316,99 +303,6 @@ extension InstanceState {
                 return (key, task.outboxID)
             }
         }
-    }
-
-    /// The same to each sub-orchestration it waits for.
-    private func messages(toOpenChildren kind: HistoryEvent.Kind, at now: Timestamp) -> [Message] {
-        openChildren.sorted { $0.key < $1.key }.map { taskID, child in
-            message(kind, "end", to: child, startedAs: taskID, at: now)
-        }
-    }
-
-    private func cancellation(of child: InstanceID, startedAs taskID: EventID, at now: Timestamp) -> Message {
-        message(.cancellationRequested(reason: nil), "cancel", to: child, startedAs: taskID, at: now)
-    }
-
-    /// - Parameter suffix: Tells it from others to the same child.
-    private func message(
-        _ kind: HistoryEvent.Kind, _ suffix: String, to child: InstanceID, startedAs taskID: EventID, at now: Timestamp
-    ) -> Message {
-        let startID = childStartID(taskID)
-        return Message(
-            id: Self.messageID(toChild: startID, suffix), instanceID: child, executionID: ExecutionID(startID.value),
-            event: HistoryEvent(timestamp: now, kind: kind))
-    }
-
-    static func messageID(toChild startID: MessageID, _ suffix: String) -> MessageID {
-        MessageID("\(startID)/\(suffix)")
-    }
-
-    /// What it told its parent when it ended, for one that asks once more; nil: nobody waits for it, or it goes on.
-    package func repeatedAnswer(at now: Timestamp) -> Message? {
-        status.isTerminal ? answerToParent(status, output, failure, at: now) : nil
-    }
-
-    /// Of the message that starts a child; also the child's first execution ID.
-    func childStartID(_ taskID: EventID) -> MessageID { executionID.messageID(ofAction: taskID) }
-
-    /// What the parent is told of this instance's end; nil when nobody waits for it.
-    func answerToParent(
-        _ status: OrchestrationStatus, _ result: Payload?, _ failure: FailureDetails?, at now: Timestamp
-    ) -> Message? {
-        guard let parent else { return nil }
-        let kind: HistoryEvent.Kind
-        switch status {
-        case .completed: kind = .subOrchestrationCompleted(taskID: parent.taskID, result: result)
-        case .terminated, .canceled:
-            let errorType = status == .terminated ? "Terminated" : "Canceled"
-            kind = .subOrchestrationFailed(
-                taskID: parent.taskID,
-                failure: FailureDetails(
-                    errorType: errorType, message: "instance \"\(id)\" was \(status)", isNonRetryable: true))
-        default:
-            kind = .subOrchestrationFailed(
-                taskID: parent.taskID,
-                failure: failure ?? FailureDetails(errorType: "Failed", message: "instance \"\(id)\" is \(status)"))
-        }
-        return Message(
-            id: MessageID("\(executionID.stem)/answer"), instanceID: parent.instanceID,
-            executionID: parent.executionID, event: HistoryEvent(timestamp: now, kind: kind))
-    }
-}
-
-extension Message {
-    /// What the parent of a child is told that cannot be started; nil when this is no start of a child.
-    ///
-    /// - Parameter defect: Why; nil: its ID is in use.
-    package func refusal(at now: Timestamp, because defect: String? = nil) -> Message? {
-        guard case .executionStarted(let start) = event.kind, let parent = start.parent else { return nil }
-        return Message(
-            id: MessageID("\(id)/refused"), instanceID: parent.instanceID, executionID: parent.executionID,
-            event: HistoryEvent(
-                timestamp: now,
-                kind: .subOrchestrationFailed(
-                    taskID: parent.taskID,
-                    failure: FailureDetails(
-                        errorType: defect == nil ? "InstanceExists" : "StartRefused",
-                        message: defect ?? "there is an instance \"\(instanceID)\" already", isNonRetryable: true))))
-    }
-}
-
-extension Sequence<HistoryEvent> {
-    /// The first termination: its reason, and whether one takes the sub-orchestrations with it; nil: there is none.
-    fileprivate var termination: (reason: Payload?, recurse: Bool)? {
-        var first: (reason: Payload?, recurse: Bool)?
-        for case .executionTerminated(let reason, let recurse) in lazy.map(\.kind) {
-            first = (first.map(\.reason) ?? reason, (first?.recurse ?? false) || recurse)
-        }
-        return first
-    }
-
-    /// What sub-orchestrations are told, if a termination takes them with it.
-    fileprivate var terminationOfChildren: HistoryEvent.Kind? {
-        guard let termination, termination.recurse else { return nil }
-        // One copy for each child.
-        return .executionTerminated(reason: termination.reason.flatMap { $0.count <= 4096 ? $0 : nil }, recurse: true)
     }
 }
 
@@ -465,6 +359,7 @@ extension InstanceChange {
         if case .set = later.hold { hold = later.hold }
         if let end = later.atEnd { atEnd = end }
         if let ids = later.givenUp { givenUp = ids }
+        if let dispatch = later.startDispatch { startDispatch = dispatch }
         if case .set = later.compensatesTermination { compensatesTermination = later.compensatesTermination }
     }
 }

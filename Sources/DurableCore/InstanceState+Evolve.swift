@@ -22,6 +22,7 @@ extension InstanceState {
         lastUpdatedAt = max(lastUpdatedAt, change.time)
         if let end = change.atEnd { atEnd = end }
         if let ids = change.givenUp { givenUp = ids }
+        if let dispatch = change.startDispatch { startDispatch = dispatch }
         updates.request(change.requestedUpdates)
         updates.reject(change.rejectedUpdates)
         for event in change.history { apply(event) }
@@ -86,6 +87,7 @@ extension InstanceState {
         openSections = [:]
         patches = []
         givenUp = GivenUp()
+        rewindCount = 0
         author = nil
         updates.endExecution()
         compensatesTermination = false
@@ -136,7 +138,8 @@ extension InstanceState {
         }
     }
 
-    /// What an accepted event answers is open no longer, whether its episode ran yet or not.
+    /// What an accepted event answers is open no longer, whether its episode ran yet or not; after a rewind other answers
+    /// count.
     private mutating func close(_ event: HistoryEvent) {
         switch event.kind {
         case .taskCompleted(let taskID, _), .taskFailed(let taskID, _): openTasks[taskID] = nil
@@ -145,6 +148,7 @@ extension InstanceState {
             openChildren[taskID] = nil
         case .entityOperationCompleted(let requestID, _), .entityOperationFailed(let requestID, _):
             if let id = EventID(entityRequest: requestID) { openEntityCalls[id] = nil }
+        case .executionRewound(_, let count): rewindCount = count
         default: break
         }
     }

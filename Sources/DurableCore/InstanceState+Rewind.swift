@@ -53,8 +53,7 @@ extension InstanceState {
         for event in kept where event.eventID != .none { open[event.eventID] = event.kind }
         for event in kept + again { if let request = event.kind.answeredRequest { open[request] = nil } }
 
-        var count: UInt32 = 1
-        for case .executionRewound(_, let earlier) in history.lazy.map(\.kind) { count = max(count, earlier &+ 1) }
+        let count = rewindCount &+ 1
         let rewinding = HistoryEvent(
             timestamp: now, kind: .executionRewound(reason: message.rewindReason, count: count))
         var change = InstanceChange(
@@ -62,6 +61,7 @@ extension InstanceState {
             appliedMessages: appliedMessages(after: message), customStatus: .set(customStatus),
             compensatesTermination: .set(atEnd.compensatesTermination), replaces: true)
         change.createdAt = createdAt
+        change.startDispatch = message.startDispatch ?? startDispatch
         change.rejectedUpdates = endedUpdates(notIn: kept)
         change.givenUp = GivenUp()
         change.givenUp?.children = givenUp.children
@@ -85,13 +85,27 @@ extension InstanceState {
             case .timerCreated where !awaited.contains(eventID):
                 change.canceledTimers.append(eventID)
             case .subOrchestrationCreated(let child) where awaited.contains(eventID) && !child.isDetached:
-                var start = start(of: child, eventID, at: now)
+                var start = rewound.start(of: child, eventID, at: now)
                 start.rewinds = true
                 _ = send(.message(start))
             default: break
             }
         }
         return (change, outbox)
+    }
+
+    /// What an instance that goes on keeps of such a request, so that a late repeat does not bring it about, and that its
+    /// parent takes its answer for one to its newest start; nil: nothing.
+    package func noted(ofRewinding message: Message, at now: Timestamp) -> InstanceChange? {
+        if status.isTerminal { return nil }
+        var change = InstanceChange(instanceID: id, time: now)
+        switch (message.event.kind, verdict(onRewinding: message)) {
+        case (.executionRewound, .notFailed?): change.appliedMessages = [message.id]
+        case (.executionStarted, .created?) where message.dispatch > startDispatch:
+            change.startDispatch = message.dispatch
+        default: return nil
+        }
+        return change
     }
 
     /// What clients were told of updates that the kept history does not have: those of earlier executions, and those that
@@ -138,6 +152,11 @@ extension InstanceState {
 }
 
 extension Message {
+    /// Of a parent's start; nil: it is none.
+    fileprivate var startDispatch: UInt32? {
+        if case .executionStarted = event.kind { dispatch } else { nil }
+    }
+
     fileprivate var rewindReason: Payload? {
         if case .executionRewound(let reason, _) = event.kind { reason } else { nil }
     }

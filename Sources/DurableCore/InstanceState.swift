@@ -54,6 +54,11 @@ package struct InstanceState: Hashable, Sendable {
     package var atEnd: AtEnd?
     /// Event IDs of what its code has given up, which leaves no event.
     package var givenUp = GivenUp()
+    /// Times its execution was rewound: the dispatch under which it starts sub-orchestrations. What they answer to an
+    /// earlier one counts no longer.
+    package var rewindCount: UInt32 = 0
+    /// Dispatch under which its parent has last started it, which its answer carries back.
+    package var startDispatch: UInt32 = 0
 
     /// What must be known of its last moments to rewind it.
     package struct AtEnd: Hashable, Sendable {
@@ -141,8 +146,7 @@ package struct InstanceState: Hashable, Sendable {
     /// Whether it may have ended without its code's having a part in that; the end of its history says.
     package var mayHaveImposedEnd: Bool {
         switch status {
-        case .terminated, .canceled: true
-        case .failed: failure?.isImposed == true
+        case .terminated, .canceled, .failed: true
         default: false
         }
     }

@@ -6,7 +6,8 @@ package struct Message: Hashable, Sendable {
     /// Execution a completion belongs to, or the one that a parent started and terminates; nil in clients' messages,
     /// which mean whichever execution is current.
     package var executionID: ExecutionID?
-    /// Which dispatch of a task a completion answers; 0 for everything else.
+    /// Which dispatch of a task a completion answers, from 1. Of a sub-orchestration's start and its answer: how often its
+    /// parent had been rewound. 0 for everything else.
     package var dispatch: UInt32
     /// Set on messages that partitions send each other.
     package var origin: Origin?

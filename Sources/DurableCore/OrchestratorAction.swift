@@ -16,7 +16,8 @@ package enum OrchestratorAction: Hashable, Sendable {
     /// - `carriedOver`: events the code has not taken, in order of arrival.
     case continueAsNew(id: EventID, input: Payload?, version: String?, carriedOver: [RaisedEvent])
     /// Always the last action of an instance. `status` is `.completed`, `.failed`, `.canceled` after a cancellation was
-    /// requested, or `.terminated` when the code was told of that.
+    /// requested, or `.terminated` when the code was told of that. Has no event ID where the worker refused what the
+    /// code asked for.
     case completeOrchestration(id: EventID, status: OrchestrationStatus, result: Payload?, failure: FailureDetails?)
     case setCustomStatus(Payload?)
     /// The code has reached that patch for the first time. Has no event ID, so that those of other actions do not

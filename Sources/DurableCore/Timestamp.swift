@@ -3,7 +3,7 @@ public struct Timestamp: Hashable, Comparable, Sendable, Codable {
     /// Negative before 1970-01-01T00:00:00Z.
     public var millisecondsSinceEpoch: Int64
 
-    /// Any number; those beyond the years 0 to 9999 have no ISO 8601 text that is read again.
+    /// Any number; negative before 1970-01-01T00:00:00Z.
     public init(millisecondsSinceEpoch: Int64) { self.millisecondsSinceEpoch = millisecondsSinceEpoch }
 
     /// Reads the text that `encode` writes, or any that `init(iso8601:)` takes.
@@ -54,7 +54,8 @@ public struct Timestamp: Hashable, Comparable, Sendable, Codable {
 }
 
 extension Timestamp: CustomStringConvertible {
-    /// ISO 8601 with milliseconds, `2026-11-24T09:30:00.000Z`.
+    /// ISO 8601 with milliseconds, `2026-11-24T09:30:00.000Z`. Years beyond 0 to 9999 have a sign and at least six
+    /// digits, `+010000-01-01T00:00:00.000Z`.
     public var description: String {
         let (day, millisecondOfDay) = Self.floorDivide(millisecondsSinceEpoch, 86_400_000)
         let (year, month, dayOfMonth) = Self.civil(fromDays: day)
@@ -63,12 +64,14 @@ extension Timestamp: CustomStringConvertible {
             return String(repeating: "0", count: max(0, width - digits.count)) + digits
         }
         let second = millisecondOfDay / 1000
-        return pad(year, 4) + "-" + pad(month, 2) + "-" + pad(dayOfMonth, 2) + "T"
+        let sign = (0...9999).contains(year) ? "" : year < 0 ? "-" : "+"
+        return sign + pad(abs(year), sign.isEmpty ? 4 : 6) + "-" + pad(month, 2) + "-" + pad(dayOfMonth, 2) + "T"
             + pad(second / 3600, 2) + ":" + pad(second / 60 % 60, 2) + ":" + pad(second % 60, 2)
             + "." + pad(millisecondOfDay % 1000, 3) + "Z"
     }
 
-    /// Reads ISO 8601: `2026-11-24T09:30:00Z`, with optional fraction, and `Z` or an offset such as `+01:00`.
+    /// Reads ISO 8601: `2026-11-24T09:30:00Z`, with optional fraction, and `Z` or an offset such as `+01:00`; with a sign
+    /// also years of six to nine digits. nil: it is something else, or further away than milliseconds count.
     public init?(iso8601 text: String) {
         let bytes = Array(text.utf8)
         var position = 0
@@ -87,7 +90,14 @@ extension Timestamp: CustomStringConvertible {
             position += 1
             return true
         }
-        guard let year = number(4), skip("-"), let month = number(2), skip("-"), let day = number(2),
+        func year() -> Int64? {
+            let isNegative = skip("-")
+            guard isNegative || skip("+") else { return number(4) }
+            let digits = bytes[position...].prefix { $0 != UInt8(ascii: "-") }.count
+            guard (6...9).contains(digits), let year = number(digits), !isNegative || year > 0 else { return nil }
+            return isNegative ? -year : year
+        }
+        guard let year = year(), skip("-"), let month = number(2), skip("-"), let day = number(2),
             skip("T") || skip(" "), let hour = number(2), skip(":"), let minute = number(2),
             (1...12).contains(month), (1...31).contains(day), hour < 24, minute < 60
         else { return nil }
@@ -120,7 +130,8 @@ extension Timestamp: CustomStringConvertible {
         let (_, _, checkedDay) = Self.civil(fromDays: days)
         guard checkedDay == day else { return nil }
         let seconds = days * 86_400 + hour * 3600 + (minute - offsetMinutes) * 60 + second
-        self.init(millisecondsSinceEpoch: seconds * 1000 + millisecond)
+        guard let milliseconds = Int64(exactly: Int128(seconds) * 1000 + Int128(millisecond)) else { return nil }
+        self.init(millisecondsSinceEpoch: milliseconds)
     }
 
     private static func floorDivide(_ value: Int64, _ divisor: Int64) -> (quotient: Int64, remainder: Int64) {

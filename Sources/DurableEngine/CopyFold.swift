@@ -11,14 +11,16 @@ struct CopyFold {
     /// Of the last record folded in, and of the last one written.
     private(set) var position: LogPosition
     private var flushed: LogPosition
-    private var touched: [InstanceID: Touched] = [:]  // look-up only
-    private var order: [InstanceID] = []
+    private var touched: [InstanceID: Touched] = [:]  // sorted before use
+    private var lastNumber = 0
     private var outbox = OutboxChanges()
     private var purged = PurgedChanges()
     /// Memory the unwritten changes take, roughly.
     private(set) var bytes = 0
 
     private struct Touched {
+        /// In order of the first change.
+        var number: Int
         var state: InstanceState
         var unwritten: [HistoryEvent] = []
         /// Events the copy has of this execution.
@@ -55,7 +57,6 @@ struct CopyFold {
             bytes += 128
             guard let known = touched.removeValue(forKey: id) else { continue }
             ends[id] = known.endedAt
-            order.removeAll { $0 == id }
         }
         purged.take(record, at: LogPosition(position.value + 1), over: state) { ends[$0] }
     }
@@ -65,7 +66,6 @@ struct CopyFold {
         bytes += 128
         let position = LogPosition(position.value + 1)
         if let known = touched.removeValue(forKey: id) {
-            order.removeAll { $0 == id }
             purged.take(known.state, endedAt: known.endedAt, at: position)
         } else if !purged.contains(id), let stored = try copy.instance(id) {
             purged.take(stored, endedAt: nil, at: position)
@@ -82,11 +82,11 @@ struct CopyFold {
         if let known = touched.removeValue(forKey: id) {
             instance = known
         } else {
-            order.append(id)
+            lastNumber += 1
             if !purged.contains(id), let stored = try copy.instance(id) {
-                instance = Touched(state: stored, written: stored.historyCount)
+                instance = Touched(number: lastNumber, state: stored, written: stored.historyCount)
             } else if let made = InstanceState.created(by: change) {
-                instance = Touched(state: made, written: 0)
+                instance = Touched(number: lastNumber, state: made, written: 0)
             } else {
                 throw .damaged("a record changes instance \(id), which does not exist")
             }
@@ -108,10 +108,8 @@ struct CopyFold {
         guard position > flushed else { return }
         var flush = StoreFlush(
             previous: flushed, position: position, epoch: state.epoch,
-            instances: order.compactMap { id in
-                touched[id].map {
-                    .init(state: $0.state, newHistory: $0.unwritten, firstIndex: $0.written, endedAt: $0.endedAt)
-                }
+            instances: touched.values.sorted { $0.number < $1.number }.map {
+                .init(state: $0.state, newHistory: $0.unwritten, firstIndex: $0.written, endedAt: $0.endedAt)
             })
         flush.setState(state)
         outbox.write(to: &flush, state)
@@ -120,7 +118,7 @@ struct CopyFold {
         try copy.flush(flush)
         flushed = position
         touched = [:]
-        order = []
+        lastNumber = 0
         outbox = OutboxChanges()
         purged = PurgedChanges()
         bytes = 0

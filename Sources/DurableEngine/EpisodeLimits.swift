@@ -20,7 +20,7 @@ extension EngineConfiguration {
             } else {
                 continue
             }
-            return [.completeOrchestration(id: action.eventID, status: .failed, result: nil, failure: failure)]
+            return [.completeOrchestration(id: .none, status: .failed, result: nil, failure: failure)]
         }
         return actions
     }

@@ -120,7 +120,7 @@ package enum OperatorText {
 
     package static func payloadTooLarge(_ what: String, _ fault: PayloadFault) -> FailureDetails {
         FailureDetails(
-            errorType: FailureDetails.payloadTooLarge, message: "DTQ2007 \(what): \(fault.reason). \(fault.remedy).",
+            errorType: "PayloadTooLarge", message: "DTQ2007 \(what): \(fault.reason). \(fault.remedy).",
             isNonRetryable: true)
     }
 
@@ -139,14 +139,14 @@ package enum OperatorText {
 
     package static func payloadTooLarge(_ bytes: Int, limit: Int, what: String) -> FailureDetails {
         FailureDetails(
-            errorType: FailureDetails.payloadTooLarge,
+            errorType: "PayloadTooLarge",
             message: "DTQ2007 \(what) has \(bytes) bytes, the limit is \(limit). Pass a reference instead of the data.",
             isNonRetryable: true)
     }
 
     package static func tooManyEvents(_ count: Int, _ bytes: Int, limit: Int) -> FailureDetails {
         FailureDetails(
-            errorType: FailureDetails.tooManyEvents,
+            errorType: "TooManyEvents",
             message: "DTQ2007 \(count) external events that nobody has taken (\(bytes) bytes, the limit is \(limit)) "
                 + "cannot go to the next execution. The instance has failed, they are in its history. Wait for the events "
                 + "that are raised, or raise fewer.",

@@ -241,7 +241,7 @@ extension PartitionProcessor {
             if verdict == .duplicate || verdict == .unexpected { duplicateCount += 1 }
             if verdict == .unexpected || verdict == .notFound { settleOutbox(answeredBy: message, in: &batch) }
             if verdict == .exists, let refusal = message.refusal(at: batch.now) { batch.refusals.append(refusal) }
-            if verdict == .created, let answer = entry?.state.repeatedAnswer(at: batch.now) {
+            if verdict == .created, let answer = entry?.state.repeatedAnswer(to: message, at: batch.now) {
                 // Whoever was purged and begun anew by a copy of its start calls it once more.
                 batch.refusals.append(answer)
             }

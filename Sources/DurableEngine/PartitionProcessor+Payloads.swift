@@ -79,18 +79,15 @@ extension PartitionProcessor {
         }
     }
 
-    /// The next stored payloads that replay needs, no more than fit into memory at a time.
+    /// The next stored payloads that replay needs.
     private func missing(
         in events: ArraySlice<HistoryEvent>, _ entry: InstanceEntry
     ) throws(EpisodeEnd) -> [StoredPayload] {
-        var (references, bytes) = ([StoredPayload](), 0)
+        var (references, chunk) = ([StoredPayload](), PayloadChunk())
         for event in events {
             guard case .missing(let reference) = try content(of: event, entry) else { continue }
-            if !references.isEmpty, bytes + reference.size > PayloadFetches.chunkBytes || references.count >= 64 {
-                break
-            }
+            if !chunk.add(reference) { break }
             references.append(reference)
-            bytes += reference.size
         }
         return references
     }
@@ -157,9 +154,14 @@ extension PartitionProcessor {
     func finishPending(in batch: inout Batch) async throws(PartitionEnd) {
         let pending = batch.pending
         batch.pending = []
-        let faults = await store(pending.map(\.contents))
-        for (episode, fault) in zip(pending, faults) {
-            if let fault {
+        let stored = await storePatience.results(
+            of: pending.map { episode in
+                { [payloads = parts.payloads, contents = episode.contents] () async throws(PayloadFault) in
+                    for content in contents { try await payloads.store(content) }
+                }
+            })
+        for (episode, stored) in zip(pending, stored) {
+            if case .failure(let fault) = stored {
                 hold(episode.entry, OperatorText.payloadFault(fault, of: episode.entry.state), in: &batch)
                 retryLater(episode.entry.state.id)
             } else {
@@ -167,42 +169,6 @@ extension PartitionProcessor {
                 if episode.entry.state.mayAdmitUpdates { askAgain(episode.entry.state.id) }
             }
         }
-    }
-
-    /// How long a checkpoint waits for the payload store at most.
-    private static var storePatience: Duration { .seconds(10) }
-
-    /// - Returns: Of each list why not all of it is stored; nil: it is.
-    private func store(_ lists: [[SealedPayload.Content]]) async -> [PayloadFault?] {
-        let late = PayloadFault(
-            .unavailable, "DTQ2019", "the payload store does not answer",
-            remedy: "See to it that it can be reached; nothing is lost meanwhile")
-        // It has just failed: neighbours are not to wait for it again and again.
-        if parts.clock.uptime() < fetches.troubleEnd { return lists.map { _ in late } }
-        let deadline = parts.clock.uptime() + Self.storePatience
-        let outcomes = PlatformLock([PayloadFault??](repeating: nil, count: lists.count))
-        let finished = Signal()
-        for (index, contents) in lists.enumerated() {
-            // Not in a group: one that does not answer cannot be waited for.
-            Task { [payloads = parts.payloads] in
-                var fault: PayloadFault?
-                do throws(PayloadFault) {
-                    for content in contents { try await payloads.store(content) }
-                } catch {
-                    fault = error
-                }
-                outcomes.withLock { $0[index] = .some(fault) }
-                finished.raise()
-            }
-        }
-        let alarm = finished.raise(after: Self.storePatience, by: parts.clock)
-        while outcomes.withLock({ $0.contains { $0 == nil } }), parts.clock.uptime() < deadline, !Task.isCancelled {
-            await finished.wait()
-        }
-        alarm.cancel()
-        let faults = outcomes.withLock { $0 }.map { $0 ?? late }
-        if faults.contains(where: { $0 != nil }) { fetches.troubleEnd = parts.clock.uptime() + .seconds(5) }
-        return faults
     }
 
     // MARK: - Fetching

@@ -29,17 +29,16 @@ extension PartitionProcessor {
             } else {
                 verdict = .notRewindable
             }
-        } else if verdict == .notFailed, !failed.state.status.isTerminal, !has(.forgetsRefusedRewinds) {
-            // A late repeat must not bring it about once it has failed.
-            let change = InstanceChange(
-                instanceID: failed.state.id, time: failed.state.time(at: batch.now), appliedMessages: [message.id])
+        } else if !has(.forgetsRefusedRewinds),
+            let change = failed.state.noted(ofRewinding: message, at: failed.state.time(at: batch.now))
+        {
             fold(change, into: failed)
             batch.note(change, of: failed)
         }
         if let reply = message.reply, let verdict { batch.verdicts.append((reply, verdict)) }
         guard case .executionStarted = message.event.kind, verdict != .accepted else { return }
         // The parent waits for it once more.
-        if let answer = failed.state.repeatedAnswer(at: batch.now) { batch.refusals.append(answer) }
+        if let answer = failed.state.repeatedAnswer(to: message, at: batch.now) { batch.refusals.append(answer) }
     }
 
     private func wholeHistory(of entry: InstanceEntry) throws(PartitionEnd) -> [HistoryEvent] {

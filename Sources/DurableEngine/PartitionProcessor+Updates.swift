@@ -51,19 +51,12 @@ extension PartitionProcessor {
     ) throws(EpisodeEnd) -> UpdateAdmission {
         guard session.takesUpdate(named: request.name) else { return .noHandler }
         var opened = request
-        if let input = request.input {
-            let content: OpenedPayload
-            do throws(PayloadFault) {
-                content = try parts.payloads.open(input)
-            } catch {
-                return .rejected(.unreadableUpdate(error))
-            }
-            switch content {
-            case .payload(let payload): opened.input = payload
-            case .stored(let reference):
-                guard let payload = fetches.arrived[entry.state.id]?[reference] else { throw .missing([reference]) }
-                opened.input = payload
-            }
+        switch parts.payloads.opened(request) {
+        case .update(let update): opened = update
+        case .refused(let reason): return .rejected(reason)
+        case .stored(let reference):
+            guard let payload = fetches.arrived[entry.state.id]?[reference] else { throw .missing([reference]) }
+            opened.input = payload
         }
         var violation: String?
         var admission = session.admit(opened, violation: &violation)

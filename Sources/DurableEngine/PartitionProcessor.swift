@@ -112,6 +112,7 @@ package actor PartitionProcessor {
     var postponedQueries: [Delivery] = []
     /// Stored payloads that code is to be given.
     var fetches = PayloadFetches()
+    let storePatience: StorePatience
     /// Instances whose code came back from an await that is not durable.
     var escapes: [InstanceID] = []
     /// What the alarm at the broker was last set to, if that is known.
@@ -153,6 +154,7 @@ package actor PartitionProcessor {
         episodeLane = PublishLane(transport: parts.transport, clock: parts.clock, isReliable: true, logger: logger)
         replyLane = PublishLane(transport: parts.transport, clock: parts.clock, isReliable: false, logger: logger)
         timers = TimerQueue(limit: parts.configuration.timerLimit)
+        storePatience = StorePatience(clock: parts.clock)
         batonDue = parts.clock.uptime() + parts.configuration.batonRotation
         currentBaton = parts.baton
         if parts.descriptor.retention != nil {

@@ -9,6 +9,22 @@ extension PayloadAccess {
         return try open(payload)
     }
 
+    /// An update as code is given it.
+    package func opened(_ update: UpdateRequest) -> OpenedUpdate {
+        guard let input = update.input else { return .update(update) }
+        do throws(PayloadFault) {
+            switch try open(input) {
+            case .stored(let reference): return .stored(reference)
+            case .payload(let payload):
+                var update = update
+                update.input = payload
+                return .update(update)
+            }
+        } catch {
+            return .refused(FailureDetails(errorType: "PayloadUnreadable", message: "\(error)"))
+        }
+    }
+
     /// Reads stored payloads, all at a time.
     package func fetch(_ references: [StoredPayload]) async throws(PayloadFault) -> [StoredPayload: Payload] {
         let (fetched, fault) = await withTaskGroup(of: (StoredPayload, Result<Payload, PayloadFault>).self) { group in
@@ -64,18 +80,17 @@ extension PayloadAccess {
                     continue
                 }
                 contents = []
-                return [
-                    .completeOrchestration(id: sealed[index].eventID, status: .failed, result: nil, failure: failure)
-                ]
+                return [.completeOrchestration(id: .none, status: .failed, result: nil, failure: failure)]
             }
         }
         return sealed
     }
 }
 
-extension FailureDetails {
-    /// Why an update is refused whose input cannot be shown to the code.
-    package static func unreadableUpdate(_ fault: PayloadFault) -> FailureDetails {
-        FailureDetails(errorType: "PayloadUnreadable", message: "\(fault)")
-    }
+package enum OpenedUpdate: Hashable, Sendable {
+    case update(UpdateRequest)
+    /// Its input must be fetched.
+    case stored(StoredPayload)
+    /// Why it is refused: its input cannot be shown to the code.
+    case refused(FailureDetails)
 }

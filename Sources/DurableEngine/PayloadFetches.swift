@@ -3,8 +3,6 @@ import DurableCore
 
 /// Stored payloads on their way to the code of instances that wait for them.
 struct PayloadFetches {
-    /// Of stored payloads that replay is given at a time.
-    static let chunkBytes = 16 << 20
     /// Of all that is being fetched, unless one alone has more.
     private static let byteLimit = 64 << 20
 
@@ -20,8 +18,6 @@ struct PayloadFetches {
     var queries: [InstanceID: [Delivery]] = [:]
     /// Instances to look at, in order.
     var ready: [InstanceID] = []
-    /// By the clock's uptime: until then the store is not asked to take anything.
-    var troubleEnd = Duration.zero
 
     mutating func want(_ references: [StoredPayload], for id: InstanceID) {
         // What is under way comes back as ready, and what lacks then is asked for.

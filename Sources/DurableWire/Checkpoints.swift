@@ -43,6 +43,7 @@ extension PBInstanceChange {
         if let end = change.atEnd { atEnd = PBAtEnd(end) }
         if let time = change.createdAt { createdAtMs = time.millisecondsSinceEpoch }
         if let ids = change.givenUp { givenUp = PBGivenUp(ids) }
+        if let dispatch = change.startDispatch { startDispatch = dispatch }
         heartbeats = change.heartbeats.map { heartbeat in
             var wire = Heartbeat()
             wire.taskID = heartbeat.taskID.value
@@ -86,6 +87,7 @@ extension InstanceChange {
         if wire.hasAtEnd { atEnd = InstanceState.AtEnd(wire.atEnd) }
         if wire.hasCreatedAtMs { createdAt = Timestamp(millisecondsSinceEpoch: wire.createdAtMs) }
         if wire.hasGivenUp { givenUp = InstanceState.GivenUp(wire.givenUp) }
+        if wire.hasStartDispatch { startDispatch = wire.startDispatch }
         if replaces, InstanceState.created(by: self) == nil {
             throw .undecodable("a change of instance \(instanceID) replaces another one and has no start")
         }

@@ -42,6 +42,8 @@ extension InstanceState: WireCodable {
         isTerminating = wire.isTerminating
         if wire.hasAtEnd { atEnd = AtEnd(wire.atEnd) }
         if wire.hasGivenUp { givenUp = GivenUp(wire.givenUp) }
+        startDispatch = wire.startDispatch
+        rewindCount = wire.rewindCount
     }
 
     package var wireBytes: [UInt8] {
@@ -108,6 +110,8 @@ extension InstanceState: WireCodable {
         wire.isTerminating = isTerminating
         if let atEnd { wire.atEnd = PBAtEnd(atEnd) }
         if givenUp != GivenUp() { wire.givenUp = PBGivenUp(givenUp) }
+        wire.startDispatch = startDispatch
+        wire.rewindCount = rewindCount
         return (consume wire).aloneBytes(version: format)
     }
 
@@ -115,6 +119,7 @@ extension InstanceState: WireCodable {
     private var format: Int32 {
         if entity != nil || !openEntityCalls.isEmpty || !openSections.isEmpty { return 4 }
         if !updates.isEmpty || compensatesTermination || isTerminating { return 4 }
+        if startDispatch > 0 || rewindCount > 0 { return 4 }
         if inbox.contains(where: { $0.needsFormat4 || $0.isSealed }) { return 4 }
         if status == .suspended || !patches.isEmpty { return 3 }
         return openChildren.isEmpty && parent == nil ? 1 : 2

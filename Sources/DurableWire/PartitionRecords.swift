@@ -80,11 +80,11 @@ extension PartitionRecord: WireCodable {
 }
 
 extension InstanceChange {
-    /// Readers of format 3 would keep activities open, end code that has something to undo, lose updates, or go on with an
-    /// instance that another one has replaced.
+    /// Readers of format 3 would keep activities open, end code that has something to undo, lose updates, go on with an
+    /// instance that another one has replaced, or answer a start that counts no longer.
     fileprivate var saysWhatFormat3DoesNot: Bool {
         !canceledTasks.isEmpty || compensatesTermination != .unchanged || !requestedUpdates.isEmpty
-            || !rejectedUpdates.isEmpty || entity != nil || !handled.isEmpty || replaces
+            || !rejectedUpdates.isEmpty || entity != nil || !handled.isEmpty || replaces || startDispatch != nil
     }
 }
 

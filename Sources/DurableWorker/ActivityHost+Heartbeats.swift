@@ -1,13 +1,16 @@
 import DurableBackend
 import DurableClient
 import DurableCore
+import DurableEngine
 import Logging
 
 extension ActivityHost {
-    /// Says how far activities have come, at intervals, until the task is cancelled.
+    /// Says how far activities have come, at intervals and when there are doubts, until the task is cancelled.
     func beat() async {
         while !Task.isCancelled {
-            await parts.clock.sleep(for: parts.heartbeatInterval)
+            let alarm = doubtRaised.raise(after: parts.heartbeatInterval, by: parts.clock)
+            await doubtRaised.wait()
+            alarm.cancel()
             await sendHeartbeats()
         }
     }
@@ -16,9 +19,11 @@ extension ActivityHost {
     /// answers is kept for the next time.
     func sendHeartbeats() async {
         var news: [PartitionID: [TaskHeartbeat]] = [:]  // sorted before use
-        for (_, run) in running.sorted(by: { $0.key < $1.key }) where !run.isCancelled {
+        for (number, run) in running.sorted(by: { $0.key < $1.key }) where !run.isCancelled {
             let details = run.heartbeat.take()
             if details == nil, !run.isDoubted { continue }
+            // What is said of it from here on is another question.
+            dispel(number)
             news[run.key.instanceID.partition(of: parts.topology.partitionCount), default: []].append(
                 TaskHeartbeat(task: run.key, details: details))
         }
@@ -34,10 +39,10 @@ extension ActivityHost {
     private func send(_ heartbeats: [TaskHeartbeat], to partition: PartitionID) async {
         do {
             let wanted = Set(try await parts.client.heartbeat(heartbeats, of: partition).map(\.task))
-            dispel(heartbeats.map(\.task))
             cancel(Set(heartbeats.map(\.task)).subtracting(wanted))
         } catch {
             logger.debug("heartbeats of activities not taken", metadata: ["cause": "\(error)"])
+            putInDoubt(Set(heartbeats.map(\.task)))
             for heartbeat in heartbeats {
                 running.values.first { $0.key == heartbeat.task }?.heartbeat.putBack(heartbeat.details)
             }

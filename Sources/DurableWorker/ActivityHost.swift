@@ -39,7 +39,7 @@ actor ActivityHost {
         var heartbeat: RunHeartbeat
         var task: Task<Void, Never>
         fileprivate var settled: Settled
-        /// Somebody said that nobody waits for its result any more.
+        /// Somebody said that nobody waits for its result any more; its owner is still to be asked.
         var isDoubted = false
         /// Its owner said so.
         var isCancelled = false
@@ -50,6 +50,8 @@ actor ActivityHost {
     private let lane: PublishLane<Settled>
     private let freeSlots: SlotPool
     private let changed = Signal()
+    /// Raised when owners are to be asked at once.
+    let doubtRaised = Signal()
     private let backingOff: Pause
 
     private(set) var running: [Int: Run] = [:]  // by number, in order of start when sorted
@@ -59,6 +61,7 @@ actor ActivityHost {
     private var channels: [String: any ConsumerChannel] = [:]
     private var isStopping = false
     private var hasEndedConsumers = false
+    private var hasSaidLastWord = false
     /// Tasks that found no slot before the stop, until the consumers have ended.
     private var waiting: [(channel: any ConsumerChannel, tag: DeliveryTag)] = []
     private var unstarted = 0
@@ -106,7 +109,7 @@ actor ActivityHost {
         let deadline = parts.clock.uptime() + grace
         await endConsumers()
         await wait(until: deadline) { $0.running.isEmpty }
-        if !running.isEmpty { await sendHeartbeats() }
+        if !running.isEmpty { await sayLastWord() }
         receipt.finishedActivities = atStop - running.count
         receipt.canceledActivities = running.count
         abandonRunning()
@@ -119,6 +122,21 @@ actor ActivityHost {
 
     /// How long a stop waits for confirms of completions.
     private static var confirmPatience: Duration { .seconds(10) }
+
+    /// How long a stop waits for owners to take what runs say last.
+    private static var lastWordPatience: Duration { .seconds(2) }
+
+    /// Owners that do not answer in time may have taken it all the same.
+    private func sayLastWord() async {
+        let deadline = parts.clock.uptime() + Self.lastWordPatience
+        let saying = Task {
+            await sendHeartbeats()
+            hasSaidLastWord = true
+            changed.raise()
+        }
+        await wait(until: deadline) { $0.hasSaidLastWord }
+        saying.cancel()
+    }
 
     /// Takes no more tasks, and returns those that wait for a slot.
     private func endConsumers() async {
@@ -264,17 +282,28 @@ actor ActivityHost {
     // MARK: - Cancelling them
 
     /// Somebody says that nobody waits for these any more. That may not be true: their owners are asked about those that
-    /// run here, and about the others should they come yet.
-    func doubt(_ tasks: [TaskKey]) async {
-        let keys = Set(tasks)
+    /// run here, and about the others should they come yet. Waits for nobody: who says so has more to say.
+    func doubt(_ tasks: [TaskKey]) {
+        let found = putInDoubt(Set(tasks))
+        for key in tasks where !found.contains(key) { doubted.insert(key) }
+        if !found.isEmpty { doubtRaised.raise() }
+    }
+
+    /// Has owners asked about what runs here of these.
+    ///
+    /// - Returns: What does.
+    @discardableResult
+    func putInDoubt(_ keys: Set<TaskKey>) -> Set<TaskKey> {
         var found: Set<TaskKey> = []
         for (number, run) in running where keys.contains(run.key) {
             found.insert(run.key)
             running[number]?.isDoubted = true
         }
-        for key in tasks where !found.contains(key) { doubted.insert(key) }
-        if !found.isEmpty { await sendHeartbeats() }
+        return found
     }
+
+    /// Its owner is being asked.
+    func dispel(_ number: Int) { running[number]?.isDoubted = false }
 
     /// Their owners have said that nobody waits for them.
     func cancel(_ keys: Set<TaskKey>) {
@@ -282,12 +311,6 @@ actor ActivityHost {
             running[number]?.isCancelled = true
             run.task.cancel()
         }
-    }
-
-    /// Their owners have answered.
-    func dispel(_ keys: [TaskKey]) {
-        let keys = Set(keys)
-        for (number, run) in running where keys.contains(run.key) { running[number]?.isDoubted = false }
     }
 
     // MARK: - Completing them

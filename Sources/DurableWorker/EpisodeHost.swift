@@ -34,6 +34,7 @@ actor EpisodeHost {
     }
 
     let parts: Parts
+    let storePatience: StorePatience
     private let topology: HubTopology
     private let logger: Logger
     private let lane: PublishLane<Settled>
@@ -43,14 +44,13 @@ actor EpisodeHost {
     private var isStopping = false
     private var isBusy = false
     private var lastPublish = 0
-    /// By the clock's uptime: until then the payload store is not asked for anything.
-    var storeTroubleEnd = Duration.zero
     private(set) var runCount: UInt64 = 0
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { parts.thread.asUnownedSerialExecutor() }
 
     init(_ parts: Parts, logger: Logger) {
         self.parts = parts
+        storePatience = StorePatience(clock: parts.clock)
         topology = parts.descriptor.topology
         self.logger = logger
         backingOff = Pause(clock: parts.clock)

@@ -7,57 +7,26 @@ package import Logging
 
 /// One worker process: its share of the partitions, its activity slots, and its word to the fleet.
 package actor WorkerHost {
-    package struct Parts: Sendable {
-        package var worker: WorkerID
-        package var descriptor: HubDescriptor
-        package var registry: Registry
-        package var transport: any MessageTransport
-        package var storage: any PartitionStorage
-        package var epochs: any EpochAuthority
-        package var clock: any EngineClock
-        package var configuration: WorkerConfiguration
-        package var instruments: EngineInstruments
-        package var payloads: any PayloadAccess
-
-        package init(
-            worker: WorkerID, descriptor: HubDescriptor, registry: Registry, transport: any MessageTransport,
-            storage: any PartitionStorage, epochs: any EpochAuthority, clock: any EngineClock,
-            configuration: WorkerConfiguration, instruments: EngineInstruments = EngineInstruments(),
-            payloads: any PayloadAccess = PlainPayloads()
-        ) {
-            self.worker = worker
-            self.descriptor = descriptor
-            self.registry = registry
-            self.transport = transport
-            self.storage = storage
-            self.epochs = epochs
-            self.clock = clock
-            self.configuration = configuration
-            self.instruments = instruments
-            self.payloads = payloads
-        }
-    }
-
     private struct Owned {
         var owner: PartitionOwner
         var task: Task<Void, Never>
         var isStopping = false
     }
 
-    private let parts: Parts
-    private let logger: Logger
+    let parts: Parts
+    let logger: Logger
     private let startedAt: Timestamp
     private let startedUptime: Duration
     private let threads: [any PartitionExecutor]
     /// Of others' episodes.
-    private var episodeThread: (any PartitionExecutor)?
+    var episodeThread: (any PartitionExecutor)?
     private let activities: ActivityHost
     /// Asks the owners of partitions.
     private let client: HubClient
     /// Code of the other workers.
     private let directory = CodeDirectory()
     private let watch: CodeWatch
-    private var episodes: EpisodeHost?
+    var episodes: EpisodeHost?
     private var fleet: FleetMember?
     private var owners: [PartitionID: Owned] = [:]  // sorted before use
     private var view: FleetView
@@ -73,7 +42,7 @@ package actor WorkerHost {
     private var rates: Rates
     private let stopRequested = Signal()
     /// Grace period asked for with the first stop; nil: the configured one.
-    private let requestedGrace = PlatformLock<(isStopped: Bool, grace: Duration?)>((false, nil))
+    let requestedGrace = PlatformLock<(isStopped: Bool, grace: Duration?)>((false, nil))
 
     package init(_ parts: Parts, logger: Logger) {
         self.parts = parts
@@ -87,17 +56,7 @@ package actor WorkerHost {
             worker: parts.worker, partitionCount: parts.descriptor.partitionCount,
             desertion: parts.configuration.heartbeatInterval * 3, uptime: startedUptime)
         rates = Rates(since: startedAt, interval: parts.configuration.heartbeatInterval)
-        let questions = PlatformLock(0)
-        // IDs that no other process gives, without a random number.
-        client = HubClient(
-            descriptor: parts.descriptor, transport: parts.transport, clock: parts.clock,
-            makeID: { [worker = parts.worker] in
-                let number = questions.withLock { number in
-                    number += 1
-                    return number
-                }
-                return "\(worker)/\(number)"
-            })
+        client = parts.client(mark: "/")
         threads = (0..<max(1, parts.configuration.partitionThreads)).map { _ in parts.instruments.makeExecutor() }
         activities = ActivityHost(
             .init(
@@ -148,65 +107,8 @@ package actor WorkerHost {
         return receipt
     }
 
-    /// Makes the queues for others' episodes. Without them this worker runs none, and does everything else.
-    private func prepareEpisodes() async {
-        let codes = parts.registry.orchestrationCodes
-        do throws(TransportError) {
-            try await declare(parts.descriptor.topology.episodes(of: codes))
-        } catch {
-            logger.warning(
-                """
-                DTQ2022 hub "\(parts.descriptor.hub)": the queues for episodes of other workers cannot be declared: \
-                \(error). This worker runs its own instances alone. Repeat dtq hub create with this version and give the \
-                worker's broker user the permissions in topology/README.md. See ops/errors/DTQ2022.md
-                """)
-            return
-        }
-        let (worker, numbers) = (parts.worker, PlatformLock(0))
-        let client = HubClient(
-            descriptor: parts.descriptor, transport: parts.transport, clock: parts.clock,
-            makeID: {
-                let number = numbers.withLock { number in
-                    number += 1
-                    return number
-                }
-                return "\(worker).\(number)"
-            })
-        let thread = parts.instruments.makeExecutor()
-        episodeThread = thread
-        episodes = EpisodeHost(
-            .init(
-                descriptor: parts.descriptor, codes: codes, executor: executor, transport: parts.transport,
-                client: client, payloads: parts.payloads, clock: parts.clock,
-                configuration: parts.configuration.engine, thread: thread),
-            logger: logger)
-    }
-
-    private var executor: NativeExecutor {
+    var executor: NativeExecutor {
         NativeExecutor(registry: parts.registry, options: .init(logger: logger), watch: watch)
-    }
-
-    /// Declaring is idempotent: a connection lost meanwhile is no reason to give up.
-    private func declareWorkQueues() async throws {
-        try await declare(parts.descriptor.topology.work(activities: parts.registry.activityNames))
-    }
-
-    private func declare(_ topology: TopologyFragment) async throws(TransportError) {
-        var pause = Duration.milliseconds(200)
-        while !requestedGrace.withLock({ $0.isStopped }) {
-            do throws(TransportError) {
-                return try await parts.transport.declare(topology)
-            } catch {
-                switch error {
-                case .connectionLost where !Task.isCancelled, .unreachable where !Task.isCancelled: break
-                default: throw error
-                }
-                logger.info(
-                    "no connection to declare queues with, trying again in \(pause)", metadata: ["cause": "\(error)"])
-                await parts.clock.sleep(for: pause)
-                pause = min(pause * 2, .seconds(5))
-            }
-        }
     }
 
     /// Asks the worker to stop in order. Returns at once; only the first call counts.

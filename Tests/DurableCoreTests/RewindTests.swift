@@ -63,11 +63,11 @@ import Testing
 
     @Test("Rewound again, its activities have another dispatch number") func again() throws {
         let driver = failed()
-        let state = try #require(driver.state)
+        var state = try #require(driver.state)
+        state.rewindCount = 7
         var outboxID = OutboxID(100)
-        let once = HistoryEvent(timestamp: .at(40), kind: .executionRewound(reason: nil, count: 7))
         let (change, _) = try #require(
-            state.rewound(history(driver) + [once], by: rewind, at: .at(50), epoch: .zero, outboxID: &outboxID))
+            state.rewound(history(driver), by: rewind, at: .at(50), epoch: .zero, outboxID: &outboxID))
         #expect(change.scheduledTasks.first?.dispatch == 9)
         #expect(change.buffered.last?.kind == .executionRewound(reason: Payload("mended"), count: 8))
     }
@@ -99,6 +99,64 @@ import Testing
         #expect(!rewound.isEndImposed(at: .at(40)))
     }
 
+    @Test("What a sub-orchestration answers to an earlier start counts no longer") func answers() throws {
+        var driver = InstanceDriver()
+        driver.batch(
+            [startMessage()], at: .at(10),
+            actions: [
+                .createSubOrchestration(id: EventID(0), ChildStart(instanceID: InstanceID("c"), name: "Child")),
+                .scheduleTask(id: EventID(1), name: "A", input: nil),
+            ])
+        guard case .message(let first)? = driver.outbox.first?.body else { throw Missing() }
+        var child = InstanceDriver()
+        child.batch([first], at: .at(11), actions: [])
+        let details = FailureDetails(errorType: "Declined", message: "no")
+        var failure = completion(of: 1)
+        failure.event.kind = .taskFailed(taskID: EventID(1), failure: details)
+        driver.batch(
+            [failure], at: .at(20),
+            actions: [.completeOrchestration(id: EventID(2), status: .failed, result: nil, failure: details)])
+
+        // It was told to end, and its answer is on its way when its parent goes back.
+        child.batch(
+            [raised("end", message: "e")], at: .at(21),
+            actions: [
+                .completeOrchestration(
+                    id: EventID(0), status: .failed, result: nil, failure: details)
+            ])
+        guard case .message(let late)? = child.outbox.first?.body else { throw Missing() }
+        #expect(late.dispatch == 0)
+        var outboxID = OutboxID(9)
+        let (change, outbox) = try #require(
+            driver.state?.rewound(history(driver), by: rewind, at: .at(30), epoch: .zero, outboxID: &outboxID))
+        var parent = try #require(InstanceState.created(by: change))
+        parent.evolve(with: change)
+        #expect(parent.decide(late, at: .at(31)) == .ignored(.unexpected))
+
+        // Whoever goes on, and whoever is rewound, answers the newest start.
+        guard case .message(let again)? = outbox.first?.body else { throw Missing() }
+        #expect(again.rewinds && again.dispatch == 1)
+        #expect(child.state?.repeatedAnswer(to: again, at: .at(32))?.dispatch == 1)
+        let (back, _) = try #require(
+            child.state?.rewound(history(child), by: again, at: .at(32), epoch: .zero, outboxID: &outboxID))
+        #expect(InstanceState.created(by: back).map { $0.evolved(with: back).startDispatch } == 1)
+        var running = InstanceDriver()
+        running.batch([first], at: .at(11), actions: [])
+        let noted = try #require(running.state?.noted(ofRewinding: again, at: .at(32)))
+        running.state?.evolve(with: noted)
+        #expect(running.state?.noted(ofRewinding: again, at: .at(33)) == nil)
+        running.batch(
+            [raised("end", message: "e")], at: .at(34),
+            actions: [
+                .completeOrchestration(
+                    id: EventID(0), status: .completed, result: nil, failure: nil)
+            ])
+        guard case .message(let answer)? = running.outbox.last?.body else { throw Missing() }
+        guard case .accepted = parent.decide(answer, at: .at(35)) else { throw Missing() }
+    }
+
+    private struct Missing: Error {}
+
     @Test("Only failed ones are, of children also those that ended with their parent") func verdicts() throws {
         let driver = failed()
         var state = try #require(driver.state)
@@ -114,5 +172,13 @@ import Testing
             let endsWithParent = status == .canceled || status == .terminated
             #expect(state.verdict(onRewinding: start) == (endsWithParent ? nil : .created))
         }
+    }
+}
+
+extension InstanceState {
+    fileprivate func evolved(with change: InstanceChange) -> InstanceState {
+        var state = self
+        state.evolve(with: change)
+        return state
     }
 }

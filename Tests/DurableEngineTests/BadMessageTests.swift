@@ -64,6 +64,9 @@ import Testing
         #expect(try await hub.wait(for: "a", .failed).failure?.message.contains("DTQ2007") == true)
         #expect(try await hub.wait(for: "b", .failed).failure?.message.contains("DTQ2007") == true)
         #expect(try await hub.wait(for: "c", .completed).output == Payload("500"))
+        // The one has asked for its end, the other one for what was refused.
+        #expect(try await hub.history("a").last?.isImposedEnd == false)
+        #expect(try await hub.history("b").last?.isImposedEnd == true)
         try await hub.start("Caller", id: "d", input: "\"" + String(repeating: "y", count: 2000) + "\"")
         try await hub.eventually("the dead letter") { hub.deadLetters().first.flatMap(code) == "DTQ2007" }
         try await worker.stop()

@@ -27,11 +27,7 @@ import Testing
     }
 
     private func cancel(_ id: String, _ hub: EngineHarness, message: String = "cancel") async throws {
-        try await hub.send(
-            Message(
-                id: MessageID(message), instanceID: InstanceID(id),
-                event: HistoryEvent(
-                    timestamp: hub.clock.now(), kind: .cancellationRequested(reason: Payload(#""enough""#)))))
+        try await hub.send(.cancellationRequested(reason: Payload(#""enough""#)), to: id, message: message)
     }
 
     /// Runs the activity in a group that is cancelled when "stop" comes.

@@ -19,10 +19,7 @@ import Testing
         let worker = try hub.startWorker("w1", [stuck], logger: logger)
         let start = ExecutionStarted(
             name: "Stuck", version: "2", instanceID: InstanceID("a"), executionID: ExecutionID("start-a"))
-        try await hub.send(
-            Message(
-                id: MessageID("start-a"), instanceID: InstanceID("a"),
-                event: HistoryEvent(timestamp: hub.clock.now(), kind: .executionStarted(start))))
+        try await hub.send(.executionStarted(start), to: "a", message: "start-a")
         try await hub.eventually("the code to run") { gate.arrivals == 1 }
         try await hub.moving { () async throws in
             try await hub.eventually("the warning") { lines.count("DTQ2021") == 1 }

@@ -96,6 +96,7 @@ import Testing
         for number in 0..<20 { try await hub.raise("noise", to: "d", "1", message: "m-\(number)") }
         try await hub.raise("next", to: "d", message: "next")
         #expect(try await hub.wait(for: "d", .failed).failure?.errorType == "TooManyEvents")
+        #expect(try await hub.history("d").last?.isImposedEnd == true)
         try await worker.stop()
     }
 

@@ -28,23 +28,19 @@ private let move = Orchestration("Move") { (move: Move, context: OrchestrationCo
     }
 }
 
+/// What no history tells of.
+private let outside = Barrier()
+
 /// Holds two accounts for as long as it is left to.
 private let holder = Orchestration("Holder") { (way: String, context: OrchestrationContext) in
     try await context.lock([account["a"], account["b"]]) {
-        if way == "escapes" { try await ContinuousClock().sleep(for: .milliseconds(1)) }
+        if way == "escapes" { await outside.pass() }
         try await context.waitForExternalEvent("go")
     }
 }
 
 @Suite("Entities when things go wrong") struct EntityFaultTests {
     private let items: [any Registrable] = [deposit, read, move, holder]
-
-    private func client(_ hub: EngineHarness) -> TaskHubClient {
-        TaskHubClient(
-            HubClient(
-                descriptor: hub.descriptor, transport: hub.broker.connect(as: "client-\(UUID().uuidString)"),
-                clock: hub.clock))
-    }
 
     /// - Returns: nil when nobody answers; an entity that is not there is empty.
     private func entity(_ hub: EngineHarness, _ key: String) async throws -> EntityState? {
@@ -178,12 +174,9 @@ private let holder = Orchestration("Holder") { (way: String, context: Orchestrat
             for key in ["x", "y", "z", "u", "v", "w"] {
                 let before = try #require(try await answer(hub) { try await entity($0, key) }).state?.text ?? "0"
                 try await hub.send(
-                    Message(
-                        id: MessageID(UUID().uuidString), instanceID: account[key].instanceID,
-                        event: HistoryEvent(
-                            timestamp: hub.clock.now(),
-                            kind: .entityOperationSignaled(
-                                EntitySignal(requestID: "", operation: "deposit", input: Payload("1"))))))
+                    .entityOperationSignaled(
+                        EntitySignal(requestID: "", operation: "deposit", input: Payload("1"))),
+                    to: account[key].instanceID.value, message: UUID().uuidString)
                 try await hub.eventually("\(key)") { try await balance(hub, key) == (Int(before) ?? 0) + 1 }
             }
         }
@@ -212,7 +205,7 @@ private let holder = Orchestration("Holder") { (way: String, context: Orchestrat
     func ends(_ way: String) async throws {
         let hub = try await EngineHarness(partitions: 4)
         let worker = try hub.startWorker("w1", items)
-        let client = client(hub)
+        let client = hub.connectedClient()
         let id = InstanceID("h")
         try await hub.start("Holder", id: "h", input: "\"\(way)\"")
         try await hub.eventually("the section") { try await holders(hub) == ["h", "h"] }
@@ -233,6 +226,7 @@ private let holder = Orchestration("Holder") { (way: String, context: Orchestrat
             // As long as somebody may still let it go on.
             #expect(try await answer(hub) { try await holders($0) } == ["h", "h"])
             try await hub.terminate("h", message: "end")
+            outside.open()
         default:
             _ = try await hub.moving { try await client.cancel(id) }
             try await hub.wait(for: "h", .canceled)
@@ -296,7 +290,7 @@ private let holder = Orchestration("Holder") { (way: String, context: Orchestrat
     {
         let hub = try await EngineHarness()
         let worker = try hub.startWorker("w1", items)
-        let client = client(hub)
+        let client = hub.connectedClient()
         let (full, empty) = (account["full"].instanceID, account["empty"].instanceID)
         try await hub.moving { () async throws in
             for key in ["full", "empty"] { try await client.signal(deposit, on: key, 1) }
@@ -319,7 +313,7 @@ private let holder = Orchestration("Holder") { (way: String, context: Orchestrat
     func retention() async throws {
         let hub = try await EngineHarness(retention: .seconds(3600))
         let worker = try hub.startWorker("w1", items)
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.moving { () async throws in
             for key in ["full", "empty"] { try await client.signal(deposit, on: key, 1) }
             try await client.signal(account.deletion, on: "empty")

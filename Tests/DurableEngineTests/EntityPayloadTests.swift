@@ -45,13 +45,6 @@ private let flow = Orchestration("Flow") { (text: String, context: Orchestration
             PayloadOptions(codecs: [codec], store: store, storeThreshold: 100, sizeLimit: sizeLimit), hubID: "hub-1")
     }
 
-    private func client(_ hub: EngineHarness, _ payloads: any PayloadAccess) -> TaskHubClient {
-        TaskHubClient(
-            HubClient(
-                descriptor: hub.descriptor, transport: hub.broker.connect(as: "client-\(UUID().uuidString)"),
-                clock: hub.clock, payloads: payloads))
-    }
-
     private func kept(_ hub: EngineHarness, _ key: String) async throws -> Payload? {
         try await hub.snapshot(notebook[key].instanceID.value)?.entity?.state
     }
@@ -89,7 +82,7 @@ private let flow = Orchestration("Flow") { (text: String, context: Orchestration
             })
         let access = isEncrypted ? try access("k1") : PlainPayloads()
         let first = try hub.startWorker("w1", items, payloads: access)
-        let client = client(hub, access)
+        let client = hub.connectedClient(access)
         try await hub.moving { () async throws in
             try await client.signal(note, on: "a", "\(secret) 1")
         }
@@ -129,7 +122,7 @@ private let flow = Orchestration("Flow") { (text: String, context: Orchestration
     func holdsWithoutKey() async throws {
         let hub = try await EngineHarness()
         let old = try access("k1")
-        let client = client(hub, old)
+        let client = hub.connectedClient(old)
         let first = try hub.startWorker("w1", items, payloads: old)
         try await hub.moving { () async throws in
             try await client.signal(copy, on: "a", "1")
@@ -149,7 +142,7 @@ private let flow = Orchestration("Flow") { (text: String, context: Orchestration
         }
         try await other.stop()
         let both = try hub.startWorker("w3", items, payloads: try access("k2", "k1"))
-        let reader = self.client(hub, try access("k2", "k1"))
+        let reader = hub.connectedClient(try access("k2", "k1"))
         try await wait(hub, reader, "a", ["1", "2"])
         try await wait(hub, reader, "b", ["3"])
         #expect(try await kept(hub, "a")?.sealedDescription?.hasPrefix("encrypted with key \"k2\"") == true)
@@ -176,14 +169,11 @@ private let flow = Orchestration("Flow") { (text: String, context: Orchestration
         let inputs = [try access.encode(Payload("\"1\"")), broken, try access.encode(Payload("\"2\""))]
         for (number, input) in inputs.enumerated() {
             try await hub.send(
-                Message(
-                    id: MessageID("s-\(number)"), instanceID: notebook["a"].instanceID,
-                    event: HistoryEvent(
-                        timestamp: hub.clock.now(),
-                        kind: .entityOperationSignaled(
-                            EntitySignal(requestID: "", operation: "copy", input: input)))))
+                .entityOperationSignaled(
+                    EntitySignal(requestID: "", operation: "copy", input: input)), to: notebook["a"].instanceID.value,
+                message: "s-\(number)")
         }
-        let client = client(hub, access)
+        let client = hub.connectedClient(access)
         try await wait(hub, client, "a", ["1", "2"])
         #expect(try await hub.snapshot("@Notebook@a")?.holdCode == nil)
         await client.close()
@@ -211,7 +201,7 @@ private let flow = Orchestration("Flow") { (text: String, context: Orchestration
             try hub.startWorker(name, items + [grower], payloads: access)
         }
         let first = try start("w1")
-        let client = client(hub, access)
+        let client = hub.connectedClient(access)
         try await hub.moving { () async throws in
             try await client.start(grower, input: [500_000, 500_000, 500_000, 10], id: InstanceID("g"))
         }
@@ -241,7 +231,7 @@ private let flow = Orchestration("Flow") { (text: String, context: Orchestration
         let hub = try await EngineHarness()
         let access = try access("k1", sizeLimit: 1000)
         let worker = try hub.startWorker("w1", items, payloads: access)
-        let client = client(hub, access)
+        let client = hub.connectedClient(access)
         try await hub.moving { () async throws in
             for size in [600, 600, 100] { try await client.signal(grow, on: "a", size) }
             await #expect(throws: ClientError.self) {

@@ -7,7 +7,6 @@ import DurableSQLite
 import DurableTask
 import DurableWire
 import DurableWorker
-import Foundation
 import Testing
 
 private let account = Entity("Account", initial: 0)
@@ -41,13 +40,6 @@ private let transfer = Orchestration("Transfer") { (order: Transfer, context: Or
 }
 
 @Suite("Entities on the engine") struct EntityTests {
-    private func client(_ hub: EngineHarness) -> TaskHubClient {
-        TaskHubClient(
-            HubClient(
-                descriptor: hub.descriptor, transport: hub.broker.connect(as: "client-\(UUID().uuidString)"),
-                clock: hub.clock))
-    }
-
     private var items: [any Registrable] { [deposit, withdraw, read, transfer] }
 
     private func balance(_ hub: EngineHarness, _ key: String) async throws -> Int? {
@@ -88,7 +80,7 @@ private let transfer = Orchestration("Transfer") { (order: Transfer, context: Or
     {
         let hub = try await EngineHarness()
         let first = try hub.startWorker("w1", items)
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.moving { () async throws in
             for number in 1...20 { try await client.signal(deposit, on: "a", number, requestID: "r-\(number)") }
             try await client.signal(deposit, on: "a", 7, requestID: "r-7")
@@ -114,7 +106,7 @@ private let transfer = Orchestration("Transfer") { (order: Transfer, context: Or
             try hub.startWorker(name, items) { $0.engine.cacheBytes = cacheBytes }
         }
         let first = try start("w1")
-        let client = client(hub)
+        let client = hub.connectedClient()
         let keys = ["a", "b", "c", "d", "e"]
         try await hub.moving { () async throws in
             for key in keys { try await client.signal(deposit, on: key, 100) }
@@ -225,7 +217,7 @@ private let transfer = Orchestration("Transfer") { (order: Transfer, context: Or
         }
         let hub = try await EngineHarness(partitions: 4)
         let worker = try hub.startWorker("w1", items + [note])
-        let client = client(hub)
+        let client = hub.connectedClient()
         _ = try await hub.moving { try await client.signal(note, on: "k", 9) }
         #expect(try await hub.wait(for: "started", .completed).output == Payload("true"))
         #expect(try await balance(hub, "k") == 8)
@@ -237,7 +229,7 @@ private let transfer = Orchestration("Transfer") { (order: Transfer, context: Or
     @Test("An empty entity has ended, and begins anew; what it has applied it still knows") func empty() async throws {
         let hub = try await EngineHarness()
         let first = try hub.startWorker("w1", items)
-        let client = client(hub)
+        let client = hub.connectedClient()
         let id = account["a"].instanceID.value
         try await hub.moving { () async throws in
             try await client.signal(deposit, on: "a", 7, requestID: "r-1")
@@ -265,7 +257,7 @@ private let transfer = Orchestration("Transfer") { (order: Transfer, context: Or
     {
         let hub = try await EngineHarness()
         let worker = try hub.startWorker("w1", items)
-        let client = client(hub)
+        let client = hub.connectedClient()
         let id = account["a"].instanceID
         try await hub.moving { () async throws in
             try await client.signal(deposit, on: "a", 7)
@@ -285,7 +277,7 @@ private let transfer = Orchestration("Transfer") { (order: Transfer, context: Or
     @Test("Messages for an entity that no worker has code for wait") func noCode() async throws {
         let hub = try await EngineHarness()
         let first = try hub.startWorker("w1", [transfer])
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.moving { () async throws in try await client.signal(deposit, on: "a", 3) }
         try await hub.eventually("the hold") {
             try await hub.snapshot(account["a"].instanceID.value)?.holdCode == "DTQ2005"

@@ -4,7 +4,6 @@ import DurableEngine
 import DurableMemory
 import DurableTask
 import DurableWorker
-import Foundation
 import Testing
 
 private let total = Query<NoValue, Int>("total")
@@ -48,13 +47,6 @@ private struct NegativeNumber: Error {}
         }
     }
 
-    private func client(_ hub: EngineHarness) -> TaskHubClient {
-        TaskHubClient(
-            HubClient(
-                descriptor: hub.descriptor, transport: hub.broker.connect(as: "client-\(UUID().uuidString)"),
-                clock: hub.clock))
-    }
-
     private func start(
         _ hub: EngineHarness, _ name: String, cacheBytes: Int = 64 << 20, _ items: [any Registrable]? = nil
     ) throws -> RunningWorker {
@@ -73,7 +65,7 @@ private struct NegativeNumber: Error {}
     func queries(cacheBytes: Int) async throws {
         let hub = try await EngineHarness()
         let worker = try start(hub, "w1", cacheBytes: cacheBytes)
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.start("Sum", id: "a")
         try await hub.wait(for: "a", .running)
         try await hub.moving { () async throws in
@@ -101,7 +93,7 @@ private struct NegativeNumber: Error {}
     @Test("What a query may not do, or nobody can answer, gives an error that says so") func refusals() async throws {
         let hub = try await EngineHarness()
         let worker = try start(hub, "w1")
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.start("Sum", id: "a")
         try await hub.start("Sum", id: "later", startAt: hub.clock.now() + .seconds(3600))
         try await hub.start("Gone", id: "held")
@@ -126,7 +118,7 @@ private struct NegativeNumber: Error {}
     @Test("An instance that was terminated is asked about the state its code was in") func terminated() async throws {
         let hub = try await EngineHarness()
         let worker = try start(hub, "w1")
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.start("Sum", id: "a")
         try await hub.wait(for: "a", .running)
         try await hub.moving { try await client.update(add, of: InstanceID("a"), 7) }
@@ -142,7 +134,7 @@ private struct NegativeNumber: Error {}
     @Test("A rejected update says why, is remembered, and leaves nothing in the history") func rejected() async throws {
         let hub = try await EngineHarness()
         let worker = try start(hub, "w1")
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.start("Sum", id: "a")
         try await hub.wait(for: "a", .running)
         let before = try await hub.history("a").count
@@ -166,7 +158,7 @@ private struct NegativeNumber: Error {}
     func once(cacheBytes: Int) async throws {
         let hub = try await EngineHarness()
         let first = try start(hub, "w1", cacheBytes: cacheBytes)
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.start("Sum", id: "a")
         @Sendable func ask() async throws -> Int {
             try await client.update(add, of: InstanceID("a"), 5, updateID: UpdateID("u"))
@@ -209,7 +201,7 @@ private struct NegativeNumber: Error {}
             return done.value
         }
         let first = try hub.startWorker("w1", [slow])
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.start("Slow", id: "a")
         try await hub.wait(for: "a", .running)
         let caller = Task { try await client.update(add, of: InstanceID("a"), 3, updateID: UpdateID("u")) }
@@ -236,22 +228,16 @@ private struct NegativeNumber: Error {}
             return sum.value
         }
         let worker = try hub.startWorker("w1", [late])
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.start("Late", id: "a")
         let caller = Task { try await client.update(add, of: InstanceID("a"), 3) }
         try await hub.eventually("the request") { try await hub.snapshot("a")?.openUpdateCount == 1 }
-        try await hub.send(
-            Message(
-                id: MessageID("s-1"), instanceID: InstanceID("a"),
-                event: HistoryEvent(timestamp: hub.clock.now(), kind: .executionSuspended(reason: nil))))
+        try await hub.send(.executionSuspended(reason: nil), to: "a", message: "s-1")
         try await hub.wait(for: "a", .suspended)
         try await hub.raise("open", to: "a", message: "open")
         try await hub.eventually("the event") { try await hub.snapshot("a")?.inboxCount == 2 }
         #expect(try await hub.snapshot("a")?.openUpdateCount == 1)
-        try await hub.send(
-            Message(
-                id: MessageID("s-2"), instanceID: InstanceID("a"),
-                event: HistoryEvent(timestamp: hub.clock.now(), kind: .executionResumed(reason: nil))))
+        try await hub.send(.executionResumed(reason: nil), to: "a", message: "s-2")
         #expect(try await hub.moving { try await caller.value } == 3)
         #expect(try await hub.wait(for: "a", .completed).output == Payload("3"))
         await client.close()
@@ -266,7 +252,7 @@ private struct NegativeNumber: Error {}
             return 0
         }
         let first = try hub.startWorker("w1", [check, deaf])
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.start("Sum", id: "a")
         let caller = Task { try await client.update(add, of: InstanceID("a"), 3) }
         try await hub.eventually("the request") { try await hub.snapshot("a")?.openUpdateCount == 1 }
@@ -296,7 +282,7 @@ private struct NegativeNumber: Error {}
             return sum.value
         }
         let worker = try hub.startWorker("w1", [rounds])
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.start("Rounds", id: "a", input: "0")
         let waiting = Task { try await client.update(add, of: InstanceID("a"), 3) }
         let hanging = Task { try await client.update(Update<NoValue, NoValue>("hang"), of: InstanceID("a")) }
@@ -321,7 +307,7 @@ private struct NegativeNumber: Error {}
             return 1
         }
         let worker = try hub.startWorker("w1", [verbose]) { $0.engine.payloadLimit = 1000 }
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.start("Verbose", id: "a")
         try await hub.moving { () async throws in
             let failure = await #expect(throws: UpdateFailure.self) {

@@ -333,11 +333,7 @@ import Testing
         let sealed = try await foreign.sealFully(
             Payload("1"), for: PayloadOwner(InstanceID("a"), sentIn: MessageID("u1")))
         try await hub.send(
-            Message(
-                id: MessageID("u1"), instanceID: InstanceID("a"),
-                event: HistoryEvent(
-                    timestamp: hub.clock.now(),
-                    kind: .updateRequested(UpdateRequest(id: UpdateID("u1"), name: "add", input: sealed)))))
+            .updateRequested(UpdateRequest(id: UpdateID("u1"), name: "add", input: sealed)), to: "a", message: "u1")
         var failure = FailureDetails(errorType: "", message: "")
         try await hub.eventually("its rejection") {
             guard case .update(.rejected(let found))? = try await hub.ask(.update(InstanceID("a"), UpdateID("u1")))

@@ -107,14 +107,10 @@ import Testing
             try await access.sealFully(Payload("\"x\""), for: PayloadOwner(InstanceID("a"), ExecutionID("x"))))
         payload.bytes[payload.count - 1] ^= 1
         try await hub.send(
-            Message(
-                id: MessageID("start-a"), instanceID: InstanceID("a"),
-                event: HistoryEvent(
-                    timestamp: hub.clock.now(),
-                    kind: .executionStarted(
-                        ExecutionStarted(
-                            name: "Child", input: payload, instanceID: InstanceID("a"),
-                            executionID: ExecutionID("start-a"))))))
+            .executionStarted(
+                ExecutionStarted(
+                    name: "Child", input: payload, instanceID: InstanceID("a"),
+                    executionID: ExecutionID("start-a"))), to: "a", message: "start-a")
         try await hub.eventually("the hold") { try await isHeld(hub, "a", "DTQ2018") }
         try await start(hub, "Child", id: "b", "n", access)
         #expect(try await output(hub, "b", access) == "\"n by a child\"")

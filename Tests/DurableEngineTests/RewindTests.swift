@@ -12,8 +12,11 @@ import Testing
     /// Fails while it is told to, and counts its runs by input.
     private final class Provider: Sendable {
         private let state = PlatformLock((isDown: true, runs: [String: Int]()))
-        func mend() { state.withLock { $0.isDown = false } }
-        var isDown: Bool { state.withLock(\.isDown) }
+        let mended = Barrier()
+        func mend() {
+            state.withLock { $0.isDown = false }
+            mended.open()
+        }
         func runs(_ input: String) -> Int { state.withLock { $0.runs[input] ?? 0 } }
         /// Those that begin with `bad` fail as long as it is down.
         func run(_ input: String) throws -> String {
@@ -31,6 +34,14 @@ import Testing
 
     private var call: Activity<String, String> {
         Activity("Call") { [provider] (input: String, _: ActivityContext) in try provider.run(input) }
+    }
+
+    /// Runs until it is called off, or until all is mended.
+    private var slow: Activity<String, String> {
+        Activity("Slow") { [provider] (input: String, _: ActivityContext) in
+            try await provider.mended.passUnlessCancelled()
+            return try provider.run(input)
+        }
     }
 
     /// Calls for one word after the other.
@@ -85,11 +96,7 @@ import Testing
         "Of several at a time those that failed and those that were called off run again, those that succeeded do not")
     func parallel() async throws {
         let hub = try await EngineHarness()
-        let slow = Activity("Slow") { [provider] (input: String, context: ActivityContext) in
-            while provider.runs("mended") == 0 { try await Task.sleep(for: .milliseconds(5)) }
-            return try provider.run(input)
-        }
-        let fan = Orchestration("Fan") { [call] (_: Int, context: OrchestrationContext) in
+        let fan = Orchestration("Fan") { [call, slow] (_: Int, context: OrchestrationContext) in
             async let good = context.callActivity(call, "good")
             async let late = context.callActivity(slow, "late")
             try await context.sleep(for: .seconds(10))
@@ -100,7 +107,6 @@ import Testing
         try await hub.start("Fan", id: "a", input: "1")
         try await hub.wait(for: "a", .failed)
         provider.mend()
-        _ = try provider.run("mended")
         #expect(try await rewind(hub, "a") == .verdict(.accepted))
         #expect(try await hub.wait(for: "a", .completed).output == Payload("\"good! late! bad!\""))
         #expect(["good", "bad"].map(provider.runs) == [1, 2])
@@ -227,14 +233,6 @@ import Testing
         try await hub.raise("go", to: "waiting", "\"gone\"", message: "go")
         #expect(try await hub.wait(for: "p", .completed).output == Payload("\"bad! gone\""))
         try await worker.stop()
-    }
-
-    /// Runs until it is called off, or until all is mended.
-    private var slow: Activity<String, String> {
-        Activity("Slow") { [provider] (input: String, _: ActivityContext) in
-            while provider.isDown { try await Task.sleep(for: .milliseconds(5)) }
-            return try provider.run(input)
-        }
     }
 
     @Test("A child that was canceled with its parent has its activity, timer and child again")

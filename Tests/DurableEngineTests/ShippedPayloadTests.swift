@@ -152,10 +152,7 @@ import Testing
             let payload = try await access.sealFully(
                 Payload("\"\(text)\""), for: PayloadOwner(InstanceID("a"), sentIn: MessageID(id)))
             let request = UpdateRequest(id: UpdateID(id), name: "add", input: payload)
-            try await hub.send(
-                Message(
-                    id: MessageID(id), instanceID: InstanceID("a"),
-                    event: HistoryEvent(timestamp: hub.clock.now(), kind: .updateRequested(request))))
+            try await hub.send(.updateRequested(request), to: "a", message: id)
         }
         var results: [Payload] = []
         try await hub.eventually("both results") {

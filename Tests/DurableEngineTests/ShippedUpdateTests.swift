@@ -4,7 +4,6 @@ import DurableEngine
 import DurableMemory
 import DurableTask
 import DurableWorker
-import Foundation
 import Testing
 
 private let total = Query<NoValue, Int>("total")
@@ -36,13 +35,6 @@ private struct NegativeNumber: Error {}
         }
     }
 
-    private func client(_ hub: EngineHarness) -> TaskHubClient {
-        TaskHubClient(
-            HubClient(
-                descriptor: hub.descriptor, transport: hub.broker.connect(as: "client-\(UUID().uuidString)"),
-                clock: hub.clock))
-    }
-
     @Test("An update begins where the code is, once that lets it in; what it refuses leaves nothing in the history")
     func updates() async throws {
         let fleet = CodeFleet(try await EngineHarness())
@@ -50,7 +42,7 @@ private struct NegativeNumber: Error {}
         let validations = Counter()
         let owner = try await fleet.start("w1", [])
         let helper = try await fleet.start("w2", [summing(validations)])
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.start("Sum", id: "a")
         try await hub.wait(for: "a", .running)
         // Nothing takes it yet: the code is asked, and then left alone.
@@ -101,7 +93,7 @@ private struct NegativeNumber: Error {}
         let code = summing(Counter())
         let owner = try await fleet.start("w1", [])
         let helper = try await fleet.start("w2", [code])
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.start("Sum", id: "a")
         try await hub.raise("open", to: "a", message: "open")
         try await hub.eventually("the event") { try await hub.history("a").contains { $0.typeName == "EventRaised" } }
@@ -124,7 +116,7 @@ private struct NegativeNumber: Error {}
         let hub = fleet.hub
         let owner = try await fleet.start("w1", [])
         let helper = try await fleet.start("w2", [summing(Counter())])
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.start("Sum", id: "a")
         try await hub.wait(for: "a", .running)
         try await hub.moving { () async throws in
@@ -155,7 +147,7 @@ private struct NegativeNumber: Error {}
             try await context.callSubOrchestration("Sum", as: Int.self)
         }
         let helper = try await fleet.start("w2", [parent, summing(Counter())])
-        let client = client(hub)
+        let client = hub.connectedClient()
         try await hub.start("Parent", id: "a")
         try await hub.eventually("the child") { try await hub.snapshot("a")?.openChildCount == 1 }
         try await hub.moving { () async throws in _ = try await client.cancel(InstanceID("a")) }

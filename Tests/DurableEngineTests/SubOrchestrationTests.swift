@@ -189,11 +189,7 @@ import Testing
         try await hub.start("Parent", id: "p")
         try await hub.wait(for: "c", .running)
         try await hub.send(
-            Message(
-                id: MessageID("end"), instanceID: InstanceID("p"),
-                event: HistoryEvent(
-                    timestamp: hub.clock.now(),
-                    kind: .executionTerminated(reason: Payload(#""enough""#), recurse: recurse))))
+            .executionTerminated(reason: Payload(#""enough""#), recurse: recurse), to: "p", message: "end")
         try await hub.wait(for: "p", .terminated)
         if recurse {
             #expect(try await hub.wait(for: "c", .terminated).output == Payload(#""enough""#))
@@ -249,10 +245,7 @@ import Testing
             name: "Child", input: Payload("1"), instanceID: InstanceID("c"), executionID: ExecutionID("e"),
             parent: .init(
                 taskID: EventID(0), name: "Parent", instanceID: InstanceID("p"), executionID: ExecutionID("start-p")))
-        try await hub.send(
-            Message(
-                id: MessageID("m"), instanceID: start.instanceID,
-                event: HistoryEvent(timestamp: hub.clock.now(), kind: .executionStarted(start))))
+        try await hub.send(.executionStarted(start), to: start.instanceID.value, message: "m")
         try await hub.eventually("the dead letter") { hub.deadLetters().count == 1 }
         #expect(try await hub.snapshot("c") == nil)
         try await worker.stop()

@@ -10,10 +10,7 @@ import Testing
     }
 
     private func send(_ kind: HistoryEvent.Kind, _ message: String, to id: String, in hub: EngineHarness) async throws {
-        try await hub.send(
-            Message(
-                id: MessageID(message), instanceID: InstanceID(id),
-                event: HistoryEvent(timestamp: hub.clock.now(), kind: kind)))
+        try await hub.send(kind, to: id, message: message)
     }
 
     @Test("A suspended instance stands still over a worker's end, and goes on with all that came") func stands()

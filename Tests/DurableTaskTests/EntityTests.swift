@@ -145,21 +145,7 @@ private struct NegativeAmount: Error {}
                 }
             }
         }
-        var options = NativeOrchestration.Options()
-        options.usesFastPath = usesFastPath
-        let trace = Trace()
-        var driver = Driver(code(trace), options: options)
-        try driver.runToEnd(seed: seed, trace: trace)
-        #expect(driver.outcome == "completed nothing")
-        let history = driver.history
-        for count in 0...history.count {
-            let again = Trace()
-            let session = Driver.session(code(again), options: options)
-            defer { session.evict() }
-            try session.replay(Array(history.prefix(count)))
-            let expected = count == history.count ? trace.lines.count : again.lines.count
-            #expect(again.lines == Array(trace.lines.prefix(expected)))
-        }
+        try Driver.checkTurns(of: code, to: "completed nothing", seed: seed, usesFastPath: usesFastPath)
     }
 
     // MARK: - Performing

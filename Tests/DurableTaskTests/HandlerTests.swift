@@ -270,25 +270,12 @@ private struct NegativeNumber: Error {}
         "Function and handlers take the same turns live and on every replay, with and without fast path",
         arguments: [UInt64](1...30), [true, false])
     func order(seed: UInt64, usesFastPath: Bool) throws {
-        var options = NativeOrchestration.Options()
-        options.usesFastPath = usesFastPath
-        let trace = Trace()
-        var driver = Driver(turns(trace), options: options)
         let updates = ["a", "b", "c"].map {
             HistoryEvent.Kind.updateRequested(
                 UpdateRequest(id: UpdateID($0), name: "slow", input: Payload("\"\($0)\"")))
         }
-        try driver.runToEnd(seed: seed, external: updates, trace: trace)
-        #expect(driver.outcome == "completed 3")
-        let history = driver.history
-        for count in 0...history.count {
-            let again = Trace()
-            let session = Driver.session(turns(again), options: options)
-            defer { session.evict() }
-            try session.replay(Array(history.prefix(count)))
-            let isWhole = count == history.count
-            #expect(again.lines == Array(trace.lines.prefix(isWhole ? trace.lines.count : again.lines.count)))
-        }
+        try Driver.checkTurns(
+            of: turns, to: "completed 3", seed: seed, usesFastPath: usesFastPath, external: updates)
     }
 
     @Test("A condition that acts holds the instance") func actingCondition() throws {

@@ -91,24 +91,46 @@ private struct Greetings: Registrable {
 
     @Test(
         "What the code had no part in does not count against it on replay: refused requests, terminations",
-        arguments: [FailureDetails.payloadTooLarge, FailureDetails.tooManyEvents, nil])
+        arguments: ["PayloadTooLarge", "TooManyEvents", nil])
     func imposedEnd(errorType: String?) throws {
-        let registry = try Registry(
-            Orchestration("Asks") { (context: OrchestrationContext) in
-                _ = try await context.callActivity("work", 1, as: Int.self)
-            })
-        let time = Timestamp(millisecondsSinceEpoch: 1)
-        let start = ExecutionStarted(
-            name: "Asks", instanceID: InstanceID("i"), executionID: ExecutionID("e"))
-        var kinds: [HistoryEvent.Kind] = [.orchestratorStarted, .executionStarted(start)]
+        var history = begun
         if let errorType {
-            let failure = FailureDetails(errorType: errorType, message: "DTQ2007", isNonRetryable: true)
-            kinds.append(.executionCompleted(status: .failed, result: nil, failure: failure))
+            history.append(end(.failed, FailureDetails(errorType: errorType, message: "DTQ2007"), id: .none))
         } else {
-            kinds.append(.executionTerminated(reason: nil, recurse: false))
-            kinds.append(.executionCompleted(status: .terminated, result: nil, failure: nil))
+            history.append(HistoryEvent(timestamp: time, kind: .executionTerminated(reason: nil, recurse: false)))
+            history.append(end(.terminated, nil, id: .none))
         }
-        #expect(registry.replay(kinds.map { HistoryEvent(timestamp: time, kind: $0) }, of: "Asks") == .fits)
+        #expect(try asking.replay(history, of: "Asks") == .fits)
+    }
+
+    @Test("What the code threw itself counts, whatever it calls its error") func ownEnd() throws {
+        let failure = FailureDetails(errorType: "PayloadTooLarge", message: "DTQ2007")
+        guard case .diverges = try asking.replay(begun + [end(.failed, failure, id: EventID(0))], of: "Asks") else {
+            Issue.record("the failure is passed over")
+            return
+        }
+    }
+
+    private var asking: Registry {
+        get throws {
+            try Registry(
+                Orchestration("Asks") { (context: OrchestrationContext) in
+                    _ = try await context.callActivity("work", 1, as: Int.self)
+                })
+        }
+    }
+
+    private let time = Timestamp(millisecondsSinceEpoch: 1)
+
+    /// Of an instance of `Asks`.
+    private var begun: [HistoryEvent] {
+        let start = ExecutionStarted(name: "Asks", instanceID: InstanceID("i"), executionID: ExecutionID("e"))
+        return [.orchestratorStarted, .executionStarted(start)].map { HistoryEvent(timestamp: time, kind: $0) }
+    }
+
+    private func end(_ status: OrchestrationStatus, _ failure: FailureDetails?, id: EventID) -> HistoryEvent {
+        HistoryEvent(
+            eventID: id, timestamp: time, kind: .executionCompleted(status: status, result: nil, failure: failure))
     }
 
     @Test("What an activity throws becomes its failure; its cancellation is Swift cancellation") func failures() async {

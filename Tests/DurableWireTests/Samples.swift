@@ -102,81 +102,6 @@ enum Samples {
         HistoryEvent(eventID: index % 3 == 0 ? .none : EventID(Int32(index)), timestamp: time, kind: kind)
     }
 
-    /// The starts of episodes, each by other code than the one before.
-    static let authored = [EpisodeAuthor(build: "1.4"), EpisodeAuthor(build: "", version: "2")].map { author in
-        var event = HistoryEvent(timestamp: time, kind: .orchestratorStarted)
-        event.author = author
-        return event
-    }
-
-    static let episodes = [
-        EpisodeRequest(
-            partition: PartitionID(7), epoch: epoch, number: .max, instanceID: InstanceID("o-1881"),
-            executionID: ExecutionID("e~2"), name: "Order", version: "2",
-            code: OrchestrationCode(name: "Order", version: "2"), patches: ["p-1", "p-2"], historyCount: events.count,
-            history: events, newEvents: authored + events),
-        EpisodeRequest(
-            partition: PartitionID(0), epoch: .zero, number: 1, instanceID: InstanceID("a"),
-            executionID: ExecutionID("e"), name: "A", version: nil, code: OrchestrationCode(name: "A"), patches: [],
-            historyCount: 10_000, history: [],
-            newEvents: [HistoryEvent(timestamp: time, kind: .orchestratorStarted)],
-            updates: [
-                UpdateRequest(id: UpdateID("u-1"), name: "addItem", input: Payload("1")),
-                UpdateRequest(id: UpdateID("u-2"), name: "addItem", input: nil),
-            ]),
-    ]
-
-    static let actions: [OrchestratorAction] = [
-        .scheduleTask(id: EventID(0), name: "Charge", input: Payload("{}")),
-        .scheduleTask(id: EventID(1), name: "Charge", input: nil),
-        .createTimer(id: EventID(2), fireAt: time),
-        .cancelTimer(id: EventID(2)),
-        .sendEvent(id: EventID(3), instanceID: InstanceID("b"), name: "e", input: Payload()),
-        .createSubOrchestration(
-            id: EventID(4),
-            ChildStart(
-                instanceID: InstanceID("c"), name: "Child", version: "2", input: Payload("1"), isDetached: true,
-                tags: [.init(key: "k", value: "v")])),
-        .createSubOrchestration(id: EventID(5), ChildStart(instanceID: InstanceID("d"), name: "Child")),
-        .recordPatch(id: "p-1", isDeprecated: true),
-        .setCustomStatus(Payload("half")),
-        .setCustomStatus(nil),
-        .continueAsNew(
-            id: EventID(6), input: Payload("2"), version: "3",
-            carriedOver: [RaisedEvent(name: "e", input: nil), RaisedEvent(name: "e", input: Payload("1"))]),
-        .completeOrchestration(id: EventID(7), status: .completed, result: Payload("1"), failure: nil),
-        .completeOrchestration(id: EventID(7), status: .failed, result: nil, failure: failure),
-        .completeOrchestration(id: EventID(7), status: .canceled, result: nil, failure: failure),
-        .completeOrchestration(id: EventID(7), status: .terminated, result: nil, failure: nil),
-        .cancelTask(id: EventID(0)),
-        .cancelChild(id: EventID(4)),
-        .setCompensatesTermination(true),
-        .setCompensatesTermination(false),
-        .passOn(.cancellationRequested(reason: Payload("\"late\""))),
-        .passOn(.executionTerminated(reason: nil, recurse: true)),
-        .completeUpdate(id: UpdateID("u-1"), result: Payload("1"), failure: nil),
-        .completeUpdate(id: UpdateID("u-2"), result: nil, failure: failure),
-    ]
-
-    static let episodeResults = [
-        EpisodeResult(
-            actions: actions, admittedUpdate: UpdateID("u-1"),
-            rejectedUpdates: [.init(id: UpdateID("u-0"), reason: failure)]),
-        EpisodeResult(
-            actions: [], rejectedUpdates: [.init(id: UpdateID("u-0"), reason: failure)], isPartial: true),
-    ]
-
-    private static let episodeID = EpisodeID(instanceID: InstanceID("o-1881"), epoch: epoch, number: 9)
-
-    static let episodeAnswers: [EpisodeAnswer.Body] = [
-        .actions(.init(number: 2, count: 3, content: [0, 1, 255])), .actions(.init(number: 1, count: 1, content: [])),
-        .failure(.nonDeterministic(position: 7, historyHolds: "a", codeAsked: "b")),
-        .failure(.nonDurableAwait("slept")), .failure(.contextMisuse("")),
-        .payloadFault(PayloadFault(.unavailable, "DTQ2019", "it is gone", remedy: "Bring it back")),
-        .payloadFault(PayloadFault(.unreadable, "DTQ2018", "", remedy: "")),
-        .payloadFault(PayloadFault(.tooLarge, "DTQ2007", "", remedy: "")),
-    ]
-
     static let origin = Origin(partition: PartitionID(1023), incarnation: .max, sequence: 9)
 
     static let applied = AppliedThrough(destination: PartitionID(3), incarnation: .max, sequence: 77)
@@ -252,6 +177,7 @@ enum Samples {
             change.createdAt = time
             change.givenUp = InstanceState.GivenUp()
             change.givenUp?.lately = ids
+            change.startDispatch = UInt32(ids.count)
             return change
         }
 
@@ -317,6 +243,8 @@ enum Samples {
         full.atEnd = .init(open: [EventID(4), EventID(7)], compensatesTermination: true)
         full.givenUp.lately = [EventID(9)]
         full.givenUp.children = [EventID(3), EventID(8)]
+        full.startDispatch = 2
+        full.rewindCount = 3
         full.patches = ["p-2", "p-1", "ä"]
         full.historyCount = 77
         full.inbox = events
@@ -335,66 +263,6 @@ enum Samples {
             start: ExecutionStarted(name: "A", instanceID: InstanceID("a"), executionID: ExecutionID("e")),
             startID: MessageID("m"), at: Timestamp(millisecondsSinceEpoch: -1))
         return [full, bare]
-    }()
-
-    static let queries: [Question] = [
-        .status(InstanceID("a")),
-        .history(InstanceID("a"), after: -1, limit: 100),
-        .list(
-            ListFilter(
-                statuses: [.running, .suspended], name: "A", idPrefix: "o-", createdFrom: time,
-                createdTo: .distantFuture),
-            after: ListCursor(createdAt: time, id: InstanceID("a")), limit: 20),
-        .list(ListFilter(), after: nil, limit: 0),
-        .list(
-            ListFilter(tags: [TagFilter(key: "region", value: ""), TagFilter(key: "urgent")], parent: InstanceID("p")),
-            after: nil, limit: 1),
-        .count(ListFilter(name: "A")),
-        .count(ListFilter(tags: [TagFilter(key: "region", value: "eu")])),
-        .purge([InstanceID("a"), InstanceID("b")]),
-        .wait(InstanceID("a")),
-        .counts,
-        .redrive,
-        .release(InstanceID("a")),
-        .attempt(episodeID, build: "1.4"),
-        .heartbeat([.init(task: task.key, details: Payload("3")), .init(task: task.key, details: nil)]),
-        .handler(InstanceID("a"), name: "progress", input: Payload("1")),
-        .handler(InstanceID("a"), name: "progress", input: nil),
-        .update(InstanceID("a"), UpdateID("u-1")),
-    ]
-
-    static let snapshots: [InstanceSnapshot] = states.map { InstanceSnapshot($0, input: Payload("{}")) }
-
-    static let answers: [QueryAnswer] =
-        [
-            .status(snapshots[0]),
-            .history(events, of: ExecutionID("e~2"), isComplete: true),
-            .history([], of: nil, isComplete: false),
-            .list(snapshots, isComplete: false),
-            .counts([.init(status: .running, count: 3), .init(status: .failed, count: 0)]),
-            .counts([]),
-            .redriven(Redriven(tasks: 1, messages: 2, timers: 3)),
-            .redriven(Redriven(tasks: 0, messages: 0, timers: 0)),
-            .tasks([.init(task: task.key, details: Payload("3")), .init(task: task.key, details: nil)]),
-            .released(nil),
-            .released(Hold(code: "DTQ2008", text: "ends workers", build: "1.4")),
-            .mayRun(true),
-            .mayRun(false),
-            .purged(.init(instances: 2, events: 17, running: [InstanceID("a")], missing: [InstanceID("b")])),
-            .purged(.init()),
-            .notFound,
-            .failed("the store is full"),
-            .value(Payload("1")),
-            .value(nil),
-            .handlerFailed(failure),
-            .unknownUpdate(.running),
-        ] + outcomes.map(QueryAnswer.update)
-
-    static let replies: [Reply] = {
-        let verdicts: [Verdict] = [.created, .exists, .joined, .accepted, .duplicate, .notFound, .ended, .unexpected]
-        return (verdicts.map(Reply.Body.verdict) + answers.map(Reply.Body.answer)).map {
-            Reply(correlationID: "c-1", partition: PartitionID(7), epoch: epoch, body: $0)
-        }
     }()
 
     static let heartbeats: [WorkerHeartbeat] = [.starting, .active, .draining, .stopped].map { state in

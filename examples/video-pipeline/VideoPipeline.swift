@@ -122,14 +122,12 @@ let videoPipeline = Orchestration("VideoPipeline") { (job: Job, context: Orchest
 
 struct Damaged: NonRetryableError {}
 
-/// Leaves a line for whoever wants to see where runs began.
+/// Leaves a line for whoever wants to see where runs began. Segments do so side by side, so each line is appended in one
+/// write.
 private func note(_ line: String, _ job: Job) throws {
-    let path = job.output + ".log"
-    if !FileManager.default.fileExists(atPath: path) { _ = FileManager.default.createFile(atPath: path, contents: nil) }
-    let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
-    defer { try? file.close() }
-    try file.seekToEnd()
-    try file.write(contentsOf: Data((line + "\n").utf8))
+    guard let file = fopen(job.output + ".log", "a") else { throw CocoaError(.fileWriteUnknown) }
+    defer { fclose(file) }
+    fputs(line + "\n", file)
 }
 
 @main struct VideoPipeline {

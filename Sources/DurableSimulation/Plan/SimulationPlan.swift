@@ -134,7 +134,7 @@ package struct SimulationPlan: Sendable {
         var journalRandom = SeededGenerator(seed: seed, purpose: "journal")
         let journalShare = [nil, Self.smallestJournalShare, 1000][Int(journalRandom.next() % 3)]
         segmentMessages = [nil, 5, 20][Int(journalRandom.next() % 3)]
-        journalBytes = journalShare.map { Self.journalBytes(share: $0, of: workload) }
+        if let journalShare { journalBytes = Self.journalBytes(share: journalShare, of: workload) }
         slots = [1, 1, 2, 8][Int(random.next() % 4)]
         partitionThreads = 1 + Int(random.next() % 2)
         minimumTenure = random.duration(.milliseconds(200) ... .seconds(10))

@@ -164,14 +164,6 @@ extension HistoryEvent {
         default: isAction && !isImposedEnd
         }
     }
-
-    /// The end of an instance that was ended from outside: its code did not ask for it.
-    var isImposedEnd: Bool {
-        switch kind {
-        case .executionCompleted(.terminated, _, _), .executionCompleted(.canceled, _, _): eventID == .none
-        default: false
-        }
-    }
 }
 
 extension [HistoryEvent] {

@@ -10,7 +10,7 @@ struct RecordedEpisode {
 
     var time: Timestamp { received.first?.timestamp ?? .distantPast }
 
-    /// Ended from outside: the code did not run.
+    /// Its code has no part in it.
     var isEndImposed: Bool { recorded.last?.isImposedEnd ?? false }
 
     /// Events before the first `orchestratorStarted` are left out.

@@ -202,7 +202,9 @@ extension WorkloadDraft {
         let id = instances[index].id
         for _ in 0..<int(0...3) { rewind(id, at: start + duration(.zero ... .seconds(6))) }
         if chance(0.4) {
-            pause(index, at: start + duration(.zero ... .seconds(4)), for: duration(.zero ... .seconds(3)))
+            pause(
+                index, at: start + duration(.zero ... .seconds(4)), for: duration(.zero ... .seconds(3)),
+                isRepeated: false)
         }
         for _ in 0..<int(0...3) {
             let time = start + duration(.zero ... .seconds(8))

@@ -61,17 +61,6 @@ extension SimulatedActivities {
 }
 
 extension WorkloadDraft {
-    /// Adds an instance that a schedule starts: which of its steps does is not planned.
-    fileprivate mutating func addRun(
-        _ program: String, orchestration: String, id: InstanceID, of schedule: PlannedInstance, isDetached: Bool,
-        input: Payload?, outcomes: [Expectation.Outcome]
-    ) {
-        _ = addChild(
-            program, orchestration: orchestration, id: id, of: schedule, event: 0, input: input, outcomes: outcomes)
-        instances[instances.count - 1].isDetached = isDetached
-        instances[instances.count - 1].isStartPlanned = false
-    }
-
     fileprivate mutating func tell(_ command: ScheduleCommand, to schedule: InstanceID, at time: Duration) {
         let publication = publication(newMessageID(schedule, "command"))
         perform(.raise(to: schedule, name: ScheduleCommand.eventName, input: json(command), publication), at: time)

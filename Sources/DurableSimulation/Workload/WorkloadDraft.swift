@@ -117,6 +117,17 @@ struct WorkloadDraft {
         return instance
     }
 
+    /// Adds an instance that a schedule starts: which of its steps does is not planned.
+    mutating func addRun(
+        _ program: String, orchestration: String, id: InstanceID, of schedule: PlannedInstance, isDetached: Bool,
+        input: Payload?, outcomes: [Expectation.Outcome]
+    ) {
+        _ = addChild(
+            program, orchestration: orchestration, id: id, of: schedule, event: 0, input: input, outcomes: outcomes)
+        instances[instances.count - 1].isDetached = isDetached
+        instances[instances.count - 1].isStartPlanned = false
+    }
+
     /// Says how an instance may end, where that was not known when it was added.
     mutating func permit(_ outcomes: [Expectation.Outcome], of index: Int) {
         instances[index].expectation.permitted = outcomes
@@ -175,9 +186,12 @@ struct WorkloadDraft {
     }
 
     /// Suspends an instance for a while.
-    mutating func pause(_ index: Int, at time: Duration, for duration: Duration) {
+    /// - Parameter isRepeated: Copies may come late. What has ended keeps no note of them, and would be suspended by one
+    ///   once it is rewound.
+    mutating func pause(_ index: Int, at time: Duration, for duration: Duration, isRepeated: Bool = true) {
         let id = instances[index].id
-        let suspension = publication(newMessageID(id, "suspend"), mustArrive: true)
+        var suspension = publication(newMessageID(id, "suspend"), mustArrive: true)
+        if !isRepeated { suspension.repeats = [] }
         let resumption = publication(newMessageID(id, "resume"), mustArrive: true)
         perform(.pause(id, for: duration, suspension, resumption: resumption), at: time)
     }

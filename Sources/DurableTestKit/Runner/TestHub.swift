@@ -88,8 +88,10 @@ struct TestHub {
                 return .accepted
             }
             verdict = .notRewindable
+        } else if let change = failed.noted(ofRewinding: message, at: now) {
+            instance.state.evolve(with: change)
         }
-        if case .executionStarted = message.event.kind, let answer = failed.repeatedAnswer(at: now) {
+        if case .executionStarted = message.event.kind, let answer = failed.repeatedAnswer(to: message, at: now) {
             schedule(.message(answer), at: now)
         }
         return verdict ?? .notRewindable

@@ -986,6 +986,16 @@ nonisolated struct PBInstanceChange: @unchecked Sendable {
   /// Clears the value of `givenUp`. Subsequent reads from it will return its default value.
   mutating func clearGivenUp() {_uniqueStorage()._givenUp = nil}
 
+  /// Absent: as it was.
+  var startDispatch: UInt32 {
+    get {_storage._startDispatch ?? 0}
+    set {_uniqueStorage()._startDispatch = newValue}
+  }
+  /// Returns true if `startDispatch` has been explicitly set.
+  var hasStartDispatch: Bool {_storage._startDispatch != nil}
+  /// Clears the value of `startDispatch`. Subsequent reads from it will return its default value.
+  mutating func clearStartDispatch() {_uniqueStorage()._startDispatch = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   nonisolated struct ScheduledTask: Sendable {
@@ -1764,6 +1774,18 @@ nonisolated struct PBInstanceState: @unchecked Sendable {
   var hasGivenUp: Bool {_storage._givenUp != nil}
   /// Clears the value of `givenUp`. Subsequent reads from it will return its default value.
   mutating func clearGivenUp() {_uniqueStorage()._givenUp = nil}
+
+  /// Dispatch under which its parent has last started it.
+  var startDispatch: UInt32 {
+    get {_storage._startDispatch}
+    set {_uniqueStorage()._startDispatch = newValue}
+  }
+
+  /// Of its execution.
+  var rewindCount: UInt32 {
+    get {_storage._rewindCount}
+    set {_uniqueStorage()._rewindCount = newValue}
+  }
 
   var requestedUpdates: [PBUpdateRequested] {
     get {_storage._requestedUpdates}
@@ -5380,7 +5402,7 @@ nonisolated extension PBHold: SwiftProtobuf.Message, SwiftProtobuf._MessageImple
 
 nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceChange"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{2}\u{3}replaces\0\u{3}created_at_ms\0\u{3}at_end\0\u{3}given_up\0\u{4}\u{7}requested_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{1}handled\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}instance_id\0\u{3}time_ms\0\u{1}history\0\u{1}buffered\0\u{3}applied_messages\0\u{3}scheduled_tasks\0\u{3}canceled_timers\0\u{4}\u{3}custom_status\0\u{1}hold\0\u{4}\u{e}canceled_tasks\0\u{3}compensates_termination\0\u{1}heartbeats\0\u{2}\u{3}replaces\0\u{3}created_at_ms\0\u{3}at_end\0\u{3}given_up\0\u{3}start_dispatch\0\u{4}\u{6}requested_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{1}handled\0")
 
   fileprivate class _StorageClass {
     var _instanceID: String = String()
@@ -5403,6 +5425,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
     var _createdAtMs: Int64? = nil
     var _atEnd: PBAtEnd? = nil
     var _givenUp: PBGivenUp? = nil
+    var _startDispatch: UInt32? = nil
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -5433,6 +5456,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       _createdAtMs = source._createdAtMs
       _atEnd = source._atEnd
       _givenUp = source._givenUp
+      _startDispatch = source._startDispatch
     }
   }
 
@@ -5467,6 +5491,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
         case 31: try { try decoder.decodeSingularInt64Field(value: &_storage._createdAtMs) }()
         case 32: try { try decoder.decodeSingularMessageField(value: &_storage._atEnd) }()
         case 33: try { try decoder.decodeSingularMessageField(value: &_storage._givenUp) }()
+        case 34: try { try decoder.decodeSingularUInt32Field(value: &_storage._startDispatch) }()
         case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
         case 41: try { try decoder.decodeRepeatedMessageField(value: &_storage._rejectedUpdates) }()
         case 42: try { try decoder.decodeSingularMessageField(value: &_storage._entity) }()
@@ -5531,6 +5556,9 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
       try { if let v = _storage._givenUp {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 33)
       } }()
+      try { if let v = _storage._startDispatch {
+        try visitor.visitSingularUInt32Field(value: v, fieldNumber: 34)
+      } }()
       if !_storage._requestedUpdates.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._requestedUpdates, fieldNumber: 40)
       }
@@ -5572,6 +5600,7 @@ nonisolated extension PBInstanceChange: SwiftProtobuf.Message, SwiftProtobuf._Me
         if _storage._createdAtMs != rhs_storage._createdAtMs {return false}
         if _storage._atEnd != rhs_storage._atEnd {return false}
         if _storage._givenUp != rhs_storage._givenUp {return false}
+        if _storage._startDispatch != rhs_storage._startDispatch {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -6656,7 +6685,7 @@ nonisolated extension PBGivenUp: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".InstanceState"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{6}at_end\0\u{3}given_up\0\u{4}\u{7}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{3}open_entity_calls\0\u{3}open_sections\0\u{2}\u{e}author\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}format\0\u{1}id\0\u{3}execution_id\0\u{3}start_id\0\u{1}name\0\u{1}version\0\u{1}status\0\u{3}created_at_ms\0\u{3}last_updated_at_ms\0\u{3}start_at_ms\0\u{3}custom_status\0\u{1}output\0\u{1}failure\0\u{1}parent\0\u{3}trace_parent\0\u{1}tags\0\u{3}open_tasks\0\u{3}open_timers\0\u{3}history_count\0\u{1}inbox\0\u{3}applied_messages\0\u{1}hold\0\u{3}open_children\0\u{1}patches\0\u{3}compensates_termination\0\u{3}is_terminating\0\u{4}\u{6}at_end\0\u{3}given_up\0\u{3}start_dispatch\0\u{3}rewind_count\0\u{4}\u{5}requested_updates\0\u{3}open_updates\0\u{3}ended_updates\0\u{3}rejected_updates\0\u{1}entity\0\u{3}open_entity_calls\0\u{3}open_sections\0\u{2}\u{e}author\0")
 
   fileprivate class _StorageClass {
     var _format: Int32 = 0
@@ -6688,6 +6717,8 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _isTerminating: Bool = false
     var _atEnd: PBAtEnd? = nil
     var _givenUp: PBGivenUp? = nil
+    var _startDispatch: UInt32 = 0
+    var _rewindCount: UInt32 = 0
     var _requestedUpdates: [PBUpdateRequested] = []
     var _openUpdates: [String] = []
     var _endedUpdates: [PBEndedUpdate] = []
@@ -6734,6 +6765,8 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _isTerminating = source._isTerminating
       _atEnd = source._atEnd
       _givenUp = source._givenUp
+      _startDispatch = source._startDispatch
+      _rewindCount = source._rewindCount
       _requestedUpdates = source._requestedUpdates
       _openUpdates = source._openUpdates
       _endedUpdates = source._endedUpdates
@@ -6787,6 +6820,8 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 26: try { try decoder.decodeSingularBoolField(value: &_storage._isTerminating) }()
         case 32: try { try decoder.decodeSingularMessageField(value: &_storage._atEnd) }()
         case 33: try { try decoder.decodeSingularMessageField(value: &_storage._givenUp) }()
+        case 34: try { try decoder.decodeSingularUInt32Field(value: &_storage._startDispatch) }()
+        case 35: try { try decoder.decodeSingularUInt32Field(value: &_storage._rewindCount) }()
         case 40: try { try decoder.decodeRepeatedMessageField(value: &_storage._requestedUpdates) }()
         case 41: try { try decoder.decodeRepeatedStringField(value: &_storage._openUpdates) }()
         case 42: try { try decoder.decodeRepeatedMessageField(value: &_storage._endedUpdates) }()
@@ -6891,6 +6926,12 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
       try { if let v = _storage._givenUp {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 33)
       } }()
+      if _storage._startDispatch != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._startDispatch, fieldNumber: 34)
+      }
+      if _storage._rewindCount != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._rewindCount, fieldNumber: 35)
+      }
       if !_storage._requestedUpdates.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._requestedUpdates, fieldNumber: 40)
       }
@@ -6953,6 +6994,8 @@ nonisolated extension PBInstanceState: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._isTerminating != rhs_storage._isTerminating {return false}
         if _storage._atEnd != rhs_storage._atEnd {return false}
         if _storage._givenUp != rhs_storage._givenUp {return false}
+        if _storage._startDispatch != rhs_storage._startDispatch {return false}
+        if _storage._rewindCount != rhs_storage._rewindCount {return false}
         if _storage._requestedUpdates != rhs_storage._requestedUpdates {return false}
         if _storage._openUpdates != rhs_storage._openUpdates {return false}
         if _storage._endedUpdates != rhs_storage._endedUpdates {return false}

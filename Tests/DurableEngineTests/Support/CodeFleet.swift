@@ -44,15 +44,47 @@ final class CodeFleet: Sendable {
         return worker
     }
 
+    // MARK: - Orchestrations
+
+    /// Runs an activity, waits for an event, runs another: three episodes, and what it is made of.
+    func flow(_ name: String, version: String? = nil, _ mark: String) -> Orchestration<NoValue, String> {
+        Orchestration(name, version: version) { (context: OrchestrationContext) -> String in
+            let first: String = try await context.callActivity("Work", mark)
+            try await context.waitForExternalEvent("go")
+            let second: String = try await context.callActivity("Work", mark)
+            return first + second + (context.version ?? "-")
+        }
+    }
+
+    func gated(_ name: String, _ gate: CodeGate) -> Orchestration<NoValue, String> {
+        Orchestration(name) { (context: OrchestrationContext) -> String in
+            gate.pass()
+            let first: String = try await context.callActivity("Work", "g")
+            let event: String = try await context.waitForExternalEvent("go")
+            return first + event
+        }
+    }
+
+    // MARK: - Instances
+
+    func start(_ name: String, id: String, version: String?) async throws {
+        let start = ExecutionStarted(
+            name: name, version: version, instanceID: InstanceID(id), executionID: ExecutionID("start-\(id)"))
+        try await hub.send(.executionStarted(start), to: id, message: "start-\(id)")
+    }
+
+    /// Waits until the owner has heard of the worker's code.
+    func waitForCode(_ name: String) async throws {
+        try await hub.start(CodeFleet.ready(name), id: "ready-\(name)")
+        try await hub.wait(for: "ready-\(name)", .completed)
+    }
+
     func statistics(_ worker: RunningWorker) async -> PartitionStatistics? { await worker.host.statistics().first }
 
     func suspend(_ id: String, _ isSuspended: Bool) async throws {
         try await hub.send(
-            Message(
-                id: MessageID("suspend-\(id)-\(isSuspended)"), instanceID: InstanceID(id),
-                event: HistoryEvent(
-                    timestamp: hub.clock.now(),
-                    kind: isSuspended ? .executionSuspended(reason: nil) : .executionResumed(reason: nil))))
+            isSuspended ? .executionSuspended(reason: nil) : .executionResumed(reason: nil), to: id,
+            message: "suspend-\(id)-\(isSuspended)")
     }
 
     /// Waits until the instance's episode is with another worker.

@@ -1,4 +1,5 @@
 import DurableBackend
+import DurableClient
 import DurableCore
 import DurableEngine
 import DurableMemory
@@ -87,12 +88,28 @@ final class EngineHarness: Sendable {
 
     // MARK: - Clients
 
+    /// A client as applications have it, on a connection of its own.
+    func connectedClient(_ payloads: any PayloadAccess = PlainPayloads()) -> TaskHubClient {
+        TaskHubClient(
+            HubClient(
+                descriptor: descriptor, transport: broker.connect(as: "client-\(UUID().uuidString)"), clock: clock,
+                payloads: payloads))
+    }
+
     func send(_ message: Message) async throws {
         let partition = message.instanceID.partition(of: topology.partitionCount)
         let outcome = try await client.publish([
             topology.controlMessage([message], to: partition, through: .client, at: clock.now())
         ])
         precondition(outcome == [.confirmed], "the hub takes messages")
+    }
+
+    /// A message of its own for one event.
+    func send(_ kind: HistoryEvent.Kind, to id: String, message: String) async throws {
+        try await send(
+            Message(
+                id: MessageID(message), instanceID: InstanceID(id),
+                event: HistoryEvent(timestamp: clock.now(), kind: kind)))
     }
 
     func start(
@@ -104,16 +121,11 @@ final class EngineHarness: Sendable {
     func start(
         _ name: String, id: String, payload: Payload?, message: String? = nil, startAt: Timestamp? = nil
     ) async throws {
-        let message = MessageID(message ?? "start-\(id)")
-        try await send(
-            Message(
-                id: message, instanceID: InstanceID(id),
-                event: HistoryEvent(
-                    timestamp: clock.now(),
-                    kind: .executionStarted(
-                        ExecutionStarted(
-                            name: name, input: payload, instanceID: InstanceID(id),
-                            executionID: ExecutionID(message.value), scheduledStart: startAt)))))
+        let message = message ?? "start-\(id)"
+        let start = ExecutionStarted(
+            name: name, input: payload, instanceID: InstanceID(id), executionID: ExecutionID(message),
+            scheduledStart: startAt)
+        try await send(.executionStarted(start), to: id, message: message)
     }
 
     func raise(_ name: String, to id: String, _ input: String? = nil, message: String) async throws {
@@ -121,19 +133,13 @@ final class EngineHarness: Sendable {
     }
 
     func raise(_ name: String, to id: String, payload: Payload?, message: String) async throws {
-        try await send(
-            Message(
-                id: MessageID(message), instanceID: InstanceID(id),
-                event: HistoryEvent(timestamp: clock.now(), kind: .eventRaised(name: name, input: payload))))
+        try await send(.eventRaised(name: name, input: payload), to: id, message: message)
     }
 
     /// Sends the request of an update, as a client does first.
     func update(_ name: String, _ updateID: String, of id: String, _ input: String? = nil) async throws {
         let request = UpdateRequest(id: UpdateID(updateID), name: name, input: input.map { Payload($0) })
-        try await send(
-            Message(
-                id: MessageID("update-\(updateID)-\(UUID().uuidString)"), instanceID: InstanceID(id),
-                event: HistoryEvent(timestamp: clock.now(), kind: .updateRequested(request))))
+        try await send(.updateRequested(request), to: id, message: "update-\(updateID)-\(UUID().uuidString)")
     }
 
     /// Moves the clock while `body` runs, as for clients that wait.
@@ -152,11 +158,7 @@ final class EngineHarness: Sendable {
     }
 
     func terminate(_ id: String, message: String) async throws {
-        try await send(
-            Message(
-                id: MessageID(message), instanceID: InstanceID(id),
-                event: HistoryEvent(
-                    timestamp: clock.now(), kind: .executionTerminated(reason: Payload("\"enough\""), recurse: false))))
+        try await send(.executionTerminated(reason: Payload("\"enough\""), recurse: false), to: id, message: message)
     }
 
     /// Asks the owner, as a client would.
