@@ -48,6 +48,22 @@ package enum EngineDefect: String, CaseIterable, Sendable {
     case forgetsArchive
     /// A snapshot of the journal does not say which streams the logs are in.
     case forgetsStreamsInJournal
+    /// A rewound instance's activities are dispatched under the number of their first dispatch.
+    case rewindsWithOldDispatches
+    /// What code waited for when it failed, and what it had given up, is not asked for again when it is rewound.
+    case rewindForgetsOpen
+    /// A rewound instance's activities that have completed before are dispatched once more.
+    case rewindRepeatsCompleted
+    /// A rewind is acknowledged, and not carried out.
+    case losesRewinds
+    /// A request to rewind what has not failed is not remembered: a repeat of it rewinds what fails later.
+    case forgetsRefusedRewinds
+    /// A repeated request for an update that has ended is taken for a new one.
+    case runsUpdatesTwice
+    /// An update that its validator refuses runs all the same.
+    case runsRefusedUpdates
+    /// The request for an update is acknowledged, and not kept.
+    case losesUpdates
 }
 
 extension PartitionProcessor {
@@ -73,6 +89,62 @@ extension PartitionProcessor {
         default: break
         }
         return message
+    }
+
+    /// The instance's state, by which it is decided about the message, as a defect would have it.
+    func defective(_ state: InstanceState, for message: Message) -> InstanceState {
+        guard has(.runsUpdatesTwice), case .updateRequested(let request) = message.event.kind,
+            case .ended? = state.updates.standing(of: request.id)
+        else { return state }
+        var state = state
+        state.updates = UpdateLedger()
+        return state
+    }
+
+    /// The failed instance as a defect would have it when it is rewound.
+    func forgetful(_ failed: InstanceState) -> InstanceState {
+        guard has(.rewindForgetsOpen) else { return failed }
+        var failed = failed
+        failed.atEnd?.open = []
+        failed.givenUp.lately = []
+        return failed
+    }
+
+    /// What a rewind dispatches as a defect would have it.
+    func defective(
+        _ change: inout InstanceChange, _ outbox: [OutboxEntry], of failed: InstanceState, _ outboxID: inout OutboxID
+    ) -> [OutboxEntry] {
+        var outbox = outbox
+        if has(.rewindRepeatsCompleted) {
+            for event in change.history {
+                guard case .taskScheduled(let name, let input) = event.kind,
+                    !change.scheduledTasks.contains(where: { $0.taskID == event.eventID })
+                else { continue }
+                let task = TaskMessage(
+                    instanceID: failed.id, executionID: failed.executionID, taskID: event.eventID, dispatch: 77,
+                    name: name, input: input, traceParent: failed.traceParent)
+                change.scheduledTasks.append(.init(taskID: event.eventID, dispatch: 77, outboxID: outboxID))
+                outbox.append(OutboxEntry(id: outboxID, epoch: parts.epoch, body: .task(task)))
+                outboxID = OutboxID(outboxID.value + 1)
+            }
+        }
+        guard has(.rewindsWithOldDispatches) else { return outbox }
+        for index in change.scheduledTasks.indices { change.scheduledTasks[index].dispatch = 1 }
+        return outbox.map { entry in
+            guard case .task(var task) = entry.body else { return entry }
+            task.dispatch = 1
+            var entry = entry
+            entry.body = .task(task)
+            return entry
+        }
+    }
+
+    /// What an arriving message changes as a defect would have it.
+    func defective(_ change: InstanceChange) -> InstanceChange {
+        guard has(.losesUpdates) else { return change }
+        var change = change
+        change.requestedUpdates = []
+        return change
     }
 }
 

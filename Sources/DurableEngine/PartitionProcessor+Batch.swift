@@ -13,8 +13,10 @@ struct Batch {
     var outbox: [OutboxEntry] = []
     var outboxRemoved: [OutboxID] = []
     var applied: [Origin] = []
+    /// Instances that go on although they had failed; their histories are in `changes`.
+    var rewound: [InstanceID] = []
     /// It holds as much as one checkpoint shall.
-    var isFull = false
+    var isFull: Bool { !rewound.isEmpty }
     /// To parents whose child could not be started, or has ended before.
     var refusals: [Message] = []
     /// What partitions sent to entities, by entity. Look-up only.
@@ -78,11 +80,7 @@ extension PartitionProcessor {
         if isCautious { return try await processCautiously(at: now) }
         try refillTimers()
         var batch = newBatch(at: now)
-        var count = 0
-        while count < min(arrivals.count, parts.configuration.batchLimit), !batch.isFull {
-            try take(arrivals[count], into: &batch)
-            count += 1
-        }
+        let count = try take(arrivals.prefix(parts.configuration.batchLimit), into: &batch)
         arrivals.removeFirst(count)
         try fireTimers(into: &batch, limit: parts.configuration.batchLimit)
         try runBegun(into: &batch, limit: parts.configuration.batchLimit)
@@ -108,6 +106,16 @@ extension PartitionProcessor {
     }
 
     // MARK: - Taking deliveries
+
+    /// - Returns: How many of them were taken: as many as fit into one checkpoint.
+    func take(_ deliveries: ArraySlice<Delivery>, into batch: inout Batch) throws(PartitionEnd) -> Int {
+        var count = 0
+        for delivery in deliveries where !batch.isFull {
+            try take(delivery, into: &batch)
+            count += 1
+        }
+        return count
+    }
 
     func take(_ delivery: Delivery, into batch: inout Batch) throws(PartitionEnd) {
         let content: MessageBatch
@@ -226,7 +234,7 @@ extension PartitionProcessor {
             message.event.kind = .executionStarted(start)
         }
         let acceptance =
-            entry.map { $0.state.decide(message, at: $0.state.time(at: batch.now)) }
+            entry.map { defective($0.state, for: message).decide(message, at: $0.state.time(at: batch.now)) }
             ?? InstanceState.decide(message, at: batch.now)
         switch acceptance {
         case .ignored(let verdict):
@@ -244,6 +252,7 @@ extension PartitionProcessor {
             if let old { batch.drop(old) }
             let entry = try self.entry(for: change)
             if let old, !old.state.status.isTerminal { entry.predecessors = [old] + old.predecessors }
+            let change = defective(change)
             fold(change, into: entry)
             batch.note(change, of: entry)
             if entry.state.entity != nil, let origin = message.origin {

@@ -15,14 +15,18 @@ extension PartitionProcessor {
     func processCautiously(at now: Timestamp) async throws(PartitionEnd) -> Bool {
         try refillTimers()
         var worked = false
-        let taken = arrivals.first?.isRedelivered == true ? 1 : arrivals.prefix { !$0.isRedelivered }.count
-        let deliveries = Array(arrivals.prefix(min(taken, parts.configuration.batchLimit)))
-        if !deliveries.isEmpty {
-            arrivals.removeFirst(deliveries.count)
+        if let first = arrivals.first {
+            let limit = first.isRedelivered ? 1 : parts.configuration.batchLimit
+            let deliveries = arrivals.prefix(limit).prefix { $0.isRedelivered == first.isRedelivered }
             var batch = newBatch(at: now)
-            let isSuspect = deliveries[0].isRedelivered
-            for delivery in deliveries { try take(delivery, into: &batch) }
-            if isSuspect { try await runAlone(batch, deliveries[0].properties.messageID) } else { try await run(batch) }
+            let count = try take(deliveries, into: &batch)
+            arrivals.removeFirst(count)
+            if first.isRedelivered {
+                try await saveRewound(of: &batch)
+                try await runAlone(batch, first.properties.messageID)
+            } else {
+                try await run(batch)
+            }
             worked = true
         }
         for step in [fireTimers, retryHeld, runBegun, askAgainAlone, runFetched] {
@@ -45,6 +49,17 @@ extension PartitionProcessor {
             logger.info("what the last owner left has been handled: nothing of it ended this worker")
         }
         return worked
+    }
+
+    /// Saves what a batch rewinds together with what that dispatches, before any code of it runs.
+    private func saveRewound(of batch: inout Batch) async throws(PartitionEnd) {
+        if batch.rewound.isEmpty { return }
+        var part = Batch(now: batch.now, outboxID: batch.outboxID, deduplication: batch.deduplication)
+        for entry in batch.touched where batch.rewound.contains(entry.state.id) {
+            if let change = batch.changes.removeValue(forKey: entry.state.id) { part.note(change, of: entry) }
+        }
+        (part.outbox, batch.outbox) = (batch.outbox, [])
+        try await save(part)
     }
 
     /// Saves a batch one instance at a time, each with a record before its code runs.

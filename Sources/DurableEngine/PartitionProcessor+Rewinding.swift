@@ -7,12 +7,15 @@ extension PartitionProcessor {
     /// Puts the instance as it was in the place of the failed one, and dispatches anew what it waits for.
     func rewind(_ failed: InstanceEntry, by message: Message, in batch: inout Batch) throws(PartitionEnd) {
         var verdict = failed.state.verdict(onRewinding: message)
-        if verdict == nil {
+        if verdict == nil, has(.losesRewinds) {
+            verdict = .accepted
+        } else if verdict == nil {
             let history = try wholeHistory(of: failed)
             let now = failed.state.time(at: batch.now)
-            if let (change, outbox) = failed.state.rewound(
+            if var (change, outbox) = forgetful(failed.state).rewound(
                 history, by: message, at: now, epoch: parts.epoch, outboxID: &batch.outboxID)
             {
+                outbox = defective(&change, outbox, of: failed.state, &batch.outboxID)
                 batch.drop(failed)
                 let entry = try entry(for: change)
                 batch.outbox += outbox.map { stampOrigin($0, in: &batch) }
@@ -22,11 +25,11 @@ extension PartitionProcessor {
                     "instance \(failed.state.id) goes back to event \(change.history.count), as asked",
                     metadata: ["events": "\(history.count)"])
                 verdict = .accepted
-                batch.isFull = true
+                batch.rewound.append(failed.state.id)
             } else {
                 verdict = .notRewindable
             }
-        } else if verdict == .notFailed, !failed.state.status.isTerminal {
+        } else if verdict == .notFailed, !failed.state.status.isTerminal, !has(.forgetsRefusedRewinds) {
             // A late repeat must not bring it about once it has failed.
             let change = InstanceChange(
                 instanceID: failed.state.id, time: failed.state.time(at: batch.now), appliedMessages: [message.id])

@@ -66,7 +66,8 @@ extension PartitionProcessor {
             }
         }
         var violation: String?
-        let admission = session.admit(opened, violation: &violation)
+        var admission = session.admit(opened, violation: &violation)
+        if has(.runsRefusedUpdates), case .rejected = admission { admission = .admitted }
         if violation != nil {
             session.evict()
             entry.session = nil

@@ -122,6 +122,52 @@ import Testing
         try await worker.stop()
     }
 
+    @Test("A rewind that an owner had in hand when it died is carried out by the next, with all that it sends")
+    func inHand() async throws {
+        let hub = try await EngineHarness(partitions: 2)
+        let parent = Orchestration("Parent") { [call, chain] (child: String, context: OrchestrationContext) -> String in
+            async let own = context.callActivity(call, "good")
+            let said = try await context.callSubOrchestration(chain, ["bad"], instanceID: InstanceID(child))
+            return try await "\(own) \(said)"
+        }
+        let deaths = PlatformLock(0)
+        let storage = CrashStorage(hub.storage, DurableLedger())
+        let trap = Orchestration("Trap") { (context: OrchestrationContext) -> Int in
+            let isFirst = deaths.withLock { count in
+                count += 1
+                return count == 1
+            }
+            if isFirst {
+                storage.kill()
+                hub.broker.kill("w2")
+            }
+            return 1
+        }
+        let first = try hub.startWorker("w1", [call, chain, parent, trap])
+        // What goes to the other partition has numbers without gaps.
+        let home = InstanceID("p").partition(of: 2)
+        let far = try #require((0..<20).map { "child-\($0)" }.first { InstanceID($0).partition(of: 2) != home })
+        let near = try #require((0..<20).map { "trap-\($0)" }.first { InstanceID($0).partition(of: 2) == home })
+        try await hub.start("Parent", id: "p", input: "\"\(far)\"")
+        try await hub.wait(for: "p", .failed)
+        try await hub.wait(for: far, .failed)
+        try await first.stop()
+        provider.mend()
+        try await hub.start("Trap", id: near)
+        try await hub.send(
+            Message(
+                id: MessageID("rewind-p"), instanceID: InstanceID("p"),
+                event: HistoryEvent(timestamp: hub.clock.now(), kind: .executionRewound(reason: nil, count: 0))))
+        let second = try hub.startWorker("w2", [call, chain, parent, trap], storage: storage)
+        try await hub.eventually("the death of the owner") { deaths.withLock { $0 } == 1 }
+        second.task.cancel()
+        let third = try hub.startWorker("w3", [call, chain, parent, trap])
+        #expect(try await hub.wait(for: "p", .completed).output == Payload("\"good! bad!\""))
+        #expect(try await hub.history("p").count { $0.typeName == "ExecutionRewound" } == 1)
+        try await hub.wait(for: far, .completed)
+        try await third.stop()
+    }
+
     @Test("Children that failed, and those that ended with their parent, go on; a purged one begins anew")
     func children() async throws {
         let hub = try await EngineHarness(partitions: 2)
