@@ -8,6 +8,8 @@ struct WorkloadHub {
     private(set) var states: [InstanceID: InstanceState] = [:]
     /// Of each execution, oldest first.
     private(set) var histories: [InstanceID: [[HistoryEvent]]] = [:]
+    /// How instances ended before they were rewound.
+    private(set) var voidEnds: [InstanceID: [HistoryEvent]] = [:]
     /// What was answered to whom in a way that the workload does not permit.
     private(set) var wrongVerdicts: [String] = []
     /// Episodes that could not be used.
@@ -22,6 +24,8 @@ struct WorkloadHub {
     private var agenda: [Entry] = []
     private var entryCount = 0
     private var outboxID = OutboxID(1)
+    /// Of activities, by idempotency key.
+    private var runs: [String: Int] = [:]
 
     private struct Entry {
         var time: Timestamp
@@ -33,6 +37,7 @@ struct WorkloadHub {
             case message(Message, of: Int?)
             case completion(TaskMessage)
             case timers(InstanceID)
+            case mend(InstanceID, attempt: Int, limit: Int)
         }
     }
 
@@ -69,6 +74,18 @@ struct WorkloadHub {
     private mutating func take(_ entry: Entry, at now: Timestamp, _ touched: inout [InstanceID]) {
         switch entry.what {
         case .operation(let index):
+            switch workload.operations[index].kind {
+            case .mend(let id, let limit): return add(now, .mend(id, attempt: 1, limit: limit))
+            case .update(let id, let request, let repeats):
+                for delay in [.zero] + repeats {
+                    let event = HistoryEvent(timestamp: now, kind: .updateRequested(request))
+                    add(
+                        now + delay,
+                        .message(Message(id: MessageID("\(request.id)"), instanceID: id, event: event), of: index))
+                }
+                return
+            default: break
+            }
             guard let publication = workload.operations[index].publication,
                 let message = workload.message(of: workload.operations[index], at: now)
             else { return }
@@ -83,6 +100,10 @@ struct WorkloadHub {
             {
                 add(now + duration, .message(resumption, of: index))
             }
+            if case .update = operation.kind {
+                if verdict == .notFound { add(now + .seconds(1), .message(message, of: index)) }
+                return
+            }
             if verdict == .notFound, operation.publication?.mustArrive == true {
                 return add(now + .seconds(1), .message(message, of: index))
             }
@@ -93,8 +114,9 @@ struct WorkloadHub {
             guard let activity = SimulatedActivities.named(task.name) else {
                 return failures.append("no activity \"\(task.name)\"")
             }
+            runs[task.idempotencyKey, default: 0] += 1
             let kind: HistoryEvent.Kind =
-                switch activity.result(task.input, task.taskID) {
+                switch activity.result(task.input, task.taskID, run: runs[task.idempotencyKey] ?? 1) {
                 case .success(let result): .taskCompleted(taskID: task.taskID, result: result)
                 case .failure(let failure): .taskFailed(taskID: task.taskID, failure: failure)
                 }
@@ -107,13 +129,59 @@ struct WorkloadHub {
             guard let state = states[id], !state.status.isTerminal else { return }
             if let change = state.fireTimers(at: now) { states[id]?.evolve(with: change) }
             touched.append(id)
+        case .mend(let id, let attempt, let limit):
+            guard let state = states[id], state.status.isTerminal else {
+                return add(now + .seconds(1), .mend(id, attempt: attempt, limit: limit))
+            }
+            guard state.status == .failed, attempt <= limit else { return }
+            let reason = Payload("\"\(id).mend-\(attempt)\"")
+            let event = HistoryEvent(timestamp: now, kind: .executionRewound(reason: reason, count: 0))
+            let request = Message(id: MessageID("\(id).mend-\(attempt)"), instanceID: id, event: event)
+            if decide(request, at: now, &touched) == .notRewindable { return }
+            add(now + .seconds(1), .mend(id, attempt: attempt + 1, limit: limit))
         }
+    }
+
+    /// As an owner does with what it is asked to rewind.
+    private mutating func rewind(
+        _ failed: InstanceState, by message: Message, at now: Timestamp, _ touched: inout [InstanceID]
+    ) -> Verdict {
+        let id = failed.id
+        if let verdict = failed.verdict(onRewinding: message) {
+            if verdict == .notFailed, !failed.status.isTerminal {
+                states[id]?.evolve(
+                    with: InstanceChange(instanceID: id, time: now, appliedMessages: [message.id]))
+            }
+            if case .executionStarted = message.event.kind, let answer = failed.repeatedAnswer(at: now) {
+                send([answer], at: now)
+            }
+            return verdict
+        }
+        var executions = histories[id] ?? [[]]
+        let history = executions.removeLast()
+        let rewound = failed.rewound(history, by: message, at: now, epoch: .zero, outboxID: &outboxID)
+        guard let (change, outbox) = rewound, let state = InstanceState.created(by: change) else {
+            if case .executionStarted = message.event.kind, let answer = failed.repeatedAnswer(at: now) {
+                send([answer], at: now)
+            }
+            return .notRewindable
+        }
+        voidEnds[id, default: []] += history.suffix(1)
+        states[id] = state
+        histories[id] = executions + [[]]
+        fold(change, outbox, at: now)
+        touched.append(id)
+        return .accepted
     }
 
     private mutating func decide(_ message: Message, at now: Timestamp, _ touched: inout [InstanceID]) -> Verdict {
         let id = message.instanceID
+        if let state = states[id], state.isRewound(by: message) {
+            return rewind(state, by: message, at: now, &touched)
+        }
         switch states[id]?.decide(message, at: now) ?? InstanceState.decide(message, at: now) {
         case .ignored(let verdict):
+            if verdict == .created, let answer = states[id]?.repeatedAnswer(at: now) { send([answer], at: now) }
             if verdict == .exists, let refusal = message.refusal(at: now) { send([refusal], at: now) }
             return verdict
         case .accepted(let change, let verdict):
@@ -129,7 +197,8 @@ struct WorkloadHub {
     }
 
     private mutating func runEpisode(of id: InstanceID, at now: Timestamp) {
-        guard let state = states[id], !state.inbox.isEmpty else { return }
+        guard let state = states[id] else { return }
+        if state.inbox.isEmpty { return runUpdates(of: id, at: now) }
         if state.entity != nil { return runEntity(state, at: now) }
         if state.isEndImposed(at: now) {
             let (change, messages) = state.imposeEnd(at: now)
@@ -143,12 +212,43 @@ struct WorkloadHub {
             let (change, outbox) = state.finishEpisode(
                 over: events, actions: try session.run(events), at: now, epoch: .zero, outboxID: &outboxID)
             fold(change, outbox, at: now)
+            runUpdates(of: id, at: now)
         } catch {
             failures.append("\(id): \(error)")
         }
         // Now and then the instance leaves memory.
         if states[id]?.status.isTerminal != false || generator.chance(0.1) {
             sessions.removeValue(forKey: id)?.evict()
+        }
+    }
+
+    /// Lets the updates begin that wait and that the code has a handler for, each in an episode.
+    private mutating func runUpdates(of id: InstanceID, at now: Timestamp) {
+        var passedOver: Set<UpdateID> = []
+        while let state = states[id], state.mayAdmitUpdates,
+            let request = state.updates.requested.first(where: { !passedOver.contains($0.id) })
+        {
+            do {
+                let session = try session(of: state)
+                guard session.takesUpdate(named: request.name) else {
+                    passedOver.insert(request.id)
+                    continue
+                }
+                var violation: String?
+                switch session.admit(request, violation: &violation) {
+                case .noHandler: passedOver.insert(request.id)
+                case .rejected(let reason):
+                    states[id]?.evolve(with: state.rejection(of: request, because: reason, at: now))
+                case .admitted:
+                    let events = state.beginning(of: request, at: now)
+                    let (change, outbox) = state.finishEpisode(
+                        over: events, actions: try session.run(events), at: now, epoch: .zero, outboxID: &outboxID)
+                    fold(change, outbox, at: now)
+                    passedOver = []
+                }
+            } catch {
+                return failures.append("\(id): \(error)")
+            }
         }
     }
 

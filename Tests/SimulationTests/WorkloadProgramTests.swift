@@ -12,7 +12,12 @@ import Testing
             var worked: [Duration] = []
         }
         let notes = PlatformLock(Notes())
-        func began(_ run: ActivityRun) async { notes.withLock { $0.began.append(run) } }
+        func began(_ run: ActivityRun) async -> Int {
+            notes.withLock { notes in
+                notes.began.append(run)
+                return notes.began.count { $0.taskID == run.taskID }
+            }
+        }
         func ended(_ run: ActivityRun) async { notes.withLock { $0.ended.append(run) } }
         func trap(_ id: InstanceID) {}
         func work(for duration: Duration) async { notes.withLock { $0.worked.append(duration) } }

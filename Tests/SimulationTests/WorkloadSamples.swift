@@ -14,6 +14,7 @@ struct WorkloadSample {
         set { executions[executions.count - 1] = newValue }
     }
     var others: [InstanceID: [HistoryEvent]]
+    var voidEnds: [InstanceID: [HistoryEvent]]
     var snapshot: InstanceSnapshot
 
     static let programs = Programs.replayRegistry()
@@ -34,7 +35,7 @@ struct WorkloadSample {
                 let sample = Self(
                     workload: workload, instance: instance, executions: executions,
                     others: hub.histories.mapValues { RecordedInstance($0, programs: programs).whole },
-                    snapshot: snapshot)
+                    voidEnds: hub.voidEnds, snapshot: snapshot)
                 if matches(sample) { return sample }
             }
         }
@@ -48,6 +49,8 @@ struct WorkloadSample {
         return switch orchestration {
         case "Kin": Programs.families
         case "Rounds": Programs.continuing
+        case "MendedSteps": Programs.rewindings.filter { $0.name == orchestration }
+        case "Tally": Programs.updates
         default: Programs.drawn
         }
     }
@@ -58,7 +61,7 @@ struct WorkloadSample {
         let recorded = RecordedInstance(executions, programs: Self.programs)
         var others = others
         others[instance.id] = recorded.whole
-        return HistoryChecks.violations(of: recorded, of: instance, in: workload, others: others)
+        return HistoryChecks.violations(of: recorded, of: instance, in: workload, others: others, voidEnds: voidEnds)
     }
 
     /// Index of the first event of that type, or of the one after `skip` of them.

@@ -75,7 +75,8 @@ import Testing
             var hub = WorkloadHub(workload, seed: seed, registry: registry)
             hub.run()
             let violations = WorkloadChecks.violations(
-                of: workload, snapshots: hub.snapshots, histories: hub.histories, programs: registry)
+                of: workload, snapshots: hub.snapshots, histories: hub.histories, voidEnds: hub.voidEnds,
+                programs: registry)
             let entities = hub.states.values.filter(\.id.isReserved)
             let amiss = EntityChecks.violations(of: entities, histories: hub.histories, in: workload)
             #expect(hub.failures + violations + amiss == [], "seed \(seed)")

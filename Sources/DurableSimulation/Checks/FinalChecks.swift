@@ -1,6 +1,7 @@
 import DurableBackend
 import DurableCore
 import DurableMemory
+import DurableTask
 import DurableWire
 
 /// What must hold when all work is done and the fleet has stopped in order.
@@ -78,14 +79,41 @@ struct FinalChecks {
         var snapshots: [InstanceID: InstanceSnapshot] = [:]  // look-up only
         var histories: [InstanceID: [[HistoryEvent]]] = [:]  // look-up only
         let reused = Set(hub.plan.reuses.map(\.id))  // look-up only
+        var voidEnds: [InstanceID: [HistoryEvent]] = [:]  // look-up only
         for instance in hub.witness.instances where !reused.contains(instance.state.id) {
+            voidEnds[instance.state.id] = instance.voidEnds
+            checkRuns(instance)
             snapshots[instance.state.id] = InstanceSnapshot(instance.state, input: nil)
             histories[instance.state.id] = instance.executions
         }
-        let found = WorkloadChecks.violations(of: hub.plan.workload, snapshots: snapshots, histories: histories)
+        let found = WorkloadChecks.violations(
+            of: hub.plan.workload, snapshots: snapshots, histories: histories, voidEnds: voidEnds)
         let entities = hub.witness.instances.map(\.state).filter(\.id.isReserved)
         let amiss = EntityChecks.violations(of: entities, histories: histories, in: hub.plan.workload)
         for text in amiss { hub.witness.violated("I2: \(text)") }
         for text in found { hub.witness.violated("I2: \(text)") }
+    }
+
+    /// A result that only a later run of its activity gives is there because that one ran.
+    private func checkRuns(_ instance: Witness.Instance) {
+        for history in instance.executions {
+            guard let executionID = history.executionStarted?.executionID else { continue }
+            var failures: [EventID: Int] = [:]  // look-up only
+            for event in history {
+                switch event.kind {
+                case .taskScheduled(SimulatedActivities.flaky.name, let input):
+                    let attempt = try? PayloadCoding.decode(
+                        SimulatedActivities.Attempt.self, from: input, as: "an activity's input")
+                    failures[event.eventID] = attempt?.failures
+                case .taskCompleted(let id, _):
+                    guard let least = failures[id] else { continue }
+                    let runs = hub.ledger.runs("\(instance.state.id)/\(executionID)/\(id)")
+                    expect(
+                        runs > least,
+                        "I2: \(instance.state.id): task \(id) has a result after \(runs) runs, \(least) fail")
+                default: break
+                }
+            }
+        }
     }
 }

@@ -15,6 +15,18 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
         package var history: [HistoryEvent] { executions.last ?? [] }
         /// Tasks whose completion was taken, as `idempotencyKey/dispatch`.
         package var answered: Set<String> = []
+        /// How it ended before it was rewound, each time.
+        package var voidEnds: [HistoryEvent] = []
+
+        /// Whether an answer to the task is in its present execution.
+        func holdsAnswer(to taskID: EventID) -> Bool {
+            (history + state.inbox).contains { event in
+                switch event.kind {
+                case .taskCompleted(taskID, _), .taskFailed(taskID, _): true
+                default: false
+                }
+            }
+        }
 
         /// nil: there is no such execution.
         func history(of executionID: ExecutionID?) -> [HistoryEvent]? {
@@ -59,13 +71,15 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
     package let partitions: [Partition]
     /// When instances were purged last: from then on a start that began one may begin it anew. Look-up only.
     private(set) var purgedAt: [InstanceID: Duration] = [:]
+    /// Why instances were rewound by clients, who give a reason for each request. Look-up only.
+    var rewindReasons: [InstanceID: Set<Payload>] = [:]
     package private(set) var violations: [String] = []
-    package private(set) var openCount = 0
+    package internal(set) var openCount = 0
     /// Open instances on hold.
     package private(set) var heldCount = 0
     package private(set) var appendCount = 0
     private let checksWire: Bool
-    private var trace: Trace
+    var trace: Trace
 
     /// - Parameter checksWire: Whether records are folded as the wire format gives them back.
     package init(partitionCount: Int, checksWire: Bool = true, trace: Trace) {
@@ -97,7 +111,10 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
     /// Whether the completion of this dispatch is durable.
     package func isAnswered(_ task: TaskMessage) -> Bool {
         guard let instance = instance(task.instanceID) else { return false }
-        return instance.answered.contains(Self.key(task))
+        if instance.answered.contains(Self.key(task)) { return true }
+        // What is kept when it is rewound counts for all dispatches.
+        return !instance.voidEnds.isEmpty && instance.state.executionID == task.executionID
+            && instance.holdsAnswer(to: task.taskID)
     }
 
     /// Whether a durable checkpoint scheduled this task.
@@ -228,6 +245,11 @@ package final class Witness: @unchecked Sendable {  // confined to the simulator
 
     private func fold(_ change: InstanceChange, into partition: Partition) {
         var old = partition.instances.removeValue(forKey: change.instanceID)
+        if change.replaces, let failed = old, change.continues(failed.state.executionID) {
+            partition.gone[change.instanceID, default: []].append(failed)
+            partition.instances[change.instanceID] = rewound(failed, by: change)
+            return
+        }
         if change.replaces, var gone = old {
             old = nil
             if !gone.state.status.isTerminal { openCount -= 1 }

@@ -83,6 +83,11 @@ package struct SimulationPlan: Sendable {
         if cancelRandom.chance(0.15) { workload.add(Programs.cancellations, from: &cancelRandom) }
         var entityRandom = SeededGenerator(seed: seed, purpose: "purses and sections")
         if entityRandom.chance(0.2) { workload.add(Programs.entities, from: &entityRandom, share: 1) }
+        var rewindRandom = SeededGenerator(seed: seed, purpose: "failed and rewound")
+        let isRewound = rewindRandom.chance(0.12)
+        if isRewound { workload.add(Programs.rewindings, from: &rewindRandom, share: 0.6) }
+        var updateRandom = SeededGenerator(seed: seed, purpose: "tallies")
+        if updateRandom.chance(0.12) { workload.add(Programs.updates, from: &updateRandom, share: 1) }
         var reuseRandom = SeededGenerator(seed: seed, purpose: "reuse")
         reuses = reuseRandom.chance(0.12) ? PlannedReuse.draw(from: &reuseRandom) : []
         // What is long lets the broker give up on silent workers; most runs need no more than their work takes.
@@ -140,6 +145,8 @@ package struct SimulationPlan: Sendable {
         brokerPatience = random.chance(0.7) ? random.duration(.seconds(1) ... .seconds(4)) : .seconds(13)
         checkpointAfterPages = [1, 10, 100, 4000][Int(random.next() % 4)]
         if let theme { concentrate(on: theme) }
+        // Each end that is taken back may be archived once more, and snapshots of the journal name all archives.
+        if isRewound, let bytes = journalBytes { journalBytes = 4 * bytes }
     }
 }
 

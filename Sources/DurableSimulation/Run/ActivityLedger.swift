@@ -5,7 +5,8 @@ import DurableCore
 /// A run may be repeated when something went wrong, since the task was sent, with a worker that ran it (its completion
 /// or its acknowledgement may be lost), with the one that runs it now (it may have stood still with the task in hand,
 /// given up by the broker), or with an owner of its partition (the dispatch may not be known to be confirmed).
-/// A drain, a hand-over or a slow worker is no reason. A purge is: a start that comes again begins the same anew.
+/// A drain, a hand-over or a slow worker is no reason. A purge is: a start that comes again begins the same anew. So is
+/// a rewind, which dispatches the task once more.
 final class ActivityLedger: @unchecked Sendable {  // confined to the simulator's thread
     private struct Task {
         var sentAt: Duration
@@ -14,6 +15,7 @@ final class ActivityLedger: @unchecked Sendable {  // confined to the simulator'
         /// Owners that sent it; one that stood still may do so long after it was superseded.
         var senders: [Node] = []
         var workers: [Node] = []
+        var dispatches: Set<UInt32> = []  // look-up only
     }
 
     private let witness: Witness
@@ -42,7 +44,11 @@ final class ActivityLedger: @unchecked Sendable {  // confined to the simulator'
     func sending(_ task: TaskMessage, from node: Node) {
         let new = Task(sentAt: simulator.elapsed, ownerCount: owners(of: task.instanceID).count)
         tasks[task.idempotencyKey, default: new].senders.append(node)
+        tasks[task.idempotencyKey]?.dispatches.insert(task.dispatch)
     }
+
+    /// Runs of a task that have begun.
+    func runs(_ key: String) -> Int { tasks[key]?.workers.count ?? 0 }
 
     fileprivate func began(_ run: ActivityRun, on node: Node) {
         if node.isDead { return }
@@ -58,6 +64,7 @@ final class ActivityLedger: @unchecked Sendable {  // confined to the simulator'
         }
         if task.workers.isEmpty { return }
         repeatedRunCount += 1
+        if task.workers.count < task.dispatches.count { return }
         let owners = owners(of: run.instanceID).dropFirst(max(0, task.ownerCount - 1))
         let isPermitted =
             witness.purgedAt[run.instanceID].map { $0 >= task.sentAt } ?? false
@@ -86,7 +93,10 @@ private struct WorkerServices: ProgramServices {
     let clock: SimulatedClock
     let onTrap: @Sendable (InstanceID) -> Void
 
-    func began(_ run: ActivityRun) async { ledger.began(run, on: node) }
+    func began(_ run: ActivityRun) async -> Int {
+        ledger.began(run, on: node)
+        return ledger.runs("\(run.instanceID)/\(run.executionID)/\(run.taskID)")
+    }
     func ended(_ run: ActivityRun) async {}
     func work(for duration: Duration) async { await clock.sleep(for: duration) }
     func trap(_ id: InstanceID) { if !node.isDead { onTrap(id) } }

@@ -12,6 +12,10 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
     /// IDs the client shall use next; it makes its own when there is none.
     let nextID: NextID
     private var openCount = 0
+    /// What anybody was told of updates last, whose IDs are unique over all instances. Sorted before use.
+    var updateOutcomes: [UpdateID: (id: InstanceID, outcome: UpdateOutcome)] = [:]
+    /// Reasons of requests to rewind that were refused, since the instance had not failed. Sorted before use.
+    var refusedRewinds: [Payload: InstanceID] = [:]
 
     private var workload: Workload { hub.plan.workload }
     var isDone: Bool { openCount == 0 }
@@ -88,6 +92,9 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
                 if !operation.permittedVerdicts(in: workload).contains(verdict), !(mustArrive && verdict == .notFound) {
                     hub.witness.violated("I2: \(operation.typeName) \(message.id) was answered with \(verdict)")
                 }
+                if case .executionRewound(let reason, _) = message.event.kind {
+                    checkRewinding(of: message.instanceID, because: reason, verdict)
+                }
                 if !mustArrive || verdict != .notFound { return }
             } catch {
                 hub.trace.note("client: \(message.id): \(error)")
@@ -110,6 +117,8 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
             return try await client.terminate(message.instanceID, reason: reason)
         case .cancellationRequested(let reason):
             return try await client.cancel(message.instanceID, reason: reason)
+        case .executionRewound(let reason, _):
+            return try await client.rewind(message.instanceID, reason: reason)
         case .executionSuspended(let reason):
             return try await client.suspend(message.instanceID, reason: reason)
         case .executionResumed(let reason):
@@ -141,6 +150,8 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
                 if case .ended(let snapshot) = try await client.wait(for: id, timeout: .seconds(20)) {
                     check(snapshot)
                 }
+            case .mend(let id, let limit): await mend(id, limit: limit)
+            case .update(let id, let request, let repeats): await update(id, request, repeats: repeats)
             default: break
             }
         } catch {
@@ -148,7 +159,7 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
         }
     }
 
-    private func check(_ snapshot: InstanceSnapshot?) {
+    func check(_ snapshot: InstanceSnapshot?) {
         guard let snapshot else { return }
         checkDurable(snapshot)
         let runs = hub.witness.runs(of: snapshot.id, snapshot.executionID).map(\.state)
@@ -215,6 +226,8 @@ final class ClientDriver: @unchecked Sendable {  // confined to the simulator's 
                 "I2: \(listed.count) instances and \(entities.instances.count) entities are listed, \(durable.count) are "
                     + "durable")
         }
+        checkUpdates()
+        checkRefusedRewinds()
         let counts = try await persist { try await client.counts() }
         if counts.reduce(0, { $0 + $1.count }) != durable.count {
             hub.witness.violated("I2: instances are counted as \(counts), \(durable.count) are durable")

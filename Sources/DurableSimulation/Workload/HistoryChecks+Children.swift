@@ -2,10 +2,11 @@ import DurableCore
 
 /// Between parents and children.
 extension HistoryChecks {
-    /// Each child's answer is its end, as its own history has it, and each end that was waited for was answered.
+    /// Each child's answer is its end, as its own history has it or had it before it was rewound, and each end that was
+    /// waited for was answered.
     static func children(
         _ history: [HistoryEvent], of instance: PlannedInstance, _ workload: Workload,
-        _ others: [InstanceID: [HistoryEvent]]
+        _ others: [InstanceID: [HistoryEvent]], _ voidEnds: [InstanceID: [HistoryEvent]]
     ) -> [String] {
         var found: [String] = []
         var started: [EventID: InstanceID] = [:]
@@ -26,6 +27,7 @@ extension HistoryChecks {
             guard let child = started.removeValue(forKey: id) else { continue }  // the structure says so
             let theirs = others[child] ?? []
             let isOfThisStart = theirs.executionStarted?.parent?.taskID == id
+            if isOfThisStart, (voidEnds[child] ?? []).contains(where: { $0.isEnd(answeredBy: answer) }) { continue }
             switch (answer, theirs.last?.kind) {
             case (.success(let result), .executionCompleted(.completed, let theirs, _)?)
             where isOfThisStart && result == theirs: break
@@ -58,5 +60,20 @@ extension HistoryChecks {
             next = workload.instance(ancestor)?.parent
         }
         return reasons
+    }
+}
+
+extension HistoryEvent {
+    /// Whether it is the end, other than a success, that a parent is told of so.
+    fileprivate func isEnd(answeredBy answer: Result<Payload?, FailureDetails>) -> Bool {
+        guard case .failure(let failure) = answer, case .executionCompleted(let status, _, let own) = kind else {
+            return false
+        }
+        return switch status {
+        case .failed: failure == own
+        case .terminated: failure.errorType == "Terminated"
+        case .canceled: failure.errorType == "Canceled"
+        default: false
+        }
     }
 }

@@ -8,15 +8,16 @@ package enum HistoryChecks {
     ///   - recorded: All of the instance's histories.
     ///   - others: What the run recorded by instance, as one execution each, which shows what instances sent each other.
     ///     May contain this one.
+    ///   - voidEnds: How instances ended before they were rewound.
     package static func violations(
         of recorded: RecordedInstance, of instance: PlannedInstance, in workload: Workload,
-        others: [InstanceID: [HistoryEvent]]
+        others: [InstanceID: [HistoryEvent]], voidEnds: [InstanceID: [HistoryEvent]] = [:]
     ) -> [String] {
         var found: [String] = []
         for history in recorded.executions where !history.isEmpty {
             found += structure(history)
             found += results(history)
-            found += children(history, of: instance, workload, others)
+            found += children(history, of: instance, workload, others, voidEnds)
             found += recoveries(history, of: instance)
         }
         let whole = recorded.whole
@@ -24,6 +25,8 @@ package enum HistoryChecks {
         found += succession(recorded)
         found += stimuli(whole, instance, workload, others)
         found += messages(to: instance, whole, workload, others)
+        found += rewindings(whole, of: instance, workload)
+        found += updates(whole, of: instance, workload)
         for replay in recorded.replays { found += replay?.violations ?? [] }
         return found.map { "\(instance.id): \($0)" }.sorted()
     }
@@ -140,7 +143,7 @@ package enum HistoryChecks {
                 found.append("task \(id) asks for activity \"\(request.name)\", which nobody has")
                 continue
             }
-            if activity.result(request.input, id) != answer {
+            if !activity.results(request.input, id).contains(answer) {
                 found.append("\(event.shortText) is not what \"\(request.name)\" gives for its input")
             }
         }

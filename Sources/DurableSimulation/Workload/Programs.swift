@@ -4,7 +4,9 @@ package import DurableTask
 /// What activities of the workload need of the simulation.
 package protocol ProgramServices: Sendable {
     /// A run of an activity has begun.
-    func began(_ run: ActivityRun) async
+    ///
+    /// - Returns: How many runs of the same request have, this one among them.
+    func began(_ run: ActivityRun) async -> Int
     /// The same run gives its result, or its failure, to the worker.
     func ended(_ run: ActivityRun) async
     /// Takes that much simulated time, or less once cancelled.
@@ -93,9 +95,13 @@ struct ProgramSetting: Sendable {
 
 /// All programs of the workload.
 package enum Programs {
-    package static let all: [Program] = drawn + families + continuing + recoveries + patches + cancellations + entities
+    package static let all: [Program] =
+        drawn + families + continuing + recoveries + patches + cancellations + entities + rewindings + updates
     /// Those that workloads are drawn from.
     package static let drawn: [Program] = sequences + groups + timers + events + failures + messaging + values
+
+    /// Names of those that workers have only where the workload has instances of them.
+    package static let occasional = Set((rewindings + updates).map(\.name))
 
     /// Of the activities that orchestrations call.
     package static var activityNames: [String] { SimulatedActivities.all.map(\.name) }
@@ -133,7 +139,7 @@ package enum Programs {
     }
 
     private struct NoServices: ProgramServices {
-        func began(_ run: ActivityRun) async {}
+        func began(_ run: ActivityRun) async -> Int { 1 }
         func ended(_ run: ActivityRun) async {}
         func work(for duration: Duration) async {}
         func trap(_ id: InstanceID) {}

@@ -1,16 +1,17 @@
 package import DurableCore
 import DurableTask
 
-/// An activity as a function of its input and its request's event ID alone: any run of a request gives the same, so that
-/// results can be checked.
+/// An activity as a function of its input, its request's event ID and the number of the run, so that results can be
+/// checked.
 struct SimulatedActivity<Input: Codable & Sendable, Output: Codable & Sendable>: Sendable {
     let name: String
     let duration: @Sendable (Input) -> Duration
-    let function: @Sendable (Input, EventID) throws -> Output
+    /// The number counts the runs of a request from 1, over all workers.
+    let function: @Sendable (Input, EventID, Int) throws -> Output
 
     init(
         _ name: String, taking duration: @escaping @Sendable (Input) -> Duration,
-        _ function: @escaping @Sendable (Input, EventID) throws -> Output
+        _ function: @escaping @Sendable (Input, EventID, Int) throws -> Output
     ) {
         self.name = name
         self.duration = duration
@@ -22,10 +23,10 @@ struct SimulatedActivity<Input: Codable & Sendable, Output: Codable & Sendable>:
             let run = ActivityRun(
                 instanceID: context.instanceID, executionID: context.executionID, taskID: context.taskID, name: name,
                 deliveryCount: context.deliveryCount, number: setting.nextRun())
-            await setting.services.began(run)
+            let number = await setting.services.began(run)
             let duration = duration(input)
             await setting.services.work(for: setting.variant == .compatible ? duration / 2 : duration)
-            let result = Result { try function(input, context.taskID) }
+            let result = Result { try function(input, context.taskID, number) }
             await setting.services.ended(run)
             return try result.get()
         }
@@ -36,19 +37,18 @@ struct SimulatedActivity<Input: Codable & Sendable, Output: Codable & Sendable>:
 package struct AnySimulatedActivity: Sendable {
     package let name: String
     let registrable: @Sendable (ProgramSetting) -> any Registrable
-    /// What a run with that input answers to a request of that ID.
-    package let result: @Sendable (Payload?, EventID) -> Result<Payload?, FailureDetails>
+    private let answer: @Sendable (Payload?, EventID, Int) -> Result<Payload?, FailureDetails>
     /// How long it takes in the original code.
     package let duration: @Sendable (Payload?) -> Duration
 
     init<Input, Output>(_ activity: SimulatedActivity<Input, Output>) {
         name = activity.name
         registrable = { activity.activity($0) }
-        result = { payload, id in
+        answer = { payload, id, run in
             do {
                 let input = try PayloadCoding.decode(
                     Input.self, from: payload, as: #"the input of activity "\#(activity.name)""#)
-                let output = try activity.function(input, id)
+                let output = try activity.function(input, id, run)
                 return .success(
                     try PayloadCoding.encode(output, as: #"the result of activity "\#(activity.name)""#))
             } catch {
@@ -59,6 +59,18 @@ package struct AnySimulatedActivity: Sendable {
             let input = try? PayloadCoding.decode(Input.self, from: payload, as: "an input")
             return input.map(activity.duration) ?? .zero
         }
+    }
+
+    /// What a run with that input answers to a request of that ID.
+    ///
+    /// - Parameter run: Counts the runs of the request from 1.
+    package func result(_ input: Payload?, _ id: EventID, run: Int = 1) -> Result<Payload?, FailureDetails> {
+        answer(input, id, run)
+    }
+
+    /// What any run may answer.
+    func results(_ input: Payload?, _ id: EventID) -> [Result<Payload?, FailureDetails>] {
+        [answer(input, id, 1), answer(input, id, .max)]
     }
 }
 
@@ -71,22 +83,25 @@ package enum SimulatedActivities {
 
     package static func named(_ name: String) -> AnySimulatedActivity? { all.first { $0.name == name } }
 
-    static let echo = SimulatedActivity("Echo", taking: { .milliseconds($0.milliseconds) }) { (input: Echo, _) in
+    static let echo = SimulatedActivity("Echo", taking: { .milliseconds($0.milliseconds) }) { (input: Echo, _, _) in
         input.text + filler(input.bytes)
     }
 
-    static let add = SimulatedActivity("Add", taking: { .milliseconds($0.milliseconds) }) { (input: Sum, _) in
+    static let add = SimulatedActivity("Add", taking: { .milliseconds($0.milliseconds) }) { (input: Sum, _, _) in
         input.value + input.step
     }
 
-    static let flaky = SimulatedActivity("Flaky", taking: { .milliseconds($0.milliseconds) }) { (input: Attempt, id) in
-        let succeeds = input.succeedsFrom.map { id.value >= $0 } ?? (input.number >= input.succeedsAt)
+    static let flaky = SimulatedActivity("Flaky", taking: { .milliseconds($0.milliseconds) }) {
+        (input: Attempt, id, run) in
+        let succeeds =
+            input.failures.map { run > $0 } ?? input.succeedsFrom.map { id.value >= $0 }
+            ?? (input.number >= input.succeedsAt)
         if !succeeds { throw Declined(label: input.label, attempt: input.number) }
         return "\(input.label) done"
     }
 
     static let broken = SimulatedActivity("Broken", taking: { .milliseconds($0.milliseconds) }) {
-        (input: Echo, _) -> String in
+        (input: Echo, _, _) -> String in
         throw failure(of: input.text)
     }
 
@@ -115,6 +130,8 @@ package enum SimulatedActivities {
         var milliseconds = 0
         /// Event ID from which on a request succeeds, whatever its number; nil: the number decides.
         var succeedsFrom: Int?
+        /// Runs of a request that fail before one succeeds; nil: all do the same.
+        var failures: Int?
     }
 
     struct Declined: Error, CustomStringConvertible {

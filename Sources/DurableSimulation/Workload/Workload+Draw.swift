@@ -109,7 +109,8 @@ extension Workload {
         for index in draft.instances.indices {
             let id = draft.instances[index].id
             let start = draft.startTime(of: index)
-            if draft.instances[index].parent == nil, draft.chance(startsAgain) {
+            let isPlanned = draft.instances[index].expectation.permitted != [.absent]
+            if draft.instances[index].parent == nil, isPlanned, draft.chance(startsAgain) {
                 draft.startAgain(index, at: start + draft.duration(.zero ... .seconds(8)))
             }
             if draft.chance(0.08), start > .zero {

@@ -37,7 +37,7 @@ extension Workload {
     /// Whether an instance depends on the operation; any other may be removed from `operations`.
     package func isNeeded(_ operation: PlannedOperation) -> Bool {
         switch operation.kind {
-        case .start: return true
+        case .start, .mend: return true
         case .raise(_, _, _, let publication): return publication.mustArrive
         case .terminate(let id, _, _), .cancel(let id, _, _):
             // Whoever ends by himself does so without it too.
@@ -45,10 +45,11 @@ extension Workload {
             return permitted.allSatisfy { outcome in
                 switch outcome {
                 case .terminated, .canceled: true
-                case .completed, .failed, .open, .absent: false
+                case .completed, .completedSomehow, .failed, .failedSomehow, .open, .absent: false
                 }
             }
-        case .signal, .startAgain, .pause, .status, .history, .list, .counts, .waitForEnd: return false
+        case .signal, .startAgain, .pause, .rewind, .update, .status, .history, .list, .counts, .waitForEnd:
+            return false
         }
     }
 }

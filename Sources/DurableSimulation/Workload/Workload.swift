@@ -77,6 +77,13 @@ package struct PlannedOperation: Hashable, Sendable {
         case signal(InstanceID, adding: Int, Publication)
         /// Suspended, and resumed that long after it is known to be suspended.
         case pause(InstanceID, for: Duration, Publication, resumption: Publication)
+        case rewind(InstanceID, Publication)
+        /// Rewound whenever it fails, until it does not.
+        ///
+        /// - `limit`: How often at most; more is needed by none whose expectation does not permit that it fails.
+        case mend(InstanceID, limit: Int)
+        /// Asked for until its outcome is known, and by others under the same ID that long after.
+        case update(InstanceID, UpdateRequest, repeats: [Duration])
         case status(InstanceID)
         case history(InstanceID)
         case list
@@ -108,9 +115,9 @@ extension PlannedOperation {
         switch kind {
         case .start(_, let publication), .startAgain(_, let publication), .raise(_, _, _, let publication),
             .terminate(_, _, let publication), .cancel(_, _, let publication), .signal(_, _, let publication),
-            .pause(_, _, let publication, _):
+            .pause(_, _, let publication, _), .rewind(_, let publication):
             publication
-        case .status, .history, .list, .counts, .waitForEnd: nil
+        case .mend, .update, .status, .history, .list, .counts, .waitForEnd: nil
         }
     }
 
@@ -124,6 +131,9 @@ extension PlannedOperation {
         case .cancel: "cancel"
         case .signal: "signal"
         case .pause: "pause"
+        case .rewind: "rewind"
+        case .mend: "mend"
+        case .update: "update"
         case .status: "status"
         case .history: "history"
         case .list: "list"
@@ -149,7 +159,9 @@ extension PlannedOperation {
             [.accepted, .duplicate, .ended] + (workload.instance(id)?.parent == nil ? [] : [.notFound])
         case .signal: [.accepted, .duplicate]
         case .pause: [.accepted, .duplicate, .ended]
-        case .status, .history, .list, .counts, .waitForEnd: []
+        case .rewind(let id, _):
+            Self.permittedVerdictsOnRewinding(workload.instance(id)?.expectation.permitted ?? [])
+        case .mend, .update, .status, .history, .list, .counts, .waitForEnd: []
         }
     }
 }
@@ -160,7 +172,8 @@ extension Workload {
         switch operation.kind {
         case .start(let index, _), .startAgain(let index, _): instances[index].id
         case .raise(let id, _, _, _), .terminate(let id, _, _), .cancel(let id, _, _), .signal(let id, _, _),
-            .pause(let id, _, _, _), .status(let id), .history(let id), .waitForEnd(let id):
+            .pause(let id, _, _, _), .rewind(let id, _), .mend(let id, _), .update(let id, _, _), .status(let id),
+            .history(let id), .waitForEnd(let id):
             id
         case .list, .counts: nil
         }
@@ -188,7 +201,9 @@ extension Workload {
                 EntitySignal(
                     requestID: publication.messageID.value, operation: EntityChecks.addition, input: json(amount)))
         case .pause: kind = .executionSuspended(reason: json("\(publication.messageID)"))
-        case .status, .history, .list, .counts, .waitForEnd: return nil
+        case .rewind(_, let publication):
+            kind = .executionRewound(reason: json(publication.messageID.value), count: 0)
+        case .mend, .update, .status, .history, .list, .counts, .waitForEnd: return nil
         }
         return Message(
             id: publication.messageID, instanceID: target, event: HistoryEvent(timestamp: now, kind: kind))

@@ -6,10 +6,11 @@ package enum WorkloadChecks {
     /// - Parameters:
     ///   - snapshots: What clients are told, or what log and store hold, by instance; absent ones left out.
     ///   - histories: All of each execution's history, oldest first, by instance.
+    ///   - voidEnds: How instances ended before they were rewound.
     /// - Returns: What does not hold, sorted; empty when all is well.
     package static func violations(
         of workload: Workload, snapshots: [InstanceID: InstanceSnapshot], histories: [InstanceID: [[HistoryEvent]]],
-        programs: Registry = Programs.replayRegistry()
+        voidEnds: [InstanceID: [HistoryEvent]] = [:], programs: Registry = Programs.replayRegistry()
     ) -> [String] {
         var found: [String] = []
         let recorded = histories.mapValues { RecordedInstance($0, programs: programs) }
@@ -27,7 +28,8 @@ package enum WorkloadChecks {
             found += agreement(snapshot, recorded).map { "\(instance.id): \($0)" }
             // Held or not due, it has no episode yet; what it should be says the expectation.
             if recorded.whole.isEmpty { continue }
-            found += HistoryChecks.violations(of: recorded, of: instance, in: workload, others: others)
+            found += HistoryChecks.violations(
+                of: recorded, of: instance, in: workload, others: others, voidEnds: voidEnds)
         }
         let planned = Set(workload.instances.map(\.id))
         for id in Set(snapshots.keys).union(histories.keys).subtracting(planned) where !id.isReserved {

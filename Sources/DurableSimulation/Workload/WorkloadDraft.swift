@@ -123,8 +123,8 @@ struct WorkloadDraft {
     }
 
     /// An ID nobody starts.
-    mutating func addAbsent() -> InstanceID {
-        let id = newID("nobody")
+    mutating func addAbsent(_ stem: String = "nobody") -> InstanceID {
+        let id = newID(stem)
         instances.append(
             PlannedInstance(id: id, program: "none", group: group, name: "none", expectation: Expectation([.absent])))
         return id
@@ -182,6 +182,11 @@ struct WorkloadDraft {
         perform(.pause(id, for: duration, suspension, resumption: resumption), at: time)
     }
 
+    /// Asks for a failed instance to go on; it may not have failed.
+    mutating func rewind(_ id: InstanceID, at time: Duration) {
+        perform(.rewind(id, publication(newMessageID(id, "rewind"))), at: time)
+    }
+
     mutating func startAgain(_ index: Int, at time: Duration) {
         perform(
             .startAgain(instance: index, publication(newMessageID(instances[index].id, "start-again"))), at: time)
@@ -195,12 +200,12 @@ struct WorkloadDraft {
         return .zero
     }
 
-    private mutating func newMessageID(_ id: InstanceID, _ what: String) -> MessageID {
+    mutating func newMessageID(_ id: InstanceID, _ what: String) -> MessageID {
         messageCount += 1
         return MessageID("\(id).\(what)-\(messageCount)")
     }
 
-    private mutating func publication(
+    mutating func publication(
         _ id: MessageID, mustArrive: Bool = false
     ) -> PlannedOperation.Publication {
         var repeats: [Duration] = []
