@@ -108,7 +108,9 @@ package enum HistoryChecks {
         if start.name != instance.name || start.version != instance.version {
             found.append("is a start of \"\(start.name)\" \(start.version ?? "without version")")
         }
-        if start.parent?.instanceID != (instance.isDetached ? nil : instance.parent) { found.append("has a parent other than planned") }
+        if start.parent?.instanceID != (instance.isDetached ? nil : instance.parent) {
+            found.append("has a parent other than planned")
+        }
         if start.input != instance.input { found.append("has an input that nobody gave it") }
         if instance.isStartPlanned, start.executionID != ExecutionID(instance.startID.value) {
             found.append("has execution ID \(start.executionID), which its first start does not have")
