@@ -142,7 +142,7 @@ let package = Package(
             name: "SimulationTests",
             dependencies: [
                 "dtq", "DurableSimulation", "DurableBackend", "DurableConformance", "DurableCore", "DurableEngine",
-                "DurableMemory", "DurableSQLite", "DurableTask", "DurableWire", .log,
+                "DurableMemory", "DurableSchedules", "DurableSQLite", "DurableTask", "DurableWire", .log,
             ]),
         .testTarget(
             name: "FaultTests",

@@ -10,7 +10,7 @@ import Testing
 
 @Suite("Failed instances are rewound", .timeLimit(.minutes(5))) struct RewindTests: PayloadBench {
     /// Fails while it is told to, and counts its runs by input.
-    private final class Provider: Sendable {
+    final class Provider: Sendable {
         private let state = PlatformLock((isDown: true, runs: [String: Int]()))
         let mended = Barrier()
         func mend() {
@@ -28,16 +28,16 @@ import Testing
         }
     }
 
-    private struct Declined: Error {}
+    struct Declined: Error {}
 
-    private let provider = Provider()
+    let provider = Provider()
 
-    private var call: Activity<String, String> {
+    var call: Activity<String, String> {
         Activity("Call") { [provider] (input: String, _: ActivityContext) in try provider.run(input) }
     }
 
     /// Runs until it is called off, or until all is mended.
-    private var slow: Activity<String, String> {
+    var slow: Activity<String, String> {
         Activity("Slow") { [provider] (input: String, _: ActivityContext) in
             try await provider.mended.passUnlessCancelled()
             return try provider.run(input)
@@ -45,7 +45,7 @@ import Testing
     }
 
     /// Calls for one word after the other.
-    private var chain: Orchestration<[String], String> {
+    var chain: Orchestration<[String], String> {
         Orchestration("Chain") { [call] (words: [String], context: OrchestrationContext) in
             var said: [String] = []
             for word in words { said.append(try await context.callActivity(call, word)) }
@@ -53,20 +53,20 @@ import Testing
         }
     }
 
-    private func client(_ hub: EngineHarness) -> HubClient {
+    func client(_ hub: EngineHarness) -> HubClient {
         // Virtual time goes by much faster than an owner answers.
         var options = ClientOptions()
         options.verdictPatience = .seconds(3600)
         return HubClient(descriptor: hub.descriptor, transport: hub.client, clock: hub.clock, options: options)
     }
 
-    private func rewind(_ hub: EngineHarness, _ id: String) async throws -> Submission.Outcome {
+    func rewind(_ hub: EngineHarness, _ id: String) async throws -> Submission.Outcome {
         try await hub.moving { () async throws in
             try await client(hub).rewind(InstanceID(id), reason: Payload("\"mended\"")).outcome
         }
     }
 
-    private func types(_ hub: EngineHarness, _ id: String) async throws -> [String] {
+    func types(_ hub: EngineHarness, _ id: String) async throws -> [String] {
         try await hub.history(id).map(\.typeName)
     }
 
@@ -172,97 +172,6 @@ import Testing
         #expect(try await hub.history("p").count { $0.typeName == "ExecutionRewound" } == 1)
         try await hub.wait(for: far, .completed)
         try await third.stop()
-    }
-
-    @Test("Children that failed, and those that ended with their parent, go on; a purged one begins anew")
-    func children() async throws {
-        let hub = try await EngineHarness(partitions: 2)
-        let waiting = Orchestration("Waiting") { (context: OrchestrationContext) -> String in
-            try await context.waitForExternalEvent("go")
-        }
-        let parent = Orchestration("Parent") { [chain] (_: Int, context: OrchestrationContext) -> String in
-            async let waited = context.callSubOrchestration(waiting, instanceID: InstanceID("waiting"))
-            async let done = context.callSubOrchestration(chain, ["good"], instanceID: InstanceID("done"))
-            _ = try await context.callSubOrchestration(chain, ["fine"], instanceID: InstanceID("fine"))
-            let said = try await context.callSubOrchestration(chain, ["x", "bad"], instanceID: InstanceID("child"))
-            return try await "\(said) \(done) \(waited)"
-        }
-        let worker = try hub.startWorker("w1", [call, chain, waiting, parent])
-        try await hub.start("Parent", id: "p", input: "1")
-        try await hub.wait(for: "p", .failed)
-        try await hub.wait(for: "waiting", .canceled)
-        #expect(try await hub.snapshot("child")?.status == .failed)
-        _ = try await hub.moving { () async throws in try await client(hub).purge(InstanceID("waiting")) }
-        provider.mend()
-        #expect(try await rewind(hub, "p") == .verdict(.accepted))
-        try await hub.wait(for: "child", .completed)
-        try await hub.raise("go", to: "waiting", "\"gone\"", message: "go")
-        #expect(try await hub.wait(for: "p", .completed).output == Payload("\"x! bad! good! gone\""))
-        #expect(["x", "good", "fine", "bad"].map(provider.runs) == [1, 1, 1, 2])
-        try await worker.stop()
-    }
-
-    @Test("A child that was canceled with its parent waits again when that is rewound; what came twice comes once")
-    func canceledChild() async throws {
-        let hub = try await EngineHarness()
-        let waiting = Orchestration("Waiting") { (context: OrchestrationContext) -> String in
-            try await context.waitForExternalEvent("go")
-        }
-        let parent = Orchestration("Parent") { [call] (_: Int, context: OrchestrationContext) -> String in
-            async let waited = context.callSubOrchestration(waiting, instanceID: InstanceID("waiting"))
-            let said = try await context.callActivity(call, "bad")
-            return try await "\(said) \(waited)"
-        }
-        let worker = try hub.startWorker("w1", [call, waiting, parent])
-        try await hub.start("Parent", id: "p", input: "1")
-        for _ in 1...2 {
-            try await hub.wait(for: "p", .failed)
-            try await hub.wait(for: "waiting", .canceled)
-            #expect(try await rewind(hub, "p") == .verdict(.accepted))
-            try await hub.eventually("the child to wait") {
-                let isWaiting = try await hub.snapshot("waiting")?.status != .canceled
-                let hasFailed = try await hub.snapshot("p")?.status == .failed
-                return isWaiting || hasFailed
-            }
-        }
-        try await hub.wait(for: "p", .failed)
-        try await hub.wait(for: "waiting", .canceled)
-        provider.mend()
-        #expect(try await rewind(hub, "p") == .verdict(.accepted))
-        try await hub.wait(for: "waiting", .running)
-        try await hub.raise("go", to: "waiting", "\"gone\"", message: "go")
-        #expect(try await hub.wait(for: "p", .completed).output == Payload("\"bad! gone\""))
-        try await worker.stop()
-    }
-
-    @Test("A child that was canceled with its parent has its activity, timer and child again")
-    func canceledChildsRequests() async throws {
-        let hub = try await EngineHarness()
-        let grandchild = Orchestration("Grandchild") { [slow] (_: Int, context: OrchestrationContext) in
-            try await context.callActivity(slow, "deep")
-        }
-        let child = Orchestration("Busy") { [slow] (_: Int, context: OrchestrationContext) -> String in
-            async let deep = context.callSubOrchestration(grandchild, 1, instanceID: InstanceID("grandchild"))
-            async let said = context.callActivity(slow, "said")
-            try await context.sleep(for: .seconds(3600))
-            return try await "\(said) \(deep)"
-        }
-        let parent = Orchestration("Parent") { [call] (_: Int, context: OrchestrationContext) -> String in
-            async let busy = context.callSubOrchestration(child, 1, instanceID: InstanceID("busy"))
-            try await context.sleep(for: .seconds(5))
-            let said = try await context.callActivity(call, "bad")
-            return try await "\(said) \(busy)"
-        }
-        let worker = try hub.startWorker("w1", [call, slow, grandchild, child, parent])
-        try await hub.start("Parent", id: "p", input: "1")
-        try await hub.wait(for: "p", .failed)
-        for id in ["busy", "grandchild"] { try await hub.wait(for: id, .canceled) }
-        provider.mend()
-        #expect(try await rewind(hub, "p") == .verdict(.accepted))
-        #expect(
-            try await hub.wait(for: "p", .completed, moving: .seconds(10)).output
-                == Payload("\"bad! said! deep!\""))
-        try await worker.stop()
     }
 
     @Test("What code gave up after it last asked for something is asked for again, too") func givenUp() async throws {

@@ -1,4 +1,5 @@
 import DurableCore
+import DurableSchedules
 import DurableSimulation
 import DurableTask
 import Testing
@@ -232,43 +233,6 @@ import Testing
         },
     ]
 
-    static let rewindings: [Case] = [
-        Case("MendedSteps", says: "ExecutionRewound was asked for by nobody") { sample in
-            sample.history[try sample.index("ExecutionRewound")].kind = .executionRewound(
-                reason: Payload("\"nobody\""), count: 1)
-        },
-        Case("MendedSteps", says: "is rewound twice by one request") { sample in
-            let index = try sample.index("ExecutionRewound")
-            sample.history.insert(sample.history[index], at: index)
-        },
-        Case("MendedSteps", says: "is rewound for the 0. time after the 0.") { sample in
-            let index = try sample.index("ExecutionRewound")
-            guard case .executionRewound(let reason, _) = sample.history[index].kind else { return }
-            sample.history[index].kind = .executionRewound(reason: reason, count: 0)
-        },
-        Case("Tally", says: "runs twice") { sample in
-            let index = try sample.index("UpdateRequested")
-            sample.history.insert(sample.history[index], at: index)
-        },
-        Case("Tally", says: "was asked for by nobody") { sample in
-            let index = try sample.index("UpdateRequested")
-            guard case .updateRequested(var request) = sample.history[index].kind else { return }
-            request.input = nil
-            sample.history[index].kind = .updateRequested(request)
-        },
-        Case("Tally", says: "ends, which does not run") { sample in
-            sample.history.remove(at: try sample.index("UpdateRequested"))
-        },
-        Case("Tally", says: "all so far come to") { sample in
-            let index = try #require(sample.history.firstIndex { $0.isSuccessOfUpdate })
-            guard case .updateCompleted(let id, _, _) = sample.history[index].kind else { return }
-            sample.history[index].kind = .updateCompleted(id: id, result: Payload("1000"), failure: nil)
-        },
-        Case("Tally", says: "all updates come to") { sample in
-            sample.history.remove(at: try #require(sample.history.firstIndex { $0.isSuccessOfUpdate }))
-        },
-    ]
-
     static let replay: [Case] = [
         Case("Sequence", says: "history holds TaskScheduled 0 \"Echo\" with {}, the code asks for") {
             $0.history[try $0.index("TaskScheduled")].kind = .taskScheduled(name: "Echo", input: Payload("{}"))
@@ -297,8 +261,7 @@ import Testing
     @Test(
         "Find what was spoilt",
         arguments: structure + beginning + stimuli + messages + families + continuing + recoveries + patches
-            + rewindings
-            + replay)
+            + rewindings + schedules + replay)
     func finds(_ spoilt: Case) throws {
         var sample = try WorkloadSample.find(spoilt.orchestration) { sample in
             (sample.snapshot.status == .terminated) == spoilt.isTerminated && sample.isRich
@@ -361,6 +324,8 @@ extension WorkloadSample {
         // Of which the sum is all there is to say.
         case "Tally":
             return executions.count == 1 && history.contains { $0.isSuccessOfUpdate } && snapshot.status == .completed
+        case Schedules.orchestration.name:
+            return executions.count == 1 && has("SubOrchestrationInstanceCreated") && !workload.isPaused(instance.id)
         case "Saga", "CancelledSaga": return history.contains { $0.says("undo 1") }
         case "WaitsForEver": return workload.operations.count { $0.isTermination(of: instance.id) } == 1
         default: return true
@@ -396,11 +361,17 @@ extension PlannedOperation {
 }
 
 extension HistoryEvent {
-    fileprivate var isSuccessOfUpdate: Bool {
+    var isSuccessOfUpdate: Bool {
         if case .updateCompleted(_, let result?, nil) = kind { result.text != "0" } else { false }
     }
 
     fileprivate func says(_ text: String) -> Bool {
         if case .taskScheduled(_, let input?) = kind { input.text.contains("\"text\":\"\(text)") } else { false }
+    }
+}
+
+extension Workload {
+    fileprivate func isPaused(_ schedule: InstanceID) -> Bool {
+        operations.contains { if case .raise(schedule, _, _, _) = $0.kind { true } else { false } }
     }
 }

@@ -1,4 +1,5 @@
 import DurableCore
+import DurableSchedules
 import DurableSimulation
 import DurableTask
 import Testing
@@ -51,6 +52,7 @@ struct WorkloadSample {
         case "Rounds": Programs.continuing
         case "MendedSteps": Programs.rewindings.filter { $0.name == orchestration }
         case "Tally": Programs.updates
+        case Schedules.orchestration.name: Programs.schedules
         default: Programs.drawn
         }
     }
