@@ -1,6 +1,7 @@
 import DurableCore
 import DurableSchedules
 import DurableSimulation
+import DurableTask
 import Testing
 
 /// Rewinds, updates and schedules.

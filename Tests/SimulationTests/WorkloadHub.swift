@@ -148,11 +148,8 @@ struct WorkloadHub {
     ) -> Verdict {
         let id = failed.id
         if let verdict = failed.verdict(onRewinding: message) {
-            if verdict == .notFailed, !failed.status.isTerminal {
-                states[id]?.evolve(
-                    with: InstanceChange(instanceID: id, time: now, appliedMessages: [message.id]))
-            }
-            if case .executionStarted = message.event.kind, let answer = failed.repeatedAnswer(at: now) {
+            if let change = failed.noted(ofRewinding: message, at: now) { states[id]?.evolve(with: change) }
+            if case .executionStarted = message.event.kind, let answer = failed.repeatedAnswer(to: message, at: now) {
                 send([answer], at: now)
             }
             return verdict
@@ -161,7 +158,7 @@ struct WorkloadHub {
         let history = executions.removeLast()
         let rewound = failed.rewound(history, by: message, at: now, epoch: .zero, outboxID: &outboxID)
         guard let (change, outbox) = rewound, let state = InstanceState.created(by: change) else {
-            if case .executionStarted = message.event.kind, let answer = failed.repeatedAnswer(at: now) {
+            if case .executionStarted = message.event.kind, let answer = failed.repeatedAnswer(to: message, at: now) {
                 send([answer], at: now)
             }
             return .notRewindable
@@ -181,7 +178,9 @@ struct WorkloadHub {
         }
         switch states[id]?.decide(message, at: now) ?? InstanceState.decide(message, at: now) {
         case .ignored(let verdict):
-            if verdict == .created, let answer = states[id]?.repeatedAnswer(at: now) { send([answer], at: now) }
+            if verdict == .created, let answer = states[id]?.repeatedAnswer(to: message, at: now) {
+                send([answer], at: now)
+            }
             if verdict == .exists, let refusal = message.refusal(at: now) { send([refusal], at: now) }
             return verdict
         case .accepted(let change, let verdict):
