@@ -77,8 +77,9 @@ extension PartitionProcessor {
                 message.dispatch = task.dispatch
             }
         case .subOrchestrationCompleted(let taskID, _), .subOrchestrationFailed(let taskID, _):
-            if has(.matchesAnswersByTaskAlone), entry?.state.openChildren[taskID] != nil {
-                message.executionID = entry?.state.executionID
+            if has(.matchesAnswersByTaskAlone), let state = entry?.state, state.openChildren[taskID] != nil {
+                message.executionID = state.executionID
+                message.dispatch = state.rewindCount
             }
         case .eventRaised:
             // Both ways of recognising repeats are out of order: by sequence and by message ID.

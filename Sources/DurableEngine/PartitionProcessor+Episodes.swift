@@ -84,8 +84,8 @@ extension PartitionProcessor {
         var (change, outbox) = entry.state.finishEpisode(
             over: events, actions: actions, at: events[0].timestamp, epoch: parts.epoch, outboxID: &batch.outboxID)
         if let shippedCount {
-            // Its events are of the time the code saw, which has passed.
-            change.time = entry.state.time(at: batch.now)
+            // Its events are of the time the code saw, which has passed, unless the clock was set back.
+            change.time = max(change.time, entry.state.time(at: batch.now))
             entry.state.settle(&change, over: shippedCount)
         }
         batch.outbox += outbox.map { stampOrigin($0, in: &batch) }

@@ -30,6 +30,28 @@ import Testing
         try await owner.stop()
     }
 
+    @Test("The owner's clock is set back while an episode is away: the history's time does not run back")
+    func clockSetBack() async throws {
+        let fleet = CodeFleet(try await EngineHarness())
+        let gate = CodeGate()
+        let clock = AdjustedClock(fleet.hub.clock)
+        let owner = try await fleet.start("w1", [], clock: clock)
+        try await fleet.hub.start("G", id: "g")
+        try await fleet.hub.wait(for: "g", .pending)
+        // Later than all that is on record of it.
+        clock.set(ahead: .seconds(60))
+        let helper = try await fleet.start("w2", [fleet.gated("G", gate)])
+        try await fleet.hub.eventually("the code to run") { gate.arrivals == 1 }
+        clock.set(ahead: .zero)
+        gate.open()
+        try await fleet.hub.raise("go", to: "g", #""x""#, message: "go")
+        #expect(try await fleet.hub.wait(for: "g", .completed).output == Payload(#""(g)x""#))
+        let times = try await fleet.hub.history("g").filter { $0.kind == .orchestratorStarted }.map(\.timestamp)
+        #expect(times.count > 1 && times == times.sorted())
+        try await helper.stop()
+        try await owner.stop()
+    }
+
     @Test("Terminated and suspended while its episode is away") func endedAndSuspendedMeanwhile() async throws {
         let fleet = CodeFleet(try await EngineHarness())
         let gate = CodeGate()

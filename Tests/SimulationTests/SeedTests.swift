@@ -24,6 +24,7 @@ import Testing
         Case(seed: 862_487, guarded: "a worker goes on trying to declare its queues while nobody listens"),
         Case(seed: 860_020, guarded: "an answer about a run that was purged meanwhile is no lie"),
         Case(seed: 860_226, guarded: "entities are not planned where their owner lacks them"),
+        Case(seed: 701_059, guarded: "no time runs back over an episode that ran elsewhere, whatever clocks do"),
         Case(seed: 863_537, guarded: "instances of two programs never have one ID"),
     ]
 

@@ -17,7 +17,7 @@ struct WorkloadHub {
 
     private let registry: Registry
     private let limit: Duration
-    private let began = Timestamp(millisecondsSinceEpoch: 1_000_000)
+    private let began = SimulatedClock.start
     private var generator: SeededGenerator
     private var inputs: [InstanceID: Payload?] = [:]
     private var sessions: [InstanceID: NativeOrchestration] = [:]

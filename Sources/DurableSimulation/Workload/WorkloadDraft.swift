@@ -198,7 +198,10 @@ struct WorkloadDraft {
 
     /// Asks for a failed instance to go on; it may not have failed.
     mutating func rewind(_ id: InstanceID, at time: Duration) {
-        perform(.rewind(id, publication(newMessageID(id, "rewind"))), at: time)
+        var publication = publication(newMessageID(id, "rewind"))
+        // A copy of one that came too early may come in time.
+        if publication.repeats.isEmpty, chance(0.5) { publication.repeats = [duration(.zero ... .seconds(8))] }
+        perform(.rewind(id, publication), at: time)
     }
 
     mutating func startAgain(_ index: Int, at time: Duration) {

@@ -28,12 +28,12 @@ final class CodeFleet: Sendable {
     /// - Returns: Once it owns the partition (the first one), or waits for it and takes others' episodes.
     func start(
         _ name: String, _ items: [any Registrable], build: String? = nil,
-        payloads: any PayloadAccess = PlainPayloads(),
+        clock: (any EngineClock)? = nil, payloads: any PayloadAccess = PlainPayloads(),
         configure: (inout WorkerConfiguration) -> Void = { _ in }
     ) async throws -> RunningWorker {
         let worker = try hub.startWorker(
             name, [work, Orchestration(Self.ready(name)) { (context: OrchestrationContext) -> Int in 1 }] + items,
-            payloads: payloads
+            clock: clock, payloads: payloads
         ) {
             $0.minimumTenure = .seconds(1_000_000)
             $0.buildVersion = build ?? name
