@@ -339,7 +339,7 @@ extension HistoryEvent.Kind {
 extension InstanceChange {
     /// Folds a later change of the same batch into this one. An episode's history contains what was buffered before.
     package mutating func merge(_ later: InstanceChange) {
-        time = later.time
+        time = max(time, later.time)
         if later.history.isEmpty {
             buffered += later.buffered
         } else {

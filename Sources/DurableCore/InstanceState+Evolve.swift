@@ -6,7 +6,7 @@ extension InstanceState {
         }
         for event in change.history + change.buffered {
             if case .executionStarted(let start) = event.kind, let startID = change.appliedMessages.first {
-                return InstanceState(start: start, startID: startID, at: change.createdAt ?? change.time)
+                return InstanceState(start: start, startID: startID, at: change.createdAt ?? event.timestamp)
             }
         }
         return nil

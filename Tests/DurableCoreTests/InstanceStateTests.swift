@@ -2,6 +2,22 @@ import DurableCore
 import Testing
 
 @Suite("Decisions of one instance") struct InstanceStateTests {
+    @Test("What a batch does is as late as its latest change, though the clock was set back within it")
+    func laterChange() throws {
+        guard case .accepted(var change, _) = InstanceState.decide(startMessage(), at: .at(50)) else { throw Missing() }
+        var state = try #require(InstanceState.created(by: change))
+        state.evolve(with: change)
+        let hold = InstanceChange(
+            instanceID: state.id, time: .at(10), hold: .set(Hold(code: "DTQ2005", text: "no code")))
+        state.evolve(with: hold)
+        change.merge(hold)
+        var recovered = try #require(InstanceState.created(by: change))
+        recovered.evolve(with: change)
+        #expect(recovered == state)
+    }
+
+    private struct Missing: Error {}
+
     private static let schedule = OrchestratorAction.scheduleTask(id: EventID(0), name: "Charge", input: Payload("7"))
 
     private func started(_ actions: [OrchestratorAction]) -> InstanceDriver {

@@ -25,6 +25,7 @@ import Testing
         Case(seed: 860_020, guarded: "an answer about a run that was purged meanwhile is no lie"),
         Case(seed: 860_226, guarded: "entities are not planned where their owner lacks them"),
         Case(seed: 701_059, guarded: "no time runs back over an episode that ran elsewhere, whatever clocks do"),
+        Case(seed: 708_091, guarded: "an instance is as old in memory as in the log, though clocks are set back"),
         Case(seed: 863_537, guarded: "instances of two programs never have one ID"),
     ]
 
