@@ -54,7 +54,7 @@ package struct InstanceChange: Hashable, Sendable {
     package var compensatesTermination: Update<Bool>
     /// It begins an instance in place of another one of its ID, which is gone from here on as if it was purged.
     package var replaces: Bool
-    /// Of one that takes the place of itself; nil: the change's.
+    /// Of one that takes the place of itself; nil: when its start arrived.
     package var createdAt: Timestamp?
     /// nil: it did not fail, and was not ended.
     package var atEnd: InstanceState.AtEnd?

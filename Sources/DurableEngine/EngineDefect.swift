@@ -92,14 +92,14 @@ extension PartitionProcessor {
         return message
     }
 
-    /// The instance's state, by which it is decided about the message, as a defect would have it.
-    func defective(_ state: InstanceState, for message: Message) -> InstanceState {
+    /// What the instance decides about the message, as a defect would have it.
+    func decide(_ message: Message, about state: InstanceState, at now: Timestamp) -> Acceptance {
         guard has(.runsUpdatesTwice), case .updateRequested(let request) = message.event.kind,
             case .ended? = state.updates.standing(of: request.id)
-        else { return state }
+        else { return state.decide(message, at: now) }
         var state = state
         state.updates = UpdateLedger()
-        return state
+        return state.decide(message, at: now)
     }
 
     /// The failed instance as a defect would have it when it is rewound.
@@ -138,14 +138,6 @@ extension PartitionProcessor {
             entry.body = .task(task)
             return entry
         }
-    }
-
-    /// What an arriving message changes as a defect would have it.
-    func defective(_ change: InstanceChange) -> InstanceChange {
-        guard has(.losesUpdates) else { return change }
-        var change = change
-        change.requestedUpdates = []
-        return change
     }
 }
 

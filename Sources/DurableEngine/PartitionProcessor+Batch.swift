@@ -234,7 +234,7 @@ extension PartitionProcessor {
             message.event.kind = .executionStarted(start)
         }
         let acceptance =
-            entry.map { defective($0.state, for: message).decide(message, at: $0.state.time(at: batch.now)) }
+            entry.map { decide(message, about: $0.state, at: $0.state.time(at: batch.now)) }
             ?? InstanceState.decide(message, at: batch.now)
         switch acceptance {
         case .ignored(let verdict):
@@ -246,13 +246,13 @@ extension PartitionProcessor {
                 batch.refusals.append(answer)
             }
             if let reply = message.reply { batch.verdicts.append((reply, verdict)) }
-        case .accepted(let change, let verdict):
+        case .accepted(var change, let verdict):
+            if has(.losesUpdates) { change.requestedUpdates = [] }
             if let entry { settleOutbox(answeredBy: message, of: entry.state, in: &batch) }
             let old = change.replaces ? entry : nil
             if let old { batch.drop(old) }
             let entry = try self.entry(for: change)
             if let old, !old.state.status.isTerminal { entry.predecessors = [old] + old.predecessors }
-            let change = defective(change)
             fold(change, into: entry)
             batch.note(change, of: entry)
             if entry.state.entity != nil, let origin = message.origin {

@@ -19,10 +19,8 @@ import Testing
             ])
         driver.batch([completion(of: 0), raised("kept", message: "e")], at: .at(20), actions: [])
         let failure = FailureDetails(errorType: "Declined", message: "no")
-        var failed = completion(of: 1)
-        failed.event.kind = .taskFailed(taskID: EventID(1), failure: failure)
         driver.batch(
-            [failed], at: .at(30),
+            [failedCompletion(of: 1, failure)], at: .at(30),
             actions: [.completeOrchestration(id: EventID(5), status: .failed, result: nil, failure: failure)])
         return driver
     }
@@ -77,11 +75,9 @@ import Testing
         driver.batch(
             [startMessage()], at: .at(10),
             actions: [.setCompensatesTermination(true), .scheduleTask(id: EventID(0), name: "A", input: nil)])
-        var failure = completion(of: 0)
         let details = FailureDetails(errorType: "Declined", message: "no")
-        failure.event.kind = .taskFailed(taskID: EventID(0), failure: details)
         driver.batch(
-            [failure], at: .at(20),
+            [failedCompletion(of: 0, details)], at: .at(20),
             actions: [
                 .setCompensatesTermination(false),
                 .completeOrchestration(id: EventID(1), status: .failed, result: nil, failure: details),
@@ -111,10 +107,8 @@ import Testing
         var child = InstanceDriver()
         child.batch([first], at: .at(11), actions: [])
         let details = FailureDetails(errorType: "Declined", message: "no")
-        var failure = completion(of: 1)
-        failure.event.kind = .taskFailed(taskID: EventID(1), failure: details)
         driver.batch(
-            [failure], at: .at(20),
+            [failedCompletion(of: 1, details)], at: .at(20),
             actions: [.completeOrchestration(id: EventID(2), status: .failed, result: nil, failure: details)])
 
         // It was told to end, and its answer is on its way when its parent goes back.

@@ -25,6 +25,12 @@ func completion(of task: Int32, dispatch: UInt32 = 1, execution: String = "x-1")
         event: HistoryEvent(timestamp: .at(0), kind: .taskCompleted(taskID: EventID(task), result: Payload("ok"))))
 }
 
+func failedCompletion(of task: Int32, _ failure: FailureDetails) -> Message {
+    var message = completion(of: task)
+    message.event.kind = .taskFailed(taskID: EventID(task), failure: failure)
+    return message
+}
+
 func raised(_ name: String, message: String) -> Message {
     Message(
         id: MessageID(message), instanceID: InstanceID("i-1"),

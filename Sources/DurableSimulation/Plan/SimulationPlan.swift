@@ -50,10 +50,13 @@ package struct SimulationPlan: Sendable {
     /// Bytes of the journal for each partition, and once more: enough for the snapshots of five authors in a row.
     static var smallestJournalShare: Int { 700 }
 
-    /// Of a journal with that share. Its records name archives, of which there may be one for each instance: one of them
-    /// is named four times in what must be kept, a snapshot and what comes until the next one.
+    /// Of a journal with that share. Its records name archives, of which there may be one for each instance, and as many
+    /// again for each time that ends are taken back: one of them is named four times in what must be kept, a snapshot
+    /// and what comes until the next one.
     static func journalBytes(share: Int, of workload: Workload) -> Int {
-        share * (1 + workload.partitionCount) + 4 * 70 * workload.instances.count
+        let isRewound = workload.operations.contains { if case .mend = $0.kind { true } else { false } }
+        let bytes = share * (1 + workload.partitionCount) + 4 * 70 * workload.instances.count
+        return isRewound ? 4 * bytes : bytes
     }
 
     package init(seed: UInt64) {
@@ -90,8 +93,7 @@ package struct SimulationPlan: Sendable {
         var entityRandom = SeededGenerator(seed: seed, purpose: "purses and sections")
         if entityRandom.chance(0.2) { workload.add(Programs.entities, from: &entityRandom, share: 1) }
         var rewindRandom = SeededGenerator(seed: seed, purpose: "failed and rewound")
-        let isRewound = rewindRandom.chance(0.12)
-        if isRewound { workload.add(Programs.rewindings, from: &rewindRandom, share: 0.6) }
+        if rewindRandom.chance(0.12) { workload.add(Programs.rewindings, from: &rewindRandom, share: 0.6) }
         var updateRandom = SeededGenerator(seed: seed, purpose: "tallies")
         if updateRandom.chance(0.12) { workload.add(Programs.updates, from: &updateRandom, share: 1) }
         var scheduleRandom = SeededGenerator(seed: seed, purpose: "schedules")
@@ -153,8 +155,6 @@ package struct SimulationPlan: Sendable {
         brokerPatience = random.chance(0.7) ? random.duration(.seconds(1) ... .seconds(4)) : .seconds(13)
         checkpointAfterPages = [1, 10, 100, 4000][Int(random.next() % 4)]
         if let theme { concentrate(on: theme) }
-        // Each end that is taken back may be archived once more, and snapshots of the journal name all archives.
-        if isRewound, let bytes = journalBytes { journalBytes = 4 * bytes }
     }
 }
 

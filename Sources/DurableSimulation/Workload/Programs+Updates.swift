@@ -112,7 +112,9 @@ extension WorkloadDraft {
             }
         }
         if chance(0.4) {
-            pause(index, at: start + duration(.zero ... .seconds(4)), for: duration(.zero ... .seconds(4)))
+            pause(
+                index, at: start + duration(.zero ... .seconds(4)), for: duration(.zero ... .seconds(4)),
+                isRepeated: tally.chore == nil)
         }
         if isTerminated { terminate(index, at: start + duration(.zero ... .seconds(6))) }
         for _ in 0..<int(0...2) {

@@ -956,7 +956,7 @@ nonisolated struct PBInstanceChange: @unchecked Sendable {
     set {_uniqueStorage()._replaces = newValue}
   }
 
-  /// Of one that takes the place of itself. Absent: the change's time.
+  /// Of one that takes the place of itself. Absent: when its start arrived.
   var createdAtMs: Int64 {
     get {_storage._createdAtMs ?? 0}
     set {_uniqueStorage()._createdAtMs = newValue}
